@@ -1,0 +1,85 @@
+/*
+ * server/conn.h - a connection: bytes in, bytes out, with or without TLS.
+ *
+ * Two kinds share the interface: sockets (conn.c, with tls.c) and the plain
+ * ends that a world holds. What is written in one turn leaves at its end, in as
+ * few TLS records as fit and one system call. A waiting connection holds its
+ * socket, its TLS session and this record; no buffers.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "base/str.h"
+
+struct conn;
+struct host;
+struct shard;
+struct tls_identity;
+
+/* To the owner of the connection; each may call conn_close. */
+struct conn_events {
+	void (*on_bytes)(struct conn *, struct str); /* lives for the call */
+	/* A TLS handshake that conn_start_tls began is complete. */
+	void (*on_secure)(struct conn *);
+	/* Closed by the peer, by an error or by conn_close; the last event. why
+	 * is for the log: "connection reset by peer". The conn is freed after.
+	 */
+	void (*on_closed)(struct conn *, const char *why);
+};
+
+/* What a transport does; conn_* call it. */
+struct conn_ops {
+	void (*write)(struct conn *, struct str);
+	void (*flush)(struct conn *);
+	void (*start_tls)(struct conn *);
+	void (*set_reading)(struct conn *, bool);
+	void (*close)(struct conn *, bool in_order);
+	uint64_t (*acknowledged)(struct conn *);
+	bool (*move)(struct conn *, struct shard *);
+};
+
+struct conn {
+	const struct conn_ops *ops;
+	const struct conn_events *events;
+	struct shard *shard;
+	void *owner;        /* the stream */
+	struct link flush;  /* in shard->flushes when bytes wait */
+	struct str address; /* of the peer, without port; metered by it */
+	uint16_t port;      /* of the peer */
+	bool is_direct_tls; /* TLS from the first byte (XEP-0368) */
+	bool is_secure;     /* TLS is up */
+	bool is_closing;
+	uint64_t written; /* bytes given to conn_write since it began */
+};
+
+/* Copies the bytes to what leaves at the end of the turn. A peer that does not
+ * read is closed when more than the limit of the configuration waits. */
+void conn_write(struct conn *, struct str);
+/* At the end of a turn: shard_turn calls it. */
+void conn_flush_all(struct shard *);
+/* Server side handshake; certificate by SNI, else of default_host. */
+void conn_start_tls(struct conn *);
+/* Not reading makes the peer wait: back-pressure. */
+void conn_set_reading(struct conn *, bool);
+/* Sends what was written, says goodbye in TLS, closes; on_closed comes later.
+ * Idempotent. conn_abort drops what was written. */
+void conn_close(struct conn *);
+void conn_abort(struct conn *);
+/* How many of the bytes written the peer's kernel has acknowledged. */
+uint64_t conn_acknowledged(struct conn *);
+
+/* --- of a TLS connection ------------------------------------------------ */
+
+/* "TLS1.3 AES-256-GCM". */
+struct str conn_tls_text(struct conn *, struct arena *);
+/* The host that SNI asked for; text NULL without. */
+struct str conn_sni(struct conn *);
+/* Channel binding data, RFC 9266 and 5929; false when there is none. */
+bool conn_exporter(struct conn *, uint8_t data[32]);
+bool conn_end_point(struct conn *, struct arena *, struct str *data_r);
+/* The peer's certificate in DER when it gave one that the configured client
+ * authorities vouch for; false without. */
+bool conn_peer_certificate(struct conn *, struct arena *, struct str *der_r);

@@ -1,0 +1,52 @@
+/*
+ * server/iq.h - the duty to answer an iq.
+ *
+ * Who holds a struct iq * owes the answer; answering consumes it and frees all
+ * that hangs on it. Handlers run where the asked owner lives (for a host: at
+ * the sender's owner). They may wait for the store with their structs in
+ * iq_arena. Debug builds and worlds fail on an iq that is dropped unanswered;
+ * at shutdown the waits end with ERR_CANCELED and are answered as usual.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "server/account.h"
+#include "xml/stanza.h"
+
+struct iq;
+
+/* By the router and account: finds the handler and gives it the duty, or
+ * answers service-unavailable (RFC 6120, section 8.4). Takes the letter.
+ * account is whose owner it runs at; for_host tells that to is the host.
+ * session is the asker's when it is the account's own, else NULL. */
+void iq_take(struct account *, struct session *, struct post *, bool for_host);
+
+struct arena *iq_arena(const struct iq *);
+const struct stanza *iq_stanza(const struct iq *);
+const struct jid *iq_from(const struct iq *);
+/* The child of get and set. */
+const struct node *iq_payload(const struct iq *);
+bool iq_is_set(const struct iq *);
+/* Whom it runs at: the asked account, or the asker's own when a host is asked.
+ * It is pinned until the answer. */
+struct account *iq_account(const struct iq *);
+const struct host *iq_host(const struct iq *);
+bool iq_is_for_host(const struct iq *);
+/* The asking session; NULL when it is not the account's own or went away. */
+struct session *iq_session(const struct iq *);
+/* Whether the asker is the account itself (any of its sessions). */
+bool iq_is_own(const struct iq *);
+struct store *iq_store(const struct iq *);
+
+/* payload may be NULL. The iq is consumed. */
+void iq_reply(struct iq *, const struct node *payload);
+void iq_refuse(struct iq *, enum stanza_err);
+/* text says to people what to do. */
+void iq_refuse_text(struct iq *, enum stanza_err, const char *text);
+/* Refuses with an application-specific condition beside the defined one; or an
+ * error type other than the usual. type may be NULL. */
+void iq_refuse_with(struct iq *, enum stanza_err, const char *type,
+    const struct node *specific);
+/* The condition that tells of a failure of the store. */
+enum stanza_err stanza_err_of(enum err);

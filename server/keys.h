@@ -1,0 +1,53 @@
+/*
+ * server/keys.h - what is kept of a password: salted keys (RFC 5802), never the
+ * password itself.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/str.h"
+#include "server/post.h"
+#include "storage/store.h"
+
+enum key_hash { KEY_SHA1, KEY_SHA256, KEY_SHA512, KEY_HASH_COUNT };
+
+struct scram_keys {
+	uint32_t iterations; /* 0: there are none for this hash */
+	struct str salt;
+	struct str stored_key, server_key;
+};
+
+/* KEYS_ASK: of a stream that logs somebody in. Answered also for accounts that
+ * do not exist: with keys that no password fits, the same ones each time. */
+struct keys_ask {
+	struct str address; /* of the peer, for the brake */
+};
+struct keys {
+	enum err err; /* UNAVAILABLE...: temporary-auth-failure */
+	bool exists, is_disabled;
+	unsigned delay_ms; /* wait so long before the answer to a failure */
+	struct scram_keys of[KEY_HASH_COUNT];
+};
+/* LOGIN: how it went, counted by the account for its brake. */
+struct login {
+	bool is_success;
+};
+
+extern const struct store_kind keys_kind;
+
+/* Makes keys for a prepared password (PBKDF2: milliseconds; not for the hot
+ * path). */
+void keys_make(struct arena *, struct str password, unsigned iterations,
+    struct keys *keys_r);
+/* Puts them into a transaction; reads them back from rows of keys_kind. */
+void keys_put(struct store_write *, owner_id, const struct keys *);
+bool keys_read(
+    struct arena *, const struct map_row *, size_t count, struct keys *keys_r);
+/* Keys for nobody: made of the server's secret and the name, so that a stranger
+ * cannot tell an unknown account from a wrong password. */
+void keys_fake(struct arena *, const uint8_t secret[32], struct str bare,
+    unsigned iterations, struct keys *keys_r);
+/* Whether the prepared password fits; costs one PBKDF2. */
+bool keys_match(const struct keys *, struct str password);

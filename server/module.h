@@ -1,0 +1,152 @@
+/*
+ * server/module.h - what a module is: one file, one descriptor that reads as
+ * its table of contents.
+ *
+ * Built-in modules and shared objects use the same interface (docs/modules.md).
+ * A shared object exports `const struct module jackdaw_module`. At start the
+ * hooks of all modules are sorted into tables; two modules that claim one iq
+ * are a start-up error. Modules are switched per host by the configuration; an
+ * account only sees the hooks of modules that are on for its host.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "server/config.h"
+#include "server/post.h"
+#include "storage/store.h"
+#include "xml/node.h"
+#include "xml/stanza.h"
+
+struct account;
+struct session;
+struct host;
+struct iq;
+struct module;
+struct shard;
+
+/* Bumped whenever a struct or function that modules see changes. */
+#define MODULE_API 1
+
+enum verdict {
+	PASS, /* the next hook, at last the default */
+	TAKEN /* done with: no further hook sees it */
+};
+
+/*
+ * Hooks, in the order of a stanza's way. Those on stanzas may replace
+ * letter->stanza by another one in letter->arena. They never wait.
+ */
+#define HOOK_MAP(X)                                                            \
+	/* At the sender's account, from one of its sessions. */               \
+	X(SENT_MESSAGE)                                                        \
+	X(SENT_PRESENCE)                                                       \
+	X(SENT_IQ)                                                             \
+	/* At the recipient's account. */                                      \
+	X(RECEIVED_MESSAGE)                                                    \
+	X(RECEIVED_PRESENCE)                                                   \
+	X(RECEIVED_IQ)                                                         \
+	/* A message to the account that no session took. */                   \
+	X(UNDELIVERED)                                                         \
+	/* Anything about to go to one session: the last look. */              \
+	X(DELIVER)                                                             \
+	/* Iqs of type get and set for the account or for the host. */         \
+	X(IQ_GET)                                                              \
+	X(IQ_SET)                                                              \
+	/* A session was bound; became available or changed its presence; sent \
+	 * unavailable or went (then also CLOSED); is about to be freed. */    \
+	X(SESSION_OPENED)                                                      \
+	X(SESSION_AVAILABLE)                                                   \
+	X(SESSION_UNAVAILABLE)                                                 \
+	X(SESSION_CLOSED)                                                      \
+	/* A session's peer proved receipt of what was sent with a ticket. */  \
+	X(PROVED)                                                              \
+	/* Reads what the module keeps of an account, before any letter. */    \
+	X(ACCOUNT_LOAD)                                                        \
+	/* The memory of an account goes: free what is not in its arena. */    \
+	X(ACCOUNT_FORGET)                                                      \
+	/* An account is removed: add to the transaction. */                   \
+	X(ACCOUNT_REMOVED)                                                     \
+	/* Children for the features of a stream that is authenticated or not. \
+	 */                                                                    \
+	X(STREAM_FEATURES)                                                     \
+	/* disco#info of host or account: more identities, features, forms. */ \
+	X(DISCO_INFO)                                                          \
+	X(DISCO_ITEMS)
+
+enum hook_on {
+	HOOK_END,
+#define X(name) HOOK_##name,
+	HOOK_MAP(X)
+#undef X
+	    HOOK_ON_COUNT
+};
+
+/* Who is asked by an iq. */
+enum iq_scope {
+	SCOPE_ACCOUNT = 1 << 0, /* a bare JID or no to */
+	SCOPE_HOST = 1 << 1,    /* a local domain */
+	SCOPE_SELF = 1 << 2,    /* only by the account's own sessions */
+};
+
+/* What STREAM_FEATURES is asked about. */
+struct features_ask {
+	const struct host *host;
+	struct node *features; /* add to it */
+	bool is_secure, is_authenticated;
+};
+
+/* What DISCO_INFO and DISCO_ITEMS are asked about. */
+struct disco_ask {
+	struct arena *arena;
+	const struct host *host;
+	const struct account *account; /* NULL: the host itself */
+	const struct jid *from;
+	struct str node;
+	struct node *query; /* add to it */
+};
+
+struct hook {
+	enum hook_on on;
+	const char *ns, *name; /* IQ_GET, IQ_SET: the payload; name may be NULL
+				  for any */
+	unsigned scope;        /* IQ_GET, IQ_SET: enum iq_scope */
+	int order; /* lower first; equal: by module order. 0 is usual, the
+		      default delivery has 1000 */
+	union {
+		/* session is the sender's at SENT_*, the receiver's at DELIVER,
+		 * else NULL. */
+		enum verdict (*stanza)(
+		    struct account *, struct session *, struct post *letter);
+		void (*iq)(struct iq *); /* owes the answer: server/iq.h */
+		void (*session)(struct session *);
+		void (*proved)(struct session *, uint64_t ticket);
+		/* Start reads; join_wait for each, join_wait_done in each
+		 * continuation, also when the account is to be loaded anew. */
+		void (*load)(struct account *, struct join *);
+		void (*account)(struct account *);
+		void (*removed)(struct account *, struct store_write *);
+		void (*features)(struct features_ask *);
+		void (*disco)(struct disco_ask *);
+	};
+};
+
+struct module {
+	unsigned api; /* MODULE_API */
+	const char *name;
+	const char *help; /* one sentence */
+	const char *const
+	    *xeps; /* "XEP-0054 1.2", NULL-terminated; NULL: none */
+	const char *const *features; /* disco#info of the host, likewise */
+	const char *const *account_features;   /* disco#info of accounts */
+	const struct hook *hooks;              /* ends with HOOK_END */
+	const struct store_kind *const *kinds; /* ends with NULL */
+	const struct setting *settings;        /* ends with a NULL name */
+	size_t account_size, session_size;     /* of its slots */
+	bool is_off; /* unless the configuration switches it on */
+};
+
+/* The built-in ones, ends with NULL (modules/modules.c). */
+extern const struct module *const modules_builtin[];

@@ -1,0 +1,63 @@
+/*
+ * server/owner.h - who a bare JID is on its shard, and its loading.
+ *
+ * Every bare JID that concerns us has at most one owner in memory, on the shard
+ * of its place. It is made by the first letter that needs it:
+ *
+ *	LOADING	the store is asked who it is and what its modules keep; letters
+ *		wait in the inbox
+ *	READY	letters are handled as they come, in order; hooks never wait
+ *	ABSENT	there is no such account: letters are answered so; forgotten
+ *soon, and limited in number
+ *
+ * When loading fails, what waited is answered with wait errors and the owner is
+ * forgotten, so that the next letter tries again. An owner stays while
+ *something pins it, and is forgotten a while after.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/join.h"
+#include "base/table.h"
+#include "server/post.h"
+#include "server/shard.h"
+#include "server/timer.h"
+
+enum owner_stage { OWNER_LOADING, OWNER_READY, OWNER_ABSENT };
+
+struct owner {
+	struct table_link link; /* in shard->owners, by bare JID */
+	struct shard *shard;
+	struct arena *arena;    /* lifetime: owner */
+	const struct jid *jid;  /* bare */
+	struct log log;         /* subject: the bare JID */
+	owner_id id;            /* 0 until loaded, and when ABSENT */
+	enum owner_state state; /* ACTIVE or DISABLED once READY */
+	uint64_t made_us;
+	enum owner_stage stage;
+	struct list inbox; /* letters, while LOADING */
+	unsigned inbox_count;
+	struct join loading;
+	unsigned pins;
+	struct timer idle; /* until it is forgotten */
+};
+
+/* The owner in memory; NULL when it is not. */
+struct owner *owner_find(struct shard *, const struct jid *);
+/* The owner in memory, or a new one that begins to load. */
+struct owner *owner_want(struct shard *, const struct jid *);
+/* Delivers a letter to its owner: handles it at once when READY or ABSENT, in
+ * the inbox while LOADING. Makes the owner unless what the letter says needs
+ * none (presence to an account that is not in memory is dropped). Takes it. */
+void owner_take(struct shard *, struct post *);
+
+/* While pinned it is not forgotten. */
+void owner_pin(struct owner *);
+void owner_unpin(struct owner *);
+
+/* Drops what is in memory as if it had never been loaded, after a write failed
+ * for good: sessions stay, modules load anew, letters wait meanwhile. */
+void owner_reload(struct owner *);
+/* At the end of a shard: frees all. */
+void owner_free_all(struct shard *);

@@ -1,0 +1,124 @@
+/*
+ * server/post.h - letters: how shards, owners and streams talk.
+ *
+ * A letter is self-contained in an arena of its own, with ids and never
+ * pointers or functions of the sender, so that it can travel to another node
+ * (RELOAD and MOVE, which concern this process only, are the exceptions).
+ * Letters from one shard to one address arrive in the order they were sent,
+ * also to the own shard: those take the same way.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/blob.h"
+#include "base/list.h"
+#include "xml/jid.h"
+#include "xml/stanza.h"
+
+struct shard;
+
+/* Add new kinds at the end: nodes of two releases talk during an upgrade. */
+#define POST_MAP(X)                                                         \
+	X(STANZA, "a stanza for the owner of to")                           \
+	X(MANY, "a stanza for several receivers on one shard")              \
+	X(SENT, "a stanza from a bound stream, for its own account")        \
+	X(DOWN, "a stanza for a bound stream")                              \
+	X(KEYS_ASK, "a stream asks an account for its keys")                \
+	X(KEYS, "the answer to KEYS_ASK")                                   \
+	X(LOGIN, "how a login to an account went")                          \
+	X(BIND, "a stream asks its account for a place")                    \
+	X(BOUND, "the account's answer to BIND")                            \
+	X(CLOSE, "an account ends one of its streams")                      \
+	X(GONE, "a bound stream ended; its last letter")                    \
+	X(PROVED, "a stream's peer proved receipt up to a ticket")          \
+	X(KEPT, "a durable letter was carried out; its row may go")         \
+	X(ADDRESS, "a connection of an address was opened, closed, failed") \
+	X(ADDRESS_VERDICT, "whether a connection may stay")                 \
+	X(ADMIN, "a request of the administration to one shard")            \
+	X(ADMIN_ANSWER, "the answer to ADMIN")                              \
+	X(MOVE, "a stream moves to this shard")                             \
+	X(RELOAD, "a new configuration")
+
+enum post_kind {
+#define X(name, text) POST_##name,
+	POST_MAP(X)
+#undef X
+	    POST_KIND_COUNT
+};
+
+struct stream_id {
+	uint16_t node, shard;
+	uint32_t slot,
+	    use; /* use counts how often the slot was taken; never 0 */
+};
+
+/* A row of the log outbox (server/outbox.h). */
+struct durable_id {
+	uint64_t owner, row; /* row 0: not durable */
+};
+
+struct post {
+	struct link link;
+	struct arena *arena; /* everything below lives in it */
+	enum post_kind kind;
+	const struct jid *to; /* an owner: picks the shard; or NULL */
+	struct stream_id
+	    stream;      /* DOWN, KEYS, BOUND, CLOSE: to it; else from */
+	uint64_t ticket; /* pairs question and answer; DOWN: of the proof
+			    that is wanted, 0 for none */
+	const struct stanza *stanza;
+	struct blob *blob; /* the stanza, serialised without its to; the
+			      letter has a reference */
+	const struct jid *const *receivers; /* MANY */
+	size_t receiver_count;
+	struct durable_id durable; /* STANZA, KEPT */
+	union {                    /* what else a kind says; in the arena */
+		const struct keys_ask *keys_ask;
+		const struct keys *keys;
+		const struct login *login;
+		const struct bind_ask *bind;
+		const struct bound *bound;
+		const struct stream_end *end; /* CLOSE, GONE */
+		const struct address_note *address;
+		const struct admin_call *call;
+		const struct admin_answer *answer;
+		struct stream_move *move;
+		struct setup *setup;
+	};
+};
+
+/* A letter in an arena of its own, or in one that comes from the reader and
+ * that it takes (NULL: a new one). */
+struct post *post_new(enum post_kind, struct arena *);
+void post_free(struct post **);
+
+/* Hands the letter over; the caller may not touch it afterwards. It goes to the
+ * shard of the stream (DOWN, KEYS, BOUND, CLOSE, ADDRESS_VERDICT) or else of
+ * to. Never blocks, never fails. */
+void post_send(struct shard *from, struct post *);
+/* To a shard by number: MANY, ADDRESS, ADMIN, ADMIN_ANSWER, MOVE, RELOAD. */
+void post_send_to(struct shard *from, unsigned shard, struct post *);
+
+/* What a shard does with each kind: one function, which takes the letter (frees
+ * it, keeps it or sends it on). post_handlers.c is the list of them. */
+typedef void post_handler(struct shard *, struct post *);
+extern post_handler *const post_handlers[POST_KIND_COUNT];
+
+/* Letters from others wait in incoming, swapped whole under the lock; those
+ * from the own shard go straight to ready. */
+struct mailbox {
+	pthread_mutex_t lock;
+	struct list incoming;         /* under the lock */
+	struct list ready;            /* of the shard's thread */
+	void (*wake)(struct shard *); /* when incoming was empty */
+};
+
+void mailbox_init(struct mailbox *, void (*wake)(struct shard *));
+/* Frees what is still in it. */
+void mailbox_deinit(struct mailbox *);
+/* Handles at most max letters; whether there are more. */
+bool mailbox_work(struct shard *, unsigned max);
+bool mailbox_is_empty(struct mailbox *);

@@ -1,0 +1,28 @@
+/*
+ * server/router.h - where a stanza goes next.
+ */
+#pragma once
+
+#include "server/account.h"
+#include "server/post.h"
+
+/* Sends the letter's stanza on to the owner of its to: a local account, the
+ * host itself (handled at once, at the account of the sender) or a domain that
+ * is not ours. sender is the account at hand, or NULL. Takes the letter. */
+void router_route(struct shard *, struct account *sender, struct post *);
+/* Makes a letter of a stanza (copied) and routes it. */
+void router_send(struct shard *, struct account *sender, const struct stanza *);
+/* Answers the letter's stanza with an error, if it may have one; takes the
+ * letter. text may be NULL. */
+void router_bounce(
+    struct shard *, struct post *, enum stanza_err, const char *text);
+
+/* One stanza for many bare or full JIDs: serialised once, one letter per shard.
+ * Receivers on other servers get one letter each. The stanza has no to; the
+ * receivers are copied. */
+void router_fan_out(struct shard *, const struct stanza *,
+    const struct jid *const *receivers, size_t count);
+
+/* Answers stanzas to an account that does not exist: RFC 6121, section 8.5.1.
+ */
+void router_absent(struct shard *, struct post *);

@@ -1,0 +1,84 @@
+/*
+ * server/session.h - a connected resource. It belongs to its account.
+ *
+ * A session is made by BIND and ends with GONE, the last letter of its stream.
+ * The stream is elsewhere, perhaps on another shard: the session knows its id.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "server/account.h"
+
+/* How it logged in: for people, and for modules that ask. */
+struct session_origin {
+	struct str address;   /* of the peer: "192.0.2.1:3456" */
+	struct str mechanism; /* SASL */
+	struct str tls;       /* "TLS1.3 AES-256-GCM", empty without */
+	struct str lang;      /* of the stream; empty when not given */
+};
+
+struct session {
+	struct link link; /* in account->sessions */
+	struct account *account;
+	struct arena *arena;   /* lifetime: session */
+	const struct jid *jid; /* full */
+	struct log log;
+	struct stream_id stream;
+	struct session_origin origin;
+	uint64_t bound_us;  /* wall time */
+	uint64_t active_ms; /* clock_mono_ms of the last stanza from it */
+	bool is_closing;    /* CLOSE was sent; GONE will come */
+	bool is_available;  /* its last presence was not unavailable */
+	int8_t priority;    /* of that presence */
+	struct arena *presence_arena;  /* lifetime: until the next presence */
+	const struct stanza *presence; /* NULL before the initial one, and after
+					  unavailable */
+	char *slots;
+};
+
+void *session_slot(struct session *, const struct module *);
+
+/* By full JID or by stream; NULL when there is none. */
+struct session *session_find(struct account *, const struct jid *);
+struct session *session_of_stream(struct account *, struct stream_id);
+
+/* Sends a stanza to the session's stream, after all that was sent before. The
+ * stanza is copied into the letter unless the letter brought it: session_send
+ * copies, session_pass takes the letter and its stanza. */
+void session_send(struct session *, const struct stanza *);
+void session_pass(struct session *, struct post *);
+/* A stanza serialised without its to, for many: the blob is referenced. to is
+ * what this receiver shall see. */
+void session_send_blob(struct session *, struct blob *, const struct jid *to);
+/* session_send, and HOOK_PROVED with this ticket (> 0, growing per session)
+ * once the peer proved that it received it. */
+void session_send_proved(
+    struct session *, const struct stanza *, uint64_t ticket);
+
+/* Ends the stream with this error; the session is gone when GONE comes. */
+void session_close(struct session *, enum stream_err, const char *text);
+
+/* Presence state, by the presence module: copies the stanza. */
+void session_set_presence(
+    struct session *, const struct stanza *, int8_t priority);
+
+/* Handlers of BIND and GONE, called by account_take. */
+void session_bind(struct account *, struct post *);
+void session_gone(struct account *, struct post *);
+
+#define session_each(session, account) \
+	list_each (session, &(account)->sessions, struct session, link)
+
+/* BIND: what the stream wants. */
+struct bind_ask {
+	struct str resource; /* prepared; empty: the server makes one */
+	struct session_origin origin;
+};
+/* BOUND: the answer. */
+struct bound {
+	const struct jid *jid; /* NULL when refused */
+	enum stanza_err err;
+};

@@ -1,0 +1,62 @@
+/*
+ * server/setup.h - the configuration as the server uses it: hosts, hook tables,
+ * certificates. Immutable, counted; a reload makes a new one, and each shard
+ * changes over when its RELOAD letter comes.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "server/config.h"
+#include "server/module.h"
+#include "xml/jid.h"
+
+struct host {
+	struct str name;       /* prepared */
+	const struct jid *jid; /* the domain as a JID */
+	unsigned index;        /* for config_*: its own settings */
+	const struct setup *setup;
+	const struct hooks *hooks;     /* of the modules that are on */
+	struct tls_identity *identity; /* certificate and key; NULL in worlds */
+};
+
+struct setup;
+
+/* Reads certificates too. NULL with a sentence in *why_r (in arena). */
+struct setup *setup_new(struct arena *, const struct config *,
+    const struct module *const *modules, bool with_tls, struct str *why_r);
+struct setup *setup_ref(struct setup *);
+void setup_unref(struct setup **);
+
+const struct config *setup_config(const struct setup *);
+const struct host *setup_hosts(const struct setup *, size_t *count_r);
+/* The served domain of that (prepared) name; NULL when it is none of ours. */
+const struct host *setup_host(const struct setup *, struct str domain);
+/* The first one: for peers that do not say which they want. */
+const struct host *setup_default_host(const struct setup *);
+/* Whether the module is on for the host. */
+bool host_has(const struct host *, const struct module *);
+
+/* --- hooks (server/hook.c) --------------------------------------------- */
+
+/* Runs the hooks of the host in order until one takes it. */
+enum verdict hook_stanza(
+    enum hook_on, struct account *, struct session *, struct post *);
+void hook_session(enum hook_on, struct session *);
+void hook_proved(struct session *, uint64_t ticket);
+void hook_load(struct account *, struct join *);
+void hook_account(enum hook_on, struct account *);
+void hook_removed(struct account *, struct store_write *);
+void hook_features(struct features_ask *);
+void hook_disco(enum hook_on, struct disco_ask *);
+/* The handler of an iq's payload for a scope; NULL when nobody has it. */
+const struct hook *hook_iq(const struct host *, bool is_set,
+    const struct node *payload, unsigned scope);
+/* The slot offsets, for account_slot and session_slot. */
+size_t hook_account_slot(const struct setup *, const struct module *);
+size_t hook_session_slot(const struct setup *, const struct module *);
+size_t hook_account_slots_len(const struct setup *);
+size_t hook_session_slots_len(const struct setup *);
+/* Static disco features of the modules that are on; ends with NULL. */
+const char *const *hook_features_of_host(const struct host *);
+const char *const *hook_features_of_accounts(const struct host *);

@@ -1,0 +1,74 @@
+/*
+ * server/shard.h - one thread of the server: its loop, clock, timers, mailbox,
+ * owners, streams and database connection.
+ *
+ * State of a JID is touched only by the shard that owns it. A shard does its
+ * work in turns: letters (server/post.h), timers that are due, answers of the
+ * store, bytes from sockets; at the end of a turn everything written to a
+ * connection leaves at once. In a world (server/world.h) shards have no loop:
+ * shard_turn is called by hand, all shards on one thread, in a seeded order.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/list.h"
+#include "base/table.h"
+#include "server/post.h"
+#include "server/timer.h"
+#include "storage/store.h"
+#include "xml/jid.h"
+#include "xml/reader.h"
+
+/* The frozen number of places that bare JIDs are spread over. */
+#define PLACE_COUNT 4096
+
+/* The process: written before the shards start, only read afterwards. */
+struct server {
+	struct storage *storage;
+	struct shard *shards;
+	unsigned shard_count;
+	uint16_t place_shard[PLACE_COUNT];
+	const struct module *const *modules; /* ends with NULL */
+	uint8_t secret[32]; /* of this domain server, kept in the store */
+};
+
+struct shard {
+	struct server *server;
+	unsigned index;
+	uv_loop_t *loop; /* NULL in a world */
+	struct store *store;
+	struct setup *setup; /* configuration at this moment: server/setup.h */
+	struct mailbox mailbox;
+	struct timers timers;
+	struct reader_pool *readers;
+	struct buf scratch;          /* for one serialisation at a time */
+	struct table owners;         /* server/owner.h */
+	struct streams *streams;     /* server/stream.h */
+	struct addresses *addresses; /* server/address.h */
+	struct metrics *metrics;     /* server/metrics.h */
+	struct list flushes; /* connections with bytes to send: server/conn.h */
+	bool is_draining;    /* shutting down: no new streams */
+};
+
+/* Aborts unless the calling thread is this shard's (or a world's, at work for
+ * it). At the top of every function that writes owned state. */
+void shard_must_be_current(const struct shard *);
+/* The shard that this thread is; NULL outside. */
+struct shard *shard_current(void);
+/* Makes it current for this thread: shards and worlds only. */
+void shard_enter(struct shard *);
+
+/* Where a bare JID lives: frozen hash -> place -> shard. */
+unsigned shard_place(const struct jid *);
+struct shard *shard_of(const struct server *, const struct jid *);
+/* The shard that keeps the counters of a network address. */
+struct shard *shard_of_address(const struct server *, struct str address);
+
+/* One turn: the letters that are there (at most 256), the timers that are due,
+ * then the flush. Returns whether more letters wait. */
+bool shard_turn(struct shard *);
+/* When the next timer is due (clock_mono_ms), UINT64_MAX without one. */
+uint64_t shard_next_due(const struct shard *);

@@ -1,0 +1,125 @@
+/*
+ * server/stream.h - an XML stream (RFC 6120, section 4): header, features,
+ * errors, restarts, closing, keepalive, limits of time. What goes on in it is
+ * its role's: c2s (server/c2s.h), later s2s and components.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/log.h"
+#include "server/conn.h"
+#include "server/post.h"
+#include "server/timer.h"
+#include "xml/reader.h"
+#include "xml/stanza.h"
+
+/* RFC 6120, section 4.9.3. */
+#define STREAM_ERR_MAP(X)                                       \
+	X(NONE, "")                                             \
+	X(BAD_FORMAT, "bad-format")                             \
+	X(BAD_NAMESPACE_PREFIX, "bad-namespace-prefix")         \
+	X(CONFLICT, "conflict")                                 \
+	X(CONNECTION_TIMEOUT, "connection-timeout")             \
+	X(HOST_GONE, "host-gone")                               \
+	X(HOST_UNKNOWN, "host-unknown")                         \
+	X(IMPROPER_ADDRESSING, "improper-addressing")           \
+	X(INTERNAL_SERVER_ERROR, "internal-server-error")       \
+	X(INVALID_FROM, "invalid-from")                         \
+	X(INVALID_NAMESPACE, "invalid-namespace")               \
+	X(INVALID_XML, "invalid-xml")                           \
+	X(NOT_AUTHORIZED, "not-authorized")                     \
+	X(NOT_WELL_FORMED, "not-well-formed")                   \
+	X(POLICY_VIOLATION, "policy-violation")                 \
+	X(REMOTE_CONNECTION_FAILED, "remote-connection-failed") \
+	X(RESET, "reset")                                       \
+	X(RESOURCE_CONSTRAINT, "resource-constraint")           \
+	X(RESTRICTED_XML, "restricted-xml")                     \
+	X(SEE_OTHER_HOST, "see-other-host")                     \
+	X(SYSTEM_SHUTDOWN, "system-shutdown")                   \
+	X(UNDEFINED_CONDITION, "undefined-condition")           \
+	X(UNSUPPORTED_ENCODING, "unsupported-encoding")         \
+	X(UNSUPPORTED_FEATURE, "unsupported-feature")           \
+	X(UNSUPPORTED_STANZA_TYPE, "unsupported-stanza-type")   \
+	X(UNSUPPORTED_VERSION, "unsupported-version")
+
+enum stream_err {
+#define X(name, element) STREAM_ERR_##name,
+	STREAM_ERR_MAP(X)
+#undef X
+};
+
+/* CLOSE: why an account ends a stream. GONE: how a stream ended. */
+struct stream_end {
+	enum stream_err err;
+	struct str text; /* for people; may be empty */
+};
+
+struct stream;
+
+/* What makes a stream a c2s one. A role embeds struct stream as its first
+ * member. */
+struct stream_role {
+	const char *name; /* "c2s", in the log */
+	struct str content_ns;
+	size_t len; /* of the struct that embeds the stream */
+	/* The peer's header was read and is acceptable, ours is sent: send
+	 * features. */
+	void (*on_open)(struct stream *);
+	/* A child of the stream; takes the arena. */
+	void (*on_element)(
+	    struct stream *, struct arena *, const struct node *);
+	/* A letter DOWN, KEYS, BOUND, CLOSE for it; takes it. */
+	void (*on_letter)(struct stream *, struct post *);
+	void (*on_secure)(struct stream *);
+	/* Bytes came: proofs of receipt. */
+	void (*on_activity)(struct stream *);
+	/* The connection is gone; last. The memory goes afterwards. */
+	void (*on_gone)(struct stream *, const struct stream_end *);
+};
+
+struct stream {
+	struct stream_id id;
+	const struct stream_role *role;
+	struct log log; /* "c2s 1/17 romeo@localhost/orchard" */
+	struct shard *shard;
+	struct arena *arena; /* lifetime: stream */
+	struct conn *conn;
+	struct reader *reader;
+	const struct host
+	    *host; /* of the shard's setup; NULL before the header */
+	const struct jid *peer; /* as authenticated, later bound; or NULL */
+	struct str lang;        /* the peer's xml:lang; empty without */
+	struct stream_end end;
+	bool is_open;       /* our header was sent */
+	bool is_ending;     /* our </stream:stream> was sent */
+	struct timer timer; /* the next deadline: handshake, idle, closing */
+	uint64_t heard_ms;  /* when bytes last came: clock_mono_ms */
+};
+
+/* The streams of a shard: slots, found by id. */
+struct streams *streams_new(void);
+void streams_free(struct streams **);
+/* NULL when the slot was taken anew since. */
+struct stream *stream_find(struct shard *, struct stream_id);
+/* For the administration: each stream; NULL to begin. */
+struct stream *stream_next(struct shard *, struct stream *);
+
+/* A stream over a connection that was accepted; the conn is the stream's. */
+struct stream *stream_new(
+    struct shard *, const struct stream_role *, struct conn *);
+/* Writes an element of the stream's own (features, SASL, ...). */
+void stream_send(struct stream *, const struct node *);
+void stream_send_stanza(struct stream *, const struct stanza *);
+/* A stanza serialised without its to: put in place here. */
+void stream_send_blob(
+    struct stream *, const struct blob *, const struct jid *to);
+/* After SASL success: the peer opens the stream anew. */
+void stream_restart(struct stream *);
+/* </stream:stream>, with an error before it (and our header, if it was not sent
+ * yet); then waits for the peer's for a moment, and closes. Idempotent. */
+void stream_close(struct stream *);
+void stream_fail(struct stream *, enum stream_err, const char *text);
+const char *stream_err_element(enum stream_err);
+bool stream_is_secure(const struct stream *);
