@@ -1,0 +1,122 @@
+#!/usr/bin/python3
+"""Holds requirements/, coverage.tsv, the scenes and the tests together.
+
+coverage.tsv has one row for each binding requirement, sorted as lint.py
+--sort writes it: id, kind, where, note. By kind, `where` is
+
+    scene         the scene's path below scenes/, without .scene
+    test          file::function, the file's path from the project's root
+    superseded    the text that replaces the sentence
+    not-server    empty; it binds somebody else, the note says whom if unclear
+    federation    empty; it is about servers talking to each other
+    declined      empty; a SHOULD that is not followed, the note says why
+
+Several places are separated by spaces. A row of kind `scene` may name tests
+too, and one of kind `test` scenes.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+sys.path.insert(0, str(ROOT))
+
+from runner import coverage, scene  # noqa: E402
+
+MAY_BE_DECLINED = ("SHOULD", "SHOULD NOT", "RECOMMENDED", "NOT RECOMMENDED")
+
+
+def check_test(place):
+    path, _, name = place.partition("::")
+    source = ROOT.parent / path
+    if not source.is_file():
+        return f"there is no {path}"
+    if not re.search(rf"\b{re.escape(name)}\b",
+                     source.read_text(encoding="utf-8")):
+        return f"{path} has no {name}"
+    return None
+
+
+def check_place(row, place, scenes):
+    if "::" in place:
+        return check_test(place)
+    if place not in scenes:
+        return f"there is no scene {place}"
+    if row.id not in scenes[place].proves:
+        return f"{place} does not say that it proves this"
+    return None
+
+
+def check_row(row, requirements, scenes):
+    """What is wrong with a row."""
+    wanted = requirements.get(row.id)
+    if wanted is None:
+        return ["no such requirement"]
+    if row.kind not in coverage.KINDS:
+        return [f"no such kind: {row.kind}"]
+    if row.kind == "declined":
+        if wanted.level not in MAY_BE_DECLINED:
+            return [f"a {wanted.level} cannot be declined"]
+        return [] if row.note else ["declined without a reason"]
+    if row.kind == "superseded" and not row.where:
+        return ["superseded by what?"]
+    if row.kind not in ("scene", "test"):
+        return []
+    if not row.where:
+        return ["nothing proves it"]
+    faults = (check_place(row, place, scenes) for place in row.where.split())
+    return [fault for fault in faults if fault]
+
+
+def check_scenes(scenes, rows, requirements):
+    for each in scenes.values():
+        for proved in each.proves:
+            row = rows.get(proved)
+            if proved not in requirements:
+                yield f"{each.name}: there is no {proved}"
+            elif row and each.name not in row.where.split():
+                yield f"{each.name}: coverage.tsv says otherwise of {proved}"
+            elif row is None and \
+                    requirements[proved].level in coverage.BINDING:
+                yield f"{each.name}: coverage.tsv has no row for {proved}"
+
+
+def faults():
+    requirements = coverage.requirements(ROOT)
+    scenes = {each.name: each for each in scene.load_all(ROOT / "scenes")}
+    table = coverage.table(ROOT)
+    rows = {row.id: row for row in table}
+    if len(rows) != len(table):
+        yield "coverage.tsv: an id stands there twice"
+    if [row.id for row in table] != sorted(rows, key=coverage.order):
+        yield "coverage.tsv: is not sorted; lint.py --sort does it"
+    for row in table:
+        for fault in check_row(row, requirements, scenes):
+            yield f"coverage.tsv: {row.id}: {fault}"
+    for wanted in requirements.values():
+        if wanted.level in coverage.BINDING and wanted.id not in rows:
+            yield f"coverage.tsv: {wanted.id} ({wanted.level}) is missing"
+    yield from check_scenes(scenes, rows, requirements)
+
+
+def sort():
+    path = ROOT / "coverage.tsv"
+    head, *lines = path.read_text(encoding="utf-8").splitlines()
+    lines.sort(key=lambda line: coverage.order(line.partition("\t")[0]))
+    path.write_text("\n".join([head, *lines]) + "\n", encoding="utf-8")
+
+
+def main():
+    if sys.argv[1:] == ["--sort"]:
+        sort()
+        return 0
+    found = list(faults())
+    for fault in found:
+        print(fault)
+    print(f"conformance: {len(found)} faults")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

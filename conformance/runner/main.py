@@ -1,0 +1,133 @@
+"""The command line of conformance/run."""
+
+import argparse
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import accounts, client, play, report, scene
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass
+class Result:
+    scene: scene.Scene
+    verdict: str  # "ok", "failed" or "skipped"
+    why: str
+    seconds: float
+    logs: list
+
+
+def address(text):
+    host, _, port = text.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def arguments():
+    parser = argparse.ArgumentParser(
+        prog="conformance/run", description=__doc__,
+        epilog="Without --accounts or --adduser accounts are made by in-band "
+        "registration.")
+    add = parser.add_argument
+    add("scenes", nargs="*", metavar="SCENE",
+        help="folders, files or parts of names; all if none is given")
+    add("--address", type=address, metavar="HOST:PORT",
+        help="where it speaks plain TCP with STARTTLS")
+    add("--direct-tls", type=address, metavar="HOST:PORT",
+        help="where it speaks TLS at once")
+    add("--domain", default="localhost", help="its virtual host")
+    add("--domain2", help="a second virtual host")
+    add("--anonymous-domain", help="one that allows ANONYMOUS")
+    add("--ca", metavar="FILE", help="trust only this certificate authority")
+    add("--insecure", action="store_true", help="trust any certificate")
+    add("--adduser", metavar="COMMAND", help="makes one account, e.g. "
+        "'jackdaw adduser --password-stdin {jid}'; {user}, {host} and "
+        "{password} are known too")
+    add("--accounts", metavar="FILE", help="fresh accounts, one line "
+        "'user@host password' each")
+    add("--can", default="", metavar="NEED,...",
+        help="needs of scenes that it meets, of: " + " ".join(scene.NEEDS))
+    add("-j", type=int, default=8, metavar="N", help="scenes at a time")
+    add("--timeout", type=float, default=5, metavar="S",
+        help="how long to wait for what must come")
+    add("--settle", type=float, default=0.1, metavar="S",
+        help="how long to wait for what must not come, after pings")
+    add("--quiet", type=float, default=0.4, metavar="S",
+        help="the same where no ping can be sent")
+    add("--tap", action="store_true", help="results as TAP")
+    add("--json", action="store_true", help="results as one line of JSON each")
+    add("--report", action="store_true",
+        help="coverage and results by section of each text")
+    add("-v", "--verbose", action="store_true",
+        help="what was sent and read in scenes that fail")
+    options = parser.parse_args()
+    complete(parser, options)
+    return options
+
+
+def complete(parser, options):
+    if not (options.address or options.direct_tls):
+        if not options.report:
+            parser.error("--address or --direct-tls is needed")
+    elif not (options.ca or options.insecure):
+        parser.error("--ca or --insecure is needed")
+    options.hosts = {"host": options.domain, "host2": options.domain2,
+                     "anonhost": options.anonymous_domain}
+    options.hosts = {key: value for key, value in options.hosts.items()
+                     if value}
+    options.can = set(filter(None, options.can.split(","))) | {"sasl"}
+    for need, there in (("host2", options.domain2),
+                        ("starttls", options.address),
+                        ("direct-tls", options.direct_tls),
+                        ("anonymous", options.anonymous_domain)):
+        if there:
+            options.can.add(need)
+    options.patient = "fake-time" in options.can
+
+
+def chosen(options):
+    everything = scene.load_all(ROOT / "scenes")
+    if not options.scenes:
+        return everything
+    return [each for each in everything
+            if any(part.rstrip("/") in str(each.path)
+                   for part in options.scenes)]
+
+
+def play_one(each, dialer, source, options):
+    lacking = [need for need in each.needs if need not in options.can]
+    if lacking:
+        return Result(each, "skipped", "needs " + " ".join(lacking), 0, [])
+    start = time.monotonic()
+    player = play.Player(each, dialer, source, options)
+    verdict, why = "ok", ""
+    try:
+        player.play()
+    except (play.Failed, scene.SceneError, accounts.AccountError,
+            client.ClientError, OSError) as err:
+        verdict, why = "failed", str(err)
+    return Result(each, verdict, why, time.monotonic() - start, player.logs)
+
+
+def main():
+    options = arguments()
+    scenes = chosen(options)
+    results = []
+    if options.address or options.direct_tls:
+        dialer = client.Dialer(options)
+        source = accounts.source(options, dialer)
+        printer = report.printer(options, len(scenes))
+        with ThreadPoolExecutor(options.j) as pool:
+            for result in pool.map(lambda each: play_one(
+                    each, dialer, source, options), scenes):
+                results.append(result)
+                printer(len(results), result)
+    if options.report:
+        report.by_section(ROOT, results)
+    if results and not options.json:
+        report.total(results, "# " if options.tap else "")
+    sys.stdout.flush()
+    return 1 if any(each.verdict == "failed" for each in results) else 0

@@ -1,0 +1,398 @@
+"""Plays one scene: every step of README.md has one method here."""
+
+import re
+import time
+
+from . import client, pattern, sasl
+from .accounts import fresh
+from .scene import SceneError, join_raw, join_xml
+from .variables import Variables
+
+STREAM_ERRORS = "{urn:ietf:params:xml:ns:xmpp-streams}"
+SHORT_SLEEP = 5
+
+
+class Failed(Exception):
+    """The server did not play its part."""
+
+
+def step(rule):
+    """Marks a method as the meaning of the steps that match the rule."""
+    def mark(method):
+        method.rule = re.compile(rule.replace("WHO", r"([\w/.-]+)"))
+        return method
+    return mark
+
+
+class Player:
+    """State of one scene on one server."""
+
+    def __init__(self, scene, dialer, accounts, options):
+        self.scene, self.dialer = scene, dialer
+        self.source, self.options = accounts, options
+        self.variables = Variables()
+        self.accounts, self.streams, self.logs = {}, {}, []
+        for name, host in options.hosts.items():
+            self.variables[name] = host
+
+    def play(self):
+        """Raises Failed (or another error) with the step in its text."""
+        at = self.scene.steps[0]
+        try:
+            self.cast()
+            for at in self.scene.steps:
+                self.run(at)
+        except (Failed, client.ClientError, sasl.SaslError) as err:
+            raise Failed(f"line {at.line}: {at.text}\n{err}") from err
+        except (OSError, ValueError, KeyError) as err:
+            raise Failed(f"line {at.line}: {at.text}\n"
+                         f"{type(err).__name__}: {err}") from err
+        finally:
+            for stream in self.streams.values():
+                stream.close()
+
+    def cast(self):
+        for name, host in self.scene.accounts.items():
+            account = self.source.make(name, self.options.hosts[host])
+            self.accounts[name] = account
+            self.variables[name] = account.jid
+            self.variables[name + ".user"] = account.user
+            self.variables[name + ".password"] = account.password
+        self.variables["nobody"] = fresh(
+            "nobody", self.options.hosts["host"]).jid
+
+    def run(self, at):
+        for rule, method in STEPS:
+            words = rule.fullmatch(at.text)
+            if words:
+                method(self, *words.groups(),
+                       **({"block": at.block} if at.block else {}))
+                return
+        raise SceneError(f"{self.scene.path}:{at.line}: no such step: "
+                         f"{at.text}")
+
+    # What steps share.
+
+    def stream(self, who):
+        if who not in self.streams:
+            raise SceneError(f"{who} is not connected")
+        return self.streams[who]
+
+    def log_for(self, who):
+        log = []
+        self.logs.append((who, log))
+        return log
+
+    def account_of(self, name):
+        if name not in self.accounts:
+            raise SceneError(f"there is no account {name}")
+        return self.accounts[name]
+
+    def patterns(self, block):
+        return pattern.parse(self.variables.expand_pattern(join_xml(block)))
+
+    def capture(self, found):
+        for name, value in found.items():
+            self.variables[name] = value
+
+    def element(self, who):
+        event = self.stream(who).next()
+        if event is None or event[0] != "element":
+            raise Failed(f"{who} got {client.say(event)}")
+        return event[1]
+
+    def settle(self, who):
+        """All sent so far has been handled, and what came of it is queued."""
+        bound = [(name, stream) for name, stream in self.streams.items()
+                 if stream.jid and not stream.ended]
+        for name, stream in bound:
+            if stream.fence(stream.jid.partition("@")[2].partition("/")[0]) \
+                    is None and name == who and not stream.ended:
+                raise Failed(f"{name} got no answer to a ping")
+        time.sleep(self.options.settle)
+        stream = self.stream(who)
+        if stream.jid and not stream.ended:
+            stream.fence(self.accounts_host(stream))
+        while stream.pump(0 if stream.jid else self.options.quiet):
+            pass
+
+    @staticmethod
+    def accounts_host(stream):
+        return stream.jid.partition("@")[2].partition("/")[0]
+
+    # Sessions.
+
+    @step("WHO connects")
+    def connects(self, who):
+        name, _, resource = who.partition("/")
+        account = self.account_of(name)
+        log = self.log_for(who)
+        stream = self.dialer.login(log, account, resource)
+        log.clear()
+        self.streams[who] = stream
+        self.variables[who] = stream.jid
+
+    @step("WHO comes online")
+    def comes_online(self, who):
+        if who not in self.streams or self.streams[who].ended:
+            self.connects(who)
+        self.announce(self.streams[who])
+
+    def announce(self, stream):
+        stream.ask("roster-1", "<iq type='get' id='roster-1'>"
+                   "<query xmlns='jabber:iq:roster'/></iq>")
+        stream.send("<presence/>")
+        own = stream.take(
+            lambda event: event[0] == "element" and
+            event[1].tag == "{jabber:client}presence" and
+            event[1].get("from") == stream.jid)
+        if own is None:
+            raise Failed("its own presence did not come back")
+
+    @step(r"(\w+) and (\w+) are friends")
+    def are_friends(self, one, other):
+        self.subscribe(one, other)
+        self.subscribe(other, one)
+
+    @step(r"(\w+) is subscribed to (\w+)")
+    def subscribe(self, one, other):
+        """The dance of RFC 6121 section 3.1, in sessions of its own."""
+        asker = self.dialer.login([], self.account_of(one), "setup")
+        giver = self.dialer.login([], self.account_of(other), "setup")
+        try:
+            self.announce(asker)
+            self.announce(giver)
+            self.hand_over(asker, giver, "subscribe")
+            self.hand_over(giver, asker, "subscribed")
+            for stream in (asker, giver):
+                stream.fence(self.accounts_host(stream))
+                self.leave(stream)
+        finally:
+            asker.close()
+            giver.close()
+
+    @staticmethod
+    def hand_over(sender, taker, kind):
+        to = taker.jid.partition("/")[0]
+        sender.send(f"<presence type='{kind}' to='{to}'/>")
+        if taker.take(lambda event: event[0] == "element" and
+                      event[1].get("type") == kind) is None:
+            raise Failed(f"{to} got no {kind}")
+
+    def leave(self, stream):
+        stream.send("<presence type='unavailable'/>")
+        stream.fence(self.accounts_host(stream))
+        stream.send("</stream:stream>")
+        stream.take(lambda event: event[0] in ("close", "eof"))
+
+    # Sending.
+
+    @step("WHO sends:")
+    def sends(self, who, block):
+        self.stream(who).send(self.variables.expand(join_xml(block)))
+
+    @step("WHO sends raw:")
+    def sends_raw(self, who, block):
+        self.stream(who).send(
+            self.variables.expand(join_raw(block), quote=False))
+
+    @step("WHO sends byte by byte:")
+    def sends_bytes(self, who, block):
+        text = self.variables.expand(join_raw(block), quote=False)
+        for byte in text.encode("utf-8", "surrogateescape"):
+            self.stream(who).send(bytes([byte]))
+
+    # Receiving.
+
+    @step("WHO receives:")
+    def receives(self, who, block):
+        for wanted in self.patterns(block):
+            self.check(wanted, self.element(who))
+
+    def check(self, wanted, element):
+        found = {}
+        reason = pattern.why_not(wanted, element, found)
+        if reason:
+            raise Failed(f"got {client.show(element)}\nwhich {reason}")
+        self.capture(found)
+
+    @step("WHO receives in any order:")
+    def receives_any_order(self, who, block):
+        wanted = self.patterns(block)
+        got = [self.element(who) for _ in wanted]
+        found = {}
+        missing = pattern.assign(wanted, got, found)
+        if missing is not None:
+            raise Failed("nothing matches " + client.show(missing) +
+                         "\namong " + "\n".join(map(client.show, got)))
+        self.capture(found)
+
+    @step("WHO receives among others:")
+    def receives_among_others(self, who, block):
+        for wanted in self.patterns(block):
+            dropped = []
+            while True:
+                event = self.stream(who).next()
+                if event is None or event[0] != "element":
+                    raise Failed(f"got {client.say(event)}, and before it " +
+                                 "\n".join(map(client.show, dropped)))
+                found = {}
+                if pattern.why_not(wanted, event[1], found) is None:
+                    self.capture(found)
+                    break
+                dropped.append(event[1])
+
+    @step("WHO receives one of:")
+    def receives_one_of(self, who, block):
+        self.check_any(block, self.element(who))
+
+    def check_any(self, block, element):
+        for wanted in self.patterns(block):
+            found = {}
+            if pattern.why_not(wanted, element, found) is None:
+                self.capture(found)
+                return
+        raise Failed(f"got {client.show(element)}")
+
+    @step("WHO receives at most one of:")
+    def receives_at_most(self, who, block):
+        self.settle(who)
+        if self.stream(who).queue:
+            self.check_any(block, self.element(who))
+
+    @step("WHO receives nothing")
+    def receives_nothing(self, who):
+        self.settle(who)
+        if self.stream(who).queue:
+            raise Failed(f"got {client.say(self.stream(who).queue[0])}")
+
+    @step("WHO forgets")
+    def forgets(self, who):
+        self.settle(who)
+        self.stream(who).queue.clear()
+
+    @step("all forget")
+    def all_forget(self):
+        for who, stream in self.streams.items():
+            if stream.jid and not stream.ended:
+                self.forgets(who)
+
+    @step("WHO receives stream:")
+    def receives_stream(self, who, block):
+        event = self.stream(who).next()
+        if event is None or event[0] != "stream":
+            raise Failed(f"got {client.say(event)}")
+        self.stream(who).header = event[1]
+        self.check(self.patterns(block)[0], event[1])
+
+    @step("WHO receives close")
+    def receives_close(self, who):
+        event = self.stream(who).next()
+        if event is None or event[0] != "close":
+            raise Failed(f"got {client.say(event)}")
+
+    @step("WHO is closed")
+    def is_closed(self, who):
+        event = self.stream(who).next()
+        if event and event[0] == "close":
+            event = self.stream(who).next()
+        if event is None or event[0] != "eof":
+            raise Failed(f"got {client.say(event)}")
+        self.stream(who).close()
+
+    @step("WHO receives stream error: (.+)")
+    def receives_stream_error(self, who, names):
+        names = names.split()
+        event = self.stream(who).next()
+        if event and event[0] == "stream":
+            self.stream(who).header = event[1]
+            event = self.stream(who).next()
+        if event and event[0] in ("eof", "close") and \
+                any(name.startswith("[") for name in names):
+            return
+        if event is None or event[0] != "element":
+            raise Failed(f"got {client.say(event)}")
+        self.check_stream_error(event[1], [n.strip("[]") for n in names])
+        self.receives_close(who)
+        self.is_closed(who)
+
+    @staticmethod
+    def check_stream_error(element, names):
+        got = [child.tag.removeprefix(STREAM_ERRORS) for child in element
+               if child.tag.startswith(STREAM_ERRORS)
+               and child.tag != STREAM_ERRORS + "text"]
+        if element.tag != f"{{{pattern.STREAMS}}}error" or len(got) != 1 or \
+                got[0] not in names:
+            raise Failed(f"got {client.show(element)}")
+
+    # Ends.
+
+    @step("WHO disconnects")
+    def disconnects(self, who):
+        stream = self.stream(who)
+        stream.send("</stream:stream>")
+        if stream.take(lambda event: event[0] in ("close", "eof")) is None:
+            raise Failed("the server's </stream:stream> did not come")
+        stream.close()
+
+    @step("WHO drops")
+    def drops(self, who):
+        self.stream(who).drop()
+
+    @step("WHO closes stream")
+    def closes_stream(self, who):
+        self.stream(who).send("</stream:stream>")
+
+    # Raw connections.
+
+    @step(r"(\w+) opens(?: (direct|secure))?")
+    def opens(self, who, how):
+        self.streams[who] = self.dialer.open(self.log_for(who), how or "")
+
+    @step(r"(\w+) starts stream(?: to (\S+))?")
+    def starts_stream(self, who, to):
+        client.start_stream(self.stream(who),
+                            self.variables.expand(to or "{host}"))
+
+    @step(r"(\w+) starts tls")
+    def starts_tls(self, who):
+        self.dialer.start_tls(self.stream(who), self.options.domain)
+
+    @step(r"(\w+) authenticates as (\w+)(?: with (\S+))?")
+    def authenticates(self, who, name, mechanism):
+        client.authenticate(self.stream(who), self.account_of(name),
+                            mechanism)
+
+    @step(r"(\w+) fails to authenticate as (\w+) with (\S+), ([\w ]+): (.+)")
+    def fails_to_authenticate(self, who, name, mechanism, fault, names):
+        account, stream = self.account_of(name), self.stream(who)
+        state = sasl.start(mechanism, account.user, account.password,
+                           stream.tls, fault)
+        end = client.sasl_exchange(stream, mechanism, state)
+        got = [child.tag.removeprefix(client.SASL) for child in end
+               if child.tag != client.SASL + "text"]
+        if end.tag != client.SASL + "failure" or len(got) != 1 or \
+                got[0] not in names.split():
+            raise Failed(f"got {client.show(end)}")
+
+    @step(r"(\w+) binds(?: (\S+))?")
+    def binds(self, who, resource):
+        self.variables[who] = client.bind(self.stream(who), resource)
+
+    # The rest.
+
+    @step("after ([0-9]+) s")
+    def after(self, seconds):
+        if int(seconds) > SHORT_SLEEP and not self.options.patient:
+            raise SceneError("so long a wait needs fake-time")
+        time.sleep(int(seconds))
+
+    @step(r"(\{\S+\}) (equals|differs from) (\{\S+\})")
+    def compares(self, one, how, other):
+        values = [self.variables.expand(text) for text in (one, other)]
+        if (values[0] == values[1]) != (how == "equals"):
+            raise Failed(f"'{values[0]}' and '{values[1]}'")
+
+
+STEPS = [(method.rule, method) for method in vars(Player).values()
+         if hasattr(method, "rule")]

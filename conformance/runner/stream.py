@@ -1,0 +1,190 @@
+"""One connection to the server: TCP, TLS, and the elements that arrive."""
+
+import os
+import select
+import socket
+import ssl
+import time
+import xml.etree.ElementTree as ET
+import xml.parsers.expat
+from collections import deque
+
+STREAMS = "http://etherx.jabber.org/streams"
+CLIENT = "jabber:client"
+HEAD = ("<?xml version='1.0'?><stream:stream to='{to}' version='1.0' "
+        f"xml:lang='en' xmlns='{CLIENT}' xmlns:stream='{STREAMS}'>")
+
+
+def qname(name):
+    """expat's 'ns}local' as ElementTree's '{ns}local'."""
+    return "{" + name if "}" in name else name
+
+
+class Reader:
+    """Bytes in; events out: ('stream', e), ('element', e), ('close', None),
+    ('broken', why)."""
+
+    def __init__(self):
+        self.events = deque()
+        self.restart()
+
+    def restart(self):
+        parser = xml.parsers.expat.ParserCreate(namespace_separator="}")
+        parser.buffer_text = True
+        parser.StartElementHandler = self.on_start
+        parser.EndElementHandler = self.on_end
+        parser.CharacterDataHandler = self.on_text
+        self.parser, self.depth, self.builder = parser, 0, None
+        self.held = b""
+
+    def feed(self, data):
+        # expat puts off a tag that comes in pieces, so give it whole tags.
+        data = self.held + data
+        end = data.rfind(b">") + 1
+        self.held = data[end:]
+        try:
+            self.parser.Parse(data[:end], False)
+        except xml.parsers.expat.ExpatError as err:
+            self.events.append(("broken", str(err)))
+
+    def on_start(self, name, attributes):
+        attributes = {qname(key): value for key, value in attributes.items()}
+        self.depth += 1
+        if self.depth == 1:
+            header = ET.Element(qname(name), attributes)
+            self.events.append(("stream", header))
+            return
+        if self.depth == 2:
+            self.builder = ET.TreeBuilder()
+        self.builder.start(qname(name), attributes)
+
+    def on_end(self, name):
+        self.depth -= 1
+        if self.depth == 0:
+            self.events.append(("close", None))
+            return
+        self.builder.end(qname(name))
+        if self.depth == 1:
+            self.events.append(("element", self.builder.close()))
+            self.builder = None
+
+    def on_text(self, text):
+        if self.builder is not None:
+            self.builder.data(text)
+
+
+class Stream:
+    """A client's end. `log` is a list that gets every piece sent or read."""
+
+    def __init__(self, address, log, timeout):
+        self.sock = socket.create_connection(address, timeout)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.reader = Reader()
+        self.queue = deque()
+        self.log, self.timeout = log, timeout
+        self.tls = None
+        self.ended = False
+        self.header = None
+        self.features = None
+        self.jid = None
+        self.fences = 0
+
+    def start_tls(self, context, name):
+        self.sock = context.wrap_socket(self.sock, server_hostname=name)
+        self.tls = self.sock
+        self.reader.restart()
+
+    def send(self, data):
+        if isinstance(data, str):
+            data = data.encode("utf-8", "surrogateescape")
+        self.log.append(("sent", data))
+        try:
+            self.sock.sendall(data)
+        except OSError as err:
+            self.log.append(("cannot send", str(err).encode()))
+
+    def start_stream(self, to):
+        """Sends a new stream header; what comes is parsed as a new stream."""
+        self.reader.restart()
+        self.send(HEAD.format(to=to))
+
+    def pump(self, seconds):
+        """Reads once what comes within that time. False if nothing did."""
+        if self.ended:
+            return False
+        pending = self.tls is not None and self.tls.pending()
+        if not pending and not select.select([self.sock], [], [],
+                                             max(seconds, 0))[0]:
+            return False
+        try:
+            self.sock.settimeout(self.timeout)
+            data = self.sock.recv(65536)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return True
+        except OSError as err:
+            self.log.append(("ended", str(err).encode()))
+            data = b""
+        if not data:
+            self.ended = True
+            self.queue.append(("eof", None))
+            return True
+        self.log.append(("read", data))
+        self.reader.feed(data)
+        self.queue.extend(self.reader.events)
+        self.reader.events.clear()
+        return True
+
+    def next(self, seconds=None):
+        """The next event, or None after that time."""
+        deadline = time.monotonic() + (self.timeout if seconds is None
+                                       else seconds)
+        while not self.queue:
+            left = deadline - time.monotonic()
+            if left <= 0 or (not self.pump(left) and self.ended):
+                return ("eof", None) if self.ended else None
+        return self.queue.popleft()
+
+    def take(self, wanted, seconds=None):
+        """Takes the first event that `wanted` accepts; others stay queued."""
+        deadline = time.monotonic() + (self.timeout if seconds is None
+                                       else seconds)
+        seen = 0
+        while True:
+            for index in range(seen, len(self.queue)):
+                if wanted(self.queue[index]):
+                    event = self.queue[index]
+                    del self.queue[index]
+                    return event
+            seen = len(self.queue)
+            left = deadline - time.monotonic()
+            if left <= 0 or (not self.pump(left) and self.ended):
+                return None
+
+    def ask(self, iq_id, text, seconds=None):
+        """Sends an iq and takes its answer, wherever it stands."""
+        self.send(text)
+        event = self.take(lambda event: event[0] == "element" and
+                          event[1].tag == f"{{{CLIENT}}}iq" and
+                          event[1].get("id") == iq_id and
+                          event[1].get("type") in ("result", "error"),
+                          seconds)
+        return event and event[1]
+
+    def fence(self, host):
+        """Returns once the server has handled all that was sent here."""
+        self.fences += 1
+        iq_id = f"fence-{self.fences}"
+        return self.ask(iq_id, f"<iq type='get' id='{iq_id}' to='{host}'>"
+                        "<ping xmlns='urn:xmpp:ping'/></iq>")
+
+    def close(self):
+        self.ended = True
+        try:
+            self.sock.close()
+        except OSError:
+            pass
+
+    def drop(self):
+        """Ends TCP below TLS, so that no close_notify is sent."""
+        self.ended = True
+        os.close(self.sock.detach())
