@@ -24,5 +24,10 @@ void clock_fake(uint64_t mono_ms, uint64_t wall_us);
 /* XEP-0082 dateTime in UTC: "2026-11-21T02:03:04Z", with ".056Z" only when
  * the milliseconds are not zero. */
 struct str clock_format(struct arena *, uint64_t wall_us);
-/* Reads any dateTime of XEP-0082, with offset and fraction. */
+/* The same without an arena and always with milliseconds. */
+#define CLOCK_TEXT_LEN sizeof("2026-11-21T02:03:04.056Z")
+void clock_text(char text[CLOCK_TEXT_LEN], uint64_t wall_us);
+
+/* Reads any dateTime of XEP-0082 with a year of four digits; what is before
+ * 1970 is read as 0. False when it is none. */
 bool clock_parse(struct str, uint64_t *wall_us_r);

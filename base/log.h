@@ -6,7 +6,9 @@
  *
  * The subject says who; the words say what was tried and what came of it, in
  * PostgreSQL's style: lower case, no full stop, no secrets. What a stanza says
- * is logged only at level wire.
+ * is logged only at level wire. Control characters and what is not UTF-8 are
+ * escaped, so that a peer's text cannot break a line or drive a terminal. Every
+ * line is one write.
  */
 #pragma once
 
@@ -45,14 +47,15 @@ const char *log_level_text(enum log_level);
 void log_set_level(enum log_level);
 bool log_shows(enum log_level);
 
-/* Where lines go: a file path, "stderr" or "journal". Opened anew by
- * log_reopen (after rotation). False, with errno, when it cannot be opened;
- * then lines go where they went. */
+/* Where lines go: a file path, "stderr" or "journal" (or "journal:PATH" for
+ * another socket than systemd's). Opened anew by log_reopen (after rotation).
+ * False, with errno, when it cannot be opened; then lines go where they went,
+ * at first to stderr. To the journal, lines go without time and form. */
 bool log_open(const char *where, enum log_form);
 bool log_reopen(void);
 void log_close(void);
 
-/* Tests: every line goes here instead; NULL ends it. */
+/* Tests: every line goes here instead, as "subject: words"; NULL ends it. */
 void log_capture(void (*line)(enum log_level, const char *text));
 
 void log_write(enum log_level, const struct log *, const char *format, ...)

@@ -65,3 +65,5 @@ bool str_to_i64(struct str, int64_t *number_r);
 
 /* Well-formed UTF-8 by RFC 3629: no surrogates, no overlong forms. */
 bool str_is_utf8(struct str);
+/* Bytes of the first character; 0 when it is not well-formed or str empty. */
+size_t str_utf8_len(struct str);
