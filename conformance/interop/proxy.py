@@ -1,0 +1,61 @@
+"""A TCP relay between client and server, to cut their connection."""
+
+import contextlib
+import socket
+import struct
+import threading
+
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+class Proxy:
+    def __init__(self, server):
+        self.server, self.pairs = server, []
+        self.lock = threading.Lock()
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self.listener.accept()
+                self.join(client)
+
+    def join(self, client):
+        try:
+            server = socket.create_connection(self.server)
+        except OSError:
+            client.close()
+            return
+        with self.lock:
+            self.pairs.append((client, server))
+        for source, target in ((client, server), (server, client)):
+            threading.Thread(target=relay, args=(source, target),
+                             daemon=True).start()
+
+    def cut(self):
+        """Both sides see their connection reset."""
+        with self.lock:
+            pairs, self.pairs = self.pairs, []
+        for pair in pairs:
+            for end in pair:
+                with contextlib.suppress(OSError):
+                    end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                                   RESET_ON_CLOSE)
+                    # Wakes the relaying thread, whose recv would otherwise
+                    # keep the socket open.
+                    end.shutdown(socket.SHUT_RD)
+                    end.close()
+
+    def close(self):
+        self.listener.close()
+        self.cut()
+
+
+def relay(source, target):
+    with contextlib.suppress(OSError):
+        while piece := source.recv(65536):
+            target.sendall(piece)
+    with contextlib.suppress(OSError):
+        target.shutdown(socket.SHUT_WR)

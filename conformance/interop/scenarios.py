@@ -1,0 +1,78 @@
+"""What a person does with a client in their first days, played by each.
+
+`client` is the client under test, `friend` its contact. Every step is seen
+from both sides: what one did, the other's inbox must show.
+"""
+
+
+def login(client, friend):
+    client.login()
+    client.inbox.expect("online", timeout=40)
+    friend.login()
+    friend.inbox.expect("online")
+
+
+def roster(client, friend):
+    """Add, approve, and the same back: both see each other at last."""
+    me, other = client.account.jid, friend.account.jid
+    client.add(other)
+    friend.inbox.expect("subscribe", me)
+    friend.approve(me)
+    client.inbox.expect("presence", other, "available")
+    friend.inbox.expect("roster", me, "from")
+    friend.add(me)
+    client.approve(other)
+    friend.inbox.expect("roster", me, "both")
+    friend.inbox.expect("presence", me, "available")
+
+
+def presence(client, friend):
+    me, other = client.account.jid, friend.account.jid
+    client.show("away")
+    friend.inbox.expect("presence", me, "away")
+    client.show("available")
+    friend.inbox.expect("presence", me, "available")
+    friend.logout()
+    client.inbox.expect("presence", other, "unavailable")
+    friend.login()
+    friend.inbox.expect("presence", me, "available")
+    client.inbox.expect("presence", other, "available")
+
+
+def chat(client, friend):
+    me, other = client.account.jid, friend.account.jid
+    client.send(other, "art thou not Romeo")
+    friend.inbox.expect("message", me, "art thou not Romeo")
+    friend.send(me, "neither, fair saint & <maid>")
+    client.inbox.expect("message", other, "neither, fair saint & <maid>")
+
+
+def offline(client, friend):
+    """Each finds, on coming back, what the other wrote meanwhile."""
+    me, other = client.account.jid, friend.account.jid
+    client.logout()
+    friend.inbox.expect("presence", me, "unavailable")
+    friend.send(me, "wherefore art thou")
+    client.login()
+    client.inbox.expect("message", other, "wherefore art thou", timeout=40)
+    friend.logout()
+    client.inbox.expect("presence", other, "unavailable")
+    client.send(other, "here I am")
+    friend.login()
+    friend.inbox.expect("message", me, "here I am")
+
+
+def reconnect(client, friend):
+    """The network fails under the client, which comes back by itself; nothing
+    written meanwhile is lost."""
+    me, other = client.account.jid, friend.account.jid
+    client.inbox.clear()
+    client.stage.proxy.cut()
+    friend.send(me, "parting is such sweet sorrow")
+    client.inbox.expect("offline")
+    client.inbox.expect("message", other, "parting is such sweet sorrow",
+                        timeout=60)
+    chat(client, friend)
+
+
+IN_ORDER = (login, roster, presence, chat, offline, reconnect)

@@ -1,0 +1,134 @@
+"""slixmpp, in a thread of its own; also everybody's contact."""
+
+import asyncio
+import inspect
+import logging
+import threading
+
+from inbox import Inbox
+
+logging.disable(logging.CRITICAL)
+import slixmpp  # noqa: E402 - it logs while it is imported
+
+
+class Stream(slixmpp.ClientXMPP):
+    """One login; what happens goes to the inbox."""
+
+    def __init__(self, account, server, ca, inbox):
+        super().__init__(account.jid, account.password)
+        self.inbox, self.ca_certs, self.wanted = inbox, ca, True
+        self.endpoint = server
+        self.auto_authorize = self.auto_subscribe = None
+        self.roster.auto_authorize = self.roster.auto_subscribe = None
+        for plugin in ("xep_0030", "xep_0199", "xep_0198"):
+            self.register_plugin(plugin)
+        for event, handler in (
+                ("session_start", self.on_start),
+                ("session_resumed", lambda _: inbox.put("online")),
+                ("disconnected", self.on_disconnected),
+                ("message", self.on_message),
+                ("roster_update", self.on_roster),
+                ("presence_subscribe", self.on_subscribe)):
+            self.add_event_handler(event, handler)
+        for show in ("available", "away", "dnd", "unavailable"):
+            self.add_event_handler("presence_" + show, self.on_presence)
+
+    def open(self):
+        if "address" in inspect.signature(self.connect).parameters:
+            self.connect(self.endpoint)
+        else:  # slixmpp 1.9 and later
+            self.connect(*self.endpoint)
+
+    def on_disconnected(self, _):
+        self.inbox.put("offline")
+        if self.wanted:
+            self.open()
+
+    async def on_start(self, _):
+        await self.get_roster()
+        self.send_presence()
+        self.inbox.put("online")
+
+    def on_message(self, message):
+        if message["type"] in ("chat", "normal") and message["body"]:
+            self.inbox.put("message", message["from"].bare, message["body"])
+
+    def on_roster(self, iq):
+        for jid, item in iq["roster"]["items"].items():
+            self.inbox.put("roster", str(jid), item["subscription"])
+
+    def on_subscribe(self, presence):
+        self.inbox.put("subscribe", presence["from"].bare)
+
+    def on_presence(self, presence):
+        if presence["from"].bare != self.boundjid.bare:
+            self.inbox.put("presence", presence["from"].bare,
+                           presence["type"])
+
+
+class Slixmpp:
+    name = "slixmpp"
+    scenarios = {"login", "roster", "presence", "chat", "offline",
+                 "reconnect"}
+    def __init__(self, stage, account, address=None):
+        self.account, self.stage = account, stage
+        self.address = address or stage.proxied
+        self.inbox = Inbox(account.user)
+        self.loop = asyncio.new_event_loop()
+        self.stream = None
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        asyncio.set_event_loop(self.loop)
+        self.loop.run_forever()
+        tasks = asyncio.all_tasks(self.loop)
+        for task in tasks:
+            task.cancel()
+        self.loop.run_until_complete(
+            asyncio.gather(*tasks, return_exceptions=True))
+        self.loop.close()
+
+    def call(self, function):
+        """Runs it on the client's loop and waits."""
+        async def step():
+            return function()
+        return asyncio.run_coroutine_threadsafe(step(), self.loop).result(10)
+
+    def connect(self):
+        self.stream = Stream(self.account, self.address, self.stage.ca,
+                             self.inbox)
+        self.stream.loop = self.loop
+        self.stream.open()
+
+    def login(self):
+        self.call(self.connect)
+
+    def logout(self):
+        self.stream.wanted = False
+        self.call(lambda: self.stream.disconnect())
+        self.inbox.expect("offline")
+
+    def add(self, jid):
+        self.call(lambda: self.stream.update_roster(jid, name="a friend"))
+        self.call(lambda: self.stream.send_presence_subscription(
+            pto=jid, ptype="subscribe"))
+
+    def approve(self, jid):
+        self.call(lambda: self.stream.send_presence_subscription(
+            pto=jid, ptype="subscribed"))
+
+    def show(self, show):
+        self.call(lambda: self.stream.send_presence(
+            pshow=None if show == "available" else show))
+
+    def send(self, jid, text):
+        self.call(lambda: self.stream.send_message(
+            mto=jid, mbody=text, mtype="chat"))
+
+    def close(self):
+        if self.stream is not None:
+            self.stream.wanted = False
+            self.call(lambda: self.stream.abort())
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join(10)
