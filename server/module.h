@@ -31,8 +31,8 @@ struct shard;
 #define MODULE_API 1
 
 enum verdict {
-	PASS, /* the next hook, at last the default */
-	TAKEN /* done with: no further hook sees it */
+	PASS, /* the letter goes to the next hook, at last to the default */
+	TAKEN /* the hook took the letter: freed it, kept it or sent it on */
 };
 
 /*

@@ -16,10 +16,12 @@ extern const struct store_kind outbox_kind;
  * wait for the commit, so that later letters cannot pass it. */
 void outbox_send(struct account *, struct store_write *, const struct stanza *);
 
-/* By the receiver of a letter with a durable id: it is carried out, once write
- * commits; write NULL: nothing had to be written. The write is not queued by
- * this. Must be called exactly once for each such letter. */
-void outbox_kept(struct shard *, const struct post *letter);
+/* By the receiver of a letter with a durable id (letter->durable), once what it
+ * asked for is committed, or at once when nothing had to be written. sender is
+ * the from of its stanza. Harmless for the id of a letter that is not durable;
+ * when it is not called (the commit failed), the letter comes again after the
+ * next start. */
+void outbox_kept(struct shard *, struct durable_id, const struct jid *sender);
 
 /* Posts what an earlier run left: once, by shard 0, when all shards run. */
 void outbox_start(struct shard *);

@@ -58,6 +58,15 @@ void session_send_blob(struct session *, struct blob *, const struct jid *to);
 void session_send_proved(
     struct session *, const struct stanza *, uint64_t ticket);
 
+/* A place in the order of what the session is sent: from session_hold until
+ * session_release all that is sent to it waits, save what session_fill sends.
+ * So messages kept offline, which must first be read, come before newer ones.
+ * ticket as in session_send_proved, 0 for none. A session has one place at
+ * most; it ends with the session. */
+bool session_hold(struct session *); /* false when it is held already */
+void session_fill(struct session *, const struct stanza *, uint64_t ticket);
+void session_release(struct session *);
+
 /* Ends the stream with this error; the session is gone when GONE comes. */
 void session_close(struct session *, enum stream_err, const char *text);
 
