@@ -2,7 +2,7 @@
 """Holds requirements/, coverage.tsv, the scenes and the tests together.
 
 coverage.tsv has one row for each binding requirement, sorted as lint.py
---sort writes it: id, kind, where, note. By kind, `where` is
+--update writes it: id, kind, where, note. By kind, `where` is
 
     scene         the scene's path below scenes/, without .scene
     test          file::function, the file's path from the project's root
@@ -90,7 +90,7 @@ def faults():
     if len(rows) != len(table):
         yield "coverage.tsv: an id stands there twice"
     if [row.id for row in table] != sorted(rows, key=coverage.order):
-        yield "coverage.tsv: is not sorted; lint.py --sort does it"
+        yield "coverage.tsv: is not sorted; lint.py --update does it"
     for row in table:
         for fault in check_row(row, requirements, scenes):
             yield f"coverage.tsv: {row.id}: {fault}"
@@ -100,16 +100,31 @@ def faults():
     yield from check_scenes(scenes, rows, requirements)
 
 
-def sort():
-    path = ROOT / "coverage.tsv"
-    head, *lines = path.read_text(encoding="utf-8").splitlines()
-    lines.sort(key=lambda line: coverage.order(line.partition("\t")[0]))
-    path.write_text("\n".join([head, *lines]) + "\n", encoding="utf-8")
+def update():
+    """Enters what the scenes say that they prove, and sorts."""
+    requirements = coverage.requirements(ROOT)
+    rows = {row.id: row for row in coverage.table(ROOT)}
+    scenes = scene.load_all(ROOT / "scenes")
+    claims = {(proved, each.name) for each in scenes for proved in each.proves
+              if proved in rows or proved in requirements and
+              requirements[proved].level in coverage.BINDING}
+    for row in rows.values():
+        row.where = " ".join(
+            place for place in row.where.split()
+            if row.kind not in ("scene", "test") or "::" in place
+            or (row.id, place) in claims)
+    for proved, name in sorted(claims):
+        row = rows.setdefault(proved, coverage.Row(proved, "scene", "", ""))
+        if row.kind == "scene" and name not in row.where.split():
+            row.where = " ".join([*row.where.split(), name])
+    coverage.write(ROOT, [
+        row for row in rows.values()
+        if row.where or row.kind not in ("scene", "test")])
 
 
 def main():
-    if sys.argv[1:] == ["--sort"]:
-        sort()
+    if sys.argv[1:] == ["--update"]:
+        update()
         return 0
     found = list(faults())
     for fault in found:

@@ -65,10 +65,25 @@ class Dialer:
             self.start_tls(stream, options.domain)
         return stream
 
+    def open_direct(self, log, alpn):
+        """Direct TLS with that ALPN, or None; an error if it fails."""
+        if self.options.direct_tls is None:
+            raise ClientError("no address for direct TLS is given")
+        stream = Stream(self.options.direct_tls, log, self.options.timeout)
+        stream.start_tls(self.context(alpn and [alpn]), self.options.domain)
+        return stream
+
     def start_tls(self, stream, name):
         stream.send(f"<starttls xmlns='{TLS[1:-1]}'/>")
         expect(stream, TLS + "proceed")
-        stream.start_tls(self.context(), name)
+        self.negotiate_tls(stream, name)
+
+    def negotiate_tls(self, stream, name):
+        """The handshake; without a name the client sends no SNI."""
+        context = self.context()
+        if name is None:
+            context.check_hostname = False
+        stream.start_tls(context, name)
 
     def login(self, log, account, resource):
         """A stream that is secured, authenticated and bound."""

@@ -56,3 +56,11 @@ def order(requirement_id):
     """A key that sorts sections as a reader would."""
     return [(0, int(part), "") if part.isdigit() else (1, 0, part)
             for part in re.split(r"[/.]", requirement_id)]
+
+
+def write(root, rows):
+    lines = ["\t".join((row.id, row.kind, row.where, row.note))
+             for row in sorted(rows, key=lambda row: order(row.id))]
+    (root / "coverage.tsv").write_text(
+        "\n".join(["id\tkind\twhere\tnote", *lines]) + "\n",
+        encoding="utf-8")

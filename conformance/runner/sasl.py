@@ -24,6 +24,11 @@ def decode(text):
     return base64.b64decode(text or "", validate=True)
 
 
+def fields_of(message):
+    """A SCRAM message's attributes by their letter."""
+    return dict(part.split("=", 1) for part in message.decode().split(","))
+
+
 def end_point(tls):
     """tls-server-end-point of that connection, RFC 5929 section 4.1."""
     der = tls.getpeercert(binary_form=True)
@@ -66,6 +71,7 @@ class Scram:
         self.bare = f"n={name},r={self.nonce}"
         self.first = self.header + self.bare.encode()
         self.expected = None
+        self.challenges = 0
 
     def hmac(self, key, data):
         return hmac.digest(key, data, self.hash)
@@ -74,15 +80,15 @@ class Scram:
         if self.expected is not None:
             self.verify(challenge)
             return b""
-        text = challenge.decode()
-        fields = dict(part.split("=", 1) for part in text.split(","))
+        self.challenges += 1
+        fields = fields_of(challenge)
         if not fields["r"].startswith(self.nonce) or \
                 fields["r"] == self.nonce:
             raise SaslError("the server's nonce does not extend ours")
         salted = hashlib.pbkdf2_hmac(
             self.hash, self.password.encode(), decode(fields["s"]),
             int(fields["i"]))
-        return self.final(text, fields["r"], salted)
+        return self.final(challenge.decode(), fields["r"], salted)
 
     def final(self, server_first, nonce, salted):
         if self.fault == "wrong nonce":

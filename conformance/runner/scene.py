@@ -7,7 +7,8 @@ from pathlib import Path
 HEADERS = ("title", "proves", "needs", "account", "note")
 NEEDS = (
     "anonymous", "client-cert", "direct-tls", "fake-time", "host2", "ibr",
-    "limits", "restart", "sasl", "scram-plus", "starttls", "tables",
+    "limits", "restart", "sasl", "scram-plus", "scram-sha-256",
+    "scram-sha-512", "starttls", "tables",
 )
 HEADER = re.compile(r"([a-z]+):\s+(.*\S)\s*$")
 

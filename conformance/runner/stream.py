@@ -16,8 +16,9 @@ HEAD = ("<?xml version='1.0'?><stream:stream to='{to}' version='1.0' "
 
 
 def qname(name):
-    """expat's 'ns}local' as ElementTree's '{ns}local'."""
-    return "{" + name if "}" in name else name
+    """expat's 'ns}local}prefix' as ElementTree's '{ns}local'."""
+    parts = name.split("}")
+    return "{" + "}".join(parts[:2]) if len(parts) > 1 else name
 
 
 class Reader:
@@ -31,6 +32,7 @@ class Reader:
     def restart(self):
         parser = xml.parsers.expat.ParserCreate(namespace_separator="}")
         parser.buffer_text = True
+        parser.namespace_prefixes = True
         parser.StartElementHandler = self.on_start
         parser.EndElementHandler = self.on_end
         parser.CharacterDataHandler = self.on_text
@@ -50,6 +52,9 @@ class Reader:
     def on_start(self, name, attributes):
         attributes = {qname(key): value for key, value in attributes.items()}
         self.depth += 1
+        if name.startswith(CLIENT + "}") and name.count("}") > 1:
+            # RFC 6120 section 4.8.5 forbids it to whoever sends.
+            self.events.append(("broken", "a prefix for jabber:client"))
         if self.depth == 1:
             header = ET.Element(qname(name), attributes)
             self.events.append(("stream", header))
@@ -84,13 +89,15 @@ class Stream:
         self.log, self.timeout = log, timeout
         self.tls = None
         self.ended = False
+        self.ragged = False  # TLS ended without close_notify
         self.header = None
         self.features = None
         self.jid = None
         self.fences = 0
 
     def start_tls(self, context, name):
-        self.sock = context.wrap_socket(self.sock, server_hostname=name)
+        self.sock = context.wrap_socket(self.sock, server_hostname=name,
+                                        suppress_ragged_eofs=False)
         self.tls = self.sock
         self.reader.restart()
 
@@ -123,6 +130,7 @@ class Stream:
             return True
         except OSError as err:
             self.log.append(("ended", str(err).encode()))
+            self.ragged = True
             data = b""
         if not data:
             self.ended = True

@@ -52,6 +52,11 @@ class Variables:
         if word == "repeat":
             text, _, times = rest.rpartition(":")
             return text * int(times)
+        if word == "upper":
+            return rest.upper()
+        if word == "wide":
+            # U+FF01 to U+FF5E are the full-width forms of ASCII.
+            return "".join(chr(ord(c) + 0xFEE0) for c in rest)
         if word == "base64":
             text = rest.replace("\\0", "\0").encode("utf-8", "surrogateescape")
             return base64.b64encode(text).decode()
