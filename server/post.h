@@ -35,6 +35,8 @@ struct shard;
 	X(GONE, "a bound stream ended; its last letter")                    \
 	X(PROVED, "a stream's peer proved receipt up to a ticket")          \
 	X(KEPT, "a durable letter was carried out; its row may go")         \
+	X(SURE,                                                             \
+	    "the sender of a durable letter committed its part, or failed") \
 	X(ADDRESS, "a connection of an address was opened, closed, failed") \
 	X(ADDRESS_VERDICT, "whether a connection may stay")                 \
 	X(ADMIN, "a request of the administration to one shard")            \
@@ -58,6 +60,7 @@ struct stream_id {
 /* A row of the log outbox (server/outbox.h). */
 struct durable_id {
 	uint64_t owner, row; /* row 0: not durable */
+	bool is_sure;        /* STANZA: posted again; SURE: it is committed */
 };
 
 struct post {

@@ -262,6 +262,10 @@ struct store_commit { /* the wait */
 struct store_write *store_write_new(struct store *);
 /* Gives it up unwritten; nulls the pointer. */
 void store_write_free(struct store_write **);
+/* One more wait for the write, before it is queued. Waits are told in the order
+ * they were added, that of store_commit last. */
+void store_also(struct store_write *, struct store_commit *wait,
+    void (*done)(struct store_commit *));
 /* Queues it and takes it. wait NULL: nobody waits, a failure is logged. */
 void store_commit(struct store_write *, struct store_commit *wait,
     void (*done)(struct store_commit *));
