@@ -51,6 +51,8 @@ rand_bytes(void *bytes, size_t len)
 {
 	unsigned char *from;
 
+	if (len == 0)
+		return;
 	if (pool.fake != 0) {
 		fake_bytes(bytes, len);
 		return;
