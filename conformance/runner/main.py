@@ -3,6 +3,7 @@
 import argparse
 import sys
 import time
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,6 +110,8 @@ def play_one(each, dialer, source, options):
     except (play.Failed, scene.SceneError, accounts.AccountError,
             client.ClientError, OSError) as err:
         verdict, why = "failed", str(err)
+    except Exception:  # a bug of the runner must not end the run
+        verdict, why = "failed", traceback.format_exc()
     return Result(each, verdict, why, time.monotonic() - start, player.logs)
 
 

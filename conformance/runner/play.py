@@ -9,6 +9,8 @@ from .scene import SceneError, join_raw, join_xml
 from .variables import Variables
 
 STREAM_ERRORS = "{urn:ietf:params:xml:ns:xmpp-streams}"
+FEATURES = f"{{{pattern.STREAMS}}}features"
+STREAM_HEADER = re.compile(r"<(\w+:)?stream\s")
 SHORT_SLEEP = 5
 
 
@@ -194,12 +196,16 @@ class Player:
 
     @step("WHO sends raw:")
     def sends_raw(self, who, block):
-        self.stream(who).send(
-            self.variables.expand(join_raw(block), quote=False))
+        text = self.variables.expand(join_raw(block), quote=False)
+        if STREAM_HEADER.search(text):
+            self.stream(who).reader.restart()
+        self.stream(who).send(text)
 
     @step("WHO sends byte by byte:")
     def sends_bytes(self, who, block):
         text = self.variables.expand(join_raw(block), quote=False)
+        if STREAM_HEADER.search(text):
+            self.stream(who).reader.restart()
         for byte in text.encode("utf-8", "surrogateescape"):
             self.stream(who).send(bytes([byte]))
 
@@ -208,7 +214,10 @@ class Player:
     @step("WHO receives:")
     def receives(self, who, block):
         for wanted in self.patterns(block):
-            self.check(wanted, self.element(who))
+            element = self.element(who)
+            if element.tag == FEATURES:
+                self.stream(who).features = element
+            self.check(wanted, element)
 
     def check(self, wanted, element):
         found = {}
@@ -324,7 +333,7 @@ class Player:
         queue = self.stream(who).queue
         if queue and queue[0][0] == "stream":
             queue.popleft()
-        if queue and (queue[0][0] in ("eof", "close") or
+        if queue and (queue[0][0] != "element" or
                       queue[0][1].tag == f"{{{pattern.STREAMS}}}error"):
             self.receives_stream_error(who, names)
 

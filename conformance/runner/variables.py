@@ -10,6 +10,8 @@ NAMESPACES = {
     word: f"urn:ietf:params:xml:ns:xmpp-{word}"
     for word in ("stanzas", "streams", "sasl", "tls", "bind")
 }
+NAMESPACES["namespaces"] = ("xmlns='jabber:client' "
+                            "xmlns:stream='http://etherx.jabber.org/streams'")
 WILDCARD = re.compile(r"\{((?:any|number|time)(?::\w+)?|none|only|not)\}")
 INNERMOST = re.compile(r"\{([^{}]*)\}")
 # Wildcards survive replacement between these two private-use characters.
