@@ -53,7 +53,8 @@ class Dialer:
     def open(self, log, how=""):
         """A connection: plain, 'direct', or 'secure' in whatever way."""
         options = self.options
-        direct = how == "direct" or (how == "secure" and not options.address)
+        # STARTTLS would tie the stream to one host, so 'secure' avoids it.
+        direct = how == "direct" or (how == "secure" and options.direct_tls)
         address = options.direct_tls if direct else options.address
         if address is None:
             raise ClientError("no address for such a connection is given")
@@ -87,7 +88,12 @@ class Dialer:
 
     def login(self, log, account, resource):
         """A stream that is secured, authenticated and bound."""
-        stream = self.open(log, "secure")
+        if self.options.address:
+            stream = self.open(log)
+            start_stream(stream, account.host)
+            self.start_tls(stream, account.host)
+        else:
+            stream = self.open(log, "direct")
         start_stream(stream, account.host)
         authenticate(stream, account)
         start_stream(stream, account.host)

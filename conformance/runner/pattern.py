@@ -1,5 +1,6 @@
 """Compares what a server sent with the patterns of a scene."""
 
+import copy
 import re
 import xml.etree.ElementTree as ET
 
@@ -105,11 +106,11 @@ def extras(pattern, element, left):
 
 def without(pattern, mark):
     """A copy of the pattern that lacks that mark."""
-    copy = ET.fromstring(ET.tostring(pattern, encoding="unicode"))
-    copy.text = (copy.text or "").replace(mark, "")
-    for child in copy:
+    twin = copy.deepcopy(pattern)
+    twin.text = (twin.text or "").replace(mark, "")
+    for child in twin:
         child.tail = (child.tail or "").replace(mark, "")
-    return copy
+    return twin
 
 
 def local(element):

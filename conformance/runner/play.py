@@ -426,6 +426,13 @@ class Player:
         self.dialer.negotiate_tls(
             self.stream(who), None if bare else self.options.domain)
 
+    @step(r"(\w+) negotiates tls or is cut off")
+    def negotiates_or_is_cut(self, who):
+        try:
+            self.dialer.negotiate_tls(self.stream(who), self.options.domain)
+        except OSError:
+            self.stream(who).close()
+
     @step(r"(\w+) sees a certificate of (\S+)")
     def sees_certificate(self, who, name):
         name = self.variables.expand(name)

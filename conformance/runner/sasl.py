@@ -42,6 +42,8 @@ def end_point(tls):
 
 
 class Plain:
+    challenges = 0
+
     def __init__(self, user, password):
         self.first = f"\0{user}\0{password}".encode()
 
