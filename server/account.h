@@ -11,8 +11,10 @@
 #include <stdint.h>
 
 #include "base/list.h"
+#include "server/keys.h"
 #include "server/module.h"
 #include "server/owner.h"
+#include "server/stream.h"
 #include "xml/stanza.h"
 
 struct account {
@@ -20,8 +22,12 @@ struct account {
 	const struct host *host; /* of the shard's setup; refreshed on reload */
 	struct list sessions;    /* struct session, oldest first */
 	unsigned session_count;
-	bool is_leaving; /* being deleted */
-	char *slots;     /* of the modules */
+	struct list binds;        /* BIND letters that wait for a GONE */
+	bool is_leaving;          /* being deleted */
+	struct list farewells;    /* durable letters until that is committed */
+	char *slots;              /* of the modules */
+	struct arena *keys_arena; /* lifetime: until the keys change */
+	const struct keys *keys;
 };
 
 /* The account of a loaded owner; NULL when it is ABSENT or not an account. */
@@ -36,10 +42,24 @@ account_jid(const struct account *account)
 /* The slot that the module declared, zeroed at first. */
 void *account_slot(struct account *, const struct module *);
 
+/* Makes an account with this prepared password, on the shard that owns the
+ * name; EXISTS when there is one. The wait is the caller's until done. */
+struct account_make {
+	struct store_commit commit;
+	struct shard *shard;
+	const struct jid *jid;
+	owner_id id;
+	enum err err;
+	void (*done)(struct account_make *);
+};
+void account_make(struct shard *, struct account_make *, const struct jid *bare,
+    struct str password, void (*done)(struct account_make *));
+
 /* Removes the account: one transaction marks the owner deleted and frees the
- * name; then streams end, modules are told (HOOK_ACCOUNT_REMOVED, which adds
- * the durable letters to the same transaction), rows are purged. done as a
- * store commit. */
+ * name, with the durable letters that HOOK_ACCOUNT_REMOVED adds. When it is
+ * committed done is called (an answer still reaches its session), then the
+ * streams end with not-authorized (XEP-0077, section 3.2), the memory goes, and
+ * the rows are purged. */
 void account_remove(struct account *, struct store_commit *,
     void (*done)(struct store_commit *));
 /* New keys from a prepared password (server/keys.h), then ends all sessions but
@@ -48,5 +68,14 @@ void account_set_password(struct account *, struct str password,
     const struct session *keep, struct store_commit *,
     void (*done)(struct store_commit *));
 
+/* Switches it off (sessions end) or on again. */
+void account_set_disabled(struct account *, bool is_disabled,
+    struct store_commit *, void (*done)(struct store_commit *));
+
 /* Post handlers: letters for an account's owner come here from owner_take. */
 void account_take(struct account *, struct post *);
+/* Ends all sessions but keep; for an owner that goes. */
+void account_close_sessions(
+    struct account *, const struct session *keep, enum stream_err);
+/* Removes the rows of accounts that were deleted: once, by shard 0. */
+void account_purge_start(struct shard *);

@@ -30,7 +30,7 @@ struct keys {
 	unsigned delay_ms; /* wait so long before the answer to a failure */
 	struct scram_keys of[KEY_HASH_COUNT];
 };
-/* LOGIN: how it went, counted by the account for its brake. */
+/* LOGIN: how it went, counted by the owner for its brake. */
 struct login {
 	bool is_success;
 };

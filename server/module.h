@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/join.h"
 #include "server/config.h"
 #include "server/post.h"
 #include "storage/store.h"

@@ -8,17 +8,18 @@
  *		wait in the inbox
  *	READY	letters are handled as they come, in order; hooks never wait
  *	ABSENT	there is no such account: letters are answered so; forgotten
- *soon, and limited in number
+ *		soon, and limited in number
  *
  * When loading fails, what waited is answered with wait errors and the owner is
  * forgotten, so that the next letter tries again. An owner stays while
- *something pins it, and is forgotten a while after.
+ * something pins it, and is forgotten a while after.
  */
 #pragma once
 
 #include <stdbool.h>
 
 #include "base/join.h"
+#include "base/log.h"
 #include "base/table.h"
 #include "server/post.h"
 #include "server/shard.h"
@@ -40,7 +41,12 @@ struct owner {
 	unsigned inbox_count;
 	struct join loading;
 	unsigned pins;
-	struct timer idle; /* until it is forgotten */
+	struct timer idle;  /* until it is forgotten */
+	struct link absent; /* in shard->absents */
+	bool is_detached;   /* the name is free again; goes with its last pin */
+	bool is_stale;      /* to be loaded anew when it is loaded */
+	unsigned failures;  /* logins in a row that failed */
+	uint64_t failed_ms; /* the last of them: clock_mono_ms */
 };
 
 /* The owner in memory; NULL when it is not. */
@@ -59,5 +65,12 @@ void owner_unpin(struct owner *);
 /* Drops what is in memory as if it had never been loaded, after a write failed
  * for good: sessions stay, modules load anew, letters wait meanwhile. */
 void owner_reload(struct owner *);
+/* Forgets that there is no such account: one was made. */
+void owner_forget_absent(struct shard *, const struct jid *);
+/* The account was removed: letters find it no more, the memory goes with the
+ * last pin. */
+void owner_detach(struct owner *);
+/* A new configuration: hosts and modules may have changed. */
+void owner_setup_changed(struct shard *, const struct setup *old);
 /* At the end of a shard: frees all. */
 void owner_free_all(struct shard *);

@@ -77,8 +77,9 @@ struct post {
 			      letter has a reference */
 	const struct jid *const *receivers; /* MANY */
 	size_t receiver_count;
-	struct durable_id durable; /* STANZA, KEPT */
-	union {                    /* what else a kind says; in the arena */
+	struct durable_id durable; /* STANZA, KEPT, SURE */
+	bool is_lent; /* it belongs to a MANY: post_own before keeping it */
+	union {       /* what else a kind says; in the arena */
 		const struct keys_ask *keys_ask;
 		const struct keys *keys;
 		const struct login *login;
@@ -97,6 +98,11 @@ struct post {
  * that it takes (NULL: a new one). */
 struct post *post_new(enum post_kind, struct arena *);
 void post_free(struct post **);
+/* The letter itself, or of a lent one a copy: for who keeps it or sends it on.
+ * session_pass, router_route and router_bounce do it themselves. */
+struct post *post_own(struct post *);
+/* The letter of a MANY for one receiver; lives as long as the MANY. */
+void post_lend(struct post *one_r, struct post *many, const struct jid *to);
 
 /* Hands the letter over; the caller may not touch it afterwards. It goes to the
  * shard of the stream (DOWN, KEYS, BOUND, CLOSE, ADDRESS_VERDICT) or else of
@@ -125,3 +131,5 @@ void mailbox_deinit(struct mailbox *);
 /* Handles at most max letters; whether there are more. */
 bool mailbox_work(struct shard *, unsigned max);
 bool mailbox_is_empty(struct mailbox *);
+/* Letters that waited elsewhere come first again. */
+void mailbox_put_back(struct shard *, struct list *letters);

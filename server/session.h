@@ -11,6 +11,7 @@
 
 #include "base/list.h"
 #include "server/account.h"
+#include "server/stream.h"
 
 /* How it logged in: for people, and for modules that ask. */
 struct session_origin {
@@ -36,6 +37,9 @@ struct session {
 	struct arena *presence_arena;  /* lifetime: until the next presence */
 	const struct stanza *presence; /* NULL before the initial one, and after
 					  unavailable */
+	bool is_held;
+	struct list held; /* letters behind the place: session_hold */
+	unsigned held_count;
 	char *slots;
 };
 
@@ -50,6 +54,9 @@ struct session *session_of_stream(struct account *, struct stream_id);
  * copies, session_pass takes the letter and its stanza. */
 void session_send(struct session *, const struct stanza *);
 void session_pass(struct session *, struct post *);
+/* The same letter for one of several sessions: the letter stays the caller's,
+ * its stanza is serialised once for all of them. */
+void session_share(struct session *, struct post *);
 /* A stanza serialised without its to, for many: the blob is referenced. to is
  * what this receiver shall see. */
 void session_send_blob(struct session *, struct blob *, const struct jid *to);
@@ -70,7 +77,11 @@ void session_release(struct session *);
 /* Ends the stream with this error; the session is gone when GONE comes. */
 void session_close(struct session *, enum stream_err, const char *text);
 
-/* Presence state, by the presence module: copies the stanza. */
+/* Presence state, by the presence module, for presence available and
+ * unavailable of the session: copies the stanza, then runs
+ * HOOK_SESSION_AVAILABLE or HOOK_SESSION_UNAVAILABLE. When the stream goes
+ * without a word the core does the same for it: there session->presence is
+ * NULL, is_available false. */
 void session_set_presence(
     struct session *, const struct stanza *, int8_t priority);
 
@@ -81,7 +92,8 @@ void session_gone(struct account *, struct post *);
 #define session_each(session, account) \
 	list_each (session, &(account)->sessions, struct session, link)
 
-/* BIND: what the stream wants. */
+/* BIND: what the stream wants. From then on its last letter is a GONE, also
+ * before the answer. */
 struct bind_ask {
 	struct str resource; /* prepared; empty: the server makes one */
 	struct session_origin origin;

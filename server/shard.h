@@ -50,8 +50,29 @@ struct shard {
 	struct addresses *addresses; /* server/address.h */
 	struct metrics *metrics;     /* server/metrics.h */
 	struct list flushes; /* connections with bytes to send: server/conn.h */
-	bool is_draining;    /* shutting down: no new streams */
+	struct list iqs;     /* unanswered: server/iq.h */
+	struct list loads;   /* owners that wait for their turn to load */
+	unsigned load_count; /* owners that load now */
+	struct list absents; /* owners that do not exist, oldest first */
+	unsigned absent_count;
+	struct table outbox_waits; /* server/outbox.h */
+	uint64_t outbox_last;
+	struct runner *runner; /* server/runner.h; NULL in a world */
+	bool is_draining;      /* shutting down: no new streams */
 };
+
+/* Spreads the places over the shards, which are zeroed still. The storage stays
+ * the caller's. */
+void server_init(struct server *, struct storage *, unsigned shard_count,
+    const struct module *const *modules);
+void server_deinit(struct server *);
+
+/* Opens the shard's store; loop NULL in a world. Takes a reference of setup. */
+void shard_init(struct shard *, struct server *, unsigned index,
+    uv_loop_t *loop, struct setup *);
+/* Frees owners, streams and letters; what still waits for the store must have
+ * been told before (store_close). */
+void shard_deinit(struct shard *);
 
 /* Aborts unless the calling thread is this shard's (or a world's, at work for
  * it). At the top of every function that writes owned state. */
@@ -67,8 +88,10 @@ struct shard *shard_of(const struct server *, const struct jid *);
 /* The shard that keeps the counters of a network address. */
 struct shard *shard_of_address(const struct server *, struct str address);
 
-/* One turn: the letters that are there (at most 256), the timers that are due,
- * then the flush. Returns whether more letters wait. */
+#define LETTERS_PER_TURN 256
+
+/* One turn: the letters that are there (at most so many), the timers that are
+ * due, then the flush. Returns whether more letters wait. */
 bool shard_turn(struct shard *);
 /* When the next timer is due (clock_mono_ms), UINT64_MAX without one. */
 uint64_t shard_next_due(const struct shard *);
