@@ -4,6 +4,9 @@ import contextlib
 import socket
 import struct
 import threading
+import time
+
+from inbox import Missing
 
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
@@ -31,8 +34,26 @@ class Proxy:
         with self.lock:
             self.pairs.append((client, server))
         for source, target in ((client, server), (server, client)):
-            threading.Thread(target=relay, args=(source, target),
-                             daemon=True).start()
+            threading.Thread(target=self.relay, daemon=True,
+                             args=(source, target, (client, server))).start()
+
+    def relay(self, source, target, pair):
+        with contextlib.suppress(OSError):
+            while piece := source.recv(65536):
+                target.sendall(piece)
+        with contextlib.suppress(OSError):
+            target.shutdown(socket.SHUT_WR)
+        with self.lock, contextlib.suppress(ValueError):
+            self.pairs.remove(pair)
+
+    def wait(self, connected, timeout=60):
+        """Until a connection runs through it, or none does."""
+        deadline = time.monotonic() + timeout
+        while bool(self.pairs) != connected:
+            if time.monotonic() > deadline:
+                raise Missing("the client did not " + (
+                    "connect" if connected else "disconnect"))
+            time.sleep(0.05)
 
     def cut(self):
         """Both sides see their connection reset."""
@@ -51,11 +72,3 @@ class Proxy:
     def close(self):
         self.listener.close()
         self.cut()
-
-
-def relay(source, target):
-    with contextlib.suppress(OSError):
-        while piece := source.recv(65536):
-            target.sendall(piece)
-    with contextlib.suppress(OSError):
-        target.shutdown(socket.SHUT_WR)

@@ -69,7 +69,7 @@ def reconnect(client, friend):
     client.inbox.clear()
     client.stage.proxy.cut()
     friend.send(me, "parting is such sweet sorrow")
-    client.inbox.expect("offline")
+    client.stage.proxy.wait(connected=True)
     client.inbox.expect("message", other, "parting is such sweet sorrow",
                         timeout=60)
     chat(client, friend)
