@@ -89,8 +89,8 @@ void session_set_presence(
 void session_bind(struct account *, struct post *);
 void session_gone(struct account *, struct post *);
 
-#define session_each(session, account) \
-	list_each (session, &(account)->sessions, struct session, link)
+#define session_each(each, of) \
+	list_each (each, &(of)->sessions, struct session, link)
 
 /* BIND: what the stream wants. From then on its last letter is a GONE, also
  * before the answer. */

@@ -37,6 +37,25 @@ const struct host *setup_default_host(const struct setup *);
 /* Whether the module is on for the host. */
 bool host_has(const struct host *, const struct module *);
 
+/* A setting as it is for the host. */
+static inline uint64_t
+host_int(const struct host *host, const struct setting *setting)
+{
+	return config_int(setup_config(host->setup), host->index, setting);
+}
+
+static inline uint64_t
+host_bytes(const struct host *host, const struct setting *setting)
+{
+	return config_bytes(setup_config(host->setup), host->index, setting);
+}
+
+static inline bool
+host_bool(const struct host *host, const struct setting *setting)
+{
+	return config_bool(setup_config(host->setup), host->index, setting);
+}
+
 /* --- hooks (server/hook.c) --------------------------------------------- */
 
 /* Runs the hooks of the host in order until one takes it. */

@@ -63,9 +63,9 @@ struct str node_child_text(
     struct arena *, const struct node *, const char *name, const char *ns);
 
 /* Each child element. */
-#define node_each(child, node)                                           \
-	for (const struct node *child = node_first(node); child != NULL; \
-	     child = node_next(child))
+#define node_each(each, parent)                                          \
+	for (const struct node *each = node_first(parent); each != NULL; \
+	     each = node_next(each))
 
 /* --- making ----------------------------------------------------------- */
 

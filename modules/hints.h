@@ -1,0 +1,14 @@
+/*
+ * modules/hints.h - XEP-0334: what a sender says about storing and copying.
+ */
+#pragma once
+
+#include "server/module.h"
+
+#define NS_HINTS "urn:xmpp:hints"
+
+extern const struct module hints_module;
+
+/* Whether the message carries the hint: "no-store", "no-permanent-store",
+ * "no-copy", "store". Hints in errors do not count (section 5). */
+bool hints_has(const struct stanza *, const char *hint);

@@ -1,0 +1,123 @@
+/*
+ * modules/message.c - the delivery table of RFC 6121, section 8.5.4.
+ *
+ * Where the RFC leaves a choice: normal and chat messages to the bare JID go to
+ * all resources of the highest non-negative priority; what cannot be delivered
+ * comes back as an error, so that nothing gets lost in silence.
+ */
+#include "modules/message.h"
+
+#include "server/router.h"
+#include "server/session.h"
+#include "server/setup.h"
+
+static enum verdict on_received(
+    struct account *, struct session *, struct post *);
+
+static const struct hook hooks[] = {
+    {.on = HOOK_RECEIVED_MESSAGE, .order = 1000, .stanza = on_received},
+    {.on = HOOK_END},
+};
+
+const struct module message_module = {
+    .api = MODULE_API,
+    .name = "message",
+    .help = "Delivery of messages to resources",
+    .hooks = hooks,
+};
+
+/* The least priority of those that get it; INT8_MAX + 1 when nobody does. */
+static int
+highest_priority(const struct account *account)
+{
+	int highest = -1;
+
+	session_each(session,
+	    account) if (session->is_available && session->priority > highest)
+	    highest = session->priority;
+	return highest < 0 ? INT8_MAX + 1 : highest;
+}
+
+/* To each available resource from that priority on; the last one gets the
+ * letter itself. False when there is none: the letter is still the caller's. */
+static bool
+deliver(struct account *account, struct post *letter, int priority)
+{
+	struct session *last = NULL;
+
+	session_each(session, account)
+	{
+		if (!session->is_available || session->priority < priority)
+			continue;
+		if (last != NULL)
+			session_share(last, letter);
+		last = session;
+	}
+	if (last != NULL)
+		session_pass(last, letter);
+	return last != NULL;
+}
+
+static void
+refuse(struct account *account, struct post *letter)
+{
+	router_bounce(
+	    account->owner.shard, letter, STANZA_ERR_SERVICE_UNAVAILABLE, NULL);
+}
+
+static void
+to_best(struct account *account, struct post *letter)
+{
+	if (deliver(account, letter, highest_priority(account)))
+		return;
+	if (hook_stanza(HOOK_UNDELIVERED, account, NULL, letter) == PASS)
+		refuse(account, letter);
+}
+
+static void
+to_all(struct account *account, struct post *letter)
+{
+	if (!deliver(account, letter, 0))
+		post_free(&letter);
+}
+
+static void
+drop(struct account *account, struct post *letter)
+{
+	(void)account;
+	post_free(&letter);
+}
+
+static enum verdict
+on_received(
+    struct account *account, struct session *session, struct post *letter)
+{
+	typedef void way(struct account *, struct post *);
+	static way *const to_bare[] = {
+	    [STANZA_NORMAL] = to_best,
+	    [STANZA_CHAT] = to_best,
+	    [STANZA_GROUPCHAT] = refuse,
+	    [STANZA_HEADLINE] = to_all,
+	    [STANZA_ERROR] = drop,
+	};
+	/* When no resource matches the full JID. */
+	static way *const to_nobody[] = {
+	    [STANZA_NORMAL] = refuse,
+	    [STANZA_CHAT] = to_best,
+	    [STANZA_GROUPCHAT] = refuse,
+	    [STANZA_HEADLINE] = drop,
+	    [STANZA_ERROR] = drop,
+	};
+	const struct stanza *stanza = letter->stanza;
+
+	if (jid_is_bare(stanza->to)) {
+		to_bare[stanza->type](account, letter);
+		return TAKEN;
+	}
+	session = session_find(account, stanza->to);
+	if (session != NULL)
+		session_pass(session, letter);
+	else
+		to_nobody[stanza->type](account, letter);
+	return TAKEN;
+}

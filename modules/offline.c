@@ -1,0 +1,363 @@
+/*
+ * modules/offline.c - messages that nobody could take are kept, and sent to the
+ * first resource that becomes available with a priority that is not negative.
+ *
+ * A row goes only when its reader proved receipt (HOOK_PROVED); until then the
+ * next resource would get it too. While rows are read the resource holds its
+ * place, so that newer messages come after older ones.
+ */
+#include "modules/offline.h"
+
+#include "base/clock.h"
+#include "base/rand.h"
+#include "modules/hints.h"
+#include "server/iq.h"
+#include "server/metrics.h"
+#include "server/router.h"
+#include "server/session.h"
+#include "server/settings.h"
+#include "server/setup.h"
+
+#define NS_DELAY       "urn:xmpp:delay"
+#define NS_CHAT_STATES "http://jabber.org/protocol/chatstates"
+
+/* Rows read at once. */
+#define PAGE_MAX 100
+
+static void on_load(struct account *, struct join *);
+static void rows_counted(struct store_count *);
+static enum verdict on_undelivered(
+    struct account *, struct session *, struct post *);
+static void message_kept(struct store_commit *);
+static void on_available(struct session *);
+static void read_page(struct account *, struct session *);
+static void page_read(struct store_page *);
+static void on_proved(struct session *, uint64_t ticket);
+static void on_gone(struct session *);
+
+const struct store_kind offline_kind = {"offline", STORE_LOG, KIND_COUNTED};
+
+static const struct hook hooks[] = {
+    {.on = HOOK_ACCOUNT_LOAD, .load = on_load},
+    {.on = HOOK_UNDELIVERED, .stanza = on_undelivered},
+    {.on = HOOK_SESSION_AVAILABLE, .order = 200, .session = on_available},
+    {.on = HOOK_PROVED, .proved = on_proved},
+    {.on = HOOK_SESSION_UNAVAILABLE, .session = on_gone},
+    {.on = HOOK_SESSION_CLOSED, .session = on_gone},
+    {.on = HOOK_END},
+};
+
+struct offline {
+	uint64_t last_id;       /* of the newest row */
+	uint64_t count;         /* of rows, as far as known */
+	uint64_t added;         /* since they were last counted */
+	struct session *reader; /* whom rows were sent to; NULL: nobody */
+	uint64_t sent_id;       /* up to this one */
+	bool is_reading;
+};
+
+const struct module offline_module = {
+    .api = MODULE_API,
+    .name = "offline",
+    .help = "Messages kept for accounts that are offline",
+    .xeps = (const char *const[]){"XEP-0160 1.0.1", "XEP-0203 2.0", NULL},
+    .features = (const char *const[]){"msgoffline", NULL},
+    .hooks = hooks,
+    .kinds = (const struct store_kind *const[]){&offline_kind, NULL},
+    .account_size = sizeof(struct offline),
+};
+
+static struct offline *
+offline_of(struct account *account)
+{
+	return account_slot(account, &offline_module);
+}
+
+/* --- how many there are ------------------------------------------------------
+ */
+
+struct rows_count {
+	struct store_count count;
+	struct account *account; /* pinned */
+	struct arena *arena;
+	struct join *join; /* while the account loads; else NULL */
+};
+
+static void
+count_rows(struct account *account, struct join *join)
+{
+	struct arena *arena = arena_make(0);
+	struct rows_count *counting = arena_new(arena, struct rows_count);
+
+	counting->account = account;
+	counting->arena = arena;
+	counting->join = join;
+	offline_of(account)->added = 0;
+	owner_pin(&account->owner);
+	store_count(account->owner.shard->store, &counting->count,
+	    account->owner.id, &offline_kind, rows_counted);
+}
+
+static void
+rows_counted(struct store_count *count)
+{
+	struct rows_count *counting =
+	    container_of(count, struct rows_count, count);
+	struct account *account = counting->account;
+	struct offline *offline = offline_of(account);
+	struct arena *arena = counting->arena;
+	struct join *join = counting->join;
+	const enum err err = count->err;
+
+	if (err == ERR_NONE) {
+		offline->count = count->count + offline->added;
+		if (offline->last_id < count->last_id)
+			offline->last_id = count->last_id;
+	}
+	arena_free(&arena);
+	owner_unpin(&account->owner);
+	if (join != NULL)
+		join_wait_done(join, err);
+}
+
+static void
+on_load(struct account *account, struct join *join)
+{
+	join_wait(join);
+	count_rows(account, join);
+}
+
+/* --- keeping
+ * ------------------------------------------------------------------ */
+
+/* XEP-0160, section 3: a chat message that only says how somebody types is not
+ * worth keeping. */
+static bool
+is_only_chat_state(const struct stanza *stanza)
+{
+	if (stanza->type != STANZA_CHAT)
+		return false;
+	node_each (child, stanza->node)
+		if (!str_is(child->ns, NS_CHAT_STATES) &&
+		    !str_is(child->ns, NS_HINTS) &&
+		    !str_is(child->name, "thread"))
+			return false;
+	return true;
+}
+
+struct keeping {
+	struct store_commit commit;
+	struct account *account; /* pinned */
+	struct post *letter;
+};
+
+static void
+keep(struct account *account, struct post *letter)
+{
+	struct offline *offline = offline_of(account);
+	struct keeping *keeping = arena_new(letter->arena, struct keeping);
+	struct store_write *write;
+	const struct log_row row = {.owner = account->owner.id,
+	    .id = store_log_id(offline->last_id),
+	    .nonce = rand_u64(),
+	    .time_us = clock_wall_us(),
+	    .peer = jid_full(letter->stanza->from),
+	    .value = stanza_text(letter->arena, letter->stanza)};
+
+	offline->last_id = row.id;
+	offline->count++;
+	offline->added++;
+	keeping->account = account;
+	keeping->letter = letter;
+	owner_pin(&account->owner);
+	write = store_write_new(account->owner.shard->store);
+	store_append(write, &offline_kind, &row);
+	store_commit(write, &keeping->commit, message_kept);
+}
+
+static void
+message_kept(struct store_commit *commit)
+{
+	struct keeping *keeping = container_of(commit, struct keeping, commit);
+	struct account *account = keeping->account;
+	struct post *letter = keeping->letter;
+
+	if (commit->err == ERR_NONE) {
+		metric_add(account->owner.shard, METRIC_OFFLINE_STORED, 1);
+		post_free(&letter);
+	} else {
+		offline_of(account)->count--;
+		router_bounce(account->owner.shard, letter,
+		    stanza_err_of(commit->err),
+		    "the message could not be kept");
+	}
+	owner_unpin(&account->owner);
+}
+
+static enum verdict
+on_undelivered(
+    struct account *account, struct session *session, struct post *letter)
+{
+	const struct stanza *stanza = letter->stanza;
+
+	(void)session;
+	if (is_only_chat_state(stanza)) {
+		post_free(&letter);
+		return TAKEN;
+	}
+	if (hints_has(stanza, "no-store"))
+		return PASS;
+	if (offline_of(account)->count >=
+	    host_int(account->host, SETTING(QUOTA_OFFLINE_MESSAGES))) {
+		router_bounce(account->owner.shard, letter,
+		    STANZA_ERR_SERVICE_UNAVAILABLE,
+		    "too many messages wait for this account");
+		return TAKEN;
+	}
+	keep(account, post_own(letter));
+	return TAKEN;
+}
+
+/* --- sending
+ * ------------------------------------------------------------------- */
+
+struct reading {
+	struct store_page page;
+	struct account *account; /* pinned */
+	struct arena *arena;
+	struct stream_id stream; /* of the reader */
+};
+
+static bool
+is_eligible(const struct session *session)
+{
+	return session->is_available && session->priority >= 0 &&
+	       !session->is_closing;
+}
+
+static void
+on_available(struct session *session)
+{
+	struct offline *offline = offline_of(session->account);
+
+	if (!is_eligible(session) || offline->count == 0 || offline->is_reading)
+		return;
+	if (offline->reader != NULL && offline->reader != session)
+		return;
+	if (offline->reader == NULL)
+		offline->sent_id = 0;
+	if (!session_hold(session))
+		return;
+	offline->reader = session;
+	offline->is_reading = true;
+	read_page(session->account, session);
+}
+
+static void
+read_page(struct account *account, struct session *session)
+{
+	struct arena *arena = arena_make(4096);
+	struct reading *reading = arena_new(arena, struct reading);
+	const struct log_query query = {.owner = account->owner.id,
+	    .kind = &offline_kind,
+	    .after = offline_of(account)->sent_id,
+	    .max = PAGE_MAX};
+
+	reading->account = account;
+	reading->arena = arena;
+	reading->stream = session->stream;
+	owner_pin(&account->owner);
+	store_page(account->owner.shard->store, &reading->page, arena, &query,
+	    page_read);
+}
+
+/* XEP-0203: when it came, said by the host. */
+static void
+send_row(
+    struct session *session, struct arena *arena, const struct log_row *row)
+{
+	struct stanza *stanza = stanza_parse(arena, row->value);
+	const struct host *host = session->account->host;
+	struct node *node, *delay;
+
+	if (stanza == NULL) {
+		log_error(&session->log, "kept message %llu is damaged",
+		    (unsigned long long)row->id);
+		return;
+	}
+	node = node_copy(arena, stanza->node);
+	delay = node_add(node, "delay", NS_DELAY);
+	node_set(delay, "from", host->name);
+	node_set(delay, "stamp", clock_format(arena, row->time_us));
+	stanza->node = node;
+	session_fill(session, stanza, row->id);
+}
+
+static void
+end_reading(struct account *account, struct session *session)
+{
+	struct offline *offline = offline_of(account);
+
+	offline->is_reading = false;
+	if (session != NULL)
+		session_release(session);
+	/* The reader went meanwhile: somebody else may want them. */
+	if (offline->reader == NULL)
+		session_each(other, account) on_available(other);
+}
+
+static void
+page_read(struct store_page *page)
+{
+	struct reading *reading = container_of(page, struct reading, page);
+	struct account *account = reading->account;
+	struct offline *offline = offline_of(account);
+	struct arena *arena = reading->arena;
+	struct session *session;
+	bool is_more = false;
+
+	session = session_of_stream(account, reading->stream);
+	if (session != offline->reader)
+		session = NULL;
+	if (page->err != ERR_NONE)
+		log_warn(&account->owner.log,
+		    "could not read kept messages: %s", err_text(page->err));
+	else if (session != NULL) {
+		for (size_t i = 0; i < page->count; i++) {
+			send_row(session, arena, &page->rows[i]);
+			offline->sent_id = page->rows[i].id;
+		}
+		is_more = page->is_more;
+	}
+	if (is_more)
+		read_page(account, session);
+	else
+		end_reading(account, session);
+	arena_free(&arena);
+	owner_unpin(&account->owner);
+}
+
+static void
+on_proved(struct session *session, uint64_t ticket)
+{
+	struct account *account = session->account;
+	struct store_write *write;
+
+	write = store_write_new(account->owner.shard->store);
+	store_log_trim(write, account->owner.id, &offline_kind, ticket);
+	store_commit(write, NULL, NULL);
+	count_rows(account, NULL);
+}
+
+static void
+on_gone(struct session *session)
+{
+	struct offline *offline = offline_of(session->account);
+
+	if (offline->reader != session)
+		return;
+	offline->reader = NULL;
+	if (!offline->is_reading)
+		session_each(other, session->account) if (other != session)
+		    on_available(other);
+}

@@ -1,0 +1,423 @@
+/*
+ * modules/roster.c - the roster in memory, and its requests by clients.
+ */
+#include "modules/roster.h"
+
+#include <stdlib.h>
+
+#include "base/hash.h"
+#include "modules/roster_item.h"
+#include "modules/roster_private.h"
+#include "server/session.h"
+#include "server/settings.h"
+#include "server/setup.h"
+
+static void on_load(struct account *, struct join *);
+static void roster_loaded(struct store_scan *);
+static void on_forget(struct account *);
+static void on_get(struct iq *);
+static void on_set(struct iq *);
+static void on_features(struct features_ask *);
+
+const struct store_kind roster_kind = {"roster", STORE_MAP, 0};
+
+static const struct hook hooks[] = {
+    {.on = HOOK_ACCOUNT_LOAD, .order = -100, .load = on_load},
+    {.on = HOOK_ACCOUNT_FORGET, .account = on_forget},
+    {.on = HOOK_IQ_GET,
+	.ns = NS_ROSTER,
+	.name = "query",
+	.scope = SCOPE_ACCOUNT,
+	.iq = on_get},
+    {.on = HOOK_IQ_SET,
+	.ns = NS_ROSTER,
+	.name = "query",
+	.scope = SCOPE_ACCOUNT,
+	.iq = on_set},
+    {.on = HOOK_STREAM_FEATURES, .order = 50, .features = on_features},
+    {.on = HOOK_END},
+};
+
+const struct module roster_module = {
+    .api = MODULE_API,
+    .name = "roster",
+    .help = "Contacts and their subscriptions",
+    .xeps = (const char *const[]){"XEP-0237 1.3", NULL},
+    .features = (const char *const[]){NS_ROSTER, NULL},
+    .account_features = (const char *const[]){NS_ROSTER, NULL},
+    .hooks = hooks,
+    .kinds = (const struct store_kind *const[]){&roster_kind, NULL},
+    .account_size = sizeof(struct roster),
+    .session_size = sizeof(struct roster_session),
+};
+
+struct roster *
+roster_of(struct account *account)
+{
+	return account_slot(account, &roster_module);
+}
+
+/* --- in memory ---------------------------------------------------------- */
+
+static bool
+is_contact(const struct table_link *link, const void *key)
+{
+	const struct contact *contact;
+
+	contact = container_of((struct table_link *)link, struct contact, link);
+	return jid_equal(contact->jid, key);
+}
+
+struct contact *
+roster_find(struct roster *roster, const struct jid *jid)
+{
+	return table_entry(table_find(&roster->contacts,
+			       hash_keyed(jid_full(jid)), is_contact, jid),
+	    struct contact, link);
+}
+
+void
+roster_put(struct roster *roster, struct contact *contact)
+{
+	struct contact *old = roster_find(roster, contact->jid);
+
+	if (old != NULL)
+		roster_drop(roster, old);
+	table_add(&roster->contacts, &contact->link,
+	    hash_keyed(jid_full(contact->jid)));
+	roster->listed += contact->is_listed;
+	roster->pending += (contact->sub & SUB_PENDING_IN) != 0;
+	if (contact->ver > roster->ver)
+		roster->ver = contact->ver;
+}
+
+void
+roster_drop(struct roster *roster, struct contact *contact)
+{
+	struct arena *arena = contact->arena;
+
+	roster->listed -= contact->is_listed;
+	roster->pending -= (contact->sub & SUB_PENDING_IN) != 0;
+	table_remove(&roster->contacts, &contact->link);
+	arena_free(&arena);
+}
+
+static void
+clear(struct roster *roster)
+{
+	const struct contact *next;
+	struct contact *contact;
+
+	contact = table_entry(
+	    table_next(&roster->contacts, NULL), struct contact, link);
+	while (contact != NULL) {
+		next =
+		    table_entry(table_next(&roster->contacts, &contact->link),
+			struct contact, link);
+		roster_drop(roster, contact);
+		contact = (struct contact *)next;
+	}
+	table_deinit(&roster->contacts);
+}
+
+/* Also before it is loaded anew. Edits that are on their way then are void:
+ * what they were made of is gone. */
+static void
+roster_init(struct roster *roster)
+{
+	struct list edits;
+
+	list_init(&edits);
+	if (roster->edits.head.next != NULL)
+		list_move(&edits, &roster->edits);
+	clear(roster);
+	*roster = (struct roster){.is_void = !list_is_empty(&edits)};
+	table_init(&roster->contacts);
+	list_init(&roster->edits);
+	list_move(&roster->edits, &edits);
+}
+
+const struct contact *
+roster_contact(struct account *account, const struct jid *jid)
+{
+	return roster_find(roster_of(account), jid);
+}
+
+unsigned
+roster_sub(struct account *account, const struct jid *bare)
+{
+	const struct contact *contact = roster_contact(account, bare);
+
+	return contact == NULL ? 0 : contact->sub;
+}
+
+const struct contact *
+roster_next(struct account *account, const struct contact *contact)
+{
+	struct roster *roster = roster_of(account);
+	const struct table_link *link = contact == NULL ? NULL : &contact->link;
+
+	return table_entry(
+	    table_next(&roster->contacts, link), struct contact, link);
+}
+
+const struct jid *const *
+roster_with(
+    struct account *account, struct arena *arena, unsigned sub, size_t *count_r)
+{
+	struct roster *roster = roster_of(account);
+	const struct jid **jids;
+	const struct contact *contact = NULL;
+	size_t count = 0;
+
+	jids = arena_array(arena, const struct jid *, roster->contacts.count);
+	while ((contact = roster_next(account, contact)) != NULL)
+		if ((contact->sub & sub) != 0)
+			jids[count++] = contact->jid;
+	*count_r = count;
+	return jids;
+}
+
+unsigned
+roster_pending_count(struct account *account)
+{
+	return roster_of(account)->pending;
+}
+
+bool
+roster_is_interested(struct session *session)
+{
+	const struct roster_session *slot;
+
+	slot = session_slot(session, &roster_module);
+	return slot->is_interested;
+}
+
+/* --- loading ------------------------------------------------------------ */
+
+struct roster_load {
+	struct store_scan scan;
+	struct account *account;
+	struct join *join;
+	struct arena *arena;
+};
+
+static void
+on_load(struct account *account, struct join *join)
+{
+	struct arena *arena = arena_make(4096);
+	struct roster_load *load = arena_new(arena, struct roster_load);
+	const struct map_query query = {.owner = account->owner.id,
+	    .kind = &roster_kind,
+	    .max = ROSTER_ROWS_MAX};
+
+	roster_init(roster_of(account));
+	load->account = account;
+	load->join = join;
+	load->arena = arena;
+	join_wait(join);
+	store_scan(account->owner.shard->store, &load->scan, arena, &query,
+	    roster_loaded);
+}
+
+static void
+roster_loaded(struct store_scan *scan)
+{
+	struct roster_load *load = container_of(scan, struct roster_load, scan);
+	struct roster *roster = roster_of(load->account);
+	struct arena *arena = load->arena;
+	struct join *join = load->join;
+	enum err err = scan->err;
+
+	for (size_t i = 0; err == ERR_NONE && i < scan->count; i++) {
+		struct contact *contact;
+
+		if (roster_row_is_floor(&scan->rows[i])) {
+			roster->floor = roster_floor_read(&scan->rows[i]);
+			continue;
+		}
+		contact = roster_item_read(&scan->rows[i]);
+		if (contact == NULL)
+			err = ERR_CORRUPT;
+		else
+			roster_put(roster, contact);
+	}
+	if (roster->ver < roster->floor)
+		roster->ver = roster->floor;
+	arena_free(&arena);
+	join_wait_done(join, err);
+}
+
+static void
+on_forget(struct account *account)
+{
+	clear(roster_of(account));
+}
+
+/* --- get ---------------------------------------------------------------- */
+
+static void
+on_features(struct features_ask *ask)
+{
+	if (!ask->is_authenticated)
+		return;
+	node_add(ask->features, "ver", "urn:xmpp:features:rosterver");
+	node_add(ask->features, "sub", "urn:xmpp:features:pre-approval");
+}
+
+static void
+reply_whole(struct iq *iq)
+{
+	struct account *account = iq_account(iq);
+	struct node *query = node_make(iq_arena(iq), "query", NS_ROSTER);
+	const struct contact *contact = NULL;
+
+	node_set_format(
+	    query, "ver", "%llx", (unsigned long long)roster_of(account)->ver);
+	while ((contact = roster_next(account, contact)) != NULL)
+		if (contact->is_listed)
+			roster_item_add(query, contact);
+	iq_reply(iq, query);
+}
+
+static int
+by_ver(const void *a, const void *b)
+{
+	const struct contact *const *left = a, *const *right = b;
+
+	return ((*left)->ver > (*right)->ver) - ((*left)->ver < (*right)->ver);
+}
+
+/* RFC 6121, section 2.6.3: an empty result, then one push for each contact that
+ * changed since, in the order of the changes. */
+static void
+reply_changes(struct iq *iq, struct session *session, uint64_t since)
+{
+	struct account *account = iq_account(iq);
+	struct arena *arena = arena_make(0);
+	const struct contact **changed, *contact = NULL;
+	size_t count = 0;
+
+	changed = arena_array(
+	    arena, const struct contact *, roster_of(account)->contacts.count);
+	while ((contact = roster_next(account, contact)) != NULL)
+		if (contact->ver > since)
+			changed[count++] = contact;
+	if (count > 0)
+		qsort(changed, count, sizeof(changed[0]), by_ver);
+	iq_reply(iq, NULL);
+	for (size_t i = 0; i < count; i++)
+		roster_push_one(session, roster_push_item(arena, changed[i]));
+	arena_free(&arena);
+}
+
+static void
+on_get(struct iq *iq)
+{
+	struct session *session = iq_session(iq);
+	struct roster_session *slot;
+	struct str ver = node_attr(iq_payload(iq), "ver");
+	struct roster *roster;
+	uint64_t since;
+
+	if (!iq_is_own(iq)) {
+		iq_refuse(iq, STANZA_ERR_FORBIDDEN);
+		return;
+	}
+	if (session == NULL) {
+		iq_refuse(iq, STANZA_ERR_SERVICE_UNAVAILABLE);
+		return;
+	}
+	roster = roster_of(iq_account(iq));
+	slot = session_slot(session, &roster_module);
+	slot->is_interested = true;
+	if (roster_ver_read(ver, &since) && since >= roster->floor &&
+	    since <= roster->ver && since > 0)
+		reply_changes(iq, session, since);
+	else
+		reply_whole(iq);
+}
+
+/* --- set ---------------------------------------------------------------- */
+
+/* RFC 6121, section 2.5.2: whoever is subscribed is told. A request that waits
+ * for an answer is denied by the same letter. */
+static void
+cancel_subscriptions(struct roster_edit *edit, struct account *account,
+    const struct contact *contact)
+{
+	if ((contact->sub & (SUB_TO | SUB_ASK)) != 0)
+		roster_edit_letter(edit, contact->jid, STANZA_UNSUBSCRIBE);
+	if ((contact->sub & SUB_FROM) != 0)
+		roster_send_presence(account, contact->jid, false);
+	if ((contact->sub & (SUB_FROM | SUB_PENDING_IN)) != 0)
+		roster_edit_letter(edit, contact->jid, STANZA_UNSUBSCRIBED);
+}
+
+static void
+remove_item(struct iq *iq, const struct jid *jid)
+{
+	struct account *account = iq_account(iq);
+	const struct contact *contact = roster_contact(account, jid);
+	struct roster_edit *edit;
+
+	if (contact == NULL || !contact->is_listed) {
+		iq_refuse(iq, STANZA_ERR_ITEM_NOT_FOUND);
+		return;
+	}
+	edit = roster_edit_new(account);
+	cancel_subscriptions(edit, account, contact);
+	roster_edit_remove(edit, jid);
+	roster_edit_commit(edit, iq);
+}
+
+static void
+set_item(struct iq *iq, const struct jid *jid, const struct node *item)
+{
+	struct account *account = iq_account(iq);
+	const struct contact *old = roster_contact(account, jid);
+	const bool is_new = old == NULL || !old->is_listed;
+	enum stanza_err err = roster_item_check(iq_arena(iq), item);
+	struct roster_edit *edit;
+
+	if (err != STANZA_ERR_NONE) {
+		iq_refuse(iq, err);
+		return;
+	}
+	if (is_new && roster_of(account)->listed >=
+			  host_int(iq_host(iq), SETTING(QUOTA_ROSTER_ITEMS))) {
+		iq_refuse_text(
+		    iq, STANZA_ERR_RESOURCE_CONSTRAINT, "the roster is full");
+		return;
+	}
+	edit = roster_edit_new(account);
+	roster_edit_item(edit, jid, item);
+	roster_edit_commit(edit, iq);
+}
+
+static void
+on_set(struct iq *iq)
+{
+	const struct node *item = node_first(iq_payload(iq));
+	const struct jid *jid;
+
+	if (!iq_is_own(iq)) {
+		iq_refuse(iq, STANZA_ERR_FORBIDDEN);
+		return;
+	}
+	if (!node_is(item, "item", NS_ROSTER) || node_next(item) != NULL ||
+	    node_attr(item, "jid").len == 0) {
+		iq_refuse(iq, STANZA_ERR_BAD_REQUEST);
+		return;
+	}
+	jid = jid_parse(iq_arena(iq), node_attr(item, "jid"));
+	if (jid == NULL)
+		iq_refuse(iq, STANZA_ERR_JID_MALFORMED);
+	else if (jid_equal(jid, account_jid(iq_account(iq))))
+		iq_refuse_text(iq, STANZA_ERR_NOT_ALLOWED,
+		    "an account cannot be its own contact");
+	else if (str_is(node_attr(item, "subscription"), "remove"))
+		remove_item(iq, jid);
+	else
+		set_item(iq, jid, item);
+}

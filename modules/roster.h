@@ -1,0 +1,76 @@
+/*
+ * modules/roster.h - RFC 6121, section 2: the contacts of an account.
+ *
+ * The roster is loaded with its account and lives in memory while the account
+ * does. A contact is also kept here while it only asked for a subscription, or
+ * was removed (a tombstone, for roster versions); such are not listed.
+ *
+ * Changes go through an edit: they show in memory at once; pushes and the
+ * answer leave when the write is committed. When it fails for good the account
+ * is loaded anew and the answer is an error.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/table.h"
+#include "server/account.h"
+#include "server/iq.h"
+#include "server/outbox.h"
+
+/* What holds between the account and a contact: the states of RFC 6121,
+ * appendix A.1, and pre-approval (section 3.4). */
+enum {
+	SUB_TO = 1 << 0,         /* we see the contact's presence */
+	SUB_FROM = 1 << 1,       /* the contact sees ours */
+	SUB_ASK = 1 << 2,        /* pending out */
+	SUB_PENDING_IN = 1 << 3, /* the contact asked */
+	SUB_APPROVED = 1 << 4,
+};
+
+struct contact {
+	struct table_link link; /* in the roster, by full JID */
+	struct arena *arena;    /* lifetime: until its next change */
+	const struct jid *jid;
+	unsigned sub;
+	bool is_listed;  /* the user sees it in the roster */
+	bool is_removed; /* a tombstone: was listed */
+	uint64_t ver;    /* of its last change that was pushed; 0 for none */
+	struct str name; /* empty without */
+	const struct str *groups;
+	size_t group_count;
+	const struct node *request; /* SUB_PENDING_IN: the subscribe stanza */
+};
+
+extern const struct module roster_module;
+
+/* The contact of that very JID; NULL when there is none. */
+const struct contact *roster_contact(struct account *, const struct jid *);
+/* SUB_ bits between the account and a bare JID; 0 when there is no contact. */
+unsigned roster_sub(struct account *, const struct jid *bare);
+/* Each contact, in no order; NULL to begin, NULL at the end. */
+const struct contact *roster_next(struct account *, const struct contact *);
+/* The bare JIDs of contacts that have any of the SUB_ bits, in the arena. */
+const struct jid *const *roster_with(
+    struct account *, struct arena *, unsigned sub, size_t *count_r);
+/* How many contacts have SUB_PENDING_IN. */
+unsigned roster_pending_count(struct account *);
+/* Whether the session asked for the roster (RFC 6121, section 2.2). */
+bool roster_is_interested(struct session *);
+
+/* One change of the roster, with one transaction. */
+struct roster_edit;
+
+struct roster_edit *roster_edit_new(struct account *);
+/* The transaction, to add durable letters to. */
+struct store_write *roster_edit_write(struct roster_edit *);
+/* Sets what holds with a contact; makes the contact when it is not there. With
+ * listed it becomes one that the user sees. request is kept while
+ * SUB_PENDING_IN; NULL leaves the one that is there. */
+void roster_edit_sub(struct roster_edit *, const struct jid *, unsigned sub,
+    bool is_listed, const struct node *request);
+/* The letter that asks for this change is carried out with its commit. */
+void roster_edit_durable(struct roster_edit *, const struct post *letter);
+/* Commits and takes the edit. iq, which may be NULL, is answered then. */
+void roster_edit_commit(struct roster_edit *, struct iq *);

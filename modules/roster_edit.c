@@ -1,0 +1,344 @@
+/*
+ * modules/roster_edit.c - changes of a roster: memory first, then the commit,
+ * then the pushes and the answer.
+ *
+ * What will be pushed is written down at the time of the change: when the
+ * commit is done, the contact may have changed again. Edits of one account are
+ * committed in the order in which they were made, so pushes leave in that order
+ * too (RFC 6121, section 2.6.3): one that a durable letter caused waits until
+ * its sender is sure, and those behind it wait with it.
+ */
+#include "base/rand.h"
+#include "modules/roster_item.h"
+#include "modules/roster_private.h"
+#include "server/router.h"
+#include "server/session.h"
+
+struct push {
+	struct push *next;
+	const struct node *query;
+};
+
+struct roster_edit {
+	struct link link; /* in roster->edits */
+	struct store_commit commit;
+	struct outbox_wait wait;
+	bool is_waiting;         /* for the sender of the letter */
+	struct account *account; /* pinned */
+	struct arena *arena;
+	struct store_write *write;
+	struct push *first, **last;
+	struct iq *iq;
+	struct durable_id durable;
+	const struct jid *durable_from;
+};
+
+static void advance(struct account *);
+static void sender_sure(struct outbox_wait *);
+static void commit_ready(struct roster *);
+static void committed(struct store_commit *);
+static void give_up(struct account *);
+static void fail(struct roster_edit *, enum err);
+
+struct roster_edit *
+roster_edit_new(struct account *account)
+{
+	struct arena *arena = arena_make(2048);
+	struct roster_edit *edit = arena_new(arena, struct roster_edit);
+
+	edit->account = account;
+	edit->arena = arena;
+	edit->write = store_write_new(account->owner.shard->store);
+	edit->last = &edit->first;
+	owner_pin(&account->owner);
+	return edit;
+}
+
+struct store_write *
+roster_edit_write(struct roster_edit *edit)
+{
+	return edit->write;
+}
+
+/* Puts the changed contact into memory and into the transaction; a change that
+ * clients see gets the next version and a push. */
+static void
+keep(struct roster_edit *edit, struct contact *contact, bool is_seen)
+{
+	struct account *account = edit->account;
+	struct roster *roster = roster_of(account);
+
+	if (is_seen) {
+		struct push *push = arena_new(edit->arena, struct push);
+
+		contact->ver = store_log_id(roster->ver);
+		push->query = roster_push_item(edit->arena, contact);
+		*edit->last = push;
+		edit->last = &push->next;
+	}
+	store_put(edit->write, account->owner.id, &roster_kind,
+	    jid_full(contact->jid), roster_item_text(edit->arena, contact));
+	roster_put(roster, contact);
+}
+
+static void
+forget_row(struct roster_edit *edit, struct contact *contact)
+{
+	store_remove(edit->write, edit->account->owner.id, &roster_kind,
+	    jid_full(contact->jid));
+	roster_drop(roster_of(edit->account), contact);
+}
+
+void
+roster_edit_sub(struct roster_edit *edit, const struct jid *jid, unsigned sub,
+    bool is_listed, const struct node *request)
+{
+	struct contact *old = roster_find(roster_of(edit->account), jid);
+	const bool was_listed = old != NULL && old->is_listed;
+	struct contact *contact;
+
+	if (old != NULL && !was_listed && !is_listed && !old->is_removed &&
+	    sub == 0) {
+		forget_row(edit, old);
+		return;
+	}
+	contact =
+	    old == NULL ? roster_item_make(jid, NULL) : roster_item_copy(old);
+	contact->sub = sub;
+	contact->is_listed = was_listed || is_listed;
+	contact->is_removed = contact->is_removed && !contact->is_listed;
+	if ((sub & SUB_PENDING_IN) == 0)
+		contact->request = NULL;
+	else if (request != NULL)
+		contact->request = node_copy_deep(contact->arena, request);
+	/* Who merely asks is not shown: section 3.1.3. */
+	keep(edit, contact,
+	    contact->is_listed && (!was_listed || (old->sub | SUB_PENDING_IN) !=
+						      (sub | SUB_PENDING_IN)));
+}
+
+void
+roster_edit_item(
+    struct roster_edit *edit, const struct jid *jid, const struct node *item)
+{
+	const struct contact *old = roster_find(roster_of(edit->account), jid);
+	struct contact *contact = roster_item_make(jid, item);
+
+	if (old != NULL) {
+		contact->sub = old->sub;
+		if (old->request != NULL)
+			contact->request =
+			    node_copy_deep(contact->arena, old->request);
+	}
+	contact->is_listed = true;
+	keep(edit, contact, true);
+}
+
+/* The oldest tombstones go; what they told is then before the floor. */
+static void
+trim_tombstones(struct roster_edit *edit)
+{
+	struct roster *roster = roster_of(edit->account);
+	const struct contact *contact = NULL;
+	struct contact *oldest = NULL;
+	unsigned count = 0;
+
+	while ((contact = roster_next(edit->account, contact)) != NULL) {
+		if (!contact->is_removed)
+			continue;
+		count++;
+		if (oldest == NULL || contact->ver < oldest->ver)
+			oldest = (struct contact *)contact;
+	}
+	if (count <= ROSTER_TOMBSTONES_MAX)
+		return;
+	roster->floor = oldest->ver;
+	store_put(edit->write, edit->account->owner.id, &roster_kind, STR(""),
+	    roster_floor_text(edit->arena, roster->floor));
+	forget_row(edit, oldest);
+}
+
+void
+roster_edit_remove(struct roster_edit *edit, const struct jid *jid)
+{
+	struct contact *contact = roster_item_make(jid, NULL);
+
+	contact->is_removed = true;
+	keep(edit, contact, true);
+	trim_tombstones(edit);
+}
+
+void
+roster_edit_letter(
+    struct roster_edit *edit, const struct jid *to, enum stanza_type type)
+{
+	const struct stanza *stanza;
+
+	stanza = stanza_make(edit->arena, STANZA_PRESENCE, type,
+	    account_jid(edit->account), to, rand_id(edit->arena, 12));
+	outbox_send(edit->account, edit->write, stanza);
+}
+
+void
+roster_edit_durable(struct roster_edit *edit, const struct post *letter)
+{
+	if (letter->durable.row == 0)
+		return;
+	edit->durable = letter->durable;
+	edit->durable_from = jid_copy(edit->arena, letter->stanza->from);
+	edit->is_waiting = true;
+	outbox_wait(edit->account, &edit->wait, letter, sender_sure);
+}
+
+void
+roster_edit_commit(struct roster_edit *edit, struct iq *iq)
+{
+	edit->iq = iq;
+	list_add_last(&roster_of(edit->account)->edits, &edit->link);
+	advance(edit->account);
+}
+
+static void
+advance(struct account *account)
+{
+	if (roster_of(account)->is_void)
+		give_up(account);
+	else
+		commit_ready(roster_of(account));
+}
+
+static void
+commit_ready(struct roster *roster)
+{
+	list_each (edit, &roster->edits, struct roster_edit, link) {
+		struct store_write *write = edit->write;
+
+		if (edit->is_waiting)
+			return;
+		list_remove(&edit->link);
+		edit->write = NULL;
+		store_commit(write, &edit->commit, committed);
+	}
+}
+
+static void
+sender_sure(struct outbox_wait *wait)
+{
+	struct roster_edit *edit = container_of(wait, struct roster_edit, wait);
+
+	edit->is_waiting = false;
+	if (wait->err != ERR_NONE)
+		roster_of(edit->account)->is_void = true;
+	advance(edit->account);
+}
+
+/* What is not committed yet is void; then the account is loaded anew. Edits
+ * whose letter is still in question end when it is answered. */
+static void
+give_up(struct account *account)
+{
+	struct roster *roster = roster_of(account);
+
+	list_each (edit, &roster->edits, struct roster_edit, link) {
+		if (edit->is_waiting)
+			continue;
+		list_remove(&edit->link);
+		store_write_free(&edit->write);
+		fail(edit, ERR_CANCELED);
+	}
+	if (list_is_empty(&roster->edits))
+		owner_reload(&account->owner);
+}
+
+/* --- when it is committed ----------------------------------------------- */
+
+void
+roster_push_one(struct session *session, const struct node *query)
+{
+	struct arena *arena = arena_make(0);
+	struct stanza *push;
+
+	push = stanza_make(arena, STANZA_IQ, STANZA_SET, NULL, session->jid,
+	    rand_id(arena, 12));
+	node_add_copy(stanza_body(push), query);
+	session_send(session, push);
+	arena_free(&arena);
+}
+
+static void
+push_all(struct roster_edit *edit)
+{
+	for (const struct push *push = edit->first; push != NULL;
+	     push = push->next)
+		session_each(
+		    session, edit->account) if (roster_is_interested(session))
+		    roster_push_one(session, push->query);
+}
+
+static void
+done_with(struct roster_edit *edit)
+{
+	struct arena *arena = edit->arena;
+
+	owner_unpin(&edit->account->owner);
+	arena_free(&arena);
+}
+
+static void
+fail(struct roster_edit *edit, enum err err)
+{
+	log_warn(&edit->account->owner.log, "could not save the roster: %s",
+	    err_text(err));
+	if (edit->iq != NULL)
+		iq_refuse(edit->iq, stanza_err_of(err));
+	done_with(edit);
+}
+
+static void
+committed(struct store_commit *commit)
+{
+	struct roster_edit *edit =
+	    container_of(commit, struct roster_edit, commit);
+	struct account *account = edit->account;
+
+	if (commit->err != ERR_NONE) {
+		owner_pin(&account->owner);
+		fail(edit, commit->err);
+		roster_of(account)->is_void = true;
+		give_up(account);
+		owner_unpin(&account->owner);
+		return;
+	}
+	if (edit->iq != NULL)
+		iq_reply(edit->iq, NULL);
+	push_all(edit);
+	if (edit->durable.row != 0)
+		outbox_kept(
+		    account->owner.shard, edit->durable, edit->durable_from);
+	done_with(edit);
+}
+
+/* --- presence that a change of subscription causes ----------------------- */
+
+void
+roster_send_presence(
+    struct account *account, const struct jid *to, bool is_available)
+{
+	struct arena *arena = arena_make(0);
+
+	session_each(session, account)
+	{
+		const struct stanza *stanza;
+
+		if (!session->is_available)
+			continue;
+		if (is_available)
+			stanza = stanza_readdress(
+			    arena, session->presence, session->jid, to);
+		else
+			stanza = stanza_make(arena, STANZA_PRESENCE,
+			    STANZA_UNAVAILABLE, session->jid, to, STR_NONE);
+		router_send(account->owner.shard, account, stanza);
+	}
+	arena_free(&arena);
+}

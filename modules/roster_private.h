@@ -1,0 +1,52 @@
+/*
+ * modules/roster_private.h - what the files of the roster share.
+ */
+#pragma once
+
+#include "modules/roster.h"
+
+#define NS_ROSTER "jabber:iq:roster"
+
+/* Rows of one roster: contacts, requests and tombstones. */
+#define ROSTER_ROWS_MAX 2000000
+/* Removed contacts that are remembered for roster versions. */
+#define ROSTER_TOMBSTONES_MAX 64
+
+struct roster {
+	struct table contacts;
+	uint64_t ver;   /* of the last change */
+	uint64_t floor; /* changes up to here are forgotten */
+	unsigned listed, pending;
+	struct list edits; /* not yet given to the store, oldest first */
+	bool is_void;      /* memory is ahead of what can be committed */
+};
+
+struct roster_session {
+	bool is_interested;
+};
+
+extern const struct store_kind roster_kind;
+
+struct roster *roster_of(struct account *);
+struct contact *roster_find(struct roster *, const struct jid *);
+/* Takes the contact; one with the same JID goes. */
+void roster_put(struct roster *, struct contact *);
+/* Removes and frees it. */
+void roster_drop(struct roster *, struct contact *);
+
+/* --- roster_edit.c ------------------------------------------------------ */
+
+/* The contact as the client wants it: name and groups. */
+void roster_edit_item(
+    struct roster_edit *, const struct jid *, const struct node *item);
+/* Makes it a tombstone. */
+void roster_edit_remove(struct roster_edit *, const struct jid *);
+/* Adds a durable letter of that type from the account to the contact. */
+void roster_edit_letter(
+    struct roster_edit *, const struct jid *, enum stanza_type);
+/* Sends the presence of each available session to the contact, or unavailable
+ * from each. */
+void roster_send_presence(
+    struct account *, const struct jid *, bool is_available);
+/* Pushes one item to one session. */
+void roster_push_one(struct session *, const struct node *query);
