@@ -432,6 +432,7 @@ class Player:
             self.dialer.negotiate_tls(self.stream(who), self.options.domain)
         except OSError:
             self.stream(who).close()
+            self.stream(who).queue.clear()
 
     @step(r"(\w+) sees a certificate of (\S+)")
     def sees_certificate(self, who, name):
