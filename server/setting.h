@@ -23,7 +23,8 @@ enum setting_type {
 	SETTING_TIME,   /* 500 ms, 30 s, 5 min, 2 h, 7 d; kept as ms */
 	SETTING_SIZE,   /* 512 B, 64 KiB, 10 MiB, 1 GiB; kept as bytes */
 	SETTING_TEXT,   /* a line of text */
-	SETTING_PATH,   /* a file; relative to the configuration's folder */
+	SETTING_PATH,   /* a file; relative to the configuration's folder,
+			   or else a word among choices */
 	SETTING_LIST,   /* of texts; one alone needs no brackets */
 	SETTING_CHOICE, /* one of choices */
 	SETTING_CHOICES /* a list of some of choices */
@@ -71,8 +72,7 @@ bool setting_parse(struct arena *, const struct setting *, const struct yaml *,
 /* The preset; must be right (settings_test.c holds it for the built-in). */
 void setting_preset(struct arena *, const struct setting *, struct str folder,
     struct setting_value *value_r);
-bool setting_equal(const struct setting *, const struct setting_value *,
-    const struct setting_value *);
+bool setting_equal(const struct setting_value *, const struct setting_value *);
 /* What may be written: "a time from 1 s to 10 min", "one of sqlite,
  * postgres". */
 struct str setting_bounds(struct arena *, const struct setting *);

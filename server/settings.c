@@ -1,0 +1,230 @@
+#include "server/settings.h"
+
+#include "server/module.h"
+
+#define RELOADS  SETTING_RELOADS
+#define PER_HOST SETTING_PER_HOST
+
+static const char *const tls_versions[] = {"1.2", "1.3", NULL};
+static const char *const conflicts[] = {"replace", "refuse", "rename", NULL};
+static const char *const backends[] = {"sqlite", "postgres", NULL};
+static const char *const log_levels[] = {
+    "error", "warn", "info", "debug", "wire", NULL};
+static const char *const log_sinks[] = {"stderr", "journal", NULL};
+static const char *const log_forms[] = {"text", "json", NULL};
+static const char *const mechanisms[] = {
+    "SCRAM-SHA-1",
+    "SCRAM-SHA-1-PLUS",
+    "SCRAM-SHA-256",
+    "SCRAM-SHA-256-PLUS",
+    "SCRAM-SHA-512",
+    "SCRAM-SHA-512-PLUS",
+    "PLAIN",
+    "EXTERNAL",
+    NULL,
+};
+
+const struct setting server_settings[SETTINGS_COUNT + 1] = {
+    {"listen.c2s.addresses", SETTING_LIST, 0, .preset = "[\"::\", 0.0.0.0]",
+	.help =
+	    "Addresses to accept clients on that begin in clear and use STARTTLS."},
+    {"listen.c2s.port", SETTING_INT, 0, .max = 65535, .preset = "5222",
+	.help = "Their TCP port; 0 takes a free one."},
+    {"listen.tls.addresses", SETTING_LIST, 0, .preset = "[\"::\", 0.0.0.0]",
+	.help = "Addresses to accept clients on that speak TLS at once."},
+    {"listen.tls.port", SETTING_INT, 0, .max = 65535, .preset = "5223",
+	.help = "Their TCP port; 0 takes a free one."},
+    {"certificate", SETTING_PATH, RELOADS | PER_HOST,
+	.help = "The certificate with its chain, in PEM form."},
+    {"key", SETTING_PATH, RELOADS | PER_HOST,
+	.help = "The private key of the certificate, in PEM form."},
+    {"tls.required", SETTING_BOOL, RELOADS | PER_HOST, .preset = "true",
+	.help = "Whether clients must use TLS before anything else."},
+    {"tls.min_version", SETTING_CHOICE, RELOADS, .preset = "\"1.2\"",
+	.choices = tls_versions,
+	.help = "The oldest version of TLS that is spoken."},
+    {"admins", SETTING_LIST, RELOADS | PER_HOST, .preset = "[]",
+	.help = "JIDs of those who may administer the host."},
+    {"contact.abuse", SETTING_LIST, RELOADS | PER_HOST, .preset = "[]",
+	.help = "URIs to report abuse (XEP-0157)."},
+    {"contact.admin", SETTING_LIST, RELOADS | PER_HOST, .preset = "[]",
+	.help = "URIs of the administrators (XEP-0157)."},
+    {"contact.feedback", SETTING_LIST, RELOADS | PER_HOST, .preset = "[]",
+	.help = "URIs for praise and wishes (XEP-0157)."},
+    {"contact.sales", SETTING_LIST, RELOADS | PER_HOST, .preset = "[]",
+	.help = "URIs for sales (XEP-0157)."},
+    {"contact.security", SETTING_LIST, RELOADS | PER_HOST, .preset = "[]",
+	.help = "URIs to report security problems (XEP-0157)."},
+    {"contact.status", SETTING_LIST, RELOADS | PER_HOST, .preset = "[]",
+	.help = "URIs where the state of the service is told (XEP-0157)."},
+    {"contact.support", SETTING_LIST, RELOADS | PER_HOST, .preset = "[]",
+	.help = "URIs for help (XEP-0157)."},
+    {"auth.mechanisms", SETTING_CHOICES, RELOADS | PER_HOST,
+	.preset =
+	    "[SCRAM-SHA-1, SCRAM-SHA-1-PLUS, SCRAM-SHA-256, SCRAM-SHA-256-PLUS, SCRAM-SHA-512, SCRAM-SHA-512-PLUS, PLAIN, EXTERNAL]",
+	.choices = mechanisms,
+	.help = "How accounts may log in; PLAIN only inside TLS."},
+    {"auth.anonymous", SETTING_BOOL, RELOADS | PER_HOST, .preset = "false",
+	.help = "Whether anybody gets a passing account by ANONYMOUS."},
+    {"auth.iterations", SETTING_INT, RELOADS | PER_HOST, .min = 4096,
+	.max = 10000000, .preset = "10000",
+	.help = "Rounds of PBKDF2 for the keys of new passwords."},
+    {"auth.password_length", SETTING_INT, RELOADS | PER_HOST, .min = 1,
+	.max = 1023, .preset = "6",
+	.help = "The fewest characters of a new password."},
+    {"auth.free_failures", SETTING_INT, RELOADS, .min = 1, .max = 1000,
+	.preset = "5",
+	.help =
+	    "Failed logins, of an address or an account, that are not slowed down."},
+    {"auth.longest_delay", SETTING_TIME, RELOADS, .max = 10 * MINUTE,
+	.preset = "30 s",
+	.help = "How long the answer to a failed login is held back at most."},
+    {"auth.forget_after", SETTING_TIME, RELOADS, .min = SECOND, .max = 7 * DAY,
+	.preset = "10 min", .help = "When failed logins are forgotten."},
+    {"registration.open", SETTING_BOOL, RELOADS | PER_HOST, .preset = "false",
+	.help = "Whether strangers may make accounts in-band (XEP-0077)."},
+    {"registration.per_hour", SETTING_INT, RELOADS | PER_HOST, .min = 1,
+	.max = 1000000, .preset = "3",
+	.help = "Accounts that one address may make in an hour."},
+    {"sessions.per_account", SETTING_INT, RELOADS | PER_HOST, .min = 1,
+	.max = 10000, .preset = "50",
+	.help = "Sessions that an account may have at a time."},
+    {"sessions.conflict", SETTING_CHOICE, RELOADS | PER_HOST,
+	.preset = "replace", .choices = conflicts,
+	.help =
+	    "What happens when a resource is bound twice: the old session goes, the new one is refused, or it gets another name."},
+    {"sessions.queue", SETTING_INT, RELOADS | PER_HOST, .min = 10,
+	.max = 1000000, .preset = "1000",
+	.help =
+	    "Stanzas kept for a session that does not take or acknowledge them."},
+    {"sessions.resume", SETTING_TIME, RELOADS | PER_HOST, .max = 7 * DAY,
+	.preset = "10 min",
+	.help =
+	    "How long a session without connection can be resumed (XEP-0198)."},
+    {"limits.first_stanza", SETTING_SIZE, RELOADS | PER_HOST, .min = 10000,
+	.max = 16 * MIB, .preset = "10 KiB",
+	.help = "The largest stanza before authentication."},
+    {"limits.stanza", SETTING_SIZE, RELOADS | PER_HOST, .min = 10000,
+	.max = 64 * MIB, .preset = "256 KiB",
+	.help = "The largest stanza after authentication."},
+    {"limits.depth", SETTING_INT, RELOADS, .min = 10, .max = 1000,
+	.preset = "64",
+	.help = "How deep the elements of a stanza may be nested."},
+    {"limits.attributes", SETTING_INT, RELOADS, .min = 10, .max = 10000,
+	.preset = "64", .help = "Attributes that one element may have."},
+    {"limits.elements", SETTING_INT, RELOADS, .min = 100, .max = 1000000,
+	.preset = "10000", .help = "Elements that one stanza may have."},
+    {"limits.auth_time", SETTING_TIME, RELOADS, .min = SECOND, .max = HOUR,
+	.preset = "30 s",
+	.help = "How long a connection may take until it is authenticated."},
+    {"limits.rate", SETTING_SIZE, RELOADS, .max = 16 * GIB, .preset = "128 KiB",
+	.help =
+	    "Bytes a second that a connection may send for long; 0 for any."},
+    {"limits.burst", SETTING_SIZE, RELOADS, .min = 10000, .max = 16 * GIB,
+	.preset = "1 MiB",
+	.help = "Bytes that it may send at once before the rate holds."},
+    {"limits.connections", SETTING_INT, RELOADS, .max = 1000000,
+	.preset = "100",
+	.help = "Connections that one address may have; 0 for any number."},
+    {"limits.handshakes", SETTING_INT, RELOADS, .min = 1, .max = 100000,
+	.preset = "100",
+	.help = "TLS handshakes under way at a time on each shard."},
+    {"limits.idle_ping", SETTING_TIME, RELOADS, .max = DAY, .preset = "5 min",
+	.help = "When a silent connection is pinged; 0 for never."},
+    {"limits.idle_timeout", SETTING_TIME, RELOADS, .min = SECOND, .max = DAY,
+	.preset = "1 min",
+	.help = "When it is then given up, if it stays silent."},
+    {"quota.roster_items", SETTING_INT, RELOADS | PER_HOST, .min = 1,
+	.max = 1000000, .preset = "1000", .help = "Contacts of an account."},
+    {"quota.pending_requests", SETTING_INT, RELOADS | PER_HOST, .min = 1,
+	.max = 1000000, .preset = "200",
+	.help = "Subscription requests that wait for an account."},
+    {"quota.vcard", SETTING_SIZE, RELOADS | PER_HOST, .min = KIB,
+	.max = 16 * MIB, .preset = "128 KiB", .help = "The largest vCard."},
+    {"quota.private", SETTING_SIZE, RELOADS | PER_HOST, .min = KIB, .max = GIB,
+	.preset = "1 MiB",
+	.help = "Private XML of an account, all together (XEP-0049)."},
+    {"quota.blocked", SETTING_INT, RELOADS | PER_HOST, .min = 1, .max = 1000000,
+	.preset = "1000", .help = "Addresses that an account may block."},
+    {"quota.offline_messages", SETTING_INT, RELOADS | PER_HOST, .min = 1,
+	.max = 1000000, .preset = "1000",
+	.help = "Messages kept for an account that is not online."},
+    {"storage.backend", SETTING_CHOICE, 0, .preset = "sqlite",
+	.choices = backends, .help = "Where accounts and messages are kept."},
+    {"storage.path", SETTING_PATH, 0,
+	.help =
+	    "The file of SQLite; empty: jackdaw.sqlite in the state directory."},
+    {"storage.conninfo", SETTING_TEXT, 0,
+	.help =
+	    "How PostgreSQL is reached: host=... dbname=... user=... password=..."},
+    {"storage.deadline", SETTING_TIME, 0, .min = 100, .max = 10 * MINUTE,
+	.preset = "10 s",
+	.help = "When a request to the database is given up."},
+    {"log.level", SETTING_CHOICE, RELOADS, .preset = "info",
+	.choices = log_levels,
+	.help = "The least important lines that are written."},
+    {"log.form", SETTING_CHOICE, RELOADS, .preset = "text",
+	.choices = log_forms,
+	.help = "How lines are written to a file or stderr."},
+    {"log.where", SETTING_PATH, RELOADS, .preset = "stderr",
+	.choices = log_sinks, .help = "Where lines go."},
+    {"admin.socket", SETTING_PATH, 0, .preset = "/run/jackdaw/jackdaw.sock",
+	.help = "The Unix socket that the commands talk to the server by."},
+    {"shards", SETTING_INT, 0, .max = 1024, .preset = "0",
+	.help = "Threads that serve; 0 for one per core."},
+    {"load_modules", SETTING_LIST, 0, .preset = "[]",
+	.help = "Shared objects with modules to load."},
+    {"state_directory", SETTING_PATH, 0, .preset = "/var/lib/jackdaw",
+	.help = "Where the server keeps what it makes."},
+    {"user", SETTING_TEXT, 0,
+	.help = "Who the server becomes when root starts it."},
+    {"group", SETTING_TEXT, 0,
+	.help = "Likewise its group; empty: the main one of the user."},
+    {NULL},
+};
+
+static size_t
+count_modules(const struct module *const *modules)
+{
+	size_t count = 0;
+
+	while (modules[count] != NULL)
+		count++;
+	return count;
+}
+
+static const struct setting *
+switches(struct arena *arena, const struct module *const *modules, size_t count)
+{
+	struct setting *table = arena_array(arena, struct setting, count + 1);
+
+	for (size_t i = 0; i < count; i++) {
+		table[i] = (struct setting){
+		    .name =
+			str_format(arena, "modules.%s", modules[i]->name).text,
+		    .type = SETTING_BOOL,
+		    .flags = SETTING_RELOADS | SETTING_PER_HOST,
+		    .preset = modules[i]->is_off ? "off" : "on",
+		    .help = modules[i]->help,
+		};
+	}
+	return table;
+}
+
+const struct setting *const *
+settings_tables(
+    struct arena *arena, const struct module *const *modules, size_t *count_r)
+{
+	size_t count = count_modules(modules), at = 0;
+	const struct setting **tables =
+	    arena_array(arena, const struct setting *, count + 2);
+
+	tables[at++] = server_settings;
+	for (size_t i = 0; i < count; i++) {
+		if (modules[i]->settings != NULL)
+			tables[at++] = modules[i]->settings;
+	}
+	tables[at++] = switches(arena, modules, count);
+	*count_r = at;
+	return tables;
+}
