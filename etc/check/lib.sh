@@ -68,3 +68,80 @@ cleanup()
 }
 trap cleanup EXIT
 trap 'exit 130' INT TERM
+
+# A PostgreSQL reachable by a socket only; JACKDAW_TEST_PG says where. It will
+# not run as root: then as the user that its package made.
+postgres_start()
+{
+	local bin folder=$scratch/postgres as=()
+	bin=$(printf '%s\n' /usr/lib/postgresql/*/bin | sort -V | tail -n 1)
+	mkdir "$folder"
+	if [ "$(id -u)" = 0 ]; then
+		chmod 711 "$scratch"
+		chown postgres: "$folder"
+		as=(setpriv --reuid=postgres --regid=postgres --clear-groups)
+	fi
+	if ! "${as[@]}" "$bin"/initdb -D "$folder"/db -U postgres -A trust \
+		-E UTF8 --no-sync >"$scratch"/initdb.log 2>&1; then
+		echo "not ok initdb"
+		sed 's/^/    /' "$scratch"/initdb.log
+		exit 1
+	fi
+	(cd "$folder" && exec "${as[@]}" "$bin"/postgres -D "$folder"/db \
+		-k "$folder" -c listen_addresses= -c max_connections=200 \
+		>"$scratch"/postgres.log 2>&1) &
+	pids+=($!)
+	export JACKDAW_TEST_PG="host=$folder user=postgres dbname=postgres"
+	wait_for postgres "$bin"/pg_isready -q -h "$folder"
+}
+
+# wait_for WHAT COMMAND...: until it succeeds, for half a minute at most.
+wait_for()
+{
+	local what=$1 deadline=$((SECONDS + 30))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		if [ $SECONDS -ge $deadline ]; then
+			echo "not ok $what does not come up"
+			exit 1
+		fi
+		sleep 0.1
+	done
+}
+
+# A Jackdaw of build KIND in $scratch/site, on free ports: $port and $tls_port.
+jackdaw_start()
+{
+	local site=$scratch/site
+	jackdaw=$root/build-$1/jackdaw
+	config=$site/jackdaw.yaml
+	certificate=$site/localhost.pem
+	read -r port tls_port < <(free_ports)
+	etc/make-site "$site" "$port" "$tls_port" etc/check/site.yaml
+	"$jackdaw" -c "$config" run >"$site"/output 2>&1 &
+	pids+=($!)
+	wait_for jackdaw "$jackdaw" -c "$config" status
+	adduser="$jackdaw -c $config adduser --password-stdin {jid}"
+}
+
+# What the server wrote, if it ended or complained while it was tested.
+jackdaw_stop()
+{
+	local pid=${pids[-1]}
+	unset 'pids[-1]'
+	kill "$pid" 2>/dev/null
+	if wait "$pid"; then
+		echo "ok jackdaw stops cleanly"
+	else
+		echo "not ok jackdaw stops cleanly"
+		tail -n 60 "$scratch"/site/output | sed 's/^/    /'
+	fi
+}
+
+free_ports()
+{
+	/usr/bin/python3 -c '
+import socket
+held = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+print(*(each.getsockname()[1] for each in held))'
+}
