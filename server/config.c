@@ -435,8 +435,7 @@ read_file(struct arena *arena, const char *path, struct str *text_r,
 	bool ok = fd >= 0 && read_to_end(fd, &buf);
 
 	if (!ok)
-		*why_r = str_format(
-		    arena, "%s: cannot be read: %s", path, strerror(errno));
+		*why_r = str_format(arena, "%s: cannot be read: %m", path);
 	else
 		*text_r = str_dup(arena, buf_str(&buf));
 	if (fd >= 0)

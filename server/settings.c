@@ -26,12 +26,13 @@ static const char *const mechanisms[] = {
 
 const struct setting server_settings[SETTINGS_COUNT + 1] = {
     {"listen.c2s.addresses", SETTING_LIST, 0, .preset = "[\"::\", 0.0.0.0]",
-	.help =
-	    "Addresses to accept clients on that begin in clear and use STARTTLS."},
+	.help = "Addresses to accept clients on that begin in clear "
+		"and use STARTTLS."},
     {"listen.c2s.port", SETTING_INT, 0, .max = 65535, .preset = "5222",
 	.help = "Their TCP port; 0 takes a free one."},
     {"listen.tls.addresses", SETTING_LIST, 0, .preset = "[\"::\", 0.0.0.0]",
-	.help = "Addresses to accept clients on that speak TLS at once."},
+	.help = "Addresses to accept clients on that speak TLS at "
+		"once."},
     {"listen.tls.port", SETTING_INT, 0, .max = 65535, .preset = "5223",
 	.help = "Their TCP port; 0 takes a free one."},
     {"certificate", SETTING_PATH, RELOADS | PER_HOST,
@@ -56,12 +57,14 @@ const struct setting server_settings[SETTINGS_COUNT + 1] = {
     {"contact.security", SETTING_LIST, RELOADS | PER_HOST, .preset = "[]",
 	.help = "URIs to report security problems (XEP-0157)."},
     {"contact.status", SETTING_LIST, RELOADS | PER_HOST, .preset = "[]",
-	.help = "URIs where the state of the service is told (XEP-0157)."},
+	.help = "URIs where the state of the service is told "
+		"(XEP-0157)."},
     {"contact.support", SETTING_LIST, RELOADS | PER_HOST, .preset = "[]",
 	.help = "URIs for help (XEP-0157)."},
     {"auth.mechanisms", SETTING_CHOICES, RELOADS | PER_HOST,
-	.preset =
-	    "[SCRAM-SHA-1, SCRAM-SHA-1-PLUS, SCRAM-SHA-256, SCRAM-SHA-256-PLUS, SCRAM-SHA-512, SCRAM-SHA-512-PLUS, PLAIN, EXTERNAL]",
+	.preset = "[SCRAM-SHA-1, SCRAM-SHA-1-PLUS, SCRAM-SHA-256, "
+		  "SCRAM-SHA-256-PLUS, SCRAM-SHA-512, "
+		  "SCRAM-SHA-512-PLUS, PLAIN, EXTERNAL]",
 	.choices = mechanisms,
 	.help = "How accounts may log in; PLAIN only inside TLS."},
     {"auth.anonymous", SETTING_BOOL, RELOADS | PER_HOST, .preset = "false",
@@ -74,15 +77,17 @@ const struct setting server_settings[SETTINGS_COUNT + 1] = {
 	.help = "The fewest characters of a new password."},
     {"auth.free_failures", SETTING_INT, RELOADS, .min = 1, .max = 1000,
 	.preset = "5",
-	.help =
-	    "Failed logins, of an address or an account, that are not slowed down."},
+	.help = "Failed logins, of an address or an account, that "
+		"are not slowed down."},
     {"auth.longest_delay", SETTING_TIME, RELOADS, .max = 10 * MINUTE,
 	.preset = "30 s",
-	.help = "How long the answer to a failed login is held back at most."},
+	.help = "How long a failed login waits for its answer at "
+		"most."},
     {"auth.forget_after", SETTING_TIME, RELOADS, .min = SECOND, .max = 7 * DAY,
 	.preset = "10 min", .help = "When failed logins are forgotten."},
     {"registration.open", SETTING_BOOL, RELOADS | PER_HOST, .preset = "false",
-	.help = "Whether strangers may make accounts in-band (XEP-0077)."},
+	.help = "Whether strangers may make accounts in-band "
+		"(XEP-0077)."},
     {"registration.per_hour", SETTING_INT, RELOADS | PER_HOST, .min = 1,
 	.max = 1000000, .preset = "3",
 	.help = "Accounts that one address may make in an hour."},
@@ -91,16 +96,17 @@ const struct setting server_settings[SETTINGS_COUNT + 1] = {
 	.help = "Sessions that an account may have at a time."},
     {"sessions.conflict", SETTING_CHOICE, RELOADS | PER_HOST,
 	.preset = "replace", .choices = conflicts,
-	.help =
-	    "What happens when a resource is bound twice: the old session goes, the new one is refused, or it gets another name."},
+	.help = "What happens when a resource is bound twice: the "
+		"old session goes, the new one is refused, or it "
+		"gets another name."},
     {"sessions.queue", SETTING_INT, RELOADS | PER_HOST, .min = 10,
 	.max = 1000000, .preset = "1000",
-	.help =
-	    "Stanzas kept for a session that does not take or acknowledge them."},
+	.help = "Stanzas kept for a session that does not take or "
+		"acknowledge them."},
     {"sessions.resume", SETTING_TIME, RELOADS | PER_HOST, .max = 7 * DAY,
 	.preset = "10 min",
-	.help =
-	    "How long a session without connection can be resumed (XEP-0198)."},
+	.help = "How long a session without connection can be "
+		"resumed (XEP-0198)."},
     {"limits.first_stanza", SETTING_SIZE, RELOADS | PER_HOST, .min = 10000,
 	.max = 16 * MIB, .preset = "10 KiB",
 	.help = "The largest stanza before authentication."},
@@ -116,16 +122,19 @@ const struct setting server_settings[SETTINGS_COUNT + 1] = {
 	.preset = "10000", .help = "Elements that one stanza may have."},
     {"limits.auth_time", SETTING_TIME, RELOADS, .min = SECOND, .max = HOUR,
 	.preset = "30 s",
-	.help = "How long a connection may take until it is authenticated."},
+	.help = "How long a connection may take until it is "
+		"authenticated."},
     {"limits.rate", SETTING_SIZE, RELOADS, .max = 16 * GIB, .preset = "128 KiB",
-	.help =
-	    "Bytes a second that a connection may send for long; 0 for any."},
+	.help = "Bytes a second that a connection may send for long; "
+		"0 for any."},
     {"limits.burst", SETTING_SIZE, RELOADS, .min = 10000, .max = 16 * GIB,
 	.preset = "1 MiB",
-	.help = "Bytes that it may send at once before the rate holds."},
+	.help = "Bytes that it may send at once before the rate "
+		"holds."},
     {"limits.connections", SETTING_INT, RELOADS, .max = 1000000,
-	.preset = "100",
-	.help = "Connections that one address may have; 0 for any number."},
+	.preset = "1000",
+	.help = "Connections that one address may have; 0 for any "
+		"number."},
     {"limits.handshakes", SETTING_INT, RELOADS, .min = 1, .max = 100000,
 	.preset = "100",
 	.help = "TLS handshakes under way at a time on each shard."},
@@ -152,11 +161,11 @@ const struct setting server_settings[SETTINGS_COUNT + 1] = {
     {"storage.backend", SETTING_CHOICE, 0, .preset = "sqlite",
 	.choices = backends, .help = "Where accounts and messages are kept."},
     {"storage.path", SETTING_PATH, 0,
-	.help =
-	    "The file of SQLite; empty: jackdaw.sqlite in the state directory."},
+	.help = "The file of SQLite; empty: jackdaw.sqlite in the "
+		"state directory."},
     {"storage.conninfo", SETTING_TEXT, 0,
-	.help =
-	    "How PostgreSQL is reached: host=... dbname=... user=... password=..."},
+	.help = "How PostgreSQL is reached: host=... dbname=... "
+		"user=... password=..."},
     {"storage.deadline", SETTING_TIME, 0, .min = 100, .max = 10 * MINUTE,
 	.preset = "10 s",
 	.help = "When a request to the database is given up."},
@@ -169,7 +178,8 @@ const struct setting server_settings[SETTINGS_COUNT + 1] = {
     {"log.where", SETTING_PATH, RELOADS, .preset = "stderr",
 	.choices = log_sinks, .help = "Where lines go."},
     {"admin.socket", SETTING_PATH, 0, .preset = "/run/jackdaw/jackdaw.sock",
-	.help = "The Unix socket that the commands talk to the server by."},
+	.help = "The Unix socket that the commands talk to the "
+		"server by."},
     {"shards", SETTING_INT, 0, .max = 1024, .preset = "0",
 	.help = "Threads that serve; 0 for one per core."},
     {"load_modules", SETTING_LIST, 0, .preset = "[]",
