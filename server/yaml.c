@@ -299,7 +299,7 @@ yaml_parse(
 		return yaml;
 	ok = start(&reading, text) && read_documents(&reading, yaml);
 	fy_parser_destroy(reading.parser);
-	fy_diag_unref(reading.diag);
+	fy_diag_destroy(reading.diag);
 	return ok ? yaml : NULL;
 }
 
