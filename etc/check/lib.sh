@@ -9,52 +9,6 @@ export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 export TSAN_OPTIONS=halt_on_error=1:suppressions=$root/etc/check/tsan.supp
 
-# packages GROUP...: a suite without its packages cannot run.
-packages()
-{
-	etc/install-packages "$@" && return
-	echo "not ok packages for $(basename "$0")"
-	exit 1
-}
-
-# build KIND: brings build-KIND up to date, or ends the suite as failed.
-# Warnings are errors.
-build()
-{
-	local kind=$1 dir=build-$1 log options
-	case $kind in
-	asan) options=(-Db_sanitize=address,undefined) ;;
-	tsan) options=(-Db_sanitize=thread) ;;
-	fuzz) options=(-Dfuzz=true -Db_sanitize=address,undefined) ;;
-	esac
-	[ "$kind" = fuzz ] && local -x CC=clang
-	log=$(mktemp)
-	if { [ -f "$dir"/build.ninja ] || rm -rf "$dir" &&
-		meson setup "$dir" -Dwerror=true "${options[@]}"; } >"$log" 2>&1 &&
-		ninja -j "$jobs" -C "$dir" >>"$log" 2>&1; then
-		rm "$log"
-		return
-	fi
-	echo "not ok build $kind"
-	grep -E -A3 'error|FAILED|undefined reference' "$log" | head -n 40
-	rm "$log"
-	exit 1
-}
-
-# meson_tests KIND SUITE...: runs meson's tests of these suites, prints a line
-# for each case.
-meson_tests()
-{
-	local kind=$1 suites=()
-	shift
-	for suite; do suites+=(--suite "$suite"); done
-	rm -f "build-$kind"/meson-logs/testlog.json
-	meson test -C "build-$kind" --no-rebuild --num-processes "$jobs" \
-		--timeout-multiplier 4 "${suites[@]}" >/dev/null 2>&1
-	/usr/bin/python3 etc/check/results.py "$kind" \
-		"build-$kind"/meson-logs/testlog.json
-}
-
 # What a suite starts, it ends: by pid, and its files with it.
 scratch=$(mktemp -d)
 pids=()
@@ -68,6 +22,59 @@ cleanup()
 }
 trap cleanup EXIT
 trap 'exit 130' INT TERM
+
+# packages GROUP...: a suite without its packages cannot run.
+packages()
+{
+	etc/install-packages "$@" && return
+	echo "not ok packages for $(basename "$0")"
+	exit 1
+}
+
+# configure KIND: makes build-KIND, or brings it up to date with meson.build.
+configure()
+{
+	local kind=$1 dir=build-$1 options
+	case $kind in
+	asan) options=(-Db_sanitize=address,undefined) ;;
+	tsan) options=(-Db_sanitize=thread) ;;
+	fuzz) options=(-Dfuzz=true -Db_sanitize=address,undefined) ;;
+	esac
+	[ "$kind" = fuzz ] && local -x CC=clang
+	if [ -f "$dir"/build.ninja ]; then
+		meson setup --reconfigure "$dir"
+	else
+		rm -rf "$dir"
+		meson setup "$dir" -Dwerror=true "${options[@]}"
+	fi
+}
+
+# build KIND: builds it, or ends the suite as failed. Warnings are errors.
+build()
+{
+	local log=$scratch/build-$1.log
+	configure "$1" >"$log" 2>&1 &&
+		ninja -j "$jobs" -C build-"$1" >>"$log" 2>&1 && return
+	echo "not ok build $1"
+	grep -iE -A3 'error|FAILED|undefined reference' "$log" | head -n 40
+	exit 1
+}
+
+# meson_tests KIND SUITE...: runs meson's tests of these suites, prints a line
+# for each case.
+meson_tests()
+{
+	local kind=$1 suites=() aslr=()
+	shift
+	for suite; do suites+=(--suite "$suite"); done
+	# Older TSan runtimes cannot live with much randomness of addresses.
+	[ "$kind" = tsan ] && setarch -R true 2>/dev/null && aslr=(setarch -R)
+	rm -f "build-$kind"/meson-logs/testlog.json
+	"${aslr[@]}" meson test -C "build-$kind" --no-rebuild --num-processes "$jobs" \
+		--timeout-multiplier 4 "${suites[@]}" >/dev/null 2>&1
+	/usr/bin/python3 etc/check/results.py "$kind" \
+		"build-$kind"/meson-logs/testlog.json
+}
 
 # A PostgreSQL reachable by a socket only; JACKDAW_TEST_PG says where. It will
 # not run as root: then as the user that its package made.
