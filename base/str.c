@@ -232,3 +232,13 @@ str_is_utf8(struct str str)
 	}
 	return true;
 }
+
+size_t
+str_count_utf8(struct str str)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < str.len; i++)
+		count += ((unsigned char)str.text[i] & 0xc0) != 0x80;
+	return count;
+}

@@ -67,3 +67,5 @@ bool str_to_i64(struct str, int64_t *number_r);
 bool str_is_utf8(struct str);
 /* Bytes of the first character; 0 when it is not well-formed or str empty. */
 size_t str_utf8_len(struct str);
+/* How many code points well-formed UTF-8 has. */
+size_t str_count_utf8(struct str);

@@ -10,6 +10,8 @@
 
 #include "base/clock.h"
 #include "base/rand.h"
+#include "modules/blocking.h"
+#include "modules/last.h"
 #include "modules/roster.h"
 #include "server/router.h"
 #include "server/session.h"
@@ -54,18 +56,12 @@ struct presence_session {
 	bool is_announced; /* contacts believe it to be available */
 };
 
-/* What is remembered of the account. */
-struct presence_account {
-	uint64_t last_us; /* wall time of the last unavailable, 0: not known */
-};
-
 const struct module presence_module = {
     .api = MODULE_API,
     .name = "presence",
     .help = "Presence of accounts and their contacts",
     .hooks = hooks,
     .settings = settings,
-    .account_size = sizeof(struct presence_account),
     .session_size = sizeof(struct presence_session),
 };
 
@@ -148,6 +144,24 @@ presence_is_shared(struct session *session, const struct jid *with)
 /* --- broadcast --------------------------------------------------------------
  */
 
+/* Contacts with one of the SUB_ bits, without those that are blocked. */
+static const struct jid *const *
+open_contacts(
+    struct account *account, struct arena *arena, unsigned sub, size_t *count_r)
+{
+	const struct jid *const *all;
+	const struct jid **open;
+	size_t count;
+
+	all = roster_with(account, arena, sub, &count);
+	open = arena_array(arena, const struct jid *, count);
+	*count_r = 0;
+	for (size_t i = 0; i < count; i++)
+		if (!blocking_blocks(account, all[i]))
+			open[(*count_r)++] = all[i];
+	return open;
+}
+
 /* To all who are subscribed, and to the account's own available resources. */
 static void
 broadcast(struct session *session, const struct stanza *stanza)
@@ -157,7 +171,7 @@ broadcast(struct session *session, const struct stanza *stanza)
 	const struct jid *const *contacts;
 	size_t count;
 
-	contacts = roster_with(account, arena, SUB_FROM, &count);
+	contacts = open_contacts(account, arena, SUB_FROM, &count);
 	if (count > 0)
 		router_fan_out(account->owner.shard, stanza, contacts, count);
 	stanza =
@@ -199,7 +213,7 @@ probe_contacts(struct session *session)
 	size_t count, locals = 0, remotes = 0;
 	struct stanza *probe;
 
-	contacts = roster_with(account, arena, SUB_TO, &count);
+	contacts = open_contacts(account, arena, SUB_TO, &count);
 	local = arena_array(arena, const struct jid *, count);
 	remote = arena_array(arena, const struct jid *, count);
 	for (size_t i = 0; i < count; i++)
@@ -274,12 +288,8 @@ static void
 announce_end(struct session *session, const struct stanza *unavailable)
 {
 	struct presence_session *slot = slot_of(session);
-	struct presence_account *account;
-
-	account = account_slot(session->account, &presence_module);
 	if (slot->is_announced) {
 		slot->is_announced = false;
-		account->last_us = clock_wall_us();
 		broadcast(session, unavailable);
 	}
 	end_directed(session, unavailable);
@@ -389,15 +399,14 @@ static void
 answer_offline(
     struct account *account, struct arena *arena, const struct stanza *probe)
 {
-	const struct presence_account *slot;
+	const uint64_t seen_us = last_seen_us(account);
 	struct stanza *reply;
 
-	slot = account_slot(account, &presence_module);
 	reply = stanza_make(arena, STANZA_PRESENCE, STANZA_UNAVAILABLE,
 	    account_jid(account), NULL, probe->id);
-	if (slot->last_us != 0)
+	if (seen_us != 0)
 		node_set(node_add(stanza_body(reply), "delay", NS_DELAY),
-		    "stamp", clock_format(arena, slot->last_us));
+		    "stamp", clock_format(arena, seen_us));
 	answer(account, probe, reply);
 }
 

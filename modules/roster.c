@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/hash.h"
+#include "modules/push.h"
 #include "modules/roster_item.h"
 #include "modules/roster_private.h"
 #include "server/session.h"
@@ -307,7 +308,7 @@ reply_changes(struct iq *iq, struct session *session, uint64_t since)
 		qsort(changed, count, sizeof(changed[0]), by_ver);
 	iq_reply(iq, NULL);
 	for (size_t i = 0; i < count; i++)
-		roster_push_one(session, roster_push_item(arena, changed[i]));
+		push_send(session, roster_push_item(arena, changed[i]));
 	arena_free(&arena);
 }
 

@@ -74,3 +74,8 @@ void roster_edit_sub(struct roster_edit *, const struct jid *, unsigned sub,
 void roster_edit_durable(struct roster_edit *, const struct post *letter);
 /* Commits and takes the edit. iq, which may be NULL, is answered then. */
 void roster_edit_commit(struct roster_edit *, struct iq *);
+
+/* Sends the presence of each available session to the contact, or unavailable
+ * from each. */
+void roster_send_presence(
+    struct account *, const struct jid *, bool is_available);

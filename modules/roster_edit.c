@@ -9,6 +9,7 @@
  * its sender is sure, and those behind it wait with it.
  */
 #include "base/rand.h"
+#include "modules/push.h"
 #include "modules/roster_item.h"
 #include "modules/roster_private.h"
 #include "server/router.h"
@@ -252,19 +253,6 @@ give_up(struct account *account)
 
 /* --- when it is committed ----------------------------------------------- */
 
-void
-roster_push_one(struct session *session, const struct node *query)
-{
-	struct arena *arena = arena_make(0);
-	struct stanza *push;
-
-	push = stanza_make(arena, STANZA_IQ, STANZA_SET, NULL, session->jid,
-	    rand_id(arena, 12));
-	node_add_copy(stanza_body(push), query);
-	session_send(session, push);
-	arena_free(&arena);
-}
-
 static void
 push_all(struct roster_edit *edit)
 {
@@ -272,7 +260,7 @@ push_all(struct roster_edit *edit)
 	     push = push->next)
 		session_each(
 		    session, edit->account) if (roster_is_interested(session))
-		    roster_push_one(session, push->query);
+		    push_send(session, push->query);
 }
 
 static void

@@ -48,5 +48,3 @@ void roster_edit_letter(
  * from each. */
 void roster_send_presence(
     struct account *, const struct jid *, bool is_available);
-/* Pushes one item to one session. */
-void roster_push_one(struct session *, const struct node *query);

@@ -30,6 +30,7 @@ struct server {
 	struct storage *storage;
 	struct shard *shards;
 	unsigned shard_count;
+	uint64_t started_ms; /* clock_mono_ms */
 	uint16_t place_shard[PLACE_COUNT];
 	const struct module *const *modules; /* ends with NULL */
 	uint8_t secret[32]; /* of this domain server, kept in the store */

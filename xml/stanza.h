@@ -106,6 +106,8 @@ bool stanza_may_fail(const struct stanza *);
  * iq or message not repeated. text, for people, may be NULL. */
 struct stanza *stanza_make_error(
     struct arena *, const struct stanza *, enum stanza_err, const char *text);
+/* The <error/> of one that was just made, to add conditions to. */
+struct node *stanza_error_body(struct stanza *);
 /* The condition in an error stanza; UNDEFINED_CONDITION when there is none. */
 enum stanza_err stanza_err_of_node(const struct node *);
 /* An iq result with addresses turned; payload may be NULL. */

@@ -1,0 +1,455 @@
+/*
+ * modules/blocking.c - the block list of an account, in memory with it.
+ */
+#include "modules/blocking.h"
+
+#include "base/hash.h"
+#include "base/rand.h"
+#include "modules/push.h"
+#include "modules/roster.h"
+#include "server/iq.h"
+#include "server/outbox.h"
+#include "server/router.h"
+#include "server/session.h"
+#include "server/settings.h"
+#include "server/setup.h"
+
+#define NS_BLOCKING        "urn:xmpp:blocking"
+#define NS_BLOCKING_ERRORS "urn:xmpp:blocking:errors"
+
+static void on_load(struct account *, struct join *);
+static void list_loaded(struct store_scan *);
+static void on_forget(struct account *);
+static enum verdict on_sent(struct account *, struct session *, struct post *);
+static enum verdict on_received(
+    struct account *, struct session *, struct post *);
+static void on_get(struct iq *);
+static void on_block(struct iq *);
+static void on_unblock(struct iq *);
+static void list_saved(struct store_commit *);
+
+const struct store_kind blocking_kind = {"blocking", STORE_MAP, 0};
+
+#define OWN_IQ(when, element, handler)                               \
+	{                                                            \
+		.on = (when), .ns = NS_BLOCKING, .name = (element),  \
+		.scope = SCOPE_ACCOUNT | SCOPE_SELF, .iq = (handler) \
+	}
+
+static const struct hook hooks[] = {
+    {.on = HOOK_ACCOUNT_LOAD, .load = on_load},
+    {.on = HOOK_ACCOUNT_FORGET, .account = on_forget},
+    {.on = HOOK_SENT_MESSAGE, .order = -100, .stanza = on_sent},
+    {.on = HOOK_SENT_PRESENCE, .order = -100, .stanza = on_sent},
+    {.on = HOOK_SENT_IQ, .order = -100, .stanza = on_sent},
+    {.on = HOOK_RECEIVED_MESSAGE, .order = -100, .stanza = on_received},
+    {.on = HOOK_RECEIVED_PRESENCE, .order = -100, .stanza = on_received},
+    {.on = HOOK_RECEIVED_IQ, .order = -100, .stanza = on_received},
+    OWN_IQ(HOOK_IQ_GET, "blocklist", on_get),
+    OWN_IQ(HOOK_IQ_SET, "block", on_block),
+    OWN_IQ(HOOK_IQ_SET, "unblock", on_unblock),
+    {.on = HOOK_END},
+};
+
+struct blocked {
+	struct table_link link;
+	struct arena *arena;
+	const struct jid *jid;
+};
+
+struct block_list {
+	struct table blocked;
+};
+
+struct blocking_session {
+	bool is_interested; /* asked for the list: gets pushes */
+};
+
+const struct module blocking_module = {
+    .api = MODULE_API,
+    .name = "blocking",
+    .help = "Block lists of accounts",
+    .xeps = (const char *const[]){"XEP-0191 1.3", NULL},
+    .features = (const char *const[]){NS_BLOCKING, NULL},
+    .account_features = (const char *const[]){NS_BLOCKING, NULL},
+    .hooks = hooks,
+    .kinds = (const struct store_kind *const[]){&blocking_kind, NULL},
+    .account_size = sizeof(struct block_list),
+    .session_size = sizeof(struct blocking_session),
+};
+
+/* --- the list in memory
+ * --------------------------------------------------------- */
+
+static struct table *
+table_of(struct account *account)
+{
+	struct block_list *list = account_slot(account, &blocking_module);
+
+	return &list->blocked;
+}
+
+static bool
+is_jid(const struct table_link *link, const void *key)
+{
+	const struct blocked *blocked;
+
+	blocked = container_of((struct table_link *)link, struct blocked, link);
+	return str_equal(jid_full(blocked->jid), *(const struct str *)key);
+}
+
+static struct blocked *
+find(struct account *account, struct str jid)
+{
+	return table_entry(
+	    table_find(table_of(account), hash_keyed(jid), is_jid, &jid),
+	    struct blocked, link);
+}
+
+static void
+add(struct account *account, const struct jid *jid)
+{
+	struct arena *arena;
+	struct blocked *blocked;
+
+	if (find(account, jid_full(jid)) != NULL)
+		return;
+	arena = arena_make(128);
+	blocked = arena_new(arena, struct blocked);
+	blocked->arena = arena;
+	blocked->jid = jid_copy(arena, jid);
+	table_add(table_of(account), &blocked->link,
+	    hash_keyed(jid_full(blocked->jid)));
+}
+
+static void
+drop(struct account *account, struct blocked *blocked)
+{
+	struct arena *arena = blocked->arena;
+
+	table_remove(table_of(account), &blocked->link);
+	arena_free(&arena);
+}
+
+static struct blocked *
+next(struct account *account, struct blocked *blocked)
+{
+	return table_entry(table_next(table_of(account),
+			       blocked == NULL ? NULL : &blocked->link),
+	    struct blocked, link);
+}
+
+static void
+on_forget(struct account *account)
+{
+	struct blocked *blocked = next(account, NULL);
+
+	while (blocked != NULL) {
+		struct blocked *after = next(account, blocked);
+
+		drop(account, blocked);
+		blocked = after;
+	}
+	table_deinit(table_of(account));
+}
+
+bool
+blocking_blocks(struct account *account, const struct jid *jid)
+{
+	struct arena *arena;
+	bool is_blocked;
+
+	if (table_of(account)->count == 0 ||
+	    jid_equal_bare(jid, account_jid(account)))
+		return false;
+	if (find(account, jid_full(jid)) != NULL ||
+	    find(account, jid_bare(jid)) != NULL)
+		return true;
+	arena = arena_make(0);
+	is_blocked =
+	    find(account, jid_domain(jid)) != NULL ||
+	    find(account, jid_full(jid_make(arena, STR_NONE, jid_domain(jid),
+			      jid_resource(jid)))) != NULL;
+	arena_free(&arena);
+	return is_blocked;
+}
+
+/* --- loading
+ * ---------------------------------------------------------------------- */
+
+struct list_load {
+	struct store_scan scan;
+	struct arena *arena;
+	struct account *account;
+	struct join *join;
+};
+
+static void
+on_load(struct account *account, struct join *join)
+{
+	struct arena *arena = arena_make(1024);
+	struct list_load *load = arena_new(arena, struct list_load);
+	const struct map_query query = {.owner = account->owner.id,
+	    .kind = &blocking_kind,
+	    .max = UINT16_MAX};
+
+	on_forget(account);
+	table_init(table_of(account));
+	load->arena = arena;
+	load->account = account;
+	load->join = join;
+	join_wait(join);
+	store_scan(account->owner.shard->store, &load->scan, arena, &query,
+	    list_loaded);
+}
+
+static void
+list_loaded(struct store_scan *scan)
+{
+	struct list_load *load = container_of(scan, struct list_load, scan);
+	struct arena *arena = load->arena;
+	struct join *join = load->join;
+	enum err err = scan->err;
+
+	for (size_t i = 0; err == ERR_NONE && i < scan->count; i++) {
+		const struct jid *jid = jid_parse(arena, scan->rows[i].key);
+
+		if (jid == NULL)
+			err = ERR_CORRUPT;
+		else
+			add(load->account, jid);
+	}
+	arena_free(&arena);
+	join_wait_done(join, err);
+}
+
+/* --- what it keeps out and in
+ * ------------------------------------------------------- */
+
+/* Section 3.3: not-acceptable, and that it is the user's own doing. */
+static enum verdict
+on_sent(struct account *account, struct session *session, struct post *letter)
+{
+	const struct stanza *stanza = letter->stanza;
+	struct stanza *error;
+
+	if (stanza->to == NULL || !blocking_blocks(account, stanza->to))
+		return PASS;
+	if (stanza_may_fail(stanza)) {
+		error = stanza_make_error(
+		    letter->arena, stanza, STANZA_ERR_NOT_ACCEPTABLE, NULL);
+		node_add(
+		    stanza_error_body(error), "blocked", NS_BLOCKING_ERRORS);
+		session_send(session, error);
+	}
+	post_free(&letter);
+	return TAKEN;
+}
+
+/* To a blocked address the account looks offline. */
+static enum verdict
+on_received(
+    struct account *account, struct session *session, struct post *letter)
+{
+	const struct stanza *stanza = letter->stanza;
+	struct shard *shard = account->owner.shard;
+
+	(void)session;
+	if (!blocking_blocks(account, stanza->from))
+		return PASS;
+	outbox_kept(shard, letter->durable, stanza->from);
+	if (stanza->kind == STANZA_PRESENCE)
+		post_free(&letter);
+	else
+		router_bounce(
+		    shard, letter, STANZA_ERR_SERVICE_UNAVAILABLE, NULL);
+	return TAKEN;
+}
+
+/* --- the list on the wire
+ * ------------------------------------------------------------ */
+
+static void
+on_get(struct iq *iq)
+{
+	struct account *account = iq_account(iq);
+	struct session *session = iq_session(iq);
+	struct node *list = node_make(iq_arena(iq), "blocklist", NS_BLOCKING);
+	struct blocked *blocked = NULL;
+
+	if (session != NULL) {
+		struct blocking_session *slot;
+
+		slot = session_slot(session, &blocking_module);
+		slot->is_interested = true;
+	}
+	while ((blocked = next(account, blocked)) != NULL)
+		node_set(node_add(list, "item", NS_BLOCKING), "jid",
+		    jid_full(blocked->jid));
+	iq_reply(iq, list);
+}
+
+/* The JIDs of the items; NULL, with the answer given, when one is bad. */
+static const struct jid **
+read_items(struct iq *iq, size_t *count_r)
+{
+	const struct jid **jids;
+	size_t count = 0;
+
+	node_each (item, iq_payload(iq))
+		count += node_is(item, "item", NS_BLOCKING);
+	jids = arena_array(iq_arena(iq), const struct jid *, count + 1);
+	*count_r = 0;
+	node_each (item, iq_payload(iq)) {
+		const struct jid *jid;
+
+		if (!node_is(item, "item", NS_BLOCKING))
+			continue;
+		jid = jid_parse(iq_arena(iq), node_attr(item, "jid"));
+		if (jid == NULL) {
+			iq_refuse(iq, STANZA_ERR_JID_MALFORMED);
+			return NULL;
+		}
+		jids[(*count_r)++] = jid;
+	}
+	return jids;
+}
+
+struct list_save {
+	struct store_commit commit;
+	struct iq *iq;
+};
+
+static void
+save(struct iq *iq, struct store_write *write)
+{
+	struct list_save *saving = arena_new(iq_arena(iq), struct list_save);
+
+	saving->iq = iq;
+	store_commit(write, &saving->commit, list_saved);
+}
+
+/* Result and pushes leave after the commit. */
+static void
+list_saved(struct store_commit *commit)
+{
+	struct list_save *saving =
+	    container_of(commit, struct list_save, commit);
+	struct iq *iq = saving->iq;
+	struct account *account = iq_account(iq);
+
+	if (commit->err != ERR_NONE) {
+		owner_reload(&account->owner);
+		iq_refuse(iq, stanza_err_of(commit->err));
+		return;
+	}
+	session_each(session, account)
+	{
+		const struct blocking_session *slot;
+
+		slot = session_slot(session, &blocking_module);
+		if (slot->is_interested)
+			push_send(session, iq_payload(iq));
+	}
+	iq_reply(iq, NULL);
+}
+
+/* Who may see our presence sees us go, or come back: sections 3.3 and 3.4. A
+ * domain or a resource stands for all contacts it matches. */
+static void
+tell_contacts(struct account *account, const struct jid *jid, bool is_available)
+{
+	const struct contact *contact = NULL;
+
+	while ((contact = roster_next(account, contact)) != NULL) {
+		const bool matches =
+		    jid_local(jid).len == 0
+			? str_equal(jid_domain(jid), jid_domain(contact->jid))
+			: jid_equal_bare(jid, contact->jid);
+
+		if (matches && (contact->sub & SUB_FROM) != 0)
+			roster_send_presence(
+			    account, contact->jid, is_available);
+	}
+}
+
+static void
+on_block(struct iq *iq)
+{
+	struct account *account = iq_account(iq);
+	struct store_write *write;
+	const struct jid **jids;
+	size_t count;
+
+	if ((jids = read_items(iq, &count)) == NULL)
+		return;
+	if (count == 0) {
+		iq_refuse(iq, STANZA_ERR_BAD_REQUEST);
+		return;
+	}
+	if (table_of(account)->count + count >
+	    host_int(iq_host(iq), SETTING(QUOTA_BLOCKED))) {
+		iq_refuse_text(iq, STANZA_ERR_RESOURCE_CONSTRAINT,
+		    "the block list is full");
+		return;
+	}
+	write = store_write_new(iq_store(iq));
+	for (size_t i = 0; i < count; i++) {
+		if (find(account, jid_full(jids[i])) == NULL)
+			tell_contacts(account, jids[i], false);
+		add(account, jids[i]);
+		store_put(write, account->owner.id, &blocking_kind,
+		    jid_full(jids[i]), STR(""));
+	}
+	save(iq, write);
+}
+
+static void
+unblock_all(struct iq *iq, struct store_write *write)
+{
+	struct account *account = iq_account(iq);
+	struct blocked *blocked;
+
+	store_remove_all(write, account->owner.id, &blocking_kind, STR(""));
+	while ((blocked = next(account, NULL)) != NULL) {
+		const struct jid *jid = jid_copy(iq_arena(iq), blocked->jid);
+
+		drop(account, blocked);
+		tell_contacts(account, jid, true);
+	}
+}
+
+static void
+unblock_some(struct iq *iq, struct store_write *write, const struct jid **jids,
+    size_t count)
+{
+	struct account *account = iq_account(iq);
+
+	for (size_t i = 0; i < count; i++) {
+		struct blocked *blocked = find(account, jid_full(jids[i]));
+
+		if (blocked == NULL)
+			continue;
+		drop(account, blocked);
+		store_remove(write, account->owner.id, &blocking_kind,
+		    jid_full(jids[i]));
+		tell_contacts(account, jids[i], true);
+	}
+}
+
+static void
+on_unblock(struct iq *iq)
+{
+	struct store_write *write;
+	const struct jid **jids;
+	size_t count;
+
+	if ((jids = read_items(iq, &count)) == NULL)
+		return;
+	write = store_write_new(iq_store(iq));
+	if (count == 0)
+		unblock_all(iq, write);
+	else
+		unblock_some(iq, write, jids, count);
+	save(iq, write);
+}

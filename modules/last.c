@@ -1,0 +1,169 @@
+/*
+ * modules/last.c - when an account was last available, and how long the server
+ * is up.
+ */
+#include "modules/last.h"
+
+#include "base/clock.h"
+#include "modules/roster.h"
+#include "server/iq.h"
+#include "server/session.h"
+#include "server/setup.h"
+
+#define NS_LAST "jabber:iq:last"
+
+static void on_load(struct account *, struct join *);
+static void seen_loaded(struct store_get *);
+static void on_unavailable(struct session *);
+static void on_get(struct iq *);
+
+const struct store_kind last_kind = {"last", STORE_MAP, 0};
+
+static const struct hook hooks[] = {
+    {.on = HOOK_ACCOUNT_LOAD, .load = on_load},
+    {.on = HOOK_SESSION_UNAVAILABLE, .order = 10, .session = on_unavailable},
+    {.on = HOOK_IQ_GET,
+	.ns = NS_LAST,
+	.name = "query",
+	.scope = SCOPE_ACCOUNT | SCOPE_HOST,
+	.iq = on_get},
+    {.on = HOOK_END},
+};
+
+struct last {
+	uint64_t seen_us;
+};
+
+const struct module last_module = {
+    .api = MODULE_API,
+    .name = "last",
+    .help = "Time since an account was last available",
+    .xeps = (const char *const[]){"XEP-0012 2.0", NULL},
+    .features = (const char *const[]){NS_LAST, NULL},
+    .account_features = (const char *const[]){NS_LAST, NULL},
+    .hooks = hooks,
+    .kinds = (const struct store_kind *const[]){&last_kind, NULL},
+    .account_size = sizeof(struct last),
+};
+
+static struct last *
+last_of(struct account *account)
+{
+	return account_slot(account, &last_module);
+}
+
+uint64_t
+last_seen_us(struct account *account)
+{
+	if (!host_has(account->host, &last_module))
+		return 0;
+	return last_of(account)->seen_us;
+}
+
+/* --- keeping it
+ * ---------------------------------------------------------------- */
+
+struct last_load {
+	struct store_get get;
+	struct arena *arena;
+	struct account *account;
+	struct join *join;
+};
+
+static void
+on_load(struct account *account, struct join *join)
+{
+	struct arena *arena = arena_make(512);
+	struct last_load *load = arena_new(arena, struct last_load);
+
+	load->arena = arena;
+	load->account = account;
+	load->join = join;
+	join_wait(join);
+	store_get(account->owner.shard->store, &load->get, arena,
+	    account->owner.id, &last_kind, STR(""), seen_loaded);
+}
+
+static void
+seen_loaded(struct store_get *get)
+{
+	struct last_load *load = container_of(get, struct last_load, get);
+	struct last *last = last_of(load->account);
+	struct arena *arena = load->arena;
+	struct join *join = load->join;
+	enum err err = get->err;
+
+	last->seen_us = 0;
+	if (err == ERR_NONE)
+		str_to_u64(get->row.value, UINT64_MAX, &last->seen_us);
+	arena_free(&arena);
+	join_wait_done(join, err == ERR_NOT_FOUND ? ERR_NONE : err);
+}
+
+static bool
+is_online(const struct account *account)
+{
+	session_each(session, account) if (session->is_available) return true;
+	return false;
+}
+
+static void
+on_unavailable(struct session *session)
+{
+	struct account *account = session->account;
+	struct store_write *write;
+	struct arena *arena;
+
+	if (is_online(account))
+		return;
+	arena = arena_make(0);
+	last_of(account)->seen_us = clock_wall_us();
+	write = store_write_new(account->owner.shard->store);
+	store_put(write, account->owner.id, &last_kind, STR(""),
+	    str_format(
+		arena, "%llu", (unsigned long long)last_of(account)->seen_us));
+	store_commit(write, NULL, NULL);
+	arena_free(&arena);
+}
+
+/* --- telling it
+ * ------------------------------------------------------------------ */
+
+static void
+reply_seconds(struct iq *iq, uint64_t seconds)
+{
+	struct node *query = node_make(iq_arena(iq), "query", NS_LAST);
+
+	node_set_format(query, "seconds", "%llu", (unsigned long long)seconds);
+	iq_reply(iq, query);
+}
+
+/* Section 3: only who may see the account's presence is told. */
+static void
+reply_account(struct iq *iq)
+{
+	struct account *account = iq_account(iq);
+	const struct jid *asker = jid_to_bare(iq_arena(iq), iq_from(iq));
+	const uint64_t seen_us = last_of(account)->seen_us;
+
+	if (!iq_is_own(iq) && (roster_sub(account, asker) & SUB_FROM) == 0)
+		iq_refuse(iq, STANZA_ERR_FORBIDDEN);
+	else if (is_online(account))
+		reply_seconds(iq, 0);
+	else if (seen_us == 0)
+		iq_refuse(iq, STANZA_ERR_ITEM_NOT_FOUND);
+	else
+		reply_seconds(iq, (clock_wall_us() - seen_us) / 1000000);
+}
+
+static void
+on_get(struct iq *iq)
+{
+	const struct shard *shard = iq_account(iq)->owner.shard;
+
+	if (iq_is_for_host(iq))
+		reply_seconds(
+		    iq, (clock_mono_ms() - shard->server->started_ms) / 1000);
+	else
+		reply_account(iq);
+}
