@@ -49,13 +49,15 @@ configure()
 	fi
 }
 
-# build KIND: builds it, or ends the suite as failed. Warnings are errors.
+# build KIND [TARGET...]: builds it, or ends the suite as failed. Warnings are
+# errors.
 build()
 {
-	local log=$scratch/build-$1.log
-	configure "$1" >"$log" 2>&1 &&
-		ninja -j "$jobs" -C build-"$1" >>"$log" 2>&1 && return
-	echo "not ok build $1"
+	local kind=$1 log=$scratch/build-$1.log
+	shift
+	configure "$kind" >"$log" 2>&1 &&
+		ninja -j "$jobs" -C build-"$kind" "$@" >>"$log" 2>&1 && return
+	echo "not ok build $kind"
 	grep -iE -A3 'error|FAILED|undefined reference' "$log" | head -n 40
 	exit 1
 }
