@@ -59,8 +59,9 @@ add_row(struct sample *sample, unsigned depth, const struct setting *setting,
     struct str leaf)
 {
 	struct str bounds = setting_bounds(sample->arena, setting);
-	struct str words = str_format(sample->arena, "%s Takes %.*s.%.*s",
-	    setting->help, STR_ARG(bounds), STR_ARG(flag_words(setting)));
+	struct str words = str_format(sample->arena, "%s%s Takes %.*s.%.*s",
+	    setting->help, str_ends(str_of(setting->help), STR(".")) ? "" : ".",
+	    STR_ARG(bounds), STR_ARG(flag_words(setting)));
 
 	buf_add(&sample->buf, depth == 0 ? STR("\n") : STR_NONE);
 	add_comment(sample, depth, words);
@@ -76,16 +77,14 @@ add_row(struct sample *sample, unsigned depth, const struct setting *setting,
 static bool
 inside(const struct setting *setting, struct str group, struct str *rest_r)
 {
-	struct str name = str_of(setting->name);
+	const char *name = setting->name;
 
-	if (group.len > 0 &&
-	    (!str_starts(name, group) || name.text[group.len] != '.'))
-		return false;
-	*rest_r = name;
 	if (group.len > 0) {
-		rest_r->text += group.len + 1;
-		rest_r->len -= group.len + 1;
+		if (!str_starts(str_of(name), group) || name[group.len] != '.')
+			return false;
+		name += group.len + 1;
 	}
+	*rest_r = str_of(name);
 	return true;
 }
 
