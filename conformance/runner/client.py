@@ -1,6 +1,7 @@
 """What a client does before its first stanza: TLS, SASL, resource binding."""
 
 import ssl
+import warnings
 import xml.etree.ElementTree as ET
 
 from . import sasl
@@ -39,7 +40,7 @@ class Dialer:
     def __init__(self, options):
         self.options = options
 
-    def context(self, alpn=None):
+    def context(self, alpn=None, version=None, certificate=None):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         if self.options.ca:
             context.load_verify_locations(self.options.ca)
@@ -48,6 +49,14 @@ class Dialer:
             context.verify_mode = ssl.CERT_NONE
         if alpn:
             context.set_alpn_protocols(alpn)
+        if certificate:
+            context.load_cert_chain(certificate)
+        if version:
+            # OpenSSL refuses what is old by itself at its usual level.
+            context.set_ciphers("ALL:@SECLEVEL=0")
+            with warnings.catch_warnings(action="ignore"):
+                context.minimum_version = version
+                context.maximum_version = version
         return context
 
     def open(self, log, how=""):
@@ -66,12 +75,21 @@ class Dialer:
             self.start_tls(stream, options.domain)
         return stream
 
-    def open_direct(self, log, alpn):
-        """Direct TLS with that ALPN, or None; an error if it fails."""
-        if self.options.direct_tls is None:
-            raise ClientError("no address for direct TLS is given")
-        stream = Stream(self.options.direct_tls, log, self.options.timeout)
-        stream.start_tls(self.context(alpn and [alpn]), self.options.domain)
+    def open_with(self, log, context, session=None):
+        """TLS of that context, in whatever way; an error if it fails."""
+        options = self.options
+        if options.direct_tls:
+            stream = Stream(options.direct_tls, log, options.timeout)
+        else:
+            stream = Stream(options.address, log, options.timeout)
+            start_stream(stream, options.domain)
+            stream.send(f"<starttls xmlns='{TLS[1:-1]}'/>")
+            expect(stream, TLS + "proceed")
+        try:
+            stream.start_tls(context, options.domain, session)
+        except OSError:
+            stream.close()
+            raise
         return stream
 
     def start_tls(self, stream, name):
@@ -119,8 +137,9 @@ def start_stream(stream, to):
 
 
 def mechanisms(features):
+    """Their names, in the server's order."""
     found = features.iter(SASL + "mechanism")
-    return {(mechanism.text or "").strip() for mechanism in found}
+    return [(mechanism.text or "").strip() for mechanism in found]
 
 
 def sasl_exchange(stream, mechanism, state):
@@ -139,9 +158,10 @@ def sasl_exchange(stream, mechanism, state):
                     f"{sasl.encode(answer) if answer else ''}</response>")
 
 
-def authenticate(stream, account, mechanism=None):
+def authenticate(stream, account, mechanism=None, binding=None):
     mechanism = mechanism or sasl.choose(mechanisms(stream.features))
-    state = sasl.start(mechanism, account.user, account.password, stream.tls)
+    state = sasl.start(mechanism, account.user, account.password, stream.tls,
+                       binding=binding)
     end = sasl_exchange(stream, mechanism, state)
     if end.tag != SASL + "success":
         raise ClientError(f"cannot log in: {show(end)}")

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import tempfile
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
@@ -49,6 +50,8 @@ def arguments():
         "{password} are known too")
     add("--accounts", metavar="FILE", help="fresh accounts, one line "
         "'user@host password' each")
+    add("--client-ca", metavar="CERT,KEY", help="a certificate authority "
+        "that the server trusts for clients, and its key")
     add("--can", default="", metavar="NEED,...",
         help="needs of scenes that it meets, of: " + " ".join(scene.NEEDS))
     add("-j", type=int, default=8, metavar="N", help="scenes at a time")
@@ -79,10 +82,13 @@ def complete(parser, options):
                      "anonhost": options.anonymous_domain}
     options.hosts = {key: value for key, value in options.hosts.items()
                      if value}
+    if options.client_ca:
+        options.client_ca = options.client_ca.split(",")
     options.can = set(filter(None, options.can.split(","))) | {"sasl"}
     for need, there in (("host2", options.domain2),
                         ("starttls", options.address),
                         ("direct-tls", options.direct_tls),
+                        ("client-cert", options.client_ca),
                         ("anonymous", options.anonymous_domain)):
         if there:
             options.can.add(need)
@@ -117,7 +123,11 @@ def play_one(each, dialer, source, options):
 
 def main():
     options = arguments()
-    scenes = chosen(options)
+    with tempfile.TemporaryDirectory() as options.folder:
+        return play_all(options, chosen(options))
+
+
+def play_all(options, scenes):
     results = []
     if options.address or options.direct_tls:
         dialer = client.Dialer(options)

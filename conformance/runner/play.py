@@ -1,9 +1,10 @@
 """Plays one scene: every step of README.md has one method here."""
 
 import re
+import ssl
 import time
 
-from . import client, pattern, sasl
+from . import client, openssl, pattern, sasl
 from .accounts import fresh
 from .scene import SceneError, join_raw, join_xml
 from .variables import Variables
@@ -12,6 +13,12 @@ STREAM_ERRORS = "{urn:ietf:params:xml:ns:xmpp-streams}"
 FEATURES = f"{{{pattern.STREAMS}}}features"
 STREAM_HEADER = re.compile(r"<(\w+:)?stream\s")
 SHORT_SLEEP = 5
+MOST_SESSIONS = 200
+
+
+def tls_version(text):
+    name = "TLSv" + text.replace(".", "_").removesuffix("_0")
+    return getattr(ssl.TLSVersion, name)
 
 
 class Failed(Exception):
@@ -395,16 +402,75 @@ class Player:
 
     @step(r"(\w+) opens direct (?:with ALPN (\S+)|without ALPN)")
     def opens_direct(self, who, alpn):
-        self.streams[who] = self.dialer.open_direct(self.log_for(who), alpn)
+        context = self.dialer.context(alpn and [alpn])
+        self.streams[who] = self.dialer.open_with(self.log_for(who), context)
 
-    @step(r"(\w+) fails to open direct with ALPN (\S+)")
-    def fails_to_open(self, who, alpn):
+    @step(r"(\w+) opens with TLS ([0-9.]+)")
+    def opens_with_version(self, who, version):
+        context = self.dialer.context(version=tls_version(version))
+        self.streams[who] = self.dialer.open_with(self.log_for(who), context)
+
+    @step(r"(\w+) fails to open with (ALPN|TLS) (\S+)")
+    def fails_to_open(self, who, what, value):
+        context = self.dialer.context([value]) if what == "ALPN" else \
+            self.dialer.context(version=tls_version(value))
         try:
-            stream = self.dialer.open_direct(self.log_for(who), alpn)
+            stream = self.dialer.open_with(self.log_for(who), context)
         except OSError:
             return
         stream.close()
         raise Failed("the handshake was successful")
+
+    @step(r"(\w+) opens with (self-signed )?certificate of ([\w ,]+)")
+    def opens_with_certificate(self, who, own, names):
+        jids = [self.variables[name] for name in names.split(" and ")
+                if name != "none"]
+        certificate = openssl.client_certificate(
+            self.options.folder, jids,
+            None if own else self.options.client_ca)
+        context = self.dialer.context(certificate=certificate)
+        self.streams[who] = self.dialer.open_with(self.log_for(who), context)
+
+    @step(r"(\w+) resumes the TLS session of (\w+)")
+    def resumes(self, who, other):
+        session = self.stream(other).tls.session
+        context = self.stream(other).tls.context
+        self.streams[who] = self.dialer.open_with(
+            self.log_for(who), context, session)
+        if not self.streams[who].tls.session_reused:
+            raise Failed("the server did not take the session up")
+
+    @step(r"(\w+) renegotiates TLS")
+    def renegotiates(self, who):
+        openssl.renegotiate(self.stream(who).tls)
+
+    @step(r"(\w+) received an XML declaration")
+    def received_declaration(self, who):
+        if not self.stream(who).reader.declared:
+            raise Failed("there was none")
+
+    @step(r"(\w+) is (not offered|offered) (\S+)( first)?")
+    def is_offered(self, who, how, mechanism, first):
+        offers = client.mechanisms(self.stream(who).features)
+        if (mechanism in offers) != (how == "offered") or \
+                first and offers[0] != mechanism:
+            raise Failed(f"it is offered {', '.join(offers)}")
+
+    @step("WHO connects until (\\S+)")
+    def connects_until(self, name, condition):
+        """Sessions of one account, up to the limit on them."""
+        tag = f"{{urn:ietf:params:xml:ns:xmpp-stanzas}}{condition}"
+        for number in range(MOST_SESSIONS):
+            stream = self.dialer.open([], "secure")
+            self.streams[f"{name}/{number}"] = stream
+            client.start_stream(stream, self.account_of(name).host)
+            client.authenticate(stream, self.account_of(name))
+            client.start_stream(stream, self.account_of(name).host)
+            answer = stream.ask("b", "<iq type='set' id='b'><bind xmlns="
+                                f"'{client.BIND[1:-1]}'/></iq>")
+            if answer is not None and answer.find(f".//{tag}") is not None:
+                return
+        raise Failed(f"{MOST_SESSIONS} sessions are no limit")
 
     @step(r"(\w+) speaks ALPN (\S+)")
     def speaks_alpn(self, who, wanted):
@@ -444,10 +510,10 @@ class Player:
 
     # SASL.
 
-    @step(r"(\w+) authenticates as (\w+)(?: with (\S+))?")
-    def authenticates(self, who, name, mechanism):
+    @step(r"(\w+) authenticates as (\w+)(?: with (\S+)(?: by (\S+))?)?")
+    def authenticates(self, who, name, mechanism, binding):
         client.authenticate(self.stream(who), self.account_of(name),
-                            mechanism)
+                            mechanism, binding)
 
     def fail_once(self, who, name, mechanism, fault):
         """The condition of the failure that ends the exchange."""

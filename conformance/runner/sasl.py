@@ -5,6 +5,8 @@ import hashlib
 import hmac
 import secrets
 
+from . import openssl
+
 HASHES = {"SCRAM-SHA-1": "sha1", "SCRAM-SHA-256": "sha256",
           "SCRAM-SHA-512": "sha512"}
 # DER of the signature algorithms whose hash is not SHA-256, RFC 5929 4.1.
@@ -120,8 +122,18 @@ class Scram:
         self.expected = b""
 
 
-def start(mechanism, user, password, tls, fault=None):
-    """A mechanism object with `first`, answer() and verify()."""
+def binding_of(tls, kind, fault):
+    """Name and data of that type of channel binding."""
+    if fault == "wrong binding type":
+        return "tls-nonsense", end_point(tls)
+    if kind == "tls-exporter":
+        return kind, openssl.exporter(tls)
+    return "tls-server-end-point", end_point(tls)
+
+
+def start(mechanism, user, password, tls, fault=None, binding=None):
+    """A mechanism object with `first`, answer() and verify(); `binding` is
+    the type of channel binding for a mechanism that has it."""
     if fault == "wrong password":
         password += "x"
     elif fault == "no password":
@@ -130,12 +142,10 @@ def start(mechanism, user, password, tls, fault=None):
         user = "nobody-" + secrets.token_hex(6)
     if mechanism == "PLAIN":
         return Plain(user, password)
-    binding = None
+    channel = None
     if mechanism.endswith("-PLUS"):
-        binding = ("tls-server-end-point", end_point(tls))
-        if fault == "wrong binding type":
-            binding = ("tls-nonsense", binding[1])
-    return Scram(mechanism, user, password, binding, fault)
+        channel = binding_of(tls, binding, fault)
+    return Scram(mechanism, user, password, channel, fault)
 
 
 def choose(offered):

@@ -64,8 +64,10 @@ def take_header(scene, key, value, where):
         if host not in ("", "host2"):
             raise SceneError(f"{where}: unknown host '{host}'")
         scene.accounts[name] = host or "host"
+    elif key == "proves":
+        scene.proves.extend(id.replace("_", " ") for id in value.split())
     else:
-        getattr(scene, key).extend(value.split())
+        scene.needs.extend(value.split())
     for need in scene.needs:
         if need not in NEEDS:
             raise SceneError(f"{where}: unknown need '{need}'")

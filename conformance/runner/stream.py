@@ -36,7 +36,14 @@ class Reader:
         parser.StartElementHandler = self.on_start
         parser.EndElementHandler = self.on_end
         parser.CharacterDataHandler = self.on_text
+        # RFC 6120 section 11.1 forbids these to whoever sends.
+        parser.CommentHandler = lambda _text: self.refuse("a comment")
+        parser.ProcessingInstructionHandler = \
+            lambda _target, _text: self.refuse("a processing instruction")
+        parser.StartDoctypeDeclHandler = lambda *_: self.refuse("a DTD")
+        parser.XmlDeclHandler = self.on_declaration
         self.parser, self.depth, self.builder = parser, 0, None
+        self.declared = False
         self.held = b""
 
     def feed(self, data):
@@ -49,12 +56,20 @@ class Reader:
         except xml.parsers.expat.ExpatError as err:
             self.events.append(("broken", str(err)))
 
+    def refuse(self, what):
+        self.events.append(("broken", what))
+
+    def on_declaration(self, _version, _encoding, standalone):
+        self.declared = True
+        if standalone != -1:
+            self.refuse("a standalone declaration")
+
     def on_start(self, name, attributes):
         attributes = {qname(key): value for key, value in attributes.items()}
         self.depth += 1
         if name.startswith(CLIENT + "}") and name.count("}") > 1:
             # RFC 6120 section 4.8.5 forbids it to whoever sends.
-            self.events.append(("broken", "a prefix for jabber:client"))
+            self.refuse("a prefix for jabber:client")
         if self.depth == 1:
             header = ET.Element(qname(name), attributes)
             self.events.append(("stream", header))
@@ -96,9 +111,10 @@ class Stream:
         self.jid = None
         self.fences = 0
 
-    def start_tls(self, context, name):
+    def start_tls(self, context, name, session=None):
         self.sock = context.wrap_socket(self.sock, server_hostname=name,
-                                        suppress_ragged_eofs=False)
+                                        suppress_ragged_eofs=False,
+                                        session=session)
         self.tls = self.sock
         self.reader.restart()
 
