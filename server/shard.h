@@ -49,6 +49,7 @@ struct shard {
 	struct table owners;         /* server/owner.h */
 	struct streams *streams;     /* server/stream.h */
 	struct addresses *addresses; /* server/address.h */
+	struct net *net;             /* server/net.h; NULL in a world */
 	struct metrics *metrics;     /* server/metrics.h */
 	struct list flushes; /* connections with bytes to send: server/conn.h */
 	struct list iqs;     /* unanswered: server/iq.h */

@@ -70,11 +70,18 @@ struct stream_role {
 	/* A child of the stream; takes the arena. */
 	void (*on_element)(
 	    struct stream *, struct arena *, const struct node *);
-	/* A letter DOWN, KEYS, BOUND, CLOSE for it; takes it. */
+	/* A letter DOWN, KEYS, BOUND, CLOSE, ADDRESS_VERDICT for it; takes
+	 * it. */
 	void (*on_letter)(struct stream *, struct post *);
 	void (*on_secure)(struct stream *);
 	/* Bytes came: proofs of receipt. */
 	void (*on_activity)(struct stream *);
+	/* Nothing came for long: ask whether the peer is there. False when it
+	 * cannot be asked. */
+	bool (*on_idle)(struct stream *);
+	/* The peer sent </stream:stream>. How long, in ms, answers to what it
+	 * sent before may take until ours follows. */
+	unsigned (*on_peer_closed)(struct stream *);
 	/* The connection is gone; last. The memory goes afterwards. */
 	void (*on_gone)(struct stream *, const struct stream_end *);
 };
@@ -89,13 +96,27 @@ struct stream {
 	struct reader *reader;
 	const struct host
 	    *host; /* of the shard's setup; NULL before the header */
-	const struct jid *peer; /* as authenticated, later bound; or NULL */
-	struct str lang;        /* the peer's xml:lang; empty without */
+	const struct jid *peer;    /* as authenticated, later bound; or NULL */
+	const struct jid *claimed; /* the from of the peer's header; or NULL */
+	struct str lang;           /* the peer's xml:lang; empty without */
 	struct stream_end end;
-	bool is_open;       /* our header was sent */
-	bool is_ending;     /* our </stream:stream> was sent */
-	struct timer timer; /* the next deadline: handshake, idle, closing */
-	uint64_t heard_ms;  /* when bytes last came: clock_mono_ms */
+	bool is_open;          /* our header was sent */
+	bool is_ending;        /* our </stream:stream> was sent */
+	bool is_peer_ended;    /* theirs came */
+	bool is_authenticated; /* the role says so: limits grow */
+	bool is_pinged;        /* since bytes last came */
+	bool is_deaf;          /* what still comes of this feed is dropped */
+	struct timer timer;    /* the next deadline: login, idle, closing */
+	struct timer pause;    /* until the peer may send again */
+	uint64_t deadline_ms;  /* to be authenticated; 0 when it is */
+	uint64_t heard_ms;     /* when bytes last came: clock_mono_ms */
+	int64_t credit;        /* bytes that it may send now */
+	uint64_t credit_ms;    /* when that was counted */
+};
+
+/* MOVE: between SASL success and bind. */
+struct stream_move {
+	struct stream *stream;
 };
 
 /* The streams of a shard: slots, found by id. */
@@ -109,14 +130,34 @@ struct stream *stream_next(struct shard *, struct stream *);
 /* A stream over a connection that was accepted; the conn is the stream's. */
 struct stream *stream_new(
     struct shard *, const struct stream_role *, struct conn *);
+/* Handlers of letters: DOWN, KEYS, BOUND, CLOSE, ADDRESS_VERDICT; MOVE. */
+void stream_take(struct shard *, struct post *);
+void stream_take_move(struct shard *, struct post *);
+/* Hosts of a new configuration: streams of one that is gone end. */
+void streams_setup_changed(struct shard *);
+/* How many there are. */
+unsigned streams_count(const struct shard *);
+/* Ends all, as the server goes. */
+void streams_close_all(struct shard *, enum stream_err);
+
 /* Writes an element of the stream's own (features, SASL, ...). */
 void stream_send(struct stream *, const struct node *);
 void stream_send_stanza(struct stream *, const struct stanza *);
 /* A stanza serialised without its to: put in place here. */
 void stream_send_blob(
     struct stream *, const struct blob *, const struct jid *to);
+/* With children; written as <stream:features>. */
+void stream_send_features(struct stream *, const struct node *);
 /* After SASL success: the peer opens the stream anew. */
 void stream_restart(struct stream *);
+/* The role authenticated the peer: its own limits hold from now on. */
+void stream_authenticated(struct stream *, const struct jid *bare);
+/* Begins TLS once what was written has left; bytes that came with the request
+ * for it are dropped. */
+void stream_start_tls(struct stream *);
+/* To another shard; false when it must stay: the peer has already gone on, or
+ * bytes wait. The stream may not be touched after true. */
+bool stream_move(struct stream *, struct shard *);
 /* </stream:stream>, with an error before it (and our header, if it was not sent
  * yet); then waits for the peer's for a moment, and closes. Idempotent. */
 void stream_close(struct stream *);

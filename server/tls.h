@@ -1,0 +1,84 @@
+/*
+ * server/tls.h - TLS over memory: bytes of the network in, bytes out.
+ *
+ * A session knows no socket. What arrived is lent to it by tls_feed; the
+ * records that it makes are appended to the buffer it was given. TLS 1.2 and
+ * later, AES-GCM first where the processor has AES, X25519 first; tickets under
+ * one key for all shards, so that a session is resumed anywhere.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/str.h"
+
+struct arena;
+struct setup;
+
+/* --- certificates --------------------------------------------------------- */
+
+/* Certificate, chain and key of a host; counted, for sessions outlive a
+ * reload. */
+struct tls_identity;
+
+/* Reads PEM files. NULL with a sentence in *why_r (in arena): cannot be read,
+ * no certificate, expired, the key is another one's. */
+struct tls_identity *tls_identity_load(
+    struct arena *, struct str certificate, struct str key, struct str *why_r);
+/* Clients whose certificates these authorities (a PEM file) vouch for may log
+ * in with EXTERNAL; without, none is asked for one. */
+bool tls_identity_trust(struct tls_identity *, struct arena *,
+    struct str authorities, struct str *why_r);
+/* Whether the certificate is for that domain (RFC 6125). */
+bool tls_identity_is_for(const struct tls_identity *, struct str domain);
+/* When it ends, in seconds since 1970. */
+int64_t tls_identity_ends_s(const struct tls_identity *);
+/* Drops a reference and nulls the pointer; NULL is fine. */
+void tls_identity_free(struct tls_identity **);
+
+/* --- sessions ------------------------------------------------------------- */
+
+/* Once, before any session: the key of tickets is made of the secret. */
+void tls_start(const uint8_t secret[32]);
+void tls_stop(void);
+
+struct tls;
+
+struct tls_options {
+	struct setup *setup;     /* picks the host by SNI; for the handshake */
+	const struct host *host; /* without SNI; NULL: the default one */
+	bool is_direct;          /* ALPN counts (XEP-0368) */
+};
+
+/* A server's session; its records are appended to out. */
+struct tls *tls_new(const struct tls_options *, struct buf *out);
+void tls_free(struct tls **);
+/* Another shard's buffer, after a move. */
+void tls_set_out(struct tls *, struct buf *out);
+
+/* What came from the network; used up by tls_handshake and tls_read, which must
+ * be called until they want more. */
+void tls_feed(struct tls *, struct str bytes);
+
+enum tls_result { TLS_DONE, TLS_WANTS_MORE, TLS_CLOSED, TLS_FAILED };
+
+/* DONE: the handshake is complete. FAILED: *why_r (static) says why; an alert
+ * for the peer may be in out. */
+enum tls_result tls_handshake(struct tls *, const char **why_r);
+/* DONE: *len_r bytes were put into plain. CLOSED: the peer said goodbye. */
+enum tls_result tls_read(
+    struct tls *, char *plain, size_t room, size_t *len_r, const char **why_r);
+/* Into as few records as fit. */
+bool tls_write(struct tls *, struct str plain);
+/* Says goodbye. */
+void tls_bye(struct tls *);
+
+/* --- of a complete session: see server/conn.h ----------------------------- */
+
+struct str tls_text(struct tls *, struct arena *);
+struct str tls_sni(struct tls *, struct arena *);
+bool tls_exporter(struct tls *, uint8_t data[32]);
+bool tls_end_point(struct tls *, struct arena *, struct str *data_r);
+bool tls_peer_certificate(struct tls *, struct arena *, struct str *der_r);
