@@ -1,0 +1,192 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "bench/client.h"
+#include "bench/figures.h"
+#include "bench/swarm.h"
+#include "bench/usage.h"
+#include "bench/workload.h"
+
+#define BODY_LEN     120
+#define NS_PER_MS    UINT64_C(1000000)
+#define DRAIN_MAX_MS 3000
+#define STRIDE       7919 /* a prime, so that all sessions have their turn */
+
+static struct {
+	void (*say)(struct client *, uint64_t due_ns);
+	bool replies; /* what has come is followed by one's own */
+	uint64_t began_ns;
+	uint64_t sent;
+	uint64_t refused;
+	struct mark_count count;
+} state;
+
+static void
+put_mark(struct client *client, uint64_t due_ns, char *text_r)
+{
+	struct mark mark = {
+	    .sender = client->number, .place = client->sent++, .at_ns = due_ns};
+
+	mark_write(&mark, text_r);
+	state.sent++;
+}
+
+static void
+say_message(struct client *client, uint64_t due_ns)
+{
+	static const char end[] = "</body></message>";
+	const struct plan *plan = client->plan;
+	unsigned to = plan_pair(client->number);
+	char text[512], resource[16] = "";
+	size_t len;
+
+	if (plan->full)
+		snprintf(resource, sizeof(resource), "/r%u", to);
+	len = (size_t)snprintf(text, sizeof(text) / 2,
+	    "<message to='u%u@%s%s' type='chat' id='m%u'><body>", to,
+	    plan->domain, resource, client->sent);
+	put_mark(client, due_ns, text + len);
+	memset(text + len + MARK_LEN, 'x', BODY_LEN - MARK_LEN);
+	memcpy(text + len + BODY_LEN, end, sizeof(end) - 1);
+	client_send(client, text, len + BODY_LEN + sizeof(end) - 1);
+}
+
+static void
+say_presence(struct client *client, uint64_t due_ns)
+{
+	static const char start[] = "<presence><show>away</show><status>";
+	static const char end[] = "</status></presence>";
+	char text[sizeof(start) + MARK_LEN + sizeof(end)];
+
+	memcpy(text, start, sizeof(start) - 1);
+	put_mark(client, due_ns, text + sizeof(start) - 1);
+	memcpy(text + sizeof(start) - 1 + MARK_LEN, end, sizeof(end) - 1);
+	client_send(client, text, sizeof(start) + MARK_LEN + sizeof(end) - 2);
+}
+
+/* One's own mark is a message refused, or one's own presence, which servers
+ * send to its sender too. Marks of an earlier run do not count. */
+static void
+take_mark(struct client *client, const struct mark *mark)
+{
+	uint64_t now = usage_clock_ns();
+
+	if (mark->at_ns < state.began_ns)
+		return;
+	if (mark->sender == client->number) {
+		state.refused += state.say == say_message;
+		return;
+	}
+	mark_check(&client->seen, mark->place, &state.count);
+	figures_sample(now - mark->at_ns);
+	if (state.replies)
+		state.say(client, now);
+}
+
+static size_t
+heard(struct client *client, const char *text, size_t len)
+{
+	struct mark mark;
+	size_t left = len;
+
+	while (mark_next(&text, &left, &mark))
+		take_mark(client, &mark);
+	return len - left;
+}
+
+static void
+begin(struct swarm *swarm, void (*say)(struct client *, uint64_t))
+{
+	static const struct client_work work = {
+	    .enters = true, .on_text = heard};
+
+	state.say = say;
+	swarm_login(swarm, &work, 0, 1);
+	swarm_settle(swarm, 300);
+	state.began_ns = usage_clock_ns();
+}
+
+static void
+finish(struct swarm *swarm)
+{
+	uint64_t end = usage_clock_ns() + DRAIN_MAX_MS * NS_PER_MS;
+
+	state.replies = false;
+	while (state.count.came < state.sent && usage_clock_ns() < end)
+		swarm_turn(swarm, end);
+	figures_add_samples();
+	figures_add("lost", (double)(state.sent - state.count.came));
+	figures_add("repeated", (double)state.count.repeated);
+	figures_add("out_of_order", (double)state.count.out_of_order);
+	figures_add("refused", (double)state.refused);
+}
+
+/* Measures a stretch of what `run` keeps going. */
+static void
+measure(struct swarm *swarm, void (*run)(struct swarm *, uint64_t until_ns))
+{
+	const struct plan *plan = swarm->plan;
+	struct usage start, end, used;
+	uint64_t came;
+
+	run(swarm, usage_clock_ns() + plan->warm_ms * NS_PER_MS);
+	figures_forget_samples();
+	came = state.count.came;
+	start = usage_read(plan);
+	run(swarm, start.at_ns + plan->run_ms * NS_PER_MS);
+	end = usage_read(plan);
+	used = usage_between(&start, &end);
+	came = state.count.came - came;
+	figures_add_usage(plan, &used, came, "");
+	figures_add("per_s", (double)came * 1e9 / (double)used.at_ns);
+}
+
+static void
+run_saturated(struct swarm *swarm, void (*say)(struct client *, uint64_t))
+{
+	begin(swarm, say);
+	state.replies = true;
+	for (unsigned i = 0; i < swarm->plan->sessions; i++)
+		say(&swarm->clients[i], usage_clock_ns());
+	measure(swarm, swarm_run_until);
+	finish(swarm);
+}
+
+void
+chat_run(struct swarm *swarm)
+{
+	run_saturated(swarm, say_message);
+}
+
+void
+presence_run(struct swarm *swarm)
+{
+	run_saturated(swarm, say_presence);
+}
+
+static void
+send_at_rate(struct swarm *swarm, uint64_t until_ns)
+{
+	static unsigned next;
+	uint64_t gap = 1000 * NS_PER_MS / swarm->plan->rate;
+	uint64_t due = usage_clock_ns();
+
+	while (due < until_ns) {
+		uint64_t now = usage_clock_ns();
+
+		while (due <= now && due < until_ns) {
+			say_message(&swarm->clients[next], due);
+			next = (next + STRIDE) % swarm->plan->sessions;
+			due += gap;
+		}
+		swarm_turn(swarm, due);
+	}
+}
+
+void
+rate_run(struct swarm *swarm)
+{
+	begin(swarm, say_message);
+	measure(swarm, send_at_rate);
+	finish(swarm);
+}

@@ -1,0 +1,85 @@
+/*
+ * bench/client.h - one session of the load generator.
+ *
+ * Made to cost less than any server: no parser, one system call for all that
+ * has arrived, one for all that is sent. Replies are awaited by looking for a
+ * few words in them. A server that does not play along ends the program with
+ * what it said, since no figure would mean anything.
+ */
+#pragma once
+
+#include <gnutls/gnutls.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bench/mark.h"
+#include "bench/plan.h"
+#include "bench/scram.h"
+
+struct client;
+
+/* What a workload does when something happens to a session. */
+struct client_work {
+	/* Before it authenticates it registers its account. */
+	bool registers;
+
+	/* After it is bound it asks for its roster and sends presence. */
+	bool enters;
+
+	void (*on_ready)(struct client *); /* or NULL */
+
+	/* Returns how many bytes need not be seen again. */
+	size_t (*on_text)(struct client *, const char *text, size_t len);
+
+	/* It has ended after client_leave, and may be opened later. Or NULL. */
+	void (*on_left)(struct client *);
+};
+
+struct client_bytes {
+	char *text; /* heap */
+	size_t len, room;
+};
+
+struct client {
+	const struct plan *plan;
+	const struct client_work *work;
+	gnutls_certificate_credentials_t credentials; /* the swarm's */
+	int epoll;                                    /* the swarm's */
+	int fd;                                       /* -1: closed */
+	gnutls_session_t tls;                         /* NULL: not yet */
+	unsigned number;
+	unsigned step; /* dance.c */
+	bool shaken;   /* hands, in TLS */
+	bool ready;
+	bool leaving;
+	bool asked;                  /* the workload's own */
+	uint32_t sent;               /* marks */
+	struct mark_seen seen;       /* marks of the pair */
+	struct client_bytes in, out; /* not yet used, not yet written */
+	struct scram_keys keys;
+};
+
+/* Connects and logs in; on_ready follows. Not to be called from a workload's
+ * function above, for the bytes being read are one session's. */
+void client_open(struct client *);
+
+/* Sends now or, with the socket full, as soon as it can be. */
+void client_send(struct client *, const char *text, size_t len);
+
+/* Ends the stream and waits for the server to end its side. */
+void client_leave(struct client *);
+
+/* Closes at once and forgets; nothing is called. */
+void client_drop(struct client *);
+
+/* For the swarm: epoll reported these events. */
+void client_on_events(struct client *, uint32_t events);
+
+/* For dance.c: what follows is sent in TLS. */
+void client_secure(struct client *);
+
+/* The dance steps on: all that was awaited has come. */
+void client_is_ready(struct client *);
+
+_Noreturn void client_fail(const struct client *, const char *why);

@@ -1,0 +1,40 @@
+/*
+ * bench/plan.h - what one run of the load generator is to do.
+ *
+ * Filled from the command line once, then only read. Accounts are named
+ * u0, u1, ... and have one password; u0 and u1 are a pair, u2 and u3, and so
+ * on: each talks to its pair only.
+ */
+#pragma once
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct plan {
+	const char *workload;
+	const char *domain; /* of the accounts, and the name asked for in TLS */
+	const char *password;
+	const char *priority; /* GnuTLS's names of protocols and ciphers */
+	struct in_addr address;
+	unsigned port;
+	bool direct;    /* TLS from the first byte; otherwise STARTTLS */
+	bool registers; /* `prepare` makes the accounts too */
+	bool plain;     /* PLAIN; otherwise SCRAM-SHA-1 */
+	bool full;      /* messages to full addresses; otherwise to bare ones */
+	unsigned sessions;  /* an even number */
+	unsigned in_flight; /* logins under way at once */
+	unsigned rate;      /* messages a second */
+	unsigned each;      /* messages stored for one account */
+	unsigned warm_ms;   /* not measured */
+	unsigned run_ms;    /* measured */
+	pid_t server;       /* its processes are this one and its offspring */
+	pid_t database;     /* likewise; 0: none */
+};
+
+static inline unsigned
+plan_pair(unsigned number)
+{
+	return number ^ 1;
+}

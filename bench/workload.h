@@ -1,0 +1,33 @@
+/*
+ * bench/workload.h - what the load generator can do to a server.
+ *
+ * Each runs to its end and adds its figures (figures.h). The accounts have to
+ * be there, each in the roster of its pair, subscribed both ways: `prepare`
+ * does that, and adds no figure.
+ */
+#pragma once
+
+struct swarm;
+
+/* Registers accounts (if so planned) and subscribes pairs to each other. */
+void prepare_run(struct swarm *);
+
+/* kib: memory of one session that is logged in and present. */
+void idle_run(struct swarm *);
+
+/* Logins, one after the other on each of in_flight connections. */
+void logins_run(struct swarm *);
+
+/* Messages between pairs, every session with one under way. */
+void chat_run(struct swarm *);
+
+/* Messages at a fixed rate, sent when they are due whatever has become of
+ * those before. Latency counts from when a message was due. */
+void rate_run(struct swarm *);
+
+/* Presence, each change sent when the pair's last one has come. */
+void presence_run(struct swarm *);
+
+/* store_: a message for an account that is not there; deliver_: one of those
+ * after login, less what login and presence cost without any. */
+void offline_run(struct swarm *);
