@@ -22,7 +22,7 @@ ALLOWED = {
 # What every layer above storage sees of it.
 STORE_API = "storage/store.h"
 
-NETWORK = ("uv.h", "sys/socket.h", "netinet/", "arpa/", "netdb.h", "gnutls/",
+NETWORK = ("uv.h", "sys/socket.h", "netinet/", "arpa/", "netdb.h", "gnutls/gnutls.h",
            "unbound.h", "curl/")
 SQL = ("libpq-fe.h", "sqlite3.h")
 
@@ -30,7 +30,7 @@ SQL = ("libpq-fe.h", "sqlite3.h")
 FOREIGN = {
     "base": NETWORK + SQL + ("expat.h",),
     "xml": NETWORK + SQL,
-    "storage": ("expat.h", "gnutls/"),
+    "storage": ("expat.h", "gnutls/gnutls.h"),
     "server": SQL,
     "modules": NETWORK + SQL,
 }
