@@ -6,11 +6,10 @@
 
 #include <stdlib.h>
 
-#include <gnutls/crypto.h>
-
 #include "base/buf.h"
 #include "base/code.h"
 #include "modules/disco.h"
+#include "server/digest.h"
 #include "server/setup.h"
 #include "xml/form.h"
 
@@ -158,15 +157,14 @@ struct str
 caps_verification(struct arena *arena, const struct node *query)
 {
 	struct buf buf = {0};
-	unsigned char hash[20];
+	struct str hash;
 
 	write_identities(&buf, arena, query);
 	write_features(&buf, arena, query);
 	write_forms(&buf, arena, query);
-	must(gnutls_hash_fast(GNUTLS_DIG_SHA1, buf.text, buf.len, hash) == 0);
+	hash = digest_sha1(arena, buf_str(&buf));
 	buf_deinit(&buf);
-	return base64_encode(
-	    arena, (struct str){(const char *)hash, sizeof(hash)});
+	return base64_encode(arena, hash);
 }
 
 /* --- ours

@@ -7,11 +7,10 @@
  */
 #include "modules/vcard.h"
 
-#include <gnutls/crypto.h>
-
 #include "base/buf.h"
 #include "base/code.h"
 #include "server/account.h"
+#include "server/digest.h"
 #include "server/iq.h"
 #include "server/settings.h"
 #include "server/setup.h"
@@ -137,17 +136,13 @@ static struct str
 photo_hash(struct arena *arena, const struct node *card)
 {
 	const struct node *photo = node_child(card, "PHOTO", NS_VCARD);
-	unsigned char hash[20];
 	struct str bytes;
 
 	if (!decode_photo(arena,
 		node_child_text(arena, photo, "BINVAL", NS_VCARD), &bytes) ||
 	    bytes.len == 0)
 		return STR("");
-	must(gnutls_hash_fast(GNUTLS_DIG_SHA1, bytes.text, bytes.len, hash) ==
-	     0);
-	return hex_encode(
-	    arena, (struct str){(const char *)hash, sizeof(hash)});
+	return hex_encode(arena, digest_sha1(arena, bytes));
 }
 
 static bool
