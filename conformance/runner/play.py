@@ -12,6 +12,21 @@ from .variables import Variables
 STREAM_ERRORS = "{urn:ietf:params:xml:ns:xmpp-streams}"
 FEATURES = f"{{{pattern.STREAMS}}}features"
 STREAM_HEADER = re.compile(r"<(\w+:)?stream\s")
+STANZA_ERRORS = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
+ERROR_TYPES = {
+    "bad-request": ("modify",), "conflict": ("cancel",),
+    "feature-not-implemented": ("cancel", "modify"), "forbidden": ("auth",),
+    "gone": ("cancel",), "internal-server-error": ("cancel",),
+    "item-not-found": ("cancel",), "jid-malformed": ("modify",),
+    "not-acceptable": ("modify",), "not-allowed": ("cancel",),
+    "not-authorized": ("auth",), "policy-violation": ("modify", "wait"),
+    "recipient-unavailable": ("wait",), "redirect": ("modify",),
+    "registration-required": ("auth",),
+    "remote-server-not-found": ("cancel",),
+    "remote-server-timeout": ("wait",), "resource-constraint": ("wait",),
+    "service-unavailable": ("cancel",), "subscription-required": ("auth",),
+    "unexpected-request": ("wait", "modify"),
+}
 SHORT_SLEEP = 5
 MOST_SESSIONS = 200
 
@@ -226,7 +241,20 @@ class Player:
                 self.stream(who).features = element
             self.check(wanted, element)
 
+    @staticmethod
+    def check_error_type(element):
+        """RFC 6120 section 8.3.3 recommends a type for each condition."""
+        error = element.find("{jabber:client}error")
+        if error is None or element.get("type") != "error":
+            return
+        for child in error:
+            usual = ERROR_TYPES.get(child.tag.removeprefix(STANZA_ERRORS))
+            if usual and error.get("type") not in usual:
+                raise Failed(f"got {client.show(element)}\n"
+                             f"whose type should be {' or '.join(usual)}")
+
     def check(self, wanted, element):
+        self.check_error_type(element)
         found = {}
         reason = pattern.why_not(wanted, element, found)
         if reason:
@@ -469,6 +497,7 @@ class Player:
             answer = stream.ask("b", "<iq type='set' id='b'><bind xmlns="
                                 f"'{client.BIND[1:-1]}'/></iq>")
             if answer is not None and answer.find(f".//{tag}") is not None:
+                self.check_error_type(answer)
                 return
         raise Failed(f"{MOST_SESSIONS} sessions are no limit")
 
