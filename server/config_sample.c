@@ -40,28 +40,24 @@ add_comment(struct sample *sample, unsigned depth, struct str words)
 	buf_add_byte(&sample->buf, '\n');
 }
 
-static struct str
+static const char *
 flag_words(const struct setting *setting)
 {
 	static const char *const words[] = {
-	    "",
-	    " Changes on reload.",
-	    " May differ per host.",
-	    " Changes on reload; may differ per host.",
-	};
+	    "", "; reload", "; host", "; reload, host"};
 
-	return str_of(
-	    words[setting->flags & (SETTING_RELOADS | SETTING_PER_HOST)]);
+	return words[setting->flags & (SETTING_RELOADS | SETTING_PER_HOST)];
 }
 
 static void
 add_row(struct sample *sample, unsigned depth, const struct setting *setting,
     struct str leaf)
 {
+	struct str help = str_of(setting->help);
 	struct str bounds = setting_bounds(sample->arena, setting);
-	struct str words = str_format(sample->arena, "%s%s Takes %.*s.%.*s",
-	    setting->help, str_ends(str_of(setting->help), STR(".")) ? "" : ".",
-	    STR_ARG(bounds), STR_ARG(flag_words(setting)));
+	struct str words = str_format(sample->arena, "%s%s [%.*s%s]", help.text,
+	    str_ends(help, STR(".")) ? "" : ".", STR_ARG(bounds),
+	    flag_words(setting));
 
 	buf_add(&sample->buf, depth == 0 ? STR("\n") : STR_NONE);
 	add_comment(sample, depth, words);
@@ -130,6 +126,9 @@ static const char head[] =
     "#\n"
     "# Take the # away in front of those to change; `jackdaw check` says\n"
     "# what is wrong with the file. Relative paths begin at its folder.\n"
+    "#\n"
+    "# In brackets stands what may be written; \"reload\" where a reload changes\n"
+    "# it while the server runs, \"host\" where hosts may differ.\n"
     "\n"
     "# The domains to serve. What may differ per host can stand here too:\n"
     "#\n"

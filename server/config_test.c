@@ -33,7 +33,7 @@ static const struct setting second[] = {
 	.help = "Who."},
     [WAIT] = {"limits.wait", SETTING_TIME, 0, .preset = "2 s", .help = "When."},
     [ON] = {"modules.vcard", SETTING_BOOL, BOTH, .preset = "on",
-	.help = "Whether."},
+	.help = "Whether"},
     [WORDS] = {"words", SETTING_TEXT, 0, .help = "What."},
     {NULL},
 };
@@ -285,31 +285,29 @@ diff_names_what_needs_a_restart(void **state)
 /* From the group limits on: what stands before is for people only. */
 static const char sample[] =
     "\nlimits:\n"
-    "  # How deep. Takes a whole number from 1 to 99. Changes on reload.\n"
+    "  # How deep. [a whole number from 1 to 99; reload]\n"
     "  #depth: 64\n"
     "  # How large a stanza may be, said in so many words that the line has "
     "to be\n"
-    "  # broken somewhere. Takes a size. Changes on reload; may differ per "
-    "host.\n"
+    "  # broken somewhere. [a size; reload, host]\n"
     "  #stanza: 1 KiB\n"
-    "  # When. Takes a time.\n"
+    "  # When. [a time]\n"
     "  #wait: 2 s\n"
     "\n"
-    "# Which. Takes one of red, green. May differ per host.\n"
+    "# Which. [one of red, green; host]\n"
     "#colour: red\n"
     "\n"
-    "# Where. Takes a path. Changes on reload; may differ per host.\n"
+    "# Where. [a path; reload, host]\n"
     "#file:\n"
     "\ninner:\n"
     "  most:\n"
-    "    # Who. Takes a list of texts.\n"
+    "    # Who. [a list of texts]\n"
     "    #names: [a, b]\n"
     "\nmodules:\n"
-    "  # Whether. Takes true or false. Changes on reload; may differ per "
-    "host.\n"
+    "  # Whether. [true or false; reload, host]\n"
     "  #vcard: on\n"
     "\n"
-    "# What. Takes text.\n"
+    "# What. [text]\n"
     "#words:\n";
 
 static void
