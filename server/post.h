@@ -78,8 +78,10 @@ struct post {
 	const struct jid *const *receivers; /* MANY */
 	size_t receiver_count;
 	struct durable_id durable; /* STANZA, KEPT, SURE */
-	bool is_lent; /* it belongs to a MANY: post_own before keeping it */
-	union {       /* what else a kind says; in the arena */
+	bool is_lent;     /* it belongs to a MANY: post_own before keeping it */
+	bool is_returned; /* STANZA: its session was gone; it passed the hooks
+			     of the account once already */
+	union {           /* what else a kind says; in the arena */
 		const struct keys_ask *keys_ask;
 		const struct keys *keys;
 		const struct login *login;
