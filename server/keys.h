@@ -45,6 +45,8 @@ void keys_make(struct arena *, struct str password, unsigned iterations,
 void keys_put(struct store_write *, owner_id, const struct keys *);
 bool keys_read(
     struct arena *, const struct map_row *, size_t count, struct keys *keys_r);
+/* Copies those that are there over what is in keys. */
+void keys_copy(struct arena *, const struct keys *from, struct keys *keys);
 /* Keys for nobody: made of the server's secret and the name, so that a stranger
  * cannot tell an unknown account from a wrong password. */
 void keys_fake(struct arena *, const uint8_t secret[32], struct str bare,

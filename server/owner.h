@@ -42,7 +42,9 @@ struct owner {
 	struct join loading;
 	unsigned pins;
 	struct timer idle;  /* until it is forgotten */
-	struct link absent; /* in shard->absents */
+	struct link queue;  /* in shard->loads, then perhaps in ->absents */
+	unsigned retry_ms;  /* until the next try to load */
+	bool is_loading;    /* the store was asked or will be */
 	bool is_detached;   /* the name is free again; goes with its last pin */
 	bool is_stale;      /* to be loaded anew when it is loaded */
 	unsigned failures;  /* logins in a row that failed */
@@ -71,6 +73,6 @@ void owner_forget_absent(struct shard *, const struct jid *);
  * last pin. */
 void owner_detach(struct owner *);
 /* A new configuration: hosts and modules may have changed. */
-void owner_setup_changed(struct shard *, const struct setup *old);
+void owner_setup_changed(struct shard *);
 /* At the end of a shard: frees all. */
 void owner_free_all(struct shard *);

@@ -1,0 +1,222 @@
+#include "server/keys.h"
+
+#include <gnutls/crypto.h>
+#include <gnutls/gnutls.h>
+#include <string.h>
+
+#include "base/code.h"
+#include "base/err.h"
+#include "base/rand.h"
+
+#define SALT_LEN 16
+
+const struct store_kind keys_kind = {.name = "scram", .shape = STORE_MAP};
+
+/* The key of the row, its algorithm and the length of what that gives. */
+static const struct hash_row {
+	const char *name;
+	gnutls_mac_algorithm_t mac;
+	gnutls_digest_algorithm_t digest;
+	size_t len;
+} hashes[KEY_HASH_COUNT] = {
+    [KEY_SHA1] = {"sha-1", GNUTLS_MAC_SHA1, GNUTLS_DIG_SHA1, 20},
+    [KEY_SHA256] = {"sha-256", GNUTLS_MAC_SHA256, GNUTLS_DIG_SHA256, 32},
+    [KEY_SHA512] = {"sha-512", GNUTLS_MAC_SHA512, GNUTLS_DIG_SHA512, 64},
+};
+
+static void
+mac(const struct hash_row *hash, struct str key, struct str text, void *made)
+{
+	must(gnutls_hmac_fast(
+		 hash->mac, key.text, key.len, text.text, text.len, made) == 0);
+}
+
+static bool
+derive(const struct hash_row *hash, struct str password,
+    const struct scram_keys *with, uint8_t *salted)
+{
+	gnutls_datum_t key = {
+	    (unsigned char *)(uintptr_t)password.text, (unsigned)password.len};
+	gnutls_datum_t salt = {(unsigned char *)(uintptr_t)with->salt.text,
+	    (unsigned)with->salt.len};
+
+	return gnutls_pbkdf2(hash->mac, &key, &salt, with->iterations, salted,
+		   hash->len) == 0;
+}
+
+/* RFC 5802, section 3: StoredKey and ServerKey of a SaltedPassword. */
+static void
+split_keys(struct arena *arena, const struct hash_row *hash,
+    const uint8_t *salted, struct scram_keys *keys)
+{
+	struct str key = {(const char *)salted, hash->len};
+	char *stored = arena_text(arena, hash->len);
+	char *server = arena_text(arena, hash->len);
+	uint8_t client[64];
+
+	mac(hash, key, STR("Client Key"), client);
+	mac(hash, key, STR("Server Key"), server);
+	must(gnutls_hash_fast(hash->digest, client, hash->len, stored) == 0);
+	gnutls_memset(client, 0, sizeof(client));
+	keys->stored_key = (struct str){stored, hash->len};
+	keys->server_key = (struct str){server, hash->len};
+}
+
+static void
+make_one(struct arena *arena, const struct hash_row *hash, struct str password,
+    unsigned iterations, struct scram_keys *keys)
+{
+	uint8_t salted[64];
+	char *salt = arena_text(arena, SALT_LEN);
+
+	rand_bytes(salt, SALT_LEN);
+	keys->salt = (struct str){salt, SALT_LEN};
+	keys->iterations = iterations;
+	must(derive(hash, password, keys, salted));
+	split_keys(arena, hash, salted, keys);
+	gnutls_memset(salted, 0, sizeof(salted));
+}
+
+void
+keys_make(struct arena *arena, struct str password, unsigned iterations,
+    struct keys *keys)
+{
+	*keys = (struct keys){.exists = true};
+	for (unsigned i = 0; i < KEY_HASH_COUNT; i++)
+		make_one(arena, &hashes[i], password, iterations, &keys->of[i]);
+}
+
+/* --- rows: "iterations salt stored-key server-key" ---------------------- */
+
+void
+keys_put(struct store_write *write, owner_id owner, const struct keys *keys)
+{
+	struct arena *arena = arena_make(0);
+
+	for (unsigned i = 0; i < KEY_HASH_COUNT; i++) {
+		const struct scram_keys *one = &keys->of[i];
+		struct str salt = base64_encode(arena, one->salt);
+		struct str stored = base64_encode(arena, one->stored_key);
+		struct str server = base64_encode(arena, one->server_key);
+
+		if (one->iterations == 0)
+			continue;
+		store_put(write, owner, &keys_kind, str_of(hashes[i].name),
+		    str_format(arena, "%u %.*s %.*s %.*s", one->iterations,
+			STR_ARG(salt), STR_ARG(stored), STR_ARG(server)));
+	}
+	arena_free(&arena);
+}
+
+static bool
+read_value(struct arena *arena, const struct hash_row *hash, struct str value,
+    struct scram_keys *keys)
+{
+	struct str count, salt, stored, server, rest;
+	uint64_t iterations;
+
+	if (!str_cut(value, ' ', &count, &rest) ||
+	    !str_cut(rest, ' ', &salt, &rest) ||
+	    !str_cut(rest, ' ', &stored, &server) ||
+	    !str_to_u64(count, UINT32_MAX, &iterations) || iterations == 0)
+		return false;
+	if (!base64_decode(arena, salt, &keys->salt) ||
+	    !base64_decode(arena, stored, &keys->stored_key) ||
+	    !base64_decode(arena, server, &keys->server_key) ||
+	    keys->stored_key.len != hash->len ||
+	    keys->server_key.len != hash->len)
+		return false;
+	keys->iterations = (uint32_t)iterations;
+	return true;
+}
+
+bool
+keys_read(struct arena *arena, const struct map_row *rows, size_t count,
+    struct keys *keys)
+{
+	bool is_right = true;
+
+	for (size_t i = 0; i < count; i++)
+		for (unsigned h = 0; h < KEY_HASH_COUNT; h++)
+			if (str_equal(rows[i].key, str_of(hashes[h].name)) &&
+			    !read_value(arena, &hashes[h], rows[i].value,
+				&keys->of[h])) {
+				keys->of[h] = (struct scram_keys){0};
+				is_right = false;
+			}
+	return is_right;
+}
+
+void
+keys_copy(struct arena *arena, const struct keys *from, struct keys *keys)
+{
+	for (unsigned i = 0; i < KEY_HASH_COUNT; i++) {
+		const struct scram_keys *one = &from->of[i];
+
+		if (one->iterations == 0)
+			continue;
+		keys->of[i] = (struct scram_keys){
+		    .iterations = one->iterations,
+		    .salt = str_dup(arena, one->salt),
+		    .stored_key = str_dup(arena, one->stored_key),
+		    .server_key = str_dup(arena, one->server_key),
+		};
+	}
+}
+
+/* --- nobody's ----------------------------------------------------------- */
+
+static struct str
+fake(struct arena *arena, const uint8_t secret[32], const struct hash_row *hash,
+    const char *what, struct str bare)
+{
+	struct str text =
+	    str_format(arena, "%s %s %.*s", hash->name, what, STR_ARG(bare));
+	char *made = arena_text(arena, hash->len);
+
+	mac(hash, (struct str){(const char *)secret, 32}, text, made);
+	return (struct str){made, hash->len};
+}
+
+void
+keys_fake(struct arena *arena, const uint8_t secret[32], struct str bare,
+    unsigned iterations, struct keys *keys)
+{
+	*keys = (struct keys){0};
+	for (unsigned i = 0; i < KEY_HASH_COUNT; i++) {
+		const struct hash_row *hash = &hashes[i];
+		struct scram_keys *one = &keys->of[i];
+
+		one->iterations = iterations;
+		one->salt = fake(arena, secret, hash, "salt", bare);
+		one->salt.len = SALT_LEN;
+		one->stored_key = fake(arena, secret, hash, "stored", bare);
+		one->server_key = fake(arena, secret, hash, "server", bare);
+	}
+}
+
+/* --- checking ----------------------------------------------------------- */
+
+/* The first hash is also the cheapest. */
+bool
+keys_match(const struct keys *keys, struct str password)
+{
+	struct arena *arena;
+	struct scram_keys made = {0};
+	uint8_t salted[64];
+	unsigned i = 0;
+	bool is_same;
+
+	while (i < KEY_HASH_COUNT && keys->of[i].iterations == 0)
+		i++;
+	if (i == KEY_HASH_COUNT ||
+	    !derive(&hashes[i], password, &keys->of[i], salted))
+		return false;
+	arena = arena_make(0);
+	split_keys(arena, &hashes[i], salted, &made);
+	is_same = gnutls_memcmp(made.stored_key.text,
+		      keys->of[i].stored_key.text, hashes[i].len) == 0;
+	gnutls_memset(salted, 0, sizeof(salted));
+	arena_free(&arena);
+	return is_same && keys->exists;
+}

@@ -1,0 +1,516 @@
+#include "server/owner.h"
+
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/hash.h"
+#include "server/account.h"
+#include "server/iq.h"
+#include "server/metrics.h"
+#include "server/router.h"
+#include "server/session.h"
+#include "server/settings.h"
+#include "server/setup.h"
+
+#define INBOX_MAX       1024
+#define LOADS_MAX       256 /* owners loading at once, per shard */
+#define ABSENTS_MAX     1024
+#define FORGET_AFTER_MS (60 * SECOND)
+#define RETRY_FIRST_MS  (1 * SECOND)
+#define RETRY_LAST_MS   (60 * SECOND)
+
+static void load(struct owner *);
+static void owner_found(struct store_owner *);
+static void owner_loaded(struct join *);
+
+struct owner_load {
+	struct store_owner find;
+	struct owner *owner;
+};
+
+/* --- finding and forgetting --------------------------------------------- */
+
+static struct account *
+account_in(struct owner *owner)
+{
+	return container_of(owner, struct account, owner);
+}
+
+static bool
+is_owner(const struct table_link *link, const void *key)
+{
+	const struct owner *owner =
+	    container_of(link, const struct owner, link);
+
+	return jid_equal_bare(owner->jid, key);
+}
+
+struct owner *
+owner_find(struct shard *shard, const struct jid *jid)
+{
+	struct table_link *link = table_find(
+	    &shard->owners, hash_keyed(jid_bare(jid)), is_owner, jid);
+
+	return table_entry(link, struct owner, link);
+}
+
+static void
+name_owner(const struct log *log, char *text, size_t len)
+{
+	const struct owner *owner = container_of(log, const struct owner, log);
+	struct str bare = jid_bare(owner->jid);
+
+	snprintf(text, len, "%.*s", STR_ARG(bare));
+}
+
+static struct owner *
+owner_new(struct shard *shard, const struct jid *jid, const struct host *host)
+{
+	struct arena *arena = arena_make(0);
+	struct account *account = arena_new(arena, struct account);
+	struct owner *owner = &account->owner;
+
+	owner->shard = shard;
+	owner->arena = arena;
+	owner->jid = jid_make(arena, jid_local(jid), jid_domain(jid), STR_NONE);
+	owner->log.name = name_owner;
+	list_init(&owner->inbox);
+	account->host = host;
+	account->setup = setup_ref(shard->setup);
+	list_init(&account->sessions);
+	list_init(&account->binds);
+	list_init(&account->farewells);
+	table_add(
+	    &shard->owners, &owner->link, hash_keyed(jid_bare(owner->jid)));
+	metric_add(shard, METRIC_OWNERS, 1);
+	return owner;
+}
+
+static void
+free_letters(struct list *letters)
+{
+	list_each (letter, letters, struct post, link) {
+		list_remove(&letter->link);
+		post_free(&letter);
+	}
+}
+
+static void
+forget_slots(struct account *account)
+{
+	if (account->slots != NULL)
+		hook_account(HOOK_ACCOUNT_FORGET, account);
+	account->slots = NULL;
+	account_unload(account);
+}
+
+static void
+owner_free(struct owner *owner)
+{
+	struct account *account = account_in(owner);
+	struct shard *shard = owner->shard;
+	struct arena *arena = owner->arena;
+
+	timer_stop(shard, &owner->idle);
+	if (!owner->is_detached)
+		table_remove(&shard->owners, &owner->link);
+	if (owner->stage == OWNER_ABSENT)
+		shard->absent_count--;
+	list_remove(&owner->queue);
+	free_letters(&owner->inbox);
+	free_letters(&account->farewells);
+	session_drop_binds(account);
+	forget_slots(account);
+	setup_unref(&account->setup);
+	metric_add(shard, METRIC_OWNERS, -1);
+	arena_free(&arena);
+}
+
+/* Failed logins are remembered for a while, so that the brake holds. */
+static bool
+is_braked(struct owner *owner)
+{
+	uint64_t for_ms = config_ms(setup_config(owner->shard->setup),
+	    account_in(owner)->host->index, SETTING(AUTH_FORGET_AFTER));
+
+	return owner->failures > 0 &&
+	       clock_mono_ms() - owner->failed_ms < for_ms;
+}
+
+static void
+on_idle(struct timer *timer)
+{
+	struct owner *owner = container_of(timer, struct owner, idle);
+
+	if (owner->pins > 0 || owner->is_loading)
+		return;
+	if (owner->stage == OWNER_LOADING)
+		load(owner);
+	else if (is_braked(owner))
+		timer_start(owner->shard, timer, FORGET_AFTER_MS, on_idle);
+	else
+		owner_free(owner);
+}
+
+static void
+forget_later(struct owner *owner)
+{
+	if (owner->pins == 0 && !owner->is_loading)
+		timer_start(owner->shard, &owner->idle,
+		    owner->is_detached ? 0 : FORGET_AFTER_MS, on_idle);
+}
+
+void
+owner_pin(struct owner *owner)
+{
+	owner->pins++;
+}
+
+void
+owner_unpin(struct owner *owner)
+{
+	must(owner->pins > 0);
+	owner->pins--;
+	forget_later(owner);
+}
+
+/* The oldest goes when there are too many: whoever asks for names at random
+ * must not fill the memory. */
+static void
+set_absent(struct owner *owner)
+{
+	struct shard *shard = owner->shard;
+	struct owner *oldest =
+	    list_entry(list_first(&shard->absents), struct owner, queue);
+
+	owner->stage = OWNER_ABSENT;
+	if (shard->absent_count >= ABSENTS_MAX && oldest->pins == 0 &&
+	    !oldest->is_loading)
+		owner_free(oldest);
+	list_add_last(&shard->absents, &owner->queue);
+	shard->absent_count++;
+}
+
+void
+owner_detach(struct owner *owner)
+{
+	owner->is_detached = true;
+	table_remove(&owner->shard->owners, &owner->link);
+	list_remove(&owner->queue);
+	set_absent(owner);
+	forget_later(owner);
+}
+
+void
+owner_forget_absent(struct shard *shard, const struct jid *jid)
+{
+	struct owner *owner = owner_find(shard, jid);
+
+	if (owner == NULL)
+		return;
+	if (owner->is_loading)
+		owner->is_stale = true;
+	else if (owner->stage == OWNER_ABSENT && owner->pins == 0)
+		owner_free(owner);
+}
+
+/* --- loading ------------------------------------------------------------ */
+
+static void
+load(struct owner *owner)
+{
+	struct owner_load *wait;
+
+	owner->is_loading = true;
+	if (owner->shard->load_count >= LOADS_MAX) {
+		list_add_last(&owner->shard->loads, &owner->queue);
+		return;
+	}
+	owner->shard->load_count++;
+	owner->is_stale = false;
+	wait = arena_new(owner->arena, struct owner_load);
+	wait->owner = owner;
+	store_owner_find(owner->shard->store, &wait->find, owner->arena,
+	    jid_domain(owner->jid), jid_local(owner->jid), owner_found);
+}
+
+/* One load ended: the next owner in the queue may begin. */
+static void
+load_ended(struct owner *owner)
+{
+	struct shard *shard = owner->shard;
+	struct link *link;
+
+	owner->is_loading = false;
+	shard->load_count--;
+	link = list_take_first(&shard->loads);
+	if (link != NULL)
+		load(container_of(link, struct owner, queue));
+}
+
+static struct owner *
+begin(struct shard *shard, const struct jid *jid)
+{
+	const struct host *host = setup_host(shard->setup, jid_domain(jid));
+	struct owner *owner;
+
+	if (host == NULL || jid_local(jid).len == 0)
+		return NULL;
+	owner = owner_new(shard, jid, host);
+	owner->stage = OWNER_LOADING;
+	load(owner);
+	return owner;
+}
+
+struct owner *
+owner_want(struct shard *shard, const struct jid *jid)
+{
+	struct owner *owner = owner_find(shard, jid);
+
+	return owner != NULL ? owner : begin(shard, jid);
+}
+
+static void
+answer_keys(struct shard *shard, struct post *letter, enum err err)
+{
+	struct keys *keys = arena_new(letter->arena, struct keys);
+
+	keys->err = err;
+	letter->kind = POST_KEYS;
+	letter->keys = keys;
+	post_send(shard, letter);
+}
+
+/* Answers a letter whose owner could not be loaded. A durable one is posted
+ * again at the next start. */
+static void
+answer_failure(struct shard *shard, struct post *letter, enum err err)
+{
+	switch (letter->kind) {
+	case POST_STANZA:
+	case POST_SENT:
+		router_bounce(shard, letter, stanza_err_of(err), NULL);
+		break;
+	case POST_KEYS_ASK:
+		answer_keys(shard, letter, err);
+		break;
+	case POST_BIND:
+		session_refuse(shard, letter, STANZA_ERR_RESOURCE_CONSTRAINT);
+		break;
+	default:
+		post_free(&letter);
+		break;
+	}
+}
+
+static void
+on_retry(struct timer *timer)
+{
+	load(container_of(timer, struct owner, idle));
+}
+
+static void
+retry_later(struct owner *owner)
+{
+	owner->retry_ms =
+	    owner->retry_ms == 0 ? RETRY_FIRST_MS : owner->retry_ms * 2;
+	if (owner->retry_ms > RETRY_LAST_MS)
+		owner->retry_ms = RETRY_LAST_MS;
+	timer_start(owner->shard, &owner->idle, owner->retry_ms, on_retry);
+}
+
+/* With sessions the owner must stay, so it is loaded anew. */
+static void
+load_failed(struct owner *owner, enum err err)
+{
+	struct shard *shard = owner->shard;
+
+	metric_add(shard, METRIC_STORE_ERRORS, 1);
+	log_warn(&owner->log, "could not be loaded: %s", err_text(err));
+	forget_slots(account_in(owner));
+	load_ended(owner);
+	list_each (letter, &owner->inbox, struct post, link) {
+		list_remove(&letter->link);
+		answer_failure(shard, letter, err);
+	}
+	owner->inbox_count = 0;
+	if (owner->pins > 0 && !owner->is_detached)
+		retry_later(owner);
+	else if (owner->pins == 0)
+		owner_free(owner);
+}
+
+static void
+work_inbox(struct owner *owner)
+{
+	mailbox_put_back(owner->shard, &owner->inbox);
+	owner->inbox_count = 0;
+	owner->retry_ms = 0;
+	load_ended(owner);
+	forget_later(owner);
+}
+
+static void
+load_modules(struct owner *owner)
+{
+	struct account *account = account_in(owner);
+	size_t len = hook_account_slots_len(owner->shard->setup);
+
+	account->slots = arena_alloc(owner->arena, len == 0 ? 1 : len);
+	join_init(&owner->loading, owner_loaded);
+	account_load(account, &owner->loading);
+	hook_load(account, &owner->loading);
+	join_wait_done(&owner->loading, ERR_NONE);
+}
+
+static void
+owner_found(struct store_owner *find)
+{
+	struct owner_load *wait = container_of(find, struct owner_load, find);
+	struct owner *owner = wait->owner;
+
+	shard_must_be_current(owner->shard);
+	if (owner->is_detached) {
+		work_inbox(owner);
+	} else if (find->err == ERR_NOT_FOUND && owner->is_stale) {
+		load_ended(owner);
+		load(owner);
+	} else if (find->err == ERR_NOT_FOUND) {
+		set_absent(owner);
+		work_inbox(owner);
+	} else if (find->err != ERR_NONE) {
+		load_failed(owner, find->err);
+	} else {
+		owner->id = find->row.id;
+		owner->state = find->row.state;
+		owner->made_us = find->row.made_us;
+		load_modules(owner);
+	}
+}
+
+static void
+owner_loaded(struct join *loading)
+{
+	struct owner *owner = container_of(loading, struct owner, loading);
+
+	if (loading->first != ERR_NONE) {
+		load_failed(owner, loading->first);
+		return;
+	}
+	if (!owner->is_detached)
+		owner->stage = OWNER_READY;
+	work_inbox(owner);
+	if (owner->is_stale)
+		owner_reload(owner);
+}
+
+void
+owner_reload(struct owner *owner)
+{
+	if (owner->stage == OWNER_LOADING)
+		owner->is_stale = true;
+	if (owner->stage != OWNER_READY)
+		return;
+	timer_stop(owner->shard, &owner->idle);
+	forget_slots(account_in(owner));
+	owner->stage = OWNER_LOADING;
+	load(owner);
+}
+
+/* --- letters ------------------------------------------------------------ */
+
+/* An account that is not in memory has no session: nobody would see these. */
+static bool
+is_for_sessions_only(struct shard *shard, const struct post *letter)
+{
+	const struct stanza *stanza = letter->stanza;
+
+	if (letter->kind != POST_STANZA)
+		return letter->kind != POST_KEYS_ASK &&
+		       letter->kind != POST_LOGIN && letter->kind != POST_BIND;
+	switch (stanza->type) {
+	case STANZA_ERROR:
+	case STANZA_RESULT:
+	case STANZA_AVAILABLE:
+	case STANZA_UNAVAILABLE:
+		return true;
+	case STANZA_PROBE:
+		return setup_host(shard->setup, jid_domain(stanza->from)) !=
+		       NULL;
+	default:
+		return false;
+	}
+}
+
+static bool
+is_bounded(enum post_kind kind)
+{
+	return kind == POST_STANZA || kind == POST_SENT ||
+	       kind == POST_KEYS_ASK;
+}
+
+static void
+wait_in_inbox(struct owner *owner, struct post *letter)
+{
+	if (owner->inbox_count < INBOX_MAX || !is_bounded(letter->kind)) {
+		owner->inbox_count++;
+		list_add_last(&owner->inbox, &post_own(letter)->link);
+		return;
+	}
+	if (letter->kind == POST_STANZA &&
+	    letter->stanza->kind == STANZA_PRESENCE)
+		post_free(&letter);
+	else
+		answer_failure(owner->shard, letter, ERR_FULL);
+}
+
+void
+owner_take(struct shard *shard, struct post *letter)
+{
+	struct owner *owner = owner_find(shard, letter->to);
+
+	shard_must_be_current(shard);
+	if (owner == NULL && is_for_sessions_only(shard, letter)) {
+		post_free(&letter);
+		return;
+	}
+	if (owner == NULL)
+		owner = begin(shard, letter->to);
+	if (owner == NULL)
+		router_absent(shard, letter);
+	else if (owner->stage == OWNER_LOADING)
+		wait_in_inbox(owner, letter);
+	else
+		account_take(account_in(owner), letter);
+}
+
+/* --- the configuration changes; the end --------------------------------- */
+
+void
+owner_setup_changed(struct shard *shard)
+{
+	struct table_link *link = table_next(&shard->owners, NULL);
+
+	while (link != NULL) {
+		struct owner *owner = container_of(link, struct owner, link);
+
+		link = table_next(&shard->owners, link);
+		account_setup_changed(account_in(owner));
+	}
+}
+
+void
+owner_free_all(struct shard *shard)
+{
+	struct table_link *link;
+
+	while ((link = table_next(&shard->owners, NULL)) != NULL) {
+		struct owner *owner = container_of(link, struct owner, link);
+
+		account_drop_sessions(account_in(owner));
+		owner_free(owner);
+	}
+	list_each (owner, &shard->absents, struct owner, queue)
+		owner_free(owner);
+}

@@ -1,0 +1,171 @@
+#include "server/setup.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "server/hooks.h"
+#include "server/settings.h"
+#include "server/tls.h"
+
+struct setup {
+	atomic_uint refs;
+	struct arena *arena; /* lifetime: setup */
+	const struct config *config;
+	const struct module *const *modules;
+	struct slots slots;
+	struct host *hosts;   /* in the order of the configuration */
+	struct host **sorted; /* by name */
+	size_t host_count;
+};
+
+static int
+compare_names(struct str a, struct str b)
+{
+	if (a.len != b.len)
+		return a.len < b.len ? -1 : 1;
+	return memcmp(a.text, b.text, a.len);
+}
+
+static int
+compare_hosts(const void *a, const void *b)
+{
+	const struct host *const *left = a, *const *right = b;
+
+	return compare_names((*left)->name, (*right)->name);
+}
+
+static int
+compare_to_host(const void *name, const void *host)
+{
+	const struct host *const *right = host;
+
+	return compare_names(*(const struct str *)name, (*right)->name);
+}
+
+static bool
+set_host(
+    struct setup *setup, struct host *host, struct str name, struct str *why_r)
+{
+	host->name = str_dup(setup->arena, name);
+	host->jid = jid_make(setup->arena, STR_NONE, host->name, STR_NONE);
+	host->index = (unsigned)(host - setup->hosts);
+	host->setup = setup;
+	host->hooks = hooks_new(
+	    setup->arena, setup->modules, setup->config, host->index, why_r);
+	return host->hooks != NULL;
+}
+
+static bool
+set_hosts(struct setup *setup, struct str *why_r)
+{
+	const struct str *names =
+	    config_hosts(setup->config, &setup->host_count);
+
+	setup->hosts =
+	    arena_array(setup->arena, struct host, setup->host_count);
+	setup->sorted =
+	    arena_array(setup->arena, struct host *, setup->host_count);
+	for (size_t i = 0; i < setup->host_count; i++) {
+		setup->sorted[i] = &setup->hosts[i];
+		if (!set_host(setup, &setup->hosts[i], names[i], why_r))
+			return false;
+	}
+	qsort(setup->sorted, setup->host_count, sizeof(setup->sorted[0]),
+	    compare_hosts);
+	return true;
+}
+
+static bool
+set_identities(struct setup *setup, struct arena *arena, struct str *why_r)
+{
+	for (size_t i = 0; i < setup->host_count; i++) {
+		struct host *host = &setup->hosts[i];
+
+		host->identity = tls_identity_load(arena,
+		    config_text(
+			setup->config, host->index, SETTING(CERTIFICATE)),
+		    config_text(setup->config, host->index, SETTING(KEY)),
+		    why_r);
+		if (host->identity == NULL)
+			return false;
+	}
+	return true;
+}
+
+struct setup *
+setup_new(struct arena *arena, const struct config *config,
+    const struct module *const *modules, bool with_tls, struct str *why_r)
+{
+	struct arena *own = arena_make(0);
+	struct setup *setup = arena_new(own, struct setup);
+	struct str why = STR_NONE;
+
+	atomic_init(&setup->refs, 1);
+	setup->arena = own;
+	setup->config = config_ref(config);
+	setup->modules = modules;
+	slots_init(&setup->slots, own, modules);
+	if (set_hosts(setup, &why) &&
+	    (!with_tls || set_identities(setup, own, &why)))
+		return setup;
+	*why_r = str_dup(arena, why);
+	setup_unref(&setup);
+	return NULL;
+}
+
+struct setup *
+setup_ref(struct setup *setup)
+{
+	atomic_fetch_add_explicit(&setup->refs, 1, memory_order_relaxed);
+	return setup;
+}
+
+void
+setup_unref(struct setup **setup)
+{
+	struct setup *dropped = *setup;
+	struct arena *arena;
+
+	*setup = NULL;
+	if (dropped == NULL || atomic_fetch_sub(&dropped->refs, 1) > 1)
+		return;
+	for (size_t i = 0; i < dropped->host_count; i++)
+		tls_identity_free(&dropped->hosts[i].identity);
+	config_unref(&dropped->config);
+	arena = dropped->arena;
+	arena_free(&arena);
+}
+
+const struct config *
+setup_config(const struct setup *setup)
+{
+	return setup->config;
+}
+
+const struct slots *
+setup_slots(const struct setup *setup)
+{
+	return &setup->slots;
+}
+
+const struct host *
+setup_hosts(const struct setup *setup, size_t *count)
+{
+	*count = setup->host_count;
+	return setup->hosts;
+}
+
+const struct host *
+setup_host(const struct setup *setup, struct str domain)
+{
+	struct host **host = bsearch(&domain, setup->sorted, setup->host_count,
+	    sizeof(setup->sorted[0]), compare_to_host);
+
+	return host == NULL ? NULL : *host;
+}
+
+const struct host *
+setup_default_host(const struct setup *setup)
+{
+	return &setup->hosts[0];
+}
