@@ -19,10 +19,11 @@
 
 struct account {
 	struct owner owner;      /* first */
-	const struct host *host; /* of the shard's setup; refreshed on reload */
+	const struct host *host; /* of its setup; another one after a reload */
+	struct setup *setup;     /* referenced */
 	struct list sessions;    /* struct session, oldest first */
 	unsigned session_count;
-	struct list binds;        /* BIND letters that wait for a GONE */
+	struct list binds;        /* BINDs that wait for a GONE: session.c */
 	bool is_leaving;          /* being deleted */
 	struct list farewells;    /* durable letters until that is committed */
 	char *slots;              /* of the modules */
@@ -72,8 +73,20 @@ void account_set_password(struct account *, struct str password,
 void account_set_disabled(struct account *, bool is_disabled,
     struct store_commit *, void (*done)(struct store_commit *));
 
-/* Post handlers: letters for an account's owner come here from owner_take. */
+/* --- for owner.c -------------------------------------------------------- */
+
+/* Letters for an account's owner come here from owner_take, unless it loads. */
 void account_take(struct account *, struct post *);
+/* Reads what the core itself keeps of an account. */
+void account_load(struct account *, struct join *);
+void account_unload(struct account *);
+/* The shard has a new configuration: another host, other modules. */
+void account_setup_changed(struct account *);
+/* Ends the account in memory: its streams are told, hooks run, letters find it
+ * no more. */
+void account_end(struct account *, enum stream_err);
+/* At the end of a shard: no hook runs, nobody is told. */
+void account_drop_sessions(struct account *);
 /* Ends all sessions but keep; for an owner that goes. */
 void account_close_sessions(
     struct account *, const struct session *keep, enum stream_err);

@@ -42,5 +42,9 @@ void outbox_wait(struct account *, struct outbox_wait *,
  * next start. */
 void outbox_kept(struct shard *, struct durable_id, const struct jid *sender);
 
+/* The handlers of SURE, called by account_take, and of KEPT. */
+void outbox_sure(struct shard *, struct post *);
+void outbox_take_kept(struct shard *, struct post *);
+
 /* Posts what an earlier run left: once, by shard 0, when all shards run. */
 void outbox_start(struct shard *);

@@ -23,6 +23,15 @@ void router_bounce(
 void router_fan_out(struct shard *, const struct stanza *,
     const struct jid *const *receivers, size_t count);
 
+/* The stanza without its to, as bytes for clients' streams. */
+struct blob *router_serialise(struct shard *, const struct stanza *);
+/* The handler of MANY. */
+void router_take_many(struct shard *, struct post *);
+
+/* A letter DOWN whose stream has ended: messages go back to the account, for
+ * another session or to be kept; the rest is dropped. Takes it. */
+void router_return(struct shard *, struct post *);
+
 /* Answers stanzas to an account that does not exist: RFC 6121, section 8.5.1.
  */
 void router_absent(struct shard *, struct post *);

@@ -88,6 +88,15 @@ void session_set_presence(
 /* Handlers of BIND and GONE, called by account_take. */
 void session_bind(struct account *, struct post *);
 void session_gone(struct account *, struct post *);
+/* Ends the session at once, with its hooks; its GONE will find nobody. */
+void session_end(struct session *);
+/* Without hooks: at the end of a shard. */
+void session_drop(struct session *);
+/* Answers a BIND so; takes it. */
+void session_refuse(struct shard *, struct post *, enum stanza_err);
+/* Refuses the BINDs that wait; or frees them unanswered. */
+void session_refuse_binds(struct account *);
+void session_drop_binds(struct account *);
 
 #define session_each(each, of) \
 	list_each (each, &(of)->sessions, struct session, link)

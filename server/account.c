@@ -1,0 +1,343 @@
+#include "server/account.h"
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "server/address.h"
+#include "server/hooks.h"
+#include "server/iq.h"
+#include "server/outbox.h"
+#include "server/router.h"
+#include "server/session.h"
+#include "server/settings.h"
+#include "server/setup.h"
+
+static const enum hook_on sent_hooks[] = {
+    [STANZA_MESSAGE] = HOOK_SENT_MESSAGE,
+    [STANZA_PRESENCE] = HOOK_SENT_PRESENCE,
+    [STANZA_IQ] = HOOK_SENT_IQ,
+};
+
+static const enum hook_on received_hooks[] = {
+    [STANZA_MESSAGE] = HOOK_RECEIVED_MESSAGE,
+    [STANZA_PRESENCE] = HOOK_RECEIVED_PRESENCE,
+    [STANZA_IQ] = HOOK_RECEIVED_IQ,
+};
+
+struct account *
+account_of(struct owner *owner)
+{
+	if (owner == NULL || owner->stage == OWNER_ABSENT)
+		return NULL;
+	return container_of(owner, struct account, owner);
+}
+
+struct account *
+account_find(struct shard *shard, const struct jid *jid)
+{
+	return account_of(owner_find(shard, jid));
+}
+
+void *
+account_slot(struct account *account, const struct module *module)
+{
+	return account->slots +
+	       hook_account_slot(account->owner.shard->setup, module);
+}
+
+/* --- what the core keeps: keys ------------------------------------------ */
+
+struct keys_load {
+	struct store_scan scan;
+	struct account *account;
+	struct join *join;
+};
+
+static void
+keys_loaded(struct store_scan *scan)
+{
+	struct keys_load *load = container_of(scan, struct keys_load, scan);
+	struct account *account = load->account;
+	struct keys *keys = arena_new(account->keys_arena, struct keys);
+
+	if (scan->err == ERR_NONE &&
+	    !keys_read(account->keys_arena, scan->rows, scan->count, keys))
+		log_error(&account->owner.log, "has keys that are damaged");
+	account->keys = keys;
+	join_wait_done(load->join, scan->err);
+}
+
+void
+account_load(struct account *account, struct join *join)
+{
+	struct keys_load *load;
+
+	account->keys_arena = arena_make(0);
+	load = arena_new(account->keys_arena, struct keys_load);
+	load->account = account;
+	load->join = join;
+	join_wait(join);
+	store_scan(account->owner.shard->store, &load->scan,
+	    account->keys_arena,
+	    &(struct map_query){.owner = account->owner.id,
+		.kind = &keys_kind,
+		.max = KEY_HASH_COUNT},
+	    keys_loaded);
+}
+
+void
+account_unload(struct account *account)
+{
+	account->keys = NULL;
+	arena_free(&account->keys_arena);
+}
+
+static uint64_t
+setting_ms(const struct account *account, const struct setting *setting)
+{
+	return config_ms(setup_config(account->owner.shard->setup),
+	    account->host->index, setting);
+}
+
+static unsigned
+setting_int(const struct account *account, const struct setting *setting)
+{
+	return (unsigned)config_int(setup_config(account->owner.shard->setup),
+	    account->host->index, setting);
+}
+
+/* --- the brake ---------------------------------------------------------- */
+
+static unsigned
+delay_ms(struct account *account)
+{
+	struct owner *owner = &account->owner;
+
+	if (clock_mono_ms() - owner->failed_ms >
+	    setting_ms(account, SETTING(AUTH_FORGET_AFTER)))
+		owner->failures = 0;
+	return address_delay_ms(owner->failures + 1,
+	    setting_int(account, SETTING(AUTH_FREE_FAILURES)),
+	    (unsigned)setting_ms(account, SETTING(AUTH_LONGEST_DELAY)));
+}
+
+static void
+on_login(struct account *account, struct post *letter)
+{
+	struct owner *owner = &account->owner;
+
+	if (letter->login->is_success) {
+		owner->failures = 0;
+	} else {
+		owner->failures++;
+		owner->failed_ms = clock_mono_ms();
+	}
+	post_free(&letter);
+}
+
+static void
+on_keys_ask(struct account *account, struct post *letter)
+{
+	struct arena *arena = letter->arena;
+	struct keys *keys = arena_new(arena, struct keys);
+	bool exists = account->owner.stage == OWNER_READY;
+	struct str bare = jid_bare(account_jid(account));
+
+	keys_fake(arena, account->owner.shard->server->secret, bare,
+	    setting_int(account, SETTING(AUTH_ITERATIONS)), keys);
+	if (exists)
+		keys_copy(arena, account->keys, keys);
+	keys->exists = exists;
+	keys->is_disabled = exists && account->owner.state == OWNER_DISABLED;
+	keys->delay_ms = delay_ms(account);
+	letter->kind = POST_KEYS;
+	letter->keys = keys;
+	post_send(account->owner.shard, letter);
+}
+
+/* --- stanzas ------------------------------------------------------------ */
+
+static void
+on_sent(struct account *account, struct post *letter)
+{
+	struct session *session = session_of_stream(account, letter->stream);
+
+	if (session == NULL) {
+		post_free(&letter);
+		return;
+	}
+	session->active_ms = clock_mono_ms();
+	if (hook_stanza(sent_hooks[letter->stanza->kind], account, session,
+		letter) == PASS)
+		router_route(account->owner.shard, account, letter);
+}
+
+static void
+bounce(struct account *account, struct post *letter)
+{
+	router_bounce(
+	    account->owner.shard, letter, STANZA_ERR_SERVICE_UNAVAILABLE, NULL);
+}
+
+/* RFC 6121, section 8.5, where no module knows better. */
+static void
+take_message(
+    struct account *account, struct session *session, struct post *letter)
+{
+	if (session != NULL)
+		session_pass(session, letter);
+	else if (letter->stanza->type == STANZA_ERROR ||
+		 letter->stanza->type == STANZA_HEADLINE)
+		post_free(&letter);
+	else if (hook_stanza(HOOK_UNDELIVERED, account, NULL, letter) == PASS)
+		bounce(account, letter);
+}
+
+static void
+take_presence(
+    struct account *account, struct session *session, struct post *letter)
+{
+	if (letter->durable.row != 0)
+		outbox_kept(account->owner.shard, letter->durable,
+		    letter->stanza->from);
+	if (session != NULL)
+		session_pass(session, letter);
+	else
+		post_free(&letter);
+}
+
+static bool
+is_request(const struct stanza *stanza)
+{
+	return stanza->type == STANZA_GET || stanza->type == STANZA_SET;
+}
+
+static void
+take_iq(struct account *account, struct session *session, struct post *letter)
+{
+	const struct stanza *stanza = letter->stanza;
+
+	if (session != NULL)
+		session_pass(session, letter);
+	else if (!is_request(stanza))
+		post_free(&letter);
+	else if (!jid_is_bare(stanza->to))
+		bounce(account, letter);
+	else
+		iq_take(account, session_find(account, stanza->from), letter,
+		    false);
+}
+
+static void
+on_stanza(struct account *account, struct post *letter)
+{
+	static void (*const take[])(
+	    struct account *, struct session *, struct post *) = {
+	    [STANZA_MESSAGE] = take_message,
+	    [STANZA_PRESENCE] = take_presence,
+	    [STANZA_IQ] = take_iq,
+	};
+	enum stanza_kind kind = letter->stanza->kind;
+	struct session *session = NULL;
+
+	if (hook_stanza(received_hooks[kind], account, NULL, letter) == TAKEN)
+		return;
+	if (!jid_is_bare(letter->stanza->to))
+		session = session_find(account, letter->stanza->to);
+	take[kind](account, session, letter);
+}
+
+static void
+on_proved(struct account *account, struct post *letter)
+{
+	struct session *session = session_of_stream(account, letter->stream);
+
+	if (session != NULL)
+		hook_proved(session, letter->ticket);
+	post_free(&letter);
+}
+
+static void
+on_sure(struct account *account, struct post *letter)
+{
+	outbox_sure(account->owner.shard, letter);
+}
+
+static void
+on_absent_bind(struct account *account, struct post *letter)
+{
+	session_refuse(account->owner.shard, letter, STANZA_ERR_NOT_AUTHORIZED);
+}
+
+static void
+on_absent_stanza(struct account *account, struct post *letter)
+{
+	router_absent(account->owner.shard, letter);
+}
+
+typedef void account_handler(struct account *, struct post *);
+
+static account_handler *const handlers[POST_KIND_COUNT] = {
+    [POST_STANZA] = on_stanza,
+    [POST_SENT] = on_sent,
+    [POST_KEYS_ASK] = on_keys_ask,
+    [POST_LOGIN] = on_login,
+    [POST_BIND] = session_bind,
+    [POST_GONE] = session_gone,
+    [POST_PROVED] = on_proved,
+    [POST_SURE] = on_sure,
+};
+
+static account_handler *const absent_handlers[POST_KIND_COUNT] = {
+    [POST_STANZA] = on_absent_stanza,
+    [POST_KEYS_ASK] = on_keys_ask,
+    [POST_LOGIN] = on_login,
+    [POST_BIND] = on_absent_bind,
+};
+
+void
+account_take(struct account *account, struct post *letter)
+{
+	bool is_absent = account->owner.stage == OWNER_ABSENT;
+	account_handler *handler =
+	    (is_absent ? absent_handlers : handlers)[letter->kind];
+
+	if (handler != NULL)
+		handler(account, letter);
+	else
+		post_free(&letter);
+}
+
+/* --- the configuration changes; the end --------------------------------- */
+
+void
+account_close_sessions(
+    struct account *account, const struct session *keep, enum stream_err err)
+{
+	session_each(session, account) if (session != keep)
+	    session_close(session, err, NULL);
+}
+
+void
+account_setup_changed(struct account *account)
+{
+	struct setup *setup = account->owner.shard->setup;
+	const struct host *host = setup_host(setup, account->host->name);
+	bool is_same;
+
+	if (host == NULL) {
+		account_end(account, STREAM_ERR_HOST_GONE);
+		return;
+	}
+	is_same = hooks_equal(host->hooks, account->host->hooks);
+	account->host = host;
+	setup_unref(&account->setup);
+	account->setup = setup_ref(setup);
+	if (!is_same)
+		owner_reload(&account->owner);
+}
+
+void
+account_drop_sessions(struct account *account)
+{
+	session_each(session, account) session_drop(session);
+}

@@ -1,0 +1,229 @@
+#include "server/iq.h"
+
+#include "base/err.h"
+#include "server/metrics.h"
+#include "server/router.h"
+#include "server/session.h"
+#include "server/setup.h"
+
+/* Lives in its letter, which becomes the answer. */
+struct iq {
+	struct link link; /* in shard->iqs */
+	struct account *account;
+	struct post *letter;
+	struct stream_id stream; /* of the asking session */
+	bool is_own, is_for_host;
+};
+
+static unsigned
+scope_of(bool is_own, bool is_for_host)
+{
+	if (is_for_host)
+		return SCOPE_HOST;
+	return is_own ? SCOPE_ACCOUNT | SCOPE_SELF : SCOPE_ACCOUNT;
+}
+
+void
+iq_take(struct account *account, struct session *session, struct post *letter,
+    bool is_for_host)
+{
+	struct shard *shard = account->owner.shard;
+	const struct stanza *stanza = letter->stanza;
+	const struct node *payload = node_first(stanza->node);
+	const struct host *host =
+	    is_for_host ? setup_host(shard->setup, jid_domain(stanza->to))
+			: account->host;
+	const struct hook *hook = NULL;
+	struct iq *iq;
+
+	if (payload != NULL && host != NULL)
+		hook = hook_iq(host, stanza->type == STANZA_SET, payload,
+		    scope_of(session != NULL, is_for_host));
+	if (hook == NULL) {
+		router_bounce(
+		    shard, letter, STANZA_ERR_SERVICE_UNAVAILABLE, NULL);
+		return;
+	}
+	letter = post_own(letter);
+	iq = arena_new(letter->arena, struct iq);
+	iq->account = account;
+	iq->letter = letter;
+	iq->is_own = session != NULL;
+	iq->is_for_host = is_for_host;
+	if (session != NULL)
+		iq->stream = session->stream;
+	list_add_last(&shard->iqs, &iq->link);
+	owner_pin(&account->owner);
+	hook->iq(iq);
+}
+
+/* --- asking it ---------------------------------------------------------- */
+
+struct arena *
+iq_arena(const struct iq *iq)
+{
+	return iq->letter->arena;
+}
+
+const struct stanza *
+iq_stanza(const struct iq *iq)
+{
+	return iq->letter->stanza;
+}
+
+const struct jid *
+iq_from(const struct iq *iq)
+{
+	return iq->letter->stanza->from;
+}
+
+const struct node *
+iq_payload(const struct iq *iq)
+{
+	return node_first(iq->letter->stanza->node);
+}
+
+bool
+iq_is_set(const struct iq *iq)
+{
+	return iq->letter->stanza->type == STANZA_SET;
+}
+
+struct account *
+iq_account(const struct iq *iq)
+{
+	return iq->account;
+}
+
+const struct host *
+iq_host(const struct iq *iq)
+{
+	const struct host *host;
+
+	if (!iq->is_for_host)
+		return iq->account->host;
+	host = setup_host(iq->account->owner.shard->setup,
+	    jid_domain(iq->letter->stanza->to));
+	return host == NULL ? iq->account->host : host;
+}
+
+bool
+iq_is_for_host(const struct iq *iq)
+{
+	return iq->is_for_host;
+}
+
+struct session *
+iq_session(const struct iq *iq)
+{
+	return iq->is_own ? session_of_stream(iq->account, iq->stream) : NULL;
+}
+
+bool
+iq_is_own(const struct iq *iq)
+{
+	return iq->is_own;
+}
+
+struct store *
+iq_store(const struct iq *iq)
+{
+	return iq->account->owner.shard->store;
+}
+
+/* --- answering it ------------------------------------------------------- */
+
+/* An answer to the account's own session takes the short way. */
+static void
+answer(struct iq *iq, const struct stanza *stanza)
+{
+	struct account *account = iq->account;
+	struct post *letter = iq->letter;
+	struct session *session = iq_session(iq);
+
+	shard_must_be_current(account->owner.shard);
+	list_remove(&iq->link);
+	letter->kind = POST_STANZA;
+	letter->stanza = stanza;
+	if (session != NULL)
+		session_pass(session, letter);
+	else if (iq->is_own)
+		post_free(&letter);
+	else
+		router_route(account->owner.shard, account, letter);
+	owner_unpin(&account->owner);
+}
+
+void
+iq_reply(struct iq *iq, const struct node *payload)
+{
+	answer(
+	    iq, stanza_make_result(iq_arena(iq), iq->letter->stanza, payload));
+}
+
+void
+iq_refuse(struct iq *iq, enum stanza_err err)
+{
+	iq_refuse_text(iq, err, NULL);
+}
+
+void
+iq_refuse_text(struct iq *iq, enum stanza_err err, const char *text)
+{
+	metric_add(iq->account->owner.shard, METRIC_STANZA_ERRORS, 1);
+	answer(
+	    iq, stanza_make_error(iq_arena(iq), iq->letter->stanza, err, text));
+}
+
+static bool
+is_error(const struct node *child, const void *arg)
+{
+	(void)arg;
+	return str_is(child->name, "error");
+}
+
+/* As the plain error, but for another type and one more condition in it. */
+void
+iq_refuse_with(struct iq *iq, enum stanza_err err, const char *type,
+    const struct node *specific)
+{
+	struct arena *arena = iq_arena(iq);
+	struct stanza *stanza =
+	    stanza_make_error(arena, iq->letter->stanza, err, NULL);
+	const struct node *plain = node_child(stanza->node, "error", NULL);
+	struct node *body =
+	    node_copy_without(arena, stanza->node, is_error, NULL);
+	struct node *error = node_copy(arena, plain);
+
+	if (type != NULL)
+		node_set(error, "type", str_of(type));
+	if (specific != NULL)
+		node_add_copy(error, specific);
+	node_add_copy(body, error);
+	stanza->node = body;
+	metric_add(iq->account->owner.shard, METRIC_STANZA_ERRORS, 1);
+	answer(iq, stanza);
+}
+
+enum stanza_err
+stanza_err_of(enum err err)
+{
+	switch (err) {
+	case ERR_NOT_FOUND:
+		return STANZA_ERR_ITEM_NOT_FOUND;
+	case ERR_EXISTS:
+	case ERR_CONFLICT:
+		return STANZA_ERR_CONFLICT;
+	case ERR_TOO_LARGE:
+		return STANZA_ERR_NOT_ACCEPTABLE;
+	case ERR_INVALID:
+		return STANZA_ERR_BAD_REQUEST;
+	case ERR_DENIED:
+		return STANZA_ERR_FORBIDDEN;
+	case ERR_CORRUPT:
+	case ERR_IO:
+		return STANZA_ERR_INTERNAL_SERVER_ERROR;
+	default:
+		return STANZA_ERR_RESOURCE_CONSTRAINT;
+	}
+}

@@ -1,0 +1,246 @@
+#include "server/outbox.h"
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/rand.h"
+#include "server/router.h"
+
+#define PAGE_ROWS 200
+/* Ids of one shard never meet those of another: each has its own remainder. */
+#define ID_STEP 4096
+
+const struct store_kind outbox_kind = {
+    .name = "outbox", .shape = STORE_LOG, .flags = KIND_DUE};
+
+static uint64_t
+next_id(struct shard *shard)
+{
+	uint64_t id = store_log_id(shard->outbox_last);
+
+	id = (id / ID_STEP + 1) * ID_STEP + shard->index;
+	shard->outbox_last = id;
+	return id;
+}
+
+/* --- by the sender ------------------------------------------------------ */
+
+/* What becomes of the write that holds the row. */
+struct outbox_sent {
+	struct store_commit commit;
+	struct arena *arena;
+	struct shard *shard;
+	const struct jid *to;
+	uint64_t row;
+};
+
+static void
+tell_receiver(struct store_commit *commit)
+{
+	struct outbox_sent *sent =
+	    container_of(commit, struct outbox_sent, commit);
+	struct post *letter = post_new(POST_SURE, sent->arena);
+
+	letter->to = sent->to;
+	letter->durable = (struct durable_id){.owner = OWNER_SERVER,
+	    .row = sent->row,
+	    .is_sure = commit->err == ERR_NONE};
+	post_send(sent->shard, letter);
+}
+
+static void
+add_row(struct store_write *write, struct post *letter)
+{
+	struct log_row row = {
+	    .owner = OWNER_SERVER,
+	    .id = letter->durable.row,
+	    .nonce = rand_u64(),
+	    .time_us = clock_wall_us(),
+	    .peer = jid_bare(letter->stanza->to),
+	    .value = stanza_text(letter->arena, letter->stanza),
+	};
+
+	store_append(write, &outbox_kind, &row);
+}
+
+static void
+watch_write(
+    struct shard *shard, struct store_write *write, const struct post *letter)
+{
+	struct arena *arena = arena_make(0);
+	struct outbox_sent *sent = arena_new(arena, struct outbox_sent);
+
+	sent->arena = arena;
+	sent->shard = shard;
+	sent->to = jid_copy(arena, letter->stanza->to);
+	sent->row = letter->durable.row;
+	store_also(write, &sent->commit, tell_receiver);
+}
+
+/* What an account says when it goes is posted when that is certain: its
+ * contacts could not take it back. */
+void
+outbox_send(struct account *account, struct store_write *write,
+    const struct stanza *stanza)
+{
+	struct shard *shard = account->owner.shard;
+	struct post *letter = post_new(POST_STANZA, NULL);
+
+	shard_must_be_current(shard);
+	letter->stanza = stanza_copy_deep(letter->arena, stanza);
+	letter->to = letter->stanza->to;
+	letter->durable =
+	    (struct durable_id){.owner = OWNER_SERVER, .row = next_id(shard)};
+	add_row(write, letter);
+	if (account->is_leaving) {
+		letter->durable.is_sure = true;
+		list_add_last(&account->farewells, &letter->link);
+		return;
+	}
+	watch_write(shard, write, letter);
+	router_route(shard, account, letter);
+}
+
+/* --- by the receiver ---------------------------------------------------- */
+
+static bool
+is_wait(const struct table_link *link, const void *key)
+{
+	const struct outbox_wait *wait =
+	    container_of(link, const struct outbox_wait, link);
+	const struct durable_id *durable = key;
+
+	return wait->durable.row == durable->row;
+}
+
+/* A letter that is sure already is told of by one to ourselves, so that done
+ * is not called before we have returned. */
+void
+outbox_wait(struct account *account, struct outbox_wait *wait,
+    const struct post *letter, void (*done)(struct outbox_wait *))
+{
+	struct shard *shard = account->owner.shard;
+	struct post *sure;
+
+	wait->durable = letter->durable;
+	wait->done = done;
+	if (letter->durable.row == 0)
+		wait->durable.row = next_id(shard);
+	table_add(&shard->outbox_waits, &wait->link, wait->durable.row);
+	if (!letter->durable.is_sure && letter->durable.row != 0)
+		return;
+	sure = post_new(POST_SURE, NULL);
+	sure->to = jid_copy(sure->arena, account_jid(account));
+	sure->durable = wait->durable;
+	sure->durable.is_sure = true;
+	post_send(shard, sure);
+}
+
+void
+outbox_sure(struct shard *shard, struct post *letter)
+{
+	struct table_link *link = table_find(&shard->outbox_waits,
+	    letter->durable.row, is_wait, &letter->durable);
+	struct outbox_wait *wait = table_entry(link, struct outbox_wait, link);
+
+	if (wait != NULL) {
+		table_remove(&shard->outbox_waits, link);
+		wait->err = letter->durable.is_sure ? ERR_NONE : ERR_CANCELED;
+		wait->done(wait);
+	}
+	post_free(&letter);
+}
+
+void
+outbox_kept(
+    struct shard *shard, struct durable_id durable, const struct jid *sender)
+{
+	struct post *letter;
+
+	if (durable.row == 0)
+		return;
+	letter = post_new(POST_KEPT, NULL);
+	letter->to = jid_copy(letter->arena, sender);
+	letter->durable = durable;
+	post_send(shard, letter);
+}
+
+void
+outbox_take_kept(struct shard *shard, struct post *letter)
+{
+	struct store_write *write = store_write_new(shard->store);
+
+	store_log_remove(
+	    write, letter->durable.owner, &outbox_kind, letter->durable.row);
+	store_commit_lazy(write, NULL, NULL);
+	post_free(&letter);
+}
+
+/* --- at the start ------------------------------------------------------- */
+
+static void ask_page(struct shard *, uint64_t, uint64_t);
+
+struct outbox_page {
+	struct store_page page;
+	struct arena *arena;
+	struct shard *shard;
+};
+
+/* What cannot be read is left where it is, for a later release. */
+static void
+post_row(struct shard *shard, const struct log_row *row)
+{
+	struct post *letter = post_new(POST_STANZA, NULL);
+
+	letter->stanza = stanza_parse(letter->arena, row->value);
+	if (letter->stanza == NULL || letter->stanza->to == NULL ||
+	    letter->stanza->from == NULL) {
+		log_error(&log_server, "durable letter %llu is damaged",
+		    (unsigned long long)row->id);
+		post_free(&letter);
+		return;
+	}
+	letter->to = letter->stanza->to;
+	letter->durable = (struct durable_id){
+	    .owner = row->owner, .row = row->id, .is_sure = true};
+	router_route(shard, NULL, letter);
+}
+
+static void
+page_read(struct store_page *page)
+{
+	struct outbox_page *wait = container_of(page, struct outbox_page, page);
+	struct arena *arena = wait->arena;
+
+	if (page->err != ERR_NONE)
+		log_warn(&log_server, "durable letters cannot be read: %s",
+		    err_text(page->err));
+	for (size_t i = 0; page->err == ERR_NONE && i < page->count; i++)
+		post_row(wait->shard, &page->rows[i]);
+	if (page->err == ERR_NONE && page->is_more)
+		ask_page(wait->shard, page->rows[page->count - 1].time_us,
+		    page->rows[page->count - 1].id);
+	arena_free(&arena);
+}
+
+static void
+ask_page(struct shard *shard, uint64_t after_us, uint64_t after_id)
+{
+	struct arena *arena = arena_make(0);
+	struct outbox_page *wait = arena_new(arena, struct outbox_page);
+
+	wait->arena = arena;
+	wait->shard = shard;
+	store_due(shard->store, &wait->page, arena,
+	    &(struct due_query){.kind = &outbox_kind,
+		.until_us = clock_wall_us(),
+		.after_us = after_us,
+		.after_id = after_id,
+		.max = PAGE_ROWS},
+	    page_read);
+}
+
+void
+outbox_start(struct shard *shard)
+{
+	ask_page(shard, 0, 0);
+}

@@ -1,0 +1,43 @@
+#include "server/account.h"
+#include "server/address.h"
+#include "server/outbox.h"
+#include "server/owner.h"
+#include "server/router.h"
+#include "server/setup.h"
+#include "server/shard.h"
+#include "server/stream.h"
+
+/* Streams and accounts change over; who reads an old setup has a reference. */
+static void
+reload(struct shard *shard, struct post *letter)
+{
+	struct setup *old = shard->setup;
+
+	shard->setup = letter->setup;
+	letter->setup = NULL;
+	owner_setup_changed(shard);
+	streams_setup_changed(shard);
+	setup_unref(&old);
+	post_free(&letter);
+}
+
+post_handler *const post_handlers[POST_KIND_COUNT] = {
+    [POST_STANZA] = owner_take,
+    [POST_MANY] = router_take_many,
+    [POST_SENT] = owner_take,
+    [POST_DOWN] = stream_take,
+    [POST_KEYS_ASK] = owner_take,
+    [POST_KEYS] = stream_take,
+    [POST_LOGIN] = owner_take,
+    [POST_BIND] = owner_take,
+    [POST_BOUND] = stream_take,
+    [POST_CLOSE] = stream_take,
+    [POST_GONE] = owner_take,
+    [POST_PROVED] = owner_take,
+    [POST_KEPT] = outbox_take_kept,
+    [POST_SURE] = owner_take,
+    [POST_ADDRESS] = address_take,
+    [POST_ADDRESS_VERDICT] = stream_take,
+    [POST_MOVE] = stream_take_move,
+    [POST_RELOAD] = reload,
+};

@@ -1,0 +1,250 @@
+#include "server/router.h"
+
+#include "base/err.h"
+#include "server/iq.h"
+#include "server/metrics.h"
+#include "server/outbox.h"
+#include "server/session.h"
+#include "server/setup.h"
+
+#define SCRATCH_KEPT (64 * 1024) /* bytes of the buffer that stay */
+
+struct blob *
+router_serialise(struct shard *shard, const struct stanza *stanza)
+{
+	struct stanza bare = *stanza;
+
+	bare.to = NULL;
+	buf_clear(&shard->scratch, SCRATCH_KEPT);
+	stanza_write(&shard->scratch, &bare, STR(NS_CLIENT), STR_NONE);
+	return blob_new(buf_str(&shard->scratch));
+}
+
+/* --- errors ------------------------------------------------------------- */
+
+void
+router_bounce(struct shard *shard, struct post *letter, enum stanza_err err,
+    const char *text)
+{
+	const struct stanza *stanza = letter->stanza;
+	struct post *answer;
+
+	if (stanza->from == NULL || !stanza_may_fail(stanza)) {
+		post_free(&letter);
+		return;
+	}
+	answer = post_own(letter);
+	if (answer->blob != NULL)
+		blob_unref(&answer->blob);
+	answer->kind = POST_STANZA;
+	answer->durable = (struct durable_id){0};
+	answer->ticket = 0;
+	answer->stanza =
+	    stanza_make_error(answer->arena, answer->stanza, err, text);
+	metric_add(shard, METRIC_STANZA_ERRORS, 1);
+	router_route(shard, NULL, answer);
+}
+
+/* What is said of nobody must not differ from what is said of somebody who is
+ * away, save for messages: better an error than one that is lost in silence. */
+void
+router_absent(struct shard *shard, struct post *letter)
+{
+	const struct stanza *stanza = letter->stanza;
+
+	if (letter->kind != POST_STANZA) {
+		post_free(&letter);
+		return;
+	}
+	if (letter->durable.row != 0)
+		outbox_kept(shard, letter->durable, stanza->from);
+	if (stanza->kind == STANZA_PRESENCE ||
+	    (stanza->type == STANZA_HEADLINE && jid_is_bare(stanza->to)))
+		post_free(&letter);
+	else
+		router_bounce(
+		    shard, letter, STANZA_ERR_SERVICE_UNAVAILABLE, NULL);
+}
+
+void
+router_return(struct shard *shard, struct post *letter)
+{
+	const struct stanza *stanza = letter->stanza;
+
+	if (stanza == NULL || stanza->kind != STANZA_MESSAGE ||
+	    stanza->to == NULL || letter->is_returned || letter->ticket != 0) {
+		post_free(&letter);
+		return;
+	}
+	if (letter->blob != NULL)
+		blob_unref(&letter->blob);
+	letter->kind = POST_STANZA;
+	letter->is_returned = true;
+	letter->to = stanza->to;
+	post_send(shard, letter);
+}
+
+/* --- one receiver ------------------------------------------------------- */
+
+/* To the host itself: RFC 6120, section 10.5.1. */
+static void
+to_host(struct shard *shard, struct account *sender, struct post *letter)
+{
+	const struct stanza *stanza = letter->stanza;
+	bool is_iq = stanza->type == STANZA_GET || stanza->type == STANZA_SET;
+
+	if (is_iq && sender != NULL && jid_is_bare(stanza->to))
+		iq_take(
+		    sender, session_find(sender, stanza->from), letter, true);
+	else if (stanza->kind == STANZA_PRESENCE)
+		post_free(&letter);
+	else
+		router_bounce(
+		    shard, letter, STANZA_ERR_SERVICE_UNAVAILABLE, NULL);
+}
+
+/* RFC 6120, section 10.3: what has no to is the account's own. */
+static bool
+fill_in_to(struct account *sender, struct post *letter)
+{
+	const struct stanza *stanza = letter->stanza;
+
+	if (stanza->to != NULL)
+		return true;
+	if (sender == NULL || stanza->kind == STANZA_PRESENCE)
+		return false;
+	letter->stanza = stanza_readdress(letter->arena, stanza, stanza->from,
+	    jid_copy(letter->arena, account_jid(sender)));
+	return true;
+}
+
+void
+router_route(struct shard *shard, struct account *sender, struct post *letter)
+{
+	const struct stanza *stanza;
+
+	letter = post_own(letter);
+	if (!fill_in_to(sender, letter)) {
+		post_free(&letter);
+		return;
+	}
+	stanza = letter->stanza;
+	if (setup_host(shard->setup, jid_domain(stanza->to)) == NULL) {
+		if (letter->durable.row != 0)
+			outbox_kept(shard, letter->durable, stanza->from);
+		router_bounce(
+		    shard, letter, STANZA_ERR_REMOTE_SERVER_NOT_FOUND, NULL);
+		return;
+	}
+	if (jid_local(stanza->to).len == 0) {
+		to_host(shard, sender, letter);
+		return;
+	}
+	letter->kind = POST_STANZA;
+	letter->to = stanza->to;
+	post_send(shard, letter);
+}
+
+void
+router_send(
+    struct shard *shard, struct account *sender, const struct stanza *stanza)
+{
+	struct post *letter = post_new(POST_STANZA, NULL);
+
+	letter->stanza = stanza_copy_deep(letter->arena, stanza);
+	router_route(shard, sender, letter);
+}
+
+/* --- many receivers ----------------------------------------------------- */
+
+struct fan_out {
+	struct shard *shard;
+	const struct stanza *stanza;
+	struct blob *blob;
+	const struct jid *const *receivers;
+	size_t count;
+};
+
+static bool
+is_local(const struct shard *shard, const struct jid *jid)
+{
+	return setup_host(shard->setup, jid_domain(jid)) != NULL;
+}
+
+/* Those of the receivers that live on one shard. */
+static size_t
+collect(const struct fan_out *fan, unsigned index, struct arena *arena,
+    const struct jid **found)
+{
+	const struct server *server = fan->shard->server;
+	size_t count = 0;
+
+	for (size_t i = 0; i < fan->count; i++) {
+		const struct jid *jid = fan->receivers[i];
+
+		if (shard_of(server, jid)->index != index ||
+		    jid_local(jid).len == 0 || !is_local(fan->shard, jid))
+			continue;
+		if (found != NULL)
+			found[count] = jid_copy(arena, jid);
+		count++;
+	}
+	return count;
+}
+
+static void
+send_many(const struct fan_out *fan, unsigned index)
+{
+	size_t count = collect(fan, index, NULL, NULL);
+	const struct jid **receivers;
+	struct post *letter;
+
+	if (count == 0)
+		return;
+	letter = post_new(POST_MANY, NULL);
+	receivers = arena_array(letter->arena, const struct jid *, count);
+	letter->receiver_count = collect(fan, index, letter->arena, receivers);
+	letter->receivers = receivers;
+	letter->stanza = stanza_copy_deep(letter->arena, fan->stanza);
+	letter->blob = blob_ref(fan->blob);
+	post_send_to(fan->shard, index, letter);
+}
+
+static void
+send_abroad(const struct fan_out *fan)
+{
+	for (size_t i = 0; i < fan->count; i++) {
+		struct stanza one = *fan->stanza;
+
+		one.to = fan->receivers[i];
+		if (!is_local(fan->shard, one.to))
+			router_send(fan->shard, NULL, &one);
+	}
+}
+
+void
+router_fan_out(struct shard *shard, const struct stanza *stanza,
+    const struct jid *const *receivers, size_t count)
+{
+	struct fan_out fan = {shard, stanza, NULL, receivers, count};
+
+	if (count == 0)
+		return;
+	fan.blob = router_serialise(shard, stanza);
+	for (unsigned i = 0; i < shard->server->shard_count; i++)
+		send_many(&fan, i);
+	send_abroad(&fan);
+	blob_unref(&fan.blob);
+}
+
+void
+router_take_many(struct shard *shard, struct post *letter)
+{
+	for (size_t i = 0; i < letter->receiver_count; i++) {
+		struct post one;
+
+		post_lend(&one, letter, letter->receivers[i]);
+		owner_take(shard, &one);
+	}
+	post_free(&letter);
+}

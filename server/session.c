@@ -1,0 +1,528 @@
+#include "server/session.h"
+
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/rand.h"
+#include "server/metrics.h"
+#include "server/router.h"
+#include "server/settings.h"
+#include "server/setup.h"
+
+#define GONE_WITHIN_MS (10 * SECOND)
+#define RESOURCE_LEN   12 /* of one that the server makes */
+#define SUFFIX_LEN     4
+
+/* --- finding ------------------------------------------------------------ */
+
+void *
+session_slot(struct session *session, const struct module *module)
+{
+	return session->slots +
+	       hook_session_slot(session->account->owner.shard->setup, module);
+}
+
+static struct session *
+find_resource(struct account *account, struct str resource)
+{
+	session_each(session, account) if (str_equal(jid_resource(session->jid),
+					       resource)) return session;
+	return NULL;
+}
+
+struct session *
+session_find(struct account *account, const struct jid *jid)
+{
+	if (!jid_equal_bare(jid, account_jid(account)))
+		return NULL;
+	return find_resource(account, jid_resource(jid));
+}
+
+static bool
+is_stream(struct stream_id a, struct stream_id b)
+{
+	return a.slot == b.slot && a.use == b.use && a.shard == b.shard &&
+	       a.node == b.node;
+}
+
+struct session *
+session_of_stream(struct account *account, struct stream_id stream)
+{
+	session_each(session,
+	    account) if (is_stream(session->stream, stream)) return session;
+	return NULL;
+}
+
+/* --- sending ------------------------------------------------------------ */
+
+static void
+send_down(struct session *session, struct post *letter)
+{
+	struct shard *shard = session->account->owner.shard;
+	uint64_t max = config_int(setup_config(shard->setup),
+	    session->account->host->index, SETTING(SESSIONS_QUEUE));
+
+	letter->kind = POST_DOWN;
+	letter->stream = session->stream;
+	if (!session->is_held) {
+		post_send(shard, letter);
+		return;
+	}
+	list_add_last(&session->held, &letter->link);
+	if (++session->held_count > max)
+		session_close(session, STREAM_ERR_RESOURCE_CONSTRAINT,
+		    "too much waits to be sent");
+}
+
+/* Of a lent letter only the bytes and the address travel on. */
+static struct post *
+own_bytes(struct post *letter)
+{
+	struct post *own;
+
+	if (!letter->is_lent || letter->blob == NULL)
+		return post_own(letter);
+	own = post_new(POST_DOWN, NULL);
+	own->blob = blob_ref(letter->blob);
+	own->ticket = letter->ticket;
+	own->to = jid_copy(own->arena, letter->to);
+	return own;
+}
+
+/* The last look of the modules; a changed stanza is no longer what the blob
+ * says. False when one took it. */
+static bool
+may_deliver(struct session *session, struct post *letter)
+{
+	const struct stanza *stanza = letter->stanza;
+
+	if (hook_stanza(HOOK_DELIVER, session->account, session, letter) ==
+	    TAKEN)
+		return false;
+	if (letter->stanza != stanza && letter->blob != NULL) {
+		if (letter->is_lent)
+			letter->blob = NULL;
+		else
+			blob_unref(&letter->blob);
+	}
+	return true;
+}
+
+void
+session_pass(struct session *session, struct post *letter)
+{
+	if (!may_deliver(session, letter))
+		return;
+	letter->to = letter->stanza->to;
+	send_down(session, own_bytes(letter));
+}
+
+void
+session_send(struct session *session, const struct stanza *stanza)
+{
+	session_send_proved(session, stanza, 0);
+}
+
+void
+session_send_proved(
+    struct session *session, const struct stanza *stanza, uint64_t ticket)
+{
+	struct post *letter = post_new(POST_DOWN, NULL);
+
+	letter->stanza = stanza_copy_deep(letter->arena, stanza);
+	letter->ticket = ticket;
+	session_pass(session, letter);
+}
+
+static void
+make_blob(struct shard *shard, struct post *letter)
+{
+	const struct stanza *stanza = letter->stanza;
+
+	if (letter->blob != NULL)
+		return;
+	letter->blob = router_serialise(shard, stanza);
+}
+
+void
+session_share(struct session *session, struct post *letter)
+{
+	struct post lent;
+
+	make_blob(session->account->owner.shard, letter);
+	lent = *letter;
+	lent.link = (struct link){0};
+	lent.is_lent = true;
+	session_pass(session, &lent);
+}
+
+void
+session_send_blob(
+    struct session *session, struct blob *blob, const struct jid *to)
+{
+	struct post *letter = post_new(POST_DOWN, NULL);
+
+	letter->blob = blob_ref(blob);
+	letter->to = to == NULL ? NULL : jid_copy(letter->arena, to);
+	send_down(session, letter);
+}
+
+void
+session_close(struct session *session, enum stream_err err, const char *text)
+{
+	struct stream_end *end;
+	struct post *letter;
+
+	if (session->is_closing)
+		return;
+	session->is_closing = true;
+	letter = post_new(POST_CLOSE, NULL);
+	letter->stream = session->stream;
+	end = arena_new(letter->arena, struct stream_end);
+	end->err = err;
+	end->text = str_dup(letter->arena, str_of(text));
+	letter->end = end;
+	post_send(session->account->owner.shard, letter);
+}
+
+/* --- a place in the order ----------------------------------------------- */
+
+bool
+session_hold(struct session *session)
+{
+	if (session->is_held)
+		return false;
+	session->is_held = true;
+	return true;
+}
+
+void
+session_fill(
+    struct session *session, const struct stanza *stanza, uint64_t ticket)
+{
+	bool is_held = session->is_held;
+
+	session->is_held = false;
+	session_send_proved(session, stanza, ticket);
+	session->is_held = is_held;
+}
+
+void
+session_release(struct session *session)
+{
+	struct shard *shard = session->account->owner.shard;
+
+	session->is_held = false;
+	session->held_count = 0;
+	list_each (letter, &session->held, struct post, link) {
+		list_remove(&letter->link);
+		post_send(shard, letter);
+	}
+}
+
+/* --- presence ----------------------------------------------------------- */
+
+static void
+forget_presence(struct session *session)
+{
+	session->is_available = false;
+	session->presence = NULL;
+	arena_free(&session->presence_arena);
+}
+
+void
+session_set_presence(
+    struct session *session, const struct stanza *stanza, int8_t priority)
+{
+	bool is_available = stanza->type == STANZA_AVAILABLE;
+	struct arena *arena = is_available ? arena_make(0) : NULL;
+
+	forget_presence(session);
+	session->is_available = is_available;
+	session->priority = priority;
+	if (is_available) {
+		session->presence = stanza_copy_deep(arena, stanza);
+		session->presence_arena = arena;
+	}
+	hook_session(
+	    is_available ? HOOK_SESSION_AVAILABLE : HOOK_SESSION_UNAVAILABLE,
+	    session);
+}
+
+/* --- ending ------------------------------------------------------------- */
+
+void
+session_drop(struct session *session)
+{
+	struct arena *arena = session->arena;
+	struct account *account = session->account;
+
+	list_each (letter, &session->held, struct post, link) {
+		list_remove(&letter->link);
+		post_free(&letter);
+	}
+	if (list_holds(&session->link)) {
+		list_remove(&session->link);
+		account->session_count--;
+	}
+	metric_add(account->owner.shard, METRIC_SESSIONS, -1);
+	arena_free(&session->presence_arena);
+	arena_free(&arena);
+}
+
+static void
+return_held(struct session *session)
+{
+	struct shard *shard = session->account->owner.shard;
+
+	list_each (letter, &session->held, struct post, link) {
+		list_remove(&letter->link);
+		router_return(shard, letter);
+	}
+}
+
+/* While the account's modules are loaded anew there is nothing to tell them. */
+void
+session_end(struct session *session)
+{
+	struct account *account = session->account;
+	bool was_available = session->is_available;
+
+	list_remove(&session->link);
+	account->session_count--;
+	session->is_closing = true;
+	forget_presence(session);
+	if (account->slots != NULL) {
+		if (was_available)
+			hook_session(HOOK_SESSION_UNAVAILABLE, session);
+		hook_session(HOOK_SESSION_CLOSED, session);
+	}
+	return_held(session);
+	log_debug(&session->log, "session ended");
+	session_drop(session);
+	owner_unpin(&account->owner);
+}
+
+/* --- binding ------------------------------------------------------------ */
+
+/* A BIND that waits for the GONE of the stream it replaces; lives in the
+ * letter. */
+struct bind_wait {
+	struct link link;
+	struct timer timer;
+	struct account *account;
+	struct post *letter;
+};
+
+static struct post *
+take_wait(struct bind_wait *wait)
+{
+	timer_stop(wait->account->owner.shard, &wait->timer);
+	list_remove(&wait->link);
+	return wait->letter;
+}
+
+static void
+on_gone_too_late(struct timer *timer)
+{
+	struct bind_wait *wait = container_of(timer, struct bind_wait, timer);
+	struct shard *shard = wait->account->owner.shard;
+
+	session_refuse(shard, take_wait(wait), STANZA_ERR_RESOURCE_CONSTRAINT);
+}
+
+static void
+wait_for_gone(struct account *account, struct post *letter)
+{
+	struct bind_wait *wait = arena_new(letter->arena, struct bind_wait);
+
+	wait->account = account;
+	wait->letter = letter;
+	list_add_last(&account->binds, &wait->link);
+	timer_start(account->owner.shard, &wait->timer, GONE_WITHIN_MS,
+	    on_gone_too_late);
+}
+
+void
+session_refuse_binds(struct account *account)
+{
+	list_each (wait, &account->binds, struct bind_wait, link)
+		session_refuse(account->owner.shard, take_wait(wait),
+		    STANZA_ERR_NOT_AUTHORIZED);
+}
+
+void
+session_drop_binds(struct account *account)
+{
+	list_each (wait, &account->binds, struct bind_wait, link) {
+		struct post *letter = take_wait(wait);
+
+		post_free(&letter);
+	}
+}
+
+void
+session_refuse(struct shard *shard, struct post *letter, enum stanza_err err)
+{
+	struct bound *bound = arena_new(letter->arena, struct bound);
+
+	bound->err = err;
+	letter->kind = POST_BOUND;
+	letter->bound = bound;
+	post_send(shard, letter);
+}
+
+static void
+accept_bind(
+    struct shard *shard, struct post *letter, const struct session *session)
+{
+	struct bound *bound = arena_new(letter->arena, struct bound);
+
+	bound->jid = jid_copy(letter->arena, session->jid);
+	letter->kind = POST_BOUND;
+	letter->bound = bound;
+	post_send(shard, letter);
+}
+
+static void
+name_session(const struct log *log, char *text, size_t len)
+{
+	const struct session *session =
+	    container_of(log, const struct session, log);
+	struct str full = jid_full(session->jid);
+
+	snprintf(text, len, "%.*s", STR_ARG(full));
+}
+
+static void
+copy_origin(struct arena *arena, const struct session_origin *from,
+    struct session_origin *origin)
+{
+	origin->address = str_dup(arena, from->address);
+	origin->mechanism = str_dup(arena, from->mechanism);
+	origin->tls = str_dup(arena, from->tls);
+	origin->lang = str_dup(arena, from->lang);
+}
+
+static struct session *
+session_new(
+    struct account *account, const struct post *letter, struct str resource)
+{
+	struct arena *arena = arena_make(0);
+	struct session *session = arena_new(arena, struct session);
+	size_t len = hook_session_slots_len(account->owner.shard->setup);
+
+	session->account = account;
+	session->arena = arena;
+	session->jid = jid_with_resource(arena, account_jid(account), resource);
+	session->log.name = name_session;
+	session->stream = letter->stream;
+	copy_origin(arena, &letter->bind->origin, &session->origin);
+	session->bound_us = clock_wall_us();
+	session->active_ms = clock_mono_ms();
+	list_init(&session->held);
+	session->slots = arena_alloc(arena, len == 0 ? 1 : len);
+	list_add_last(&account->sessions, &session->link);
+	account->session_count++;
+	owner_pin(&account->owner);
+	metric_add(account->owner.shard, METRIC_SESSIONS, 1);
+	return session;
+}
+
+static void
+bind_as(struct account *account, struct post *letter, struct str resource)
+{
+	struct shard *shard = account->owner.shard;
+	uint64_t max = config_int(setup_config(shard->setup),
+	    account->host->index, SETTING(SESSIONS_PER_ACCOUNT));
+	struct session *session;
+
+	if (account->session_count >= max) {
+		session_refuse(shard, letter, STANZA_ERR_RESOURCE_CONSTRAINT);
+		return;
+	}
+	session = session_new(account, letter, resource);
+	accept_bind(shard, letter, session);
+	hook_session(HOOK_SESSION_OPENED, session);
+}
+
+/* RFC 6120, section 7.7.2.2, and what the administrator chose of it. */
+static void
+resolve_conflict(
+    struct account *account, struct session *old, struct post *letter)
+{
+	struct shard *shard = account->owner.shard;
+	struct arena *arena = letter->arena;
+	struct str suffix;
+
+	switch (config_choice(setup_config(shard->setup), account->host->index,
+	    SETTING(SESSIONS_CONFLICT))) {
+	case CONFLICT_REFUSE:
+		session_refuse(shard, letter, STANZA_ERR_CONFLICT);
+		break;
+	case CONFLICT_RENAME:
+		suffix = rand_id(arena, SUFFIX_LEN);
+		bind_as(account, letter,
+		    str_format(arena, "%.*s-%.*s",
+			STR_ARG(letter->bind->resource), STR_ARG(suffix)));
+		break;
+	default:
+		session_close(
+		    old, STREAM_ERR_CONFLICT, "replaced by a new connection");
+		wait_for_gone(account, letter);
+		break;
+	}
+}
+
+void
+session_bind(struct account *account, struct post *letter)
+{
+	struct str resource = letter->bind->resource;
+	struct session *old;
+
+	if (account->is_leaving || account->owner.state == OWNER_DISABLED) {
+		session_refuse(
+		    account->owner.shard, letter, STANZA_ERR_NOT_AUTHORIZED);
+		return;
+	}
+	if (resource.len == 0)
+		resource = rand_id(letter->arena, RESOURCE_LEN);
+	old = find_resource(account, resource);
+	if (old != NULL)
+		resolve_conflict(account, old, letter);
+	else
+		bind_as(account, letter, resource);
+}
+
+/* Those that asked first come first; who still has to wait does so anew. */
+static void
+retry_binds(struct account *account, struct stream_id gone)
+{
+	struct list binds;
+
+	list_init(&binds);
+	list_move(&binds, &account->binds);
+	list_each (wait, &binds, struct bind_wait, link) {
+		struct post *letter = take_wait(wait);
+
+		if (is_stream(letter->stream, gone))
+			post_free(&letter);
+		else
+			session_bind(account, letter);
+	}
+}
+
+void
+session_gone(struct account *account, struct post *letter)
+{
+	struct session *session = session_of_stream(account, letter->stream);
+
+	owner_pin(&account->owner);
+	if (session != NULL)
+		session_end(session);
+	if (!list_is_empty(&account->binds))
+		retry_binds(account, letter->stream);
+	owner_unpin(&account->owner);
+	post_free(&letter);
+}
