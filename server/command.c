@@ -1,0 +1,461 @@
+#include "server/command.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "base/str.h"
+#include "server/command_http.h"
+
+/* One command at work. */
+struct command {
+	const struct command_options *options;
+	struct arena *arena;
+	int argc; /* of the arguments behind the name */
+	char **argv;
+	json_t *json; /* of the last answer; NULL without */
+};
+
+/* --- asking the server
+ * -------------------------------------------------------- */
+
+static enum command_exit
+show_failure(const struct command *command, const struct http_reply *reply)
+{
+	const char *why =
+	    json_string_value(json_object_get(command->json, "error"));
+
+	if (command->options->is_json && reply->body.len > 0)
+		printf("%.*s\n", STR_ARG(reply->body));
+	fprintf(stderr, "jackdaw: %s\n",
+	    why != NULL ? why : "the server could not do it; see its log");
+	return COMMAND_FAILED;
+}
+
+/* Takes the body, which may be NULL. With --json the answer is printed. */
+static enum command_exit
+ask(struct command *command, const char *method, const char *path, json_t *body)
+{
+	struct http_reply reply;
+	struct str why;
+
+	if (!command_http(command->arena, command->options->socket, method,
+		path, body, &reply, &why)) {
+		fprintf(stderr, "jackdaw: %.*s\n", STR_ARG(why));
+		return COMMAND_UNREACHABLE;
+	}
+	json_decref(command->json);
+	command->json = reply.body.len == 0 ? NULL
+					    : json_loadb(reply.body.text,
+						  reply.body.len, 0, NULL);
+	if (reply.status >= 300)
+		return show_failure(command, &reply);
+	if (command->options->is_json)
+		printf("%.*s\n",
+		    STR_ARG(reply.body.len == 0 ? STR("{}") : reply.body));
+	return COMMAND_OK;
+}
+
+static const char *
+account_path(const struct command *command)
+{
+	return str_format(command->arena, "/v1/accounts/%s",
+	    command_http_escape(command->arena, command->argv[0]).text)
+	    .text;
+}
+
+static bool
+is_for_people(const struct command *command, enum command_exit result)
+{
+	return result == COMMAND_OK && !command->options->is_json;
+}
+
+/* --- passwords
+ * ---------------------------------------------------------------- */
+
+static bool
+read_line(char *line, size_t len)
+{
+	size_t end;
+
+	if (fgets(line, (int)len, stdin) == NULL)
+		return false;
+	end = strcspn(line, "\r\n");
+	line[end] = '\0';
+	return end > 0;
+}
+
+static bool
+ask_line(const char *prompt, char *line, size_t len)
+{
+	struct termios shown, hidden;
+	const bool is_terminal = tcgetattr(STDIN_FILENO, &shown) == 0;
+	bool is_read;
+
+	fprintf(stderr, "%s: ", prompt);
+	if (is_terminal) {
+		hidden = shown;
+		hidden.c_lflag &= ~(tcflag_t)ECHO;
+		tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
+	}
+	is_read = read_line(line, len);
+	if (is_terminal) {
+		tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
+		fputc('\n', stderr);
+	}
+	return is_read;
+}
+
+/* NULL, with words for people, when there is none. */
+static const char *
+read_password(struct command *command)
+{
+	char first[1024], second[1024];
+
+	if (command->options->is_password_stdin) {
+		if (read_line(first, sizeof(first)))
+			return arena_dup(command->arena, first, strlen(first));
+		fprintf(
+		    stderr, "jackdaw: no password came from standard input\n");
+		return NULL;
+	}
+	if (!ask_line("Password", first, sizeof(first)) ||
+	    !ask_line("The same again", second, sizeof(second))) {
+		fprintf(stderr, "jackdaw: no password was given\n");
+		return NULL;
+	}
+	if (strcmp(first, second) != 0) {
+		fprintf(stderr, "jackdaw: the two passwords differ\n");
+		return NULL;
+	}
+	return arena_dup(command->arena, first, strlen(first));
+}
+
+/* --- the commands
+ * --------------------------------------------------------------- */
+
+static enum command_exit
+adduser(struct command *command)
+{
+	const char *password = read_password(command);
+	enum command_exit result;
+
+	if (password == NULL)
+		return COMMAND_FAILED;
+	result = ask(command, "POST", "/v1/accounts",
+	    json_pack(
+		"{s:s, s:s}", "jid", command->argv[0], "password", password));
+	if (is_for_people(command, result))
+		printf("%s can log in now.\n", command->argv[0]);
+	return result;
+}
+
+static enum command_exit
+passwd(struct command *command)
+{
+	const char *password = read_password(command);
+	enum command_exit result;
+
+	if (password == NULL)
+		return COMMAND_FAILED;
+	result = ask(command, "PATCH", account_path(command),
+	    json_pack("{s:s}", "password", password));
+	if (is_for_people(command, result))
+		printf("The password of %s is changed; its sessions ended.\n",
+		    command->argv[0]);
+	return result;
+}
+
+static enum command_exit
+set_disabled(struct command *command, bool is_disabled)
+{
+	enum command_exit result;
+
+	result = ask(command, "PATCH", account_path(command),
+	    json_pack("{s:b}", "disabled", (int)is_disabled));
+	if (is_for_people(command, result))
+		printf("%s is %s.\n", command->argv[0],
+		    is_disabled ? "disabled; its sessions ended" : "enabled");
+	return result;
+}
+
+static enum command_exit
+disable(struct command *command)
+{
+	return set_disabled(command, true);
+}
+
+static enum command_exit
+enable(struct command *command)
+{
+	return set_disabled(command, false);
+}
+
+static enum command_exit
+deluser(struct command *command)
+{
+	enum command_exit result;
+
+	result = ask(command, "DELETE", account_path(command), NULL);
+	if (is_for_people(command, result))
+		printf("%s is removed, with all that was kept of it.\n",
+		    command->argv[0]);
+	return result;
+}
+
+/* The answer of users is read page by page. */
+static enum command_exit
+users(struct command *command)
+{
+	const char *host =
+	    command_http_escape(command->arena, command->argv[0]).text;
+	struct str after = STR("");
+	enum command_exit result;
+	json_t *account;
+	size_t count, i;
+
+	do {
+		result = ask(command, "GET",
+		    str_format(command->arena,
+			"/v1/accounts?host=%s&after=%.*s", host, STR_ARG(after))
+			.text,
+		    NULL);
+		if (result != COMMAND_OK)
+			return result;
+		count =
+		    json_array_size(json_object_get(command->json, "accounts"));
+		json_array_foreach(
+		    json_object_get(command->json, "accounts"), i, account)
+		{
+			const char *jid =
+			    json_string_value(json_object_get(account, "jid"));
+			struct str local;
+
+			str_cut(str_of(jid), '@', &local, &(struct str){0});
+			after = command_http_escape(command->arena,
+			    str_dup(command->arena, local).text);
+			if (!command->options->is_json)
+				printf("%s%s\n", jid,
+				    json_is_true(
+					json_object_get(account, "disabled"))
+					? " (disabled)"
+					: "");
+		}
+	} while (count >= 1000);
+	return result;
+}
+
+static const char *
+text_of(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text == NULL || text[0] == '\0' ? "-" : text;
+}
+
+static enum command_exit
+sessions(struct command *command)
+{
+	enum command_exit result;
+	json_t *session;
+	size_t i;
+
+	result = ask(command, "GET", "/v1/sessions", NULL);
+	if (!is_for_people(command, result))
+		return result;
+	printf("%-40s %-24s %-14s %-8s %s\n", "session", "address", "mechanism",
+	    "priority", "since");
+	json_array_foreach(
+	    json_object_get(command->json, "sessions"), i, session)
+	    printf("%-40s %-24s %-14s %-8lld %s\n", text_of(session, "jid"),
+		text_of(session, "address"), text_of(session, "mechanism"),
+		json_integer_value(json_object_get(session, "priority")),
+		text_of(session, "since"));
+	return result;
+}
+
+static enum command_exit
+kick(struct command *command)
+{
+	enum command_exit result;
+
+	result = ask(command, "DELETE",
+	    str_format(command->arena, "/v1/sessions/%s",
+		command_http_escape(command->arena, command->argv[0]).text)
+		.text,
+	    NULL);
+	if (is_for_people(command, result))
+		printf("%lld sessions end.\n",
+		    json_integer_value(
+			json_object_get(command->json, "kicked")));
+	return result;
+}
+
+static enum command_exit
+set_log(struct command *command)
+{
+	enum command_exit result;
+
+	result = ask(command, "PUT", "/v1/log",
+	    json_pack("{s:s}", "level", command->argv[0]));
+	if (is_for_people(command, result))
+		printf("The log level is %s until the server is restarted or "
+		       "reloaded.\n",
+		    command->argv[0]);
+	return result;
+}
+
+static enum command_exit
+backup(struct command *command)
+{
+	const char *path = command->argv[0];
+	enum command_exit result;
+	char *folder;
+
+	if (path[0] != '/') {
+		folder = getcwd(NULL, 0);
+		path = str_format(
+		    command->arena, "%s/%s", folder == NULL ? "" : folder, path)
+			   .text;
+		free(folder);
+	}
+	result = ask(
+	    command, "POST", "/v1/backup", json_pack("{s:s}", "path", path));
+	if (is_for_people(command, result))
+		printf("The database is copied to %s.\n", path);
+	return result;
+}
+
+static enum command_exit
+status(struct command *command)
+{
+	enum command_exit result;
+	const json_t *host;
+	size_t i;
+
+	result = ask(command, "GET", "/v1/status", NULL);
+	if (!is_for_people(command, result))
+		return result;
+	printf("Jackdaw %s, up for %lld s, %lld shards\n",
+	    text_of(command->json, "version"),
+	    json_integer_value(json_object_get(command->json, "uptime_s")),
+	    json_integer_value(json_object_get(command->json, "shards")));
+	printf("serves");
+	json_array_foreach(json_object_get(command->json, "hosts"), i, host)
+	    printf(" %s", json_string_value(host));
+	printf("\nsessions %lld, accounts in memory %lld, database %s\n",
+	    json_integer_value(json_object_get(command->json, "sessions")),
+	    json_integer_value(
+		json_object_get(command->json, "accounts_in_memory")),
+	    json_is_true(json_object_get(command->json, "storage_up"))
+		? "up"
+		: "cannot be reached");
+	return result;
+}
+
+static enum command_exit
+reload(struct command *command)
+{
+	enum command_exit result = ask(command, "POST", "/v1/reload", NULL);
+
+	if (is_for_people(command, result))
+		printf("The configuration and certificates are read anew.\n");
+	return result;
+}
+
+static enum command_exit
+stop(struct command *command)
+{
+	enum command_exit result = ask(command, "POST", "/v1/stop", NULL);
+
+	if (is_for_people(command, result))
+		printf("The server ends.\n");
+	return result;
+}
+
+static enum command_exit
+features(struct command *command)
+{
+	enum command_exit result;
+	json_t *module, *xep;
+	size_t i, k;
+
+	result = ask(command, "GET", "/v1/features", NULL);
+	if (!is_for_people(command, result))
+		return result;
+	json_array_foreach(json_object_get(command->json, "modules"), i, module)
+	{
+		printf("%-14s %s\n", text_of(module, "name"),
+		    text_of(module, "help"));
+		json_array_foreach(json_object_get(module, "xeps"), k, xep)
+		    printf("%-14s   %s\n", "", json_string_value(xep));
+	}
+	return result;
+}
+
+static const struct entry {
+	const char *name;
+	const char *args; /* names of them; empty: none */
+	const char *help;
+	enum command_exit (*run)(struct command *);
+} entries[] = {
+    {"status", "", "says how the server is", status},
+    {"reload", "", "reads configuration and certificates anew", reload},
+    {"stop", "", "ends the server in order", stop},
+    {"adduser", "JID", "makes an account; asks for the password", adduser},
+    {"passwd", "JID", "gives an account a new password", passwd},
+    {"disable", "JID", "keeps an account from logging in", disable},
+    {"enable", "JID", "lets it log in again", enable},
+    {"deluser", "JID", "removes an account and all it has", deluser},
+    {"users", "HOST", "lists the accounts of a host", users},
+    {"sessions", "", "lists who is logged in", sessions},
+    {"kick", "JID", "ends a session, or all of an account", kick},
+    {"log", "LEVEL", "sets how much is logged: error to wire", set_log},
+    {"backup", "FILE", "copies the database while it is in use", backup},
+    {"features", "", "lists modules and what they implement", features},
+};
+
+static const struct entry *
+find(const char *name)
+{
+	for (size_t i = 0; i < sizeof(entries) / sizeof(entries[0]); i++)
+		if (strcmp(entries[i].name, name) == 0)
+			return &entries[i];
+	return NULL;
+}
+
+bool
+command_exists(const char *name)
+{
+	return find(name) != NULL;
+}
+
+void
+command_help(FILE *out)
+{
+	for (size_t i = 0; i < sizeof(entries) / sizeof(entries[0]); i++)
+		fprintf(out, "  %-9s %-6s %s\n", entries[i].name,
+		    entries[i].args, entries[i].help);
+}
+
+enum command_exit
+command_run(const struct command_options *options, int argc, char **argv)
+{
+	const struct entry *entry = find(argv[0]);
+	struct command command = {
+	    .options = options, .argc = argc - 1, .argv = argv + 1};
+	enum command_exit result;
+
+	if (entry == NULL || command.argc != (entry->args[0] != '\0')) {
+		fprintf(stderr, "usage: jackdaw [options] %s %s\n", argv[0],
+		    entry == NULL ? "" : entry->args);
+		return COMMAND_USAGE;
+	}
+	command.arena = arena_make(0);
+	result = entry->run(&command);
+	json_decref(command.json);
+	arena_free(&command.arena);
+	return result;
+}

@@ -1,0 +1,22 @@
+/*
+ * server/command_http.h - one request to the administration's socket.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "base/str.h"
+
+struct http_reply {
+	unsigned status;
+	struct str body;
+};
+
+/* Sends a request and reads the answer; body NULL: none. Takes the body.
+ * Blocks. False when no server answers, with a sentence in *why_r. */
+bool command_http(struct arena *, const char *socket, const char *method,
+    const char *path, json_t *body, struct http_reply *reply_r,
+    struct str *why_r);
+/* Text as it may stand in a path or a query. */
+struct str command_http_escape(struct arena *, const char *text);
