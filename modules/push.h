@@ -1,6 +1,9 @@
 /*
  * modules/push.h - an iq set from the account to one of its own sessions:
  * roster and block list pushes. The answer is of no interest and is dropped.
+ *
+ * It says that it is from the account, which RFC 6121, section 2.1.6 allows to
+ * leave out: Profanity 0.15 ignores pushes that do not say it.
  */
 #pragma once
 

@@ -18,7 +18,6 @@ chlog=true
 [ui]
 roster=false
 console.chat=all
-statuses.console=all
 [updates]
 check=false
 """
@@ -75,6 +74,7 @@ class Profanity:
                   "500", "exec profanity")
         threading.Thread(target=self.watch, daemon=True).start()
         self.wait_for_prompt()
+        self.type("/presence console all")
 
     def tmux(self, *words):
         return subprocess.run(
