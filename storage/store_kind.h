@@ -29,7 +29,7 @@ struct store_kind {
 };
 
 /* A key of several parts that sorts part by part; parts hold no NUL. A scan
- * with the prefix store_key(a) finds all keys (a, x). */
+ * with the prefix store_key2(a, STR_NONE) finds all keys (a, x). */
 struct str store_key2(struct arena *, struct str, struct str);
 struct str store_key3(struct arena *, struct str, struct str, struct str);
 /* The part at index of a key; empty when there are fewer. */

@@ -1,0 +1,225 @@
+#include "storage/sql.h"
+
+/* What a change is counted as: its version grows also when the clock that it
+ * was made by has gone back. */
+#define NEWER                                           \
+	"version = CASE WHEN maps.version < $4 THEN $4" \
+	" ELSE maps.version + 1 END, flags = $5, value = $6"
+#define OWNER_ROW \
+	"owners.id, owners.host, owners.local, owners.state, owners.made"
+#define LOG_ROW \
+	"logs.owner, logs.id, logs.nonce, logs.time, logs.peer, logs.ref, logs.value"
+#define IS_DELETED "EXISTS (SELECT 1 FROM owners WHERE id = $1 AND state = 2)"
+#define ONE_MAP    "owner = $1 AND kind = $2 AND key = $3"
+#define ONE_LOG    "owner = $1 AND kind = $2 AND id = $3"
+
+/* PostgreSQL must refuse by itself: in a pipeline nobody could roll back. */
+#define NEEDED(change)             \
+	"WITH changed AS (" change \
+	" RETURNING 1) SELECT jackdaw_need(count(*)) FROM changed"
+
+#define SET_STATE \
+	"UPDATE owners SET state = $2 WHERE id = $1 AND (state <> 2 OR $2 = 2)"
+#define PUT_IF "UPDATE maps SET " NEWER " WHERE " ONE_MAP " AND version = $7"
+#define PUT_NEW                                                      \
+	"INSERT INTO maps (owner, kind, key, version, flags, value)" \
+	" VALUES ($1, $2, $3, $4, $5, $6)"
+
+struct text {
+	const char *sqlite;
+	const char *postgres; /* NULL: the same */
+};
+
+static const struct text texts[SQL_PAGE] = {
+    [SQL_BEGIN] = {"BEGIN IMMEDIATE", "BEGIN"},
+    [SQL_COMMIT] = {"COMMIT", NULL},
+    [SQL_ROLLBACK] = {"ROLLBACK", NULL},
+    [SQL_SAVE] = {"SAVEPOINT batch", ""},
+    [SQL_SAVE_BACK] = {"ROLLBACK TO batch", ""},
+    [SQL_SAVE_DROP] = {"RELEASE batch", ""},
+    [SQL_GET] = {"SELECT key, version, value FROM maps WHERE " ONE_MAP, NULL},
+    [SQL_SCAN] = {"SELECT key, version, value FROM maps WHERE owner = $1"
+		  " AND kind = $2 AND key >= $3 ORDER BY key LIMIT $4",
+	NULL},
+    [SQL_SCAN_TO] = {"SELECT key, version, value FROM maps WHERE owner = $1"
+		     " AND kind = $2 AND key >= $3 AND key < $4"
+		     " ORDER BY key LIMIT $5",
+	NULL},
+    [SQL_REVERSE] = {"SELECT " OWNER_ROW " FROM maps"
+		     " JOIN owners ON owners.id = maps.owner"
+		     " WHERE maps.kind = $1 AND maps.key = $2"
+		     " AND (maps.flags & 2) <> 0 AND maps.owner > $3"
+		     " AND owners.state <> 2 ORDER BY maps.owner LIMIT $4",
+	NULL},
+    [SQL_COUNT] = {"SELECT"
+		   " coalesce((SELECT count FROM counts"
+		   " WHERE owner = $1 AND kind = $2), 0),"
+		   " coalesce((SELECT bytes FROM counts"
+		   " WHERE owner = $1 AND kind = $2), 0),"
+		   " coalesce((SELECT min(id) FROM logs"
+		   " WHERE owner = $1 AND kind = $2), 0),"
+		   " coalesce((SELECT max(id) FROM logs"
+		   " WHERE owner = $1 AND kind = $2), 0)",
+	NULL},
+    [SQL_DUE] = {"SELECT " LOG_ROW " FROM logs"
+		 " WHERE kind = $1 AND (flags & 4) <> 0 AND time <= $2"
+		 " AND (time, id, owner) > ($3, $4, $5)"
+		 " ORDER BY time, id, owner LIMIT $6",
+	NULL},
+    [SQL_OWNER_FIND] = {"SELECT " OWNER_ROW " FROM owners"
+			" WHERE host = $1 AND local = $2 AND state <> 2",
+	NULL},
+    [SQL_OWNER_LIST] = {"SELECT " OWNER_ROW " FROM owners"
+			" WHERE host = $1 AND local > $2 AND state <> 2"
+			" ORDER BY local LIMIT $3",
+	NULL},
+    [SQL_OWNER_DELETED] = {"SELECT " OWNER_ROW " FROM owners"
+			   " WHERE state = 2 ORDER BY id LIMIT $1",
+	NULL},
+    [SQL_OWNER_NEXT] = {"", "SELECT nextval('owners_id')"},
+    [SQL_OWNER_MAKE] = {"INSERT INTO owners (id, host, local, state, made)"
+			" VALUES ($1, $2, $3, 0, $4)",
+	NULL},
+    [SQL_OWNER_STATE] = {SET_STATE, NEEDED(SET_STATE)},
+    [SQL_KIND] = {"INSERT INTO kinds (id, name, flags) VALUES ($1, $2, $3)"
+		  " ON CONFLICT (id) DO UPDATE SET flags = $3",
+	NULL},
+    [SQL_PUT] = {PUT_NEW " ON CONFLICT (owner, kind, key) DO UPDATE SET " NEWER,
+	NULL},
+    [SQL_PUT_NEW] = {PUT_NEW, NULL},
+    [SQL_PUT_IF] = {PUT_IF, NEEDED(PUT_IF)},
+    [SQL_REMOVE] = {"DELETE FROM maps WHERE " ONE_MAP, NULL},
+    [SQL_REMOVE_FROM] = {"DELETE FROM maps"
+			 " WHERE owner = $1 AND kind = $2 AND key >= $3",
+	NULL},
+    [SQL_REMOVE_TO] = {"DELETE FROM maps WHERE owner = $1 AND kind = $2"
+		       " AND key >= $3 AND key < $4",
+	NULL},
+    [SQL_APPEND] = {"INSERT INTO logs (owner, kind, id, nonce, time, flags,"
+		    " peer, ref, value)"
+		    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+		    " ON CONFLICT (owner, kind, id) DO UPDATE SET nonce = $4,"
+		    " time = $5, flags = $6, peer = $7, ref = $8, value = $9",
+	NULL},
+    [SQL_UNREF] = {"DELETE FROM logs WHERE owner = $1 AND kind = $2"
+		   " AND ref = $3 AND peer = $4 AND id <> $5",
+	NULL},
+    [SQL_WORDS] = {"INSERT OR REPLACE INTO words (rowid, text)"
+		   " SELECT rowid, $4 FROM logs WHERE " ONE_LOG,
+	"INSERT INTO words (owner, kind, id, words)"
+	" VALUES ($1, $2, $3, to_tsvector('simple', $4))"
+	" ON CONFLICT (owner, kind, id) DO UPDATE SET words = excluded.words"},
+    [SQL_LOG_REMOVE] = {"DELETE FROM logs WHERE " ONE_LOG, NULL},
+    [SQL_LOG_TRIM] = {"DELETE FROM logs"
+		      " WHERE owner = $1 AND kind = $2 AND id <= $3",
+	NULL},
+    [SQL_LOG_DUE] = {"UPDATE logs SET time = $4 WHERE " ONE_LOG, NULL},
+    [SQL_RETAIN] = {"DELETE FROM logs WHERE rowid IN (SELECT rowid FROM logs"
+		    " WHERE kind = $1 AND (flags & 32) <> 0 AND time < $2"
+		    " ORDER BY time LIMIT $3)",
+	"DELETE FROM logs WHERE ctid = ANY (ARRAY(SELECT ctid FROM logs"
+	" WHERE kind = $1 AND (flags & 32) <> 0 AND time < $2"
+	" ORDER BY time LIMIT $3))"},
+    [SQL_PURGE_LOGS] = {"DELETE FROM logs WHERE rowid IN (SELECT rowid"
+			" FROM logs WHERE owner = $1 LIMIT $2) AND " IS_DELETED,
+	"DELETE FROM logs WHERE ctid = ANY (ARRAY(SELECT ctid FROM logs"
+	" WHERE owner = $1 LIMIT $2)) AND " IS_DELETED},
+    [SQL_PURGE_MAPS] = {"DELETE FROM maps WHERE owner = $1 AND (kind, key) IN"
+			" (SELECT kind, key FROM maps WHERE owner = $1"
+			" LIMIT $2) AND " IS_DELETED,
+	NULL},
+    [SQL_PURGE_COUNTS] =
+	{"DELETE FROM counts WHERE owner = $1"
+	 " AND NOT EXISTS (SELECT 1 FROM logs WHERE owner = $1)"
+	 " AND NOT EXISTS (SELECT 1 FROM maps WHERE owner = $1)"
+	 " AND " IS_DELETED,
+	    NULL},
+    [SQL_PURGE_OWNER] =
+	{"DELETE FROM owners WHERE id = $1 AND state = 2"
+	 " AND NOT EXISTS (SELECT 1 FROM logs WHERE owner = $1)"
+	 " AND NOT EXISTS (SELECT 1 FROM maps WHERE owner = $1)",
+	    NULL},
+};
+
+static const char *const signatures[SQL_PAGE] = {
+#define X(name, signature) signature,
+    SQL_MAP(X)
+#undef X
+};
+
+/* By conditions, without the direction. */
+static const char *const page_signatures[PAGE_COUNT >> 1] = {
+    "onnnnnn",
+    "onnnnnbbbn",
+    "onnnnnbn",
+    "onnnnnbbbbn",
+    "onnnnntn",
+    "onnnnnbbbtn",
+    "onnnnnbtn",
+    "onnnnnbbbbtn",
+};
+
+/* $1 to $6 are always there: owner, kind, the ids and the times. */
+#define PAGE_ARGS 6
+
+static void
+page_text(unsigned conditions, bool is_postgres, struct buf *text)
+{
+	int next = PAGE_ARGS + 1;
+
+	buf_add(text, STR("SELECT " LOG_ROW " FROM logs WHERE owner = $1"
+			  " AND kind = $2 AND id > $3 AND id < $4"
+			  " AND time >= $5 AND time <= $6"));
+	if ((conditions & PAGE_PEER) != 0) {
+		buf_add_format(text, " AND (peer = $%d OR", next);
+		buf_add_format(
+		    text, " (peer >= $%d AND peer < $%d))", next + 1, next + 2);
+		next += 3;
+	}
+	if ((conditions & PAGE_REF) != 0)
+		buf_add_format(text, " AND ref = $%d", next++);
+	if ((conditions & PAGE_WORDS) != 0)
+		buf_add_format(text,
+		    is_postgres
+			? " AND id IN (SELECT id FROM words WHERE owner = $1"
+			  " AND kind = $2 AND words.words @@"
+			  " plainto_tsquery('simple', $%d))"
+			: " AND rowid IN"
+			  " (SELECT rowid FROM words WHERE words MATCH $%d)",
+		    next++);
+	buf_add_format(text, " ORDER BY id %s LIMIT $%d",
+	    (conditions & PAGE_BACKWARD) != 0 ? "DESC" : "ASC", next);
+}
+
+/* SQLite numbers $1 in order of appearance, and ?1 by its number. */
+static void
+number_for_sqlite(struct buf *text)
+{
+	for (size_t i = 0; i < text->len; i++) {
+		if (text->text[i] == '$')
+			text->text[i] = '?';
+	}
+}
+
+void
+sql_text(enum sql sql, bool is_postgres, struct buf *text)
+{
+	const struct text *at = &texts[sql < SQL_PAGE ? sql : 0];
+
+	buf_clear(text, SIZE_MAX);
+	if (sql >= SQL_PAGE)
+		page_text(sql - SQL_PAGE, is_postgres, text);
+	else if (is_postgres && at->postgres != NULL)
+		buf_add(text, str_of(at->postgres));
+	else
+		buf_add(text, str_of(at->sqlite));
+	if (!is_postgres)
+		number_for_sqlite(text);
+}
+
+const char *
+sql_signature(enum sql sql)
+{
+	return sql < SQL_PAGE ? signatures[sql]
+			      : page_signatures[(sql - SQL_PAGE) >> 1];
+}

@@ -1,0 +1,501 @@
+/* The threads of SQLite, and the ways of jobs to them and back. */
+#include "storage/sqlite.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+
+/* A commit takes what is queued, up to this: later ones wait no longer than
+ * that takes. */
+#define GROUP_COUNT_MAX 1024
+#define GROUP_BYTES_MAX (4u << 20)
+#define READ_TAKE_MAX   16 /* reads that one thread takes at a time */
+#define DOWN_MS         1000
+
+static struct sqlite *
+sqlite_of(struct storage *storage)
+{
+	return container_of(storage, struct sqlite, storage);
+}
+
+static struct sqlite_store *
+store_of(struct store *store)
+{
+	return container_of(store, struct sqlite_store, store);
+}
+
+/* --- back to the shards ----------------------------------------------- */
+
+/* Gives all jobs of the list that are of one store back to it. */
+static void
+give_back_one(struct store *store, struct list *jobs)
+{
+	struct sqlite_store *to = store_of(store);
+	struct list mine;
+
+	list_init(&mine);
+	list_each (job, jobs, struct job, link) {
+		if (job->store != store)
+			continue;
+		list_remove(&job->link);
+		list_add_last(&mine, &job->link);
+	}
+	pthread_mutex_lock(&to->lock);
+	list_move(&to->ended, &mine);
+	/* Under the lock: when the store has seen its last job it closes. */
+	uv_async_send(&to->wake);
+	pthread_mutex_unlock(&to->lock);
+}
+
+static void
+give_back(struct list *jobs)
+{
+	struct link *first;
+
+	while ((first = list_first(jobs)) != NULL)
+		give_back_one(list_entry(first, struct job, link)->store, jobs);
+}
+
+static bool
+is_outage(enum err err)
+{
+	return err == ERR_UNAVAILABLE || err == ERR_FULL || err == ERR_IO ||
+	       err == ERR_CORRUPT;
+}
+
+static void
+end_job(struct sqlite_store *store, struct job *job)
+{
+	if (is_outage(job->err))
+		store->failed_ms = clock_mono_ms();
+	else if (job->is_write)
+		store->failed_ms = 0;
+	job_end(job, job->err);
+}
+
+static void
+on_wake(uv_async_t *wake)
+{
+	struct sqlite_store *store =
+	    container_of(wake, struct sqlite_store, wake);
+	struct list ended;
+	struct link *link;
+
+	list_init(&ended);
+	pthread_mutex_lock(&store->lock);
+	list_move(&ended, &store->ended);
+	pthread_mutex_unlock(&store->lock);
+	while ((link = list_take_first(&ended)) != NULL)
+		end_job(store, list_entry(link, struct job, link));
+}
+
+/* --- writing ---------------------------------------------------------- */
+
+/* Tells of a failing database once, and once when it is well again. */
+static void
+note_outcome(struct sqlite *sqlite, enum err err)
+{
+	if (is_outage(err) && !sqlite->is_failing)
+		log_error(&storage_log, "could not write to \"%s\": %s",
+		    sqlite->storage.options.path,
+		    sqlite3_errmsg(sqlite->writer.db));
+	else if (err == ERR_NONE && sqlite->is_failing)
+		log_info(&storage_log, "writing to \"%s\" works again",
+		    sqlite->storage.options.path);
+	if (is_outage(err) || err == ERR_NONE)
+		sqlite->is_failing = err != ERR_NONE;
+}
+
+static enum err
+commit_jobs(struct sqlite *sqlite, struct list *jobs)
+{
+	struct sqlite_conn *conn = &sqlite->writer;
+	enum err err = sqlite_conn_do(conn, SQL_BEGIN);
+
+	list_each (job, jobs, struct job, link) {
+		if (err == ERR_NONE)
+			err = sqlite_conn_run(conn, job);
+	}
+	if (err == ERR_NONE)
+		err = sqlite_conn_do(conn, SQL_COMMIT);
+	note_outcome(sqlite, err);
+	if (err != ERR_NONE && sqlite3_get_autocommit(conn->db) == 0)
+		(void)!sqlite_conn_do(conn, SQL_ROLLBACK);
+	return err;
+}
+
+static void
+commit_alone(struct sqlite *sqlite, struct job *job)
+{
+	struct list alone;
+	enum err err;
+
+	list_init(&alone);
+	list_add_last(&alone, &job->link);
+	err = commit_jobs(sqlite, &alone);
+	if (err != ERR_NONE)
+		job->err = err;
+	list_remove(&job->link);
+}
+
+/* Together; and where that fails each by itself, so that nobody pays for the
+ * failure of another. */
+static void
+commit_group(struct sqlite *sqlite, struct list *jobs)
+{
+	struct list done;
+	struct link *link;
+
+	if (list_first(jobs) != list_last(jobs) &&
+	    commit_jobs(sqlite, jobs) == ERR_NONE)
+		return;
+	list_init(&done);
+	while ((link = list_take_first(jobs)) != NULL) {
+		struct job *job = list_entry(link, struct job, link);
+
+		commit_alone(sqlite, job);
+		list_add_last(&done, &job->link);
+	}
+	list_move(jobs, &done);
+}
+
+static void
+take_group(struct list *from, struct list *to)
+{
+	size_t count = 0, bytes = 0;
+
+	list_each (job, from, struct job, link) {
+		if (count++ >= GROUP_COUNT_MAX || bytes > GROUP_BYTES_MAX)
+			return;
+		bytes += job->bytes;
+		job->is_begun = true;
+		list_remove(&job->link);
+		list_add_last(to, &job->link);
+	}
+}
+
+static int
+on_commit(void *arg, sqlite3 *db, const char *name, int pages)
+{
+	struct sqlite *sqlite = arg;
+
+	sqlite->wal_pages = (unsigned)pages;
+	return SQLITE_OK;
+}
+
+/* The other thread copies most of the log; what came meanwhile is copied here,
+ * and then SQLite begins the log anew. */
+static void
+keep_wal_short(struct sqlite *sqlite)
+{
+	bool is_copied;
+
+	if (sqlite->wal_pages < WAL_PAGES)
+		return;
+	pthread_mutex_lock(&sqlite->lock);
+	is_copied = sqlite->is_copied;
+	sqlite->is_copied = false;
+	if (!is_copied && !sqlite->wants_copy) {
+		sqlite->wants_copy = true;
+		pthread_cond_signal(&sqlite->copy_wanted);
+	}
+	pthread_mutex_unlock(&sqlite->lock);
+	if (is_copied) {
+		sqlite3_wal_checkpoint_v2(sqlite->writer.db, NULL,
+		    SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+		sqlite->wal_pages = 0;
+	}
+}
+
+static void *
+writer_main(void *arg)
+{
+	struct sqlite *sqlite = arg;
+	struct list group;
+
+	list_init(&group);
+	for (;;) {
+		pthread_mutex_lock(&sqlite->lock);
+		while (list_is_empty(&sqlite->writes) && !sqlite->is_stopping)
+			pthread_cond_wait(&sqlite->write_wanted, &sqlite->lock);
+		take_group(&sqlite->writes, &group);
+		pthread_mutex_unlock(&sqlite->lock);
+		if (list_is_empty(&group))
+			break;
+		commit_group(sqlite, &group);
+		give_back(&group);
+		keep_wal_short(sqlite);
+	}
+	arena_thread_done();
+	return NULL;
+}
+
+static void *
+copier_main(void *arg)
+{
+	struct sqlite *sqlite = arg;
+
+	pthread_mutex_lock(&sqlite->lock);
+	for (;;) {
+		while (!sqlite->wants_copy && !sqlite->is_stopping)
+			pthread_cond_wait(&sqlite->copy_wanted, &sqlite->lock);
+		if (sqlite->is_stopping)
+			break;
+		pthread_mutex_unlock(&sqlite->lock);
+		sqlite3_wal_checkpoint_v2(sqlite->copier.db, NULL,
+		    SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+		pthread_mutex_lock(&sqlite->lock);
+		sqlite->wants_copy = false;
+		sqlite->is_copied = true;
+	}
+	pthread_mutex_unlock(&sqlite->lock);
+	return NULL;
+}
+
+/* --- reading ---------------------------------------------------------- */
+
+static void
+read_job(struct sqlite_conn *conn, struct job *job)
+{
+	enum err err;
+
+	conn->until_ms = job->until_ms;
+	err = sqlite_conn_run(conn, job);
+	conn->until_ms = 0;
+	if (err != ERR_NONE)
+		job->err = err;
+}
+
+static void
+take_reads(struct sqlite_reader *reader, struct list *to)
+{
+	struct sqlite *sqlite = reader->sqlite;
+	struct link *link;
+
+	for (unsigned i = 0; i < READ_TAKE_MAX; i++) {
+		link = list_take_first(&sqlite->reads);
+		if (link == NULL)
+			break;
+		list_entry(link, struct job, link)->is_begun = true;
+		list_add_last(to, link);
+	}
+	if (list_is_empty(to) && reader->takes_long &&
+	    !list_is_empty(&sqlite->long_reads)) {
+		link = list_take_first(&sqlite->long_reads);
+		list_entry(link, struct job, link)->is_begun = true;
+		list_add_last(to, link);
+	}
+}
+
+static void *
+reader_main(void *arg)
+{
+	struct sqlite_reader *reader = arg;
+	struct sqlite *sqlite = reader->sqlite;
+	struct list jobs;
+
+	list_init(&jobs);
+	pthread_mutex_lock(&sqlite->lock);
+	for (;;) {
+		take_reads(reader, &jobs);
+		if (list_is_empty(&jobs)) {
+			if (sqlite->is_stopping)
+				break;
+			pthread_cond_wait(reader->takes_long
+					      ? &sqlite->long_wanted
+					      : &sqlite->read_wanted,
+			    &sqlite->lock);
+			continue;
+		}
+		if (!reader->takes_long)
+			sqlite->is_first_busy = true;
+		pthread_mutex_unlock(&sqlite->lock);
+		list_each (job, &jobs, struct job, link)
+			read_job(&reader->conn, job);
+		give_back(&jobs);
+		pthread_mutex_lock(&sqlite->lock);
+		if (!reader->takes_long)
+			sqlite->is_first_busy = false;
+	}
+	pthread_mutex_unlock(&sqlite->lock);
+	arena_thread_done();
+	return NULL;
+}
+
+/* --- the backend ------------------------------------------------------ */
+
+static void
+start_threads(struct sqlite *sqlite)
+{
+	must(pthread_create(
+		 &sqlite->writer_thread, NULL, writer_main, sqlite) == 0);
+	must(pthread_create(
+		 &sqlite->copier_thread, NULL, copier_main, sqlite) == 0);
+	for (unsigned i = 0; i < sqlite->reader_count; i++)
+		must(pthread_create(&sqlite->readers[i].thread, NULL,
+			 reader_main, &sqlite->readers[i]) == 0);
+}
+
+static struct storage *
+backend_open(struct arena *arena, const struct storage_options *options,
+    struct str *why_r)
+{
+	struct sqlite *sqlite = calloc(1, sizeof(*sqlite));
+
+	must(sqlite != NULL);
+	sqlite->storage.options = *options;
+	pthread_mutex_init(&sqlite->lock, NULL);
+	pthread_cond_init(&sqlite->write_wanted, NULL);
+	pthread_cond_init(&sqlite->read_wanted, NULL);
+	pthread_cond_init(&sqlite->long_wanted, NULL);
+	pthread_cond_init(&sqlite->copy_wanted, NULL);
+	list_init(&sqlite->writes);
+	list_init(&sqlite->reads);
+	list_init(&sqlite->long_reads);
+	if (!sqlite_prepare(sqlite, arena, options, why_r)) {
+		sqlite_unprepare(sqlite);
+		free(sqlite);
+		return NULL;
+	}
+	if (!options->is_inline) {
+		sqlite3_wal_hook(sqlite->writer.db, on_commit, sqlite);
+		start_threads(sqlite);
+	}
+	return &sqlite->storage;
+}
+
+static void
+backend_close(struct storage *storage)
+{
+	struct sqlite *sqlite = sqlite_of(storage);
+
+	if (!storage->options.is_inline) {
+		pthread_mutex_lock(&sqlite->lock);
+		sqlite->is_stopping = true;
+		pthread_cond_broadcast(&sqlite->write_wanted);
+		pthread_cond_broadcast(&sqlite->read_wanted);
+		pthread_cond_broadcast(&sqlite->long_wanted);
+		pthread_cond_broadcast(&sqlite->copy_wanted);
+		pthread_mutex_unlock(&sqlite->lock);
+		pthread_join(sqlite->writer_thread, NULL);
+		pthread_join(sqlite->copier_thread, NULL);
+		for (unsigned i = 0; i < sqlite->reader_count; i++)
+			pthread_join(sqlite->readers[i].thread, NULL);
+	}
+	sqlite_unprepare(sqlite);
+	free(sqlite);
+}
+
+static struct store *
+backend_attach(struct storage *storage, uv_loop_t *loop)
+{
+	struct sqlite_store *store = calloc(1, sizeof(*store));
+
+	must(store != NULL);
+	pthread_mutex_init(&store->lock, NULL);
+	list_init(&store->ended);
+	if (loop != NULL) {
+		must(uv_async_init(loop, &store->wake, on_wake) == 0);
+		uv_unref((uv_handle_t *)&store->wake);
+	}
+	return &store->store;
+}
+
+static void
+wake_closed(uv_handle_t *wake)
+{
+	store_detached(&container_of(wake, struct sqlite_store, wake)->store);
+}
+
+static void
+backend_detach(struct store *store)
+{
+	struct sqlite_store *mine = store_of(store);
+
+	/* A thread may just be leaving give_back_one. */
+	pthread_mutex_lock(&mine->lock);
+	pthread_mutex_unlock(&mine->lock);
+	uv_close((uv_handle_t *)&mine->wake, wake_closed);
+}
+
+static void
+backend_discard(struct store *store)
+{
+	pthread_mutex_destroy(&store_of(store)->lock);
+	free(store_of(store));
+}
+
+static void
+backend_submit(struct store *store, struct list *jobs)
+{
+	struct sqlite *sqlite = sqlite_of(store->storage);
+
+	pthread_mutex_lock(&sqlite->lock);
+	list_each (job, jobs, struct job, link) {
+		list_remove(&job->link);
+		list_add_last(job->is_write  ? &sqlite->writes
+			      : job->is_long ? &sqlite->long_reads
+					     : &sqlite->reads,
+		    &job->link);
+	}
+	if (!list_is_empty(&sqlite->writes))
+		pthread_cond_signal(&sqlite->write_wanted);
+	if (!list_is_empty(&sqlite->reads))
+		pthread_cond_signal(&sqlite->read_wanted);
+	if (!list_is_empty(&sqlite->long_reads) || sqlite->is_first_busy)
+		pthread_cond_signal(&sqlite->long_wanted);
+	pthread_mutex_unlock(&sqlite->lock);
+}
+
+static bool
+backend_withdraw(struct job *job)
+{
+	struct sqlite *sqlite = sqlite_of(job->store->storage);
+	bool is_ours;
+
+	pthread_mutex_lock(&sqlite->lock);
+	is_ours = !job->is_begun;
+	if (is_ours)
+		list_remove(&job->link);
+	pthread_mutex_unlock(&sqlite->lock);
+	return is_ours;
+}
+
+static enum err
+backend_run(struct job *job)
+{
+	struct sqlite *sqlite = sqlite_of(job->store->storage);
+
+	if (job->is_write)
+		commit_alone(sqlite, job);
+	else
+		read_job(&sqlite->writer, job);
+	return job->err;
+}
+
+/* Long enough to be noticed; then the next write finds out. */
+static bool
+backend_is_up(const struct store *store)
+{
+	const struct sqlite_store *mine =
+	    container_of(store, const struct sqlite_store, store);
+
+	return mine->failed_ms == 0 ||
+	       clock_mono_ms() - mine->failed_ms > DOWN_MS;
+}
+
+const struct backend sqlite_backend = {
+    .open = backend_open,
+    .close = backend_close,
+    .backup = sqlite_backup,
+    .attach = backend_attach,
+    .detach = backend_detach,
+    .discard = backend_discard,
+    .submit = backend_submit,
+    .withdraw = backend_withdraw,
+    .run = backend_run,
+    .is_up = backend_is_up,
+    .quotes_words = true,
+};

@@ -1,0 +1,347 @@
+#include "storage/store_rig.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/list.h"
+
+#define AWAIT_MS 10000
+
+bool
+rig_has_postgres(void)
+{
+	return false;
+}
+
+static void
+open_storage(struct rig *rig)
+{
+	struct str why = STR_NONE;
+
+	rig->storage = storage_open(rig->arena, &rig->options, &why);
+	if (rig->storage == NULL)
+		fprintf(stderr, "%.*s\n", STR_ARG(why));
+	must(rig->storage != NULL);
+}
+
+void
+rig_open_store(struct rig *rig)
+{
+	rig->store = store_open(
+	    rig->storage, rig->mode == RIG_INLINE ? NULL : &rig->loop);
+}
+
+struct rig *
+rig_new(enum rig_mode mode)
+{
+	struct arena *arena = arena_make(0);
+	struct rig *rig = arena_new(arena, struct rig);
+
+	rig->arena = arena;
+	rig->mode = mode;
+	snprintf(rig->dir, sizeof(rig->dir), "/tmp/store_test.XXXXXX");
+	must(mkdtemp(rig->dir) != NULL);
+	must(uv_loop_init(&rig->loop) == 0);
+	rig->options = (struct storage_options){
+	    .backend = mode == RIG_POSTGRES ? "postgres" : "sqlite",
+	    .path = str_format(arena, "%s/db", rig->dir).text,
+	    .conninfo = getenv("JACKDAW_TEST_PG"),
+	    .deadline_ms = 5000,
+	    .hold_ms = 3,
+	    .stores = 1,
+	    .is_inline = mode == RIG_INLINE,
+	};
+	open_storage(rig);
+	rig_open_store(rig);
+	return rig;
+}
+
+static void
+on_closed(void *arg)
+{
+	*(unsigned *)arg = 1;
+}
+
+void
+rig_close_store(struct rig *rig)
+{
+	unsigned is_closed = 0;
+
+	store_close(rig->store, on_closed, &is_closed);
+	must(is_closed == 0);
+	rig_await(rig, &is_closed);
+	rig->store = NULL;
+}
+
+void
+rig_reopen(struct rig *rig)
+{
+	rig_close_store(rig);
+	storage_close(&rig->storage);
+	open_storage(rig);
+	rig_open_store(rig);
+}
+
+static void
+remove_file(const struct rig *rig, const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s", rig->dir, name);
+	unlink(path);
+}
+
+void
+rig_free(struct rig **rig)
+{
+	static const char *const files[] = {
+	    "db", "db-wal", "db-shm", "db.lock", "copy"};
+	struct arena *arena = (*rig)->arena;
+
+	if ((*rig)->store != NULL)
+		rig_close_store(*rig);
+	if ((*rig)->storage != NULL)
+		storage_close(&(*rig)->storage);
+	must(uv_loop_close(&(*rig)->loop) == 0);
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		remove_file(*rig, files[i]);
+	rmdir((*rig)->dir);
+	*rig = NULL;
+	arena_free(&arena);
+}
+
+void
+rig_turn(struct rig *rig)
+{
+	if (rig->mode == RIG_INLINE)
+		store_step(rig->store);
+	else
+		uv_run(&rig->loop, UV_RUN_ONCE);
+}
+
+void
+rig_await(struct rig *rig, const unsigned *number)
+{
+	uint64_t until = clock_mono_ms() + AWAIT_MS;
+
+	while (*number == 0) {
+		must(clock_mono_ms() < until);
+		rig_turn(rig);
+	}
+}
+
+/* --- writes ----------------------------------------------------------- */
+
+static void
+committed(struct store_commit *commit)
+{
+	container_of(commit, struct rig_commit, commit)->calls++;
+}
+
+void
+rig_start(struct rig_commit *wait, struct store_write *write)
+{
+	wait->calls = 0;
+	store_commit(write, &wait->commit, committed);
+	must(wait->calls == 0);
+}
+
+enum err
+rig_commit(struct rig *rig, struct store_write *write)
+{
+	struct rig_commit wait;
+
+	rig_start(&wait, write);
+	rig_await(rig, &wait.calls);
+	must(wait.calls == 1);
+	return wait.commit.err;
+}
+
+enum err
+rig_put(struct rig *rig, owner_id owner, const struct store_kind *kind,
+    struct str key, struct str value)
+{
+	struct store_write *write = store_write_new(rig->store);
+
+	store_put(write, owner, kind, key, value);
+	return rig_commit(rig, write);
+}
+
+owner_id
+rig_make(struct rig *rig, struct str host, struct str local)
+{
+	struct store_write *write = store_write_new(rig->store);
+	owner_id made = 0;
+
+	store_owner_make(write, host, local, &made);
+	return rig_commit(rig, write) == ERR_NONE ? made : 0;
+}
+
+enum err
+rig_set_state(struct rig *rig, owner_id owner, enum owner_state state)
+{
+	struct store_write *write = store_write_new(rig->store);
+
+	store_owner_set_state(write, owner, state);
+	return rig_commit(rig, write);
+}
+
+enum err
+rig_purge(struct rig *rig, owner_id owner, unsigned max)
+{
+	struct rig_commit wait = {.calls = 0};
+
+	store_purge(rig->store, &wait.commit, owner, max, committed);
+	rig_await(rig, &wait.calls);
+	return wait.commit.err;
+}
+
+/* --- reads ------------------------------------------------------------ */
+
+/* A wait of the type, whose done counts. */
+#define ASKED(type)                                                     \
+	struct asked_##type {                                           \
+		struct type wait;                                       \
+		unsigned calls;                                         \
+	};                                                              \
+	static void type##_done(struct type *wait)                      \
+	{                                                               \
+		container_of(wait, struct asked_##type, wait)->calls++; \
+	}                                                               \
+	static struct type *type##_await(                               \
+	    struct rig *rig, struct asked_##type *asked)                \
+	{                                                               \
+		must(asked->calls == 0);                                \
+		rig_await(rig, &asked->calls);                          \
+		must(asked->calls == 1);                                \
+		return &asked->wait;                                    \
+	}
+
+ASKED(store_get)
+ASKED(store_scan)
+ASKED(store_page)
+ASKED(store_owner)
+ASKED(store_owners)
+ASKED(store_count)
+
+static struct store_get *
+get(struct rig *rig, owner_id owner, const struct store_kind *kind,
+    struct str key)
+{
+	struct asked_store_get *asked =
+	    arena_new(rig->arena, struct asked_store_get);
+
+	store_get(rig->store, &asked->wait, rig->arena, owner, kind, key,
+	    store_get_done);
+	return store_get_await(rig, asked);
+}
+
+struct str
+rig_get(struct rig *rig, owner_id owner, const struct store_kind *kind,
+    struct str key)
+{
+	const struct store_get *got = get(rig, owner, kind, key);
+
+	return got->err == ERR_NONE
+		   ? got->row.value
+		   : str_format(rig->arena, "(%s)", err_text(got->err));
+}
+
+struct map_row
+rig_row(struct rig *rig, owner_id owner, const struct store_kind *kind,
+    struct str key)
+{
+	return get(rig, owner, kind, key)->row;
+}
+
+const struct store_scan *
+rig_scan(struct rig *rig, const struct map_query *query)
+{
+	struct asked_store_scan *asked =
+	    arena_new(rig->arena, struct asked_store_scan);
+
+	store_scan(
+	    rig->store, &asked->wait, rig->arena, query, store_scan_done);
+	return store_scan_await(rig, asked);
+}
+
+const struct store_page *
+rig_page(struct rig *rig, const struct log_query *query)
+{
+	struct asked_store_page *asked =
+	    arena_new(rig->arena, struct asked_store_page);
+
+	store_page(
+	    rig->store, &asked->wait, rig->arena, query, store_page_done);
+	return store_page_await(rig, asked);
+}
+
+const struct store_page *
+rig_due(struct rig *rig, const struct due_query *query)
+{
+	struct asked_store_page *asked =
+	    arena_new(rig->arena, struct asked_store_page);
+
+	store_due(rig->store, &asked->wait, rig->arena, query, store_page_done);
+	return store_page_await(rig, asked);
+}
+
+struct store_count
+rig_count(struct rig *rig, owner_id owner, const struct store_kind *kind)
+{
+	struct asked_store_count asked = {.calls = 0};
+
+	store_count(rig->store, &asked.wait, owner, kind, store_count_done);
+	return *store_count_await(rig, &asked);
+}
+
+const struct store_owner *
+rig_find(struct rig *rig, struct str host, struct str local)
+{
+	struct asked_store_owner *asked =
+	    arena_new(rig->arena, struct asked_store_owner);
+
+	store_owner_find(rig->store, &asked->wait, rig->arena, host, local,
+	    store_owner_done);
+	return store_owner_await(rig, asked);
+}
+
+static struct asked_store_owners *
+owners_new(struct rig *rig)
+{
+	return arena_new(rig->arena, struct asked_store_owners);
+}
+
+const struct store_owners *
+rig_list(struct rig *rig, struct str host, struct str after, unsigned max)
+{
+	struct asked_store_owners *asked = owners_new(rig);
+
+	store_owner_list(rig->store, &asked->wait, rig->arena, host, after, max,
+	    store_owners_done);
+	return store_owners_await(rig, asked);
+}
+
+const struct store_owners *
+rig_deleted(struct rig *rig)
+{
+	struct asked_store_owners *asked = owners_new(rig);
+
+	store_owner_deleted(
+	    rig->store, &asked->wait, rig->arena, 10, store_owners_done);
+	return store_owners_await(rig, asked);
+}
+
+const struct store_owners *
+rig_reverse(struct rig *rig, const struct store_kind *kind, struct str key,
+    owner_id after, unsigned max)
+{
+	struct asked_store_owners *asked = owners_new(rig);
+
+	store_reverse(rig->store, &asked->wait, rig->arena, kind, key, after,
+	    max, store_owners_done);
+	return store_owners_await(rig, asked);
+}

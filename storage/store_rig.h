@@ -1,0 +1,69 @@
+/*
+ * storage/store_rig.h - for tests: a store of any backend, asked as if it
+ * answered at once.
+ */
+#pragma once
+
+#include <uv.h>
+
+#include "storage/store.h"
+
+enum rig_mode { RIG_INLINE, RIG_SQLITE, RIG_POSTGRES };
+
+struct rig {
+	enum rig_mode mode;
+	struct arena *arena;
+	char dir[64]; /* temporary; holds the file "db" */
+	struct storage_options options;
+	struct storage *storage;
+	struct store *store;
+	uv_loop_t loop;
+};
+
+/* Whether the environment names a PostgreSQL that tests may use. */
+bool rig_has_postgres(void);
+
+/* With an empty database and one open store. */
+struct rig *rig_new(enum rig_mode);
+void rig_free(struct rig **);
+/* Closes the store and the database, and opens them again. */
+void rig_reopen(struct rig *);
+void rig_close_store(struct rig *);
+void rig_open_store(struct rig *);
+
+/* One round of the loop, or one step. */
+void rig_turn(struct rig *);
+/* Turns until the number is not zero; fails after ten seconds. */
+void rig_await(struct rig *, const unsigned *number);
+
+/* --- questions, each answered when the function returns ---------------- */
+
+struct rig_commit {
+	struct store_commit commit;
+	unsigned calls;
+};
+/* Starts it; look at calls and commit.err later. */
+void rig_start(struct rig_commit *, struct store_write *);
+enum err rig_commit(struct rig *, struct store_write *);
+
+enum err rig_put(struct rig *, owner_id, const struct store_kind *,
+    struct str key, struct str value);
+/* The value, or the error's words in brackets: "(not found)". */
+struct str rig_get(
+    struct rig *, owner_id, const struct store_kind *, struct str key);
+struct map_row rig_row(
+    struct rig *, owner_id, const struct store_kind *, struct str key);
+const struct store_scan *rig_scan(struct rig *, const struct map_query *);
+const struct store_page *rig_page(struct rig *, const struct log_query *);
+const struct store_page *rig_due(struct rig *, const struct due_query *);
+struct store_count rig_count(struct rig *, owner_id, const struct store_kind *);
+owner_id rig_make(struct rig *, struct str host, struct str local);
+enum err rig_set_state(struct rig *, owner_id, enum owner_state);
+const struct store_owner *rig_find(
+    struct rig *, struct str host, struct str local);
+const struct store_owners *rig_list(
+    struct rig *, struct str host, struct str after, unsigned max);
+const struct store_owners *rig_deleted(struct rig *);
+const struct store_owners *rig_reverse(struct rig *, const struct store_kind *,
+    struct str key, owner_id after, unsigned max);
+enum err rig_purge(struct rig *, owner_id, unsigned max);
