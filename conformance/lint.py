@@ -22,8 +22,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))
 
-from runner import coverage, scene  # noqa: E402
+from runner import coverage, pattern, play, scene, secure  # noqa: E402
+from runner.variables import Variables  # noqa: E402
 
+HOSTS = ("host", "host2", "anonhost")
+CAPTURE = re.compile(r"\{(?:any|number|time):(\w+)\}")
 MAY_BE_DECLINED = ("SHOULD", "SHOULD NOT", "RECOMMENDED", "NOT RECOMMENDED")
 
 
@@ -82,6 +85,38 @@ def check_scenes(scenes, rows, requirements):
                 yield f"{each.name}: coverage.tsv has no row for {proved}"
 
 
+def check_steps(each):
+    """Whether every step is one of README.md's and every pattern is XML."""
+    variables = Variables()
+    for name in (*HOSTS, *each.accounts, "nobody"):
+        for suffix in ("", ".user", ".password"):
+            variables[name + suffix] = "x"
+    for at in each.steps:
+        words = [(rule.fullmatch(at.text), method) for rule, method
+                 in play.STEPS if rule.fullmatch(at.text)]
+        where = f"{each.name}:{at.line}"
+        if len(words) != 1:
+            yield f"{where}: no such step: {at.text}"
+        elif words[0][1].__module__ == secure.__name__ and \
+                words[0][1].__name__ not in secure.IN_WORLD and \
+                not set(each.needs) & {"sasl", "starttls", "direct-tls"}:
+            yield f"{where}: such a step needs sasl, starttls or direct-tls"
+        if " receives" in at.text and at.block:
+            yield from check_pattern(where, at.block, variables)
+        if " " in at.text:
+            variables[at.text.split()[0]] = "x"
+
+
+def check_pattern(where, block, variables):
+    text = scene.join_xml(block)
+    for name in CAPTURE.findall(text):
+        variables[name] = "x"
+    try:
+        pattern.parse(variables.expand_pattern(text))
+    except scene.SceneError as err:
+        yield f"{where}: {err}"
+
+
 def faults():
     requirements = coverage.requirements(ROOT)
     scenes = {each.name: each for each in scene.load_all(ROOT / "scenes")}
@@ -98,6 +133,8 @@ def faults():
         if wanted.level in coverage.BINDING and wanted.id not in rows:
             yield f"coverage.tsv: {wanted.id} ({wanted.level}) is missing"
     yield from check_scenes(scenes, rows, requirements)
+    for each in scenes.values():
+        yield from check_steps(each)
 
 
 def update():

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import accounts, client, play, report, scene
+from . import accounts, client, play, report, scene, steps
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -113,7 +113,7 @@ def play_one(each, dialer, source, options):
     verdict, why = "ok", ""
     try:
         player.play()
-    except (play.Failed, scene.SceneError, accounts.AccountError,
+    except (steps.Failed, scene.SceneError, accounts.AccountError,
             client.ClientError, OSError) as err:
         verdict, why = "failed", str(err)
     except Exception:  # a bug of the runner must not end the run

@@ -1,0 +1,132 @@
+"""Tests of the runner: python3 -m unittest runner.runner_test"""
+
+import unittest
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from unittest import mock
+
+from . import pattern, sasl, scene
+from .stream import Reader
+from .variables import Variables
+
+CLIENT = "xmlns='jabber:client'"
+# Pattern, stanza, whether they match.
+MATCHES = (
+    ("<message/>", f"<message {CLIENT} to='a'><body/></message>", True),
+    ("<message/>", "<message to='a'/>", False),
+    ("<message to='a'/>", f"<message {CLIENT} to='b'/>", False),
+    ("<message to='{none}'/>", f"<message {CLIENT} to='b'/>", False),
+    ("<message to='{none}'/>", f"<message {CLIENT}/>", True),
+    ("<message to='a{any}'/>", f"<message {CLIENT} to='ab'/>", True),
+    ("<message to='a{any}'/>", f"<message {CLIENT} to='a'/>", False),
+    ("<message><body>x</body></message>",
+     f"<message {CLIENT}><a/><body> x </body></message>", True),
+    ("<message><body>{not}</body></message>",
+     f"<message {CLIENT}><body>x</body></message>", False),
+    ("<message><body>{not}</body></message>", f"<message {CLIENT}/>", True),
+    ("<message><body/>{only}</message>",
+     f"<message {CLIENT}><body/></message>", True),
+    ("<message><body/>{only}</message>",
+     f"<message {CLIENT}><body/><x/></message>", False),
+    ("<message>{only}</message>", f"<message {CLIENT} id='1'/>", False),
+    ("<message><x n='1'/><x n='2'/></message>",
+     f"<message {CLIENT}><x n='2'/><x n='1'/></message>", True),
+    ("<message><x n='1'/><x n='1'/></message>",
+     f"<message {CLIENT}><x n='2'/><x n='1'/></message>", False),
+    ("<delay stamp='{time}'/>", f"<delay {CLIENT} stamp='2026-01-02T03:04:05Z'/>",
+     True),
+    ("<delay stamp='{time}'/>", f"<delay {CLIENT} stamp='yesterday'/>", False),
+)
+
+
+class PatternTest(unittest.TestCase):
+    def test_matches(self):
+        for wanted, stanza, match in MATCHES:
+            with self.subTest(wanted=wanted, stanza=stanza):
+                text = Variables().expand_pattern(wanted)
+                why = pattern.why_not(pattern.parse(text)[0],
+                                      ET.fromstring(stanza), {})
+                self.assertEqual(why is None, match, why)
+
+    def test_captures(self):
+        found = {}
+        wanted = pattern.parse(Variables().expand_pattern(
+            "<iq id='{any:id}'><jid>{any:jid}</jid></iq>"))[0]
+        got = ET.fromstring(f"<iq {CLIENT} id='7'><jid>a@b</jid></iq>")
+        self.assertIsNone(pattern.why_not(wanted, got, found))
+        self.assertEqual(found, {"id": "7", "jid": "a@b"})
+
+
+class VariablesTest(unittest.TestCase):
+    def test_expand(self):
+        variables = Variables()
+        variables["romeo"] = "r<m@h"
+        for text, wanted in (
+                ("{romeo}/x", "r&lt;m@h/x"), ("{u+0041}{repeat:ab:3}",
+                                              "Aababab"),
+                ("{upper:{romeo}}", "R&LT;M@H"), ("{wide:a}", "\uff41"),
+                ("{base64:\\0a\\0b}", "AGEAYg==")):
+            self.assertEqual(variables.expand(text), wanted)
+
+    def test_unknown(self):
+        with self.assertRaises(scene.SceneError):
+            Variables().expand("{nobody-knows}")
+
+
+class SceneTest(unittest.TestCase):
+    def load(self, text):
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "x.scene"
+            path.write_text(text, encoding="utf-8")
+            return scene.load(path)
+
+    def test_load(self):
+        each = self.load("title: T\nproves: a/1 b_c/2\naccount: romeo host2\n"
+                         "\n# why\nromeo/x sends:\n    <message\n"
+                         "      to='a'>\n    </message>\n")
+        self.assertEqual(each.proves, ["a/1", "b c/2"])
+        self.assertEqual(each.accounts, {"romeo": "host2"})
+        self.assertEqual(scene.join_xml(each.steps[0].block),
+                         "<message to='a'></message>")
+
+    def test_refuse(self):
+        for text in ("x connects\n", "title: T\n", "title: T\nneeds: luck\nx\n",
+                     "title: T\n    <x/>\n", "title: T\nx sends:\n"):
+            with self.assertRaises(scene.SceneError):
+                self.load(text)
+
+
+class ReaderTest(unittest.TestCase):
+    def kinds(self, text):
+        reader = Reader()
+        reader.feed(text.encode())
+        return [kind for kind, _ in reader.events]
+
+    def test_events(self):
+        head = f"<s:stream {CLIENT} xmlns:s='urn:s'>"
+        self.assertEqual(self.kinds(f"{head}<message/> <iq/></s:stream>"),
+                         ["stream", "element", "element", "close"])
+        self.assertEqual(self.kinds(f"{head}<!--x-->"), ["stream", "broken"])
+        self.assertEqual(self.kinds(f"{head}</iq>"), ["stream", "broken"])
+        self.assertIn("broken", self.kinds(
+            f"{head}<c:iq xmlns:c='jabber:client'/>"))
+
+
+class ScramTest(unittest.TestCase):
+    def test_example_of_rfc_5802(self):
+        with mock.patch("secrets.token_urlsafe",
+                        return_value="fyko+d2lbbFgONRv9qkxdawL"):
+            state = sasl.Scram("SCRAM-SHA-1", "user", "pencil", None, None)
+        self.assertEqual(state.first, b"n,,n=user,r=fyko+d2lbbFgONRv9qkxdawL")
+        nonce = "fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j"
+        answer = state.answer(f"r={nonce},s=QSXCR+Q6sek8bf92,i=4096".encode())
+        self.assertEqual(answer.decode(), f"c=biws,r={nonce},"
+                         "p=v0X8v3Bz2T0CJGbJQyF0X+HI4Ts=")
+        state.verify(b"v=rmF9pqV8S7suAoZWja4dJRkFsKQ=")
+        with self.assertRaises(sasl.SaslError):
+            sasl.Scram("SCRAM-SHA-1", "u", "p", None, None).verify(b"v=AAAA")
+
+
+if __name__ == "__main__":
+    unittest.main()
