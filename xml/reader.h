@@ -4,8 +4,8 @@
  * A reader belongs to one stream. Between stanzas it holds no parser: with no
  * bytes left over the parser goes back to the pool of the shard, and another,
  * primed with a stream header of the same namespaces, is taken when bytes come.
- * A parser that has seen its budget of bytes or names is reset first; after an
- * error it is dropped.
+ * A parser that has seen its budget of bytes or names is freed, and so is one
+ * after an error.
  *
  * XML that RFC 6120, section 11.1, forbids (comments, processing
  * instructions, DTDs, entities) and whatever breaks a limit ends the stream.
@@ -22,7 +22,8 @@
 struct reader_pool;
 struct reader;
 
-/* Of one thread. */
+/* Of one thread. Documents read on that thread (reader_document) use its
+ * parsers too. Freed after all of its readers. */
 struct reader_pool *reader_pool_new(void);
 void reader_pool_free(struct reader_pool **);
 
@@ -87,7 +88,14 @@ void reader_stop(struct reader *);
  * event, takes effect at once; the rest of the bytes fed is the new stream's.
  */
 void reader_restart(struct reader *);
-/* Whether a stanza has begun and not ended (for timeouts). */
+/* Whether a stanza or the header has begun and not ended (for timeouts). */
 bool reader_is_inside(const struct reader *);
 /* Bytes held for it now. */
 size_t reader_len(const struct reader *);
+
+/* Reads one element that stands alone, as in a WebSocket frame (RFC 7395) or
+ * in stored text; white space around it is fine. The default namespace is the
+ * one given, "" for none. */
+enum read_err reader_document(struct arena *, struct str text,
+    const char *default_ns, const struct reader_limits *,
+    const struct node **node_r);

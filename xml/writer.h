@@ -17,6 +17,13 @@ void writer_node(struct buf *, const struct node *, struct str ns);
  * is written with the prefix "stream" and xmlns of the given content. */
 void writer_stream_open(
     struct buf *, const struct node *header, struct str content_ns);
+/* The parts of an element whose start tag the caller writes himself. An
+ * attribute with its blank before it; count tells apart those of one element.
+ * Children: those in the node's own namespace, and so on down through them, are
+ * written as if they were in ns, the default namespace there. The end tag. */
+void writer_attr(struct buf *, const struct attr *, unsigned count);
+void writer_children(struct buf *, const struct node *, struct str ns);
+void writer_close(struct buf *, const struct node *);
 void writer_escaped(struct buf *, struct str text);
 
 /* The node as text in the arena, as node_parse reads it back with "". */
