@@ -42,7 +42,9 @@ struct shard;
 	X(ADMIN, "a request of the administration to one shard")            \
 	X(ADMIN_ANSWER, "the answer to ADMIN")                              \
 	X(MOVE, "a stream moves to this shard")                             \
-	X(RELOAD, "a new configuration")
+	X(RELOAD, "a new configuration")                                    \
+	X(DRAIN, "a phase of the end begins, or is done: server/daemon.h")  \
+	X(PULSE, "whether a shard still turns, and that it does")
 
 enum post_kind {
 #define X(name, text) POST_##name,
@@ -110,7 +112,8 @@ void post_lend(struct post *one_r, struct post *many, const struct jid *to);
  * shard of the stream (DOWN, KEYS, BOUND, CLOSE, ADDRESS_VERDICT) or else of
  * to. Never blocks, never fails. */
 void post_send(struct shard *from, struct post *);
-/* To a shard by number: MANY, ADDRESS, ADMIN, ADMIN_ANSWER, MOVE, RELOAD. */
+/* To a shard by number: MANY, ADDRESS, ADMIN, ADMIN_ANSWER, MOVE, RELOAD,
+ * DRAIN, PULSE. */
 void post_send_to(struct shard *from, unsigned shard, struct post *);
 
 /* What a shard does with each kind: one function, which takes the letter (frees

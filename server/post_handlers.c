@@ -1,5 +1,7 @@
 #include "server/account.h"
 #include "server/address.h"
+#include "server/admin.h"
+#include "server/daemon.h"
 #include "server/outbox.h"
 #include "server/owner.h"
 #include "server/router.h"
@@ -38,6 +40,10 @@ post_handler *const post_handlers[POST_KIND_COUNT] = {
     [POST_SURE] = owner_take,
     [POST_ADDRESS] = address_take,
     [POST_ADDRESS_VERDICT] = stream_take,
+    [POST_ADMIN] = admin_take_call,
+    [POST_ADMIN_ANSWER] = admin_take_answer,
     [POST_MOVE] = stream_take_move,
     [POST_RELOAD] = reload,
+    [POST_DRAIN] = daemon_take_drain,
+    [POST_PULSE] = daemon_take_pulse,
 };

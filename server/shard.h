@@ -33,7 +33,8 @@ struct server {
 	uint64_t started_ms; /* clock_mono_ms */
 	uint16_t place_shard[PLACE_COUNT];
 	const struct module *const *modules; /* ends with NULL */
-	uint8_t secret[32]; /* of this domain server, kept in the store */
+	struct daemon *daemon; /* server/daemon.h; NULL in worlds */
+	uint8_t secret[32];    /* of this domain server, kept in the store */
 };
 
 struct shard {

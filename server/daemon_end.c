@@ -1,0 +1,128 @@
+/*
+ * server/daemon_end.c - the end, in phases (server/daemon_private.h).
+ *
+ * Shard 0 begins a phase with a DRAIN letter to every shard and begins the next
+ * when each has answered. The rounds of DRAIN_LETTERS let what the last streams
+ * caused pass from shard to shard: the end of a session, its presence, the
+ * letters to those who saw it.
+ */
+#include "base/clock.h"
+#include "base/log.h"
+#include "server/daemon_private.h"
+#include "server/runner.h"
+#include "server/stream.h"
+#include "storage/store.h"
+
+/* Streams get so long to say goodbye, then they are cut. */
+#define PATIENCE_MS 5000
+#define LOOK_MS     20
+
+static void look_for_streams(struct timer *);
+
+static void
+begin_phase(struct daemon *daemon, unsigned phase)
+{
+	struct shard *first = &daemon->server.shards[0];
+
+	daemon->phase = phase;
+	daemon->waiting = daemon->server.shard_count;
+	for (unsigned i = 0; i < daemon->server.shard_count; i++) {
+		struct post *letter = post_new(POST_DRAIN, NULL);
+
+		letter->ticket = phase;
+		post_send_to(first, i, letter);
+	}
+}
+
+void
+daemon_stop(struct daemon *daemon)
+{
+	if (daemon->phase != 0)
+		return;
+	log_info(&log_server, "shutting down");
+	begin_phase(daemon, DRAIN_STREAMS);
+}
+
+/* --- on each shard
+ * ------------------------------------------------------------ */
+
+static struct shard_thread *
+thread_of(struct shard *shard)
+{
+	return &shard->server->daemon->threads[shard->index];
+}
+
+/* Tells shard 0 that a phase is done here: ticket 0. */
+static void
+phase_done(struct shard *shard)
+{
+	post_send_to(shard, 0, post_new(POST_DRAIN, NULL));
+}
+
+static void
+close_streams(struct shard *shard)
+{
+	struct shard_thread *thread = thread_of(shard);
+	struct stream *stream = NULL;
+
+	listeners_stop(thread->daemon->listeners, shard);
+	shard->is_draining = true;
+	while ((stream = stream_next(shard, stream)) != NULL)
+		stream_fail(stream, STREAM_ERR_SYSTEM_SHUTDOWN, NULL);
+	thread->give_up_ms = clock_mono_ms() + PATIENCE_MS;
+	look_for_streams(&thread->patience);
+}
+
+static void
+look_for_streams(struct timer *timer)
+{
+	struct shard_thread *thread =
+	    container_of(timer, struct shard_thread, patience);
+	struct shard *shard = thread->shard;
+	struct stream *stream = stream_next(shard, NULL);
+
+	if (stream == NULL) {
+		phase_done(shard);
+		return;
+	}
+	if (clock_mono_ms() >= thread->give_up_ms)
+		for (; stream != NULL; stream = stream_next(shard, stream))
+			conn_abort(stream->conn);
+	timer_start(shard, timer, LOOK_MS, look_for_streams);
+}
+
+static void
+store_closed(void *arg)
+{
+	struct shard *shard = arg;
+
+	phase_done(shard);
+}
+
+/* The loop of shard 0 runs on until the others have ended. */
+static void
+end_loop(struct shard *shard)
+{
+	runner_stop(shard);
+}
+
+void
+daemon_take_drain(struct shard *shard, struct post *letter)
+{
+	struct daemon *daemon = shard->server->daemon;
+	const unsigned phase = (unsigned)letter->ticket;
+
+	post_free(&letter);
+	if (phase == 0) {
+		if (--daemon->waiting == 0 && daemon->phase < DRAIN_LOOPS)
+			begin_phase(daemon, daemon->phase + 1);
+	} else if (phase == DRAIN_STREAMS) {
+		close_streams(shard);
+	} else if (phase == DRAIN_STORES) {
+		store_close(shard->store, store_closed, shard);
+	} else if (phase == DRAIN_LOOPS) {
+		end_loop(shard);
+	} else {
+		phase_done(shard);
+	}
+}

@@ -1,0 +1,60 @@
+/*
+ * server/daemon_private.h - what the files of the daemon share.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <uv.h>
+
+#include "server/admin.h"
+#include "server/daemon.h"
+#include "server/listen.h"
+#include "server/setup.h"
+#include "server/shard.h"
+
+/* The phases of the end, for all shards together. */
+enum drain_phase {
+	DRAIN_STREAMS = 1, /* no new streams; those that are there end */
+	DRAIN_LETTERS,     /* what they caused is worked off: some rounds */
+	DRAIN_STORES = 8,  /* writes end, stores close */
+	DRAIN_LOOPS,       /* nothing holds the loop any more */
+};
+
+struct shard_thread {
+	pthread_t thread;
+	uv_loop_t loop;
+	struct daemon *daemon;
+	struct shard *shard;
+	struct timer patience; /* DRAIN_STREAMS */
+	uint64_t give_up_ms;
+};
+
+struct daemon {
+	struct arena *arena; /* lifetime: process */
+	const struct daemon_options *options;
+	const struct module *const *modules;
+	const struct setting *const *tables;
+	size_t table_count;
+	const struct config *config;
+	struct server server;
+	struct shard_thread
+	    *threads; /* of each shard; the first has no pthread */
+	struct listeners *listeners;
+	struct admin *admin;
+	uv_signal_t signals[3]; /* SIGTERM, SIGINT, SIGHUP */
+	uv_timer_t watchdog;
+	unsigned pulses_left;    /* shards that did not answer the last pulse */
+	unsigned phase, waiting; /* of the end: shards not done with it */
+};
+
+/* daemon_start.c: all up to the first turn. False with a sentence in *why_r. */
+bool daemon_configure(struct daemon *, struct str *why_r);
+bool daemon_start(struct daemon *, struct str *why_r);
+/* Starts the threads of the other shards. */
+void daemon_start_threads(struct daemon *);
+void daemon_free(struct daemon *);
+struct setup *daemon_read_setup(
+    struct daemon *, struct arena *, const struct config *, struct str *why_r);
+
+/* daemon_end.c */
+void daemon_stop(struct daemon *);
