@@ -8,6 +8,7 @@ jobs=$(nproc)
 export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 export TSAN_OPTIONS=halt_on_error=1:suppressions=$root/etc/check/tsan.supp
+export LSAN_OPTIONS=print_suppressions=0:suppressions=$root/etc/check/lsan.supp
 
 # What a suite starts, it ends: by pid, and its files with it.
 scratch=$(mktemp -d)
