@@ -46,7 +46,7 @@ void config_unref(const struct config **);
 bool config_peek(struct arena *, const char *path, const struct setting *,
     struct setting_list *list_r, struct str *why_r);
 
-/* The hosts in the file's order, as written there; at least one. */
+/* The hosts in the file's order, prepared (xml/prep.h); at least one. */
 const struct str *config_hosts(const struct config *, size_t *count_r);
 /* "file:line:column" of a host, to complain about it. */
 struct str config_host_place(const struct config *, unsigned host);

@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "server/config_private.h"
+#include "xml/prep.h"
 
 #define FILE_MAX     (16 * MIB)
 #define NAME_MAX_LEN 96
@@ -261,13 +262,35 @@ read_map(
 }
 
 static bool
+name_host(struct load *load, unsigned host, const struct yaml *yaml)
+{
+	struct config *config = load->config;
+	struct str name = str_dup(config->arena, yaml->key);
+
+	if (!prep_domain(config->arena, &name))
+		return refuse(load, yaml->key_line, yaml->key_column,
+		    str_format(load->arena, "host \"%s\" is not a domain",
+			yaml->key.text));
+	for (unsigned i = 0; i < host; i++) {
+		if (str_equal(config->hosts[i], name))
+			return refuse(load, yaml->key_line, yaml->key_column,
+			    str_format(load->arena,
+				"%s is the same host as the one at %s",
+				yaml->key.text, config->host_places[i].text));
+	}
+	config->hosts[host] = name;
+	config->host_places[host] = str_format(config->arena, "%s:%u:%u",
+	    load->name, yaml->key_line, yaml->key_column);
+	return true;
+}
+
+static bool
 read_host(struct load *load, unsigned host, const struct yaml *yaml)
 {
 	struct config *config = load->config;
 
-	config->hosts[host] = str_dup(config->arena, yaml->key);
-	config->host_places[host] = str_format(config->arena, "%s:%u:%u",
-	    load->name, yaml->key_line, yaml->key_column);
+	if (!name_host(load, host, yaml))
+		return false;
 	if (yaml->kind != YAML_MAP && yaml->kind != YAML_NOTHING)
 		return refuse(load, yaml->line, yaml->column,
 		    str_format(load->arena,
