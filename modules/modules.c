@@ -19,7 +19,7 @@
 #include "modules/roster.h"
 #include "modules/stanza_id.h"
 #include "modules/subscription.h"
-#include "modules/time.h"
+#include "modules/entity_time.h"
 #include "modules/vcard.h"
 #include "modules/version.h"
 
@@ -40,7 +40,7 @@ const struct module *const modules_builtin[] = {
     &caps_module,
     &contact_module,
     &version_module,
-    &time_module,
+    &entity_time_module,
     &ping_module,
     NULL,
 };

@@ -277,6 +277,12 @@ stanza_make_error(struct arena *arena, const struct stanza *stanza,
 	return answer;
 }
 
+struct node *
+stanza_error_body(struct stanza *stanza)
+{
+	return stanza_body(stanza)->last;
+}
+
 struct stanza *
 stanza_make_result(struct arena *arena, const struct stanza *stanza,
     const struct node *payload)

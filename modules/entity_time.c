@@ -1,7 +1,7 @@
 /*
- * modules/time.c - XEP-0202: the server's clock, in UTC.
+ * modules/entity_time.c - XEP-0202: the server's clock, in UTC.
  */
-#include "modules/time.h"
+#include "modules/entity_time.h"
 
 #include "base/clock.h"
 #include "server/iq.h"
@@ -19,9 +19,9 @@ static const struct hook hooks[] = {
     {.on = HOOK_END},
 };
 
-const struct module time_module = {
+const struct module entity_time_module = {
     .api = MODULE_API,
-    .name = "time",
+    .name = "entity_time",
     .help = "The server's time",
     .xeps = (const char *const[]){"XEP-0202 2.0", "XEP-0082 1.1", NULL},
     .features = (const char *const[]){NS_TIME, NULL},
