@@ -100,11 +100,13 @@ struct stream {
 	const struct jid *claimed; /* the from of the peer's header; or NULL */
 	struct str lang;           /* the peer's xml:lang; empty without */
 	struct stream_end end;
+	struct str host_name;  /* of host, also during a change of setup */
 	bool is_open;          /* our header was sent */
 	bool is_ending;        /* our </stream:stream> was sent */
 	bool is_peer_ended;    /* theirs came */
 	bool is_authenticated; /* the role says so: limits grow */
 	bool is_pinged;        /* since bytes last came */
+	bool is_feeding;       /* the reader is at work */
 	bool is_deaf;          /* what still comes of this feed is dropped */
 	struct timer timer;    /* the next deadline: login, idle, closing */
 	struct timer pause;    /* until the peer may send again */
