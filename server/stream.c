@@ -278,12 +278,31 @@ on_open(struct reader *reader, const struct node *header, struct str content_ns)
 
 /* --- reading -------------------------------------------------------------- */
 
+/* The connection may linger; for the role it is over. */
+static void
+end(struct stream *stream)
+{
+	if (stream->is_gone)
+		return;
+	stream->is_gone = true;
+	stream->role->on_gone(stream, &stream->end);
+}
+
+static void
+hang_up(struct stream *stream)
+{
+	if (stream->is_feeding)
+		reader_stop(stream->reader);
+	conn_close(stream->conn);
+	end(stream);
+}
+
 static void
 on_stanza(struct reader *reader, struct arena *arena, const struct node *node)
 {
 	struct stream *stream = reader_owner(reader);
 
-	if (stream->is_deaf) {
+	if (stream->is_deaf || stream->is_gone) {
 		arena_free(&arena);
 		return;
 	}
@@ -305,7 +324,7 @@ on_peer_closed(struct reader *reader)
 	stream->is_deaf = true;
 	reader_stop(reader);
 	if (stream->is_ending) {
-		conn_close(stream->conn);
+		hang_up(stream);
 		return;
 	}
 	grace_ms = stream->role->on_peer_closed(stream);
@@ -418,6 +437,8 @@ on_bytes(struct conn *conn, struct str bytes)
 
 	stream->heard_ms = clock_mono_ms();
 	stream->is_pinged = false;
+	if (stream->is_gone)
+		return;
 	stream->role->on_activity(stream);
 	if (stream->is_peer_ended)
 		return;
@@ -575,7 +596,7 @@ stream_close(struct stream *stream)
 		send_header(stream, true);
 	send_close(stream);
 	if (stream->is_peer_ended)
-		conn_close(stream->conn);
+		hang_up(stream);
 	else
 		timer_start(
 		    stream->shard, &stream->timer, CLOSING_MS, on_timer);
@@ -612,9 +633,7 @@ stream_fail(struct stream *stream, enum stream_err err, const char *text)
 		send_header(stream, true);
 	send_error(stream, err, text);
 	send_close(stream);
-	if (stream->is_feeding)
-		reader_stop(stream->reader);
-	conn_close(stream->conn);
+	hang_up(stream);
 }
 
 void
@@ -649,7 +668,7 @@ on_closed(struct conn *conn, const char *why)
 	timer_stop(shard, &stream->pause);
 	log_end(stream, why);
 	address_tell(shard, stream->id, conn->address, ADDRESS_CLOSED);
-	stream->role->on_gone(stream, &stream->end);
+	end(stream);
 	streams_remove(stream);
 	stream_free(stream);
 }
@@ -690,7 +709,7 @@ on_timer(struct timer *timer)
 	uint64_t now_ms = clock_mono_ms();
 
 	if (stream->is_ending)
-		conn_close(stream->conn);
+		hang_up(stream);
 	else if (stream->is_peer_ended)
 		stream_close(stream);
 	else if (stream->deadline_ms == 0)

@@ -134,7 +134,7 @@ stream_take(struct shard *shard, struct post *letter)
 {
 	struct stream *stream = stream_find(shard, letter->stream);
 
-	if (stream == NULL)
+	if (stream == NULL || stream->is_gone)
 		post_free(&letter);
 	else
 		stream->role->on_letter(stream, letter);
