@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "server/address.h"
+#include "server/admin.h"
 #include "server/hooks.h"
 #include "server/iq.h"
 #include "server/outbox.h"
@@ -263,6 +264,12 @@ on_sure(struct account *account, struct post *letter)
 }
 
 static void
+on_admin(struct account *account, struct post *letter)
+{
+	admin_at_owner(&account->owner, letter);
+}
+
+static void
 on_absent_bind(struct account *account, struct post *letter)
 {
 	session_refuse(account->owner.shard, letter, STANZA_ERR_NOT_AUTHORIZED);
@@ -285,6 +292,7 @@ static account_handler *const handlers[POST_KIND_COUNT] = {
     [POST_GONE] = session_gone,
     [POST_PROVED] = on_proved,
     [POST_SURE] = on_sure,
+    [POST_ADMIN] = on_admin,
 };
 
 static account_handler *const absent_handlers[POST_KIND_COUNT] = {
@@ -292,6 +300,7 @@ static account_handler *const absent_handlers[POST_KIND_COUNT] = {
     [POST_KEYS_ASK] = on_keys_ask,
     [POST_LOGIN] = on_login,
     [POST_BIND] = on_absent_bind,
+    [POST_ADMIN] = on_admin,
 };
 
 void

@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/hash.h"
 #include "server/account.h"
+#include "server/admin.h"
 #include "server/iq.h"
 #include "server/metrics.h"
 #include "server/router.h"
@@ -298,6 +299,9 @@ answer_failure(struct shard *shard, struct post *letter, enum err err)
 	case POST_BIND:
 		session_refuse(shard, letter, STANZA_ERR_RESOURCE_CONSTRAINT);
 		break;
+	case POST_ADMIN:
+		admin_refuse(shard, letter, err);
+		break;
 	default:
 		post_free(&letter);
 		break;
@@ -428,7 +432,8 @@ is_for_sessions_only(struct shard *shard, const struct post *letter)
 
 	if (letter->kind != POST_STANZA)
 		return letter->kind != POST_KEYS_ASK &&
-		       letter->kind != POST_LOGIN && letter->kind != POST_BIND;
+		       letter->kind != POST_LOGIN &&
+		       letter->kind != POST_BIND && letter->kind != POST_ADMIN;
 	switch (stanza->type) {
 	case STANZA_ERROR:
 	case STANZA_RESULT:
@@ -477,7 +482,9 @@ owner_take(struct shard *shard, struct post *letter)
 	}
 	if (owner == NULL)
 		owner = begin(shard, letter->to);
-	if (owner == NULL)
+	if (owner == NULL && letter->kind == POST_ADMIN)
+		admin_refuse(shard, letter, ERR_NOT_FOUND);
+	else if (owner == NULL)
 		router_absent(shard, letter);
 	else if (owner->stage == OWNER_LOADING)
 		wait_in_inbox(owner, letter);

@@ -1,0 +1,112 @@
+#include "base/check.h"
+#include "base/code.h"
+#include "server/keys.h"
+
+static struct arena *arena;
+
+/* RFC 5802, section 5, and RFC 7677, section 3: the keys behind their proofs
+ * (password "pencil"), computed with another implementation. */
+static const struct {
+	enum key_hash hash;
+	const char *salt, *stored, *server;
+} known[] = {
+    {KEY_SHA1, "QSXCR+Q6sek8bf92",
+	"6dlGYMOdZcOPutkcNY8U2g7vK9Y=", "D+CSWLOshSulAsxiupA+qs2/fTE="},
+    {KEY_SHA256, "W22ZaJ0SNY7soEsUEjb6gQ==",
+	"WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=",
+	"wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="},
+};
+
+static void
+keys_are_those_of_the_rfcs(void **state)
+{
+	for (size_t i = 0; i < COUNT_OF(known); i++) {
+		struct keys keys = {.exists = true};
+		struct scram_keys *one = &keys.of[known[i].hash];
+
+		one->iterations = 4096;
+		CHECK(base64_decode(arena, str_of(known[i].salt), &one->salt));
+		CHECK(base64_decode(
+		    arena, str_of(known[i].stored), &one->stored_key));
+		CHECK(base64_decode(
+		    arena, str_of(known[i].server), &one->server_key));
+		CHECK(keys_match(&keys, STR("pencil")));
+		CHECK(!keys_match(&keys, STR("Pencil")));
+	}
+}
+
+static void
+made_keys_fit_their_password_only(void **state)
+{
+	struct keys keys, copy = {0};
+
+	keys_make(arena, STR("r0m30"), 4096, &keys);
+	CHECK(keys_match(&keys, STR("r0m30")));
+	CHECK(!keys_match(&keys, STR("r0m31")));
+	CHECK(!keys_match(&keys, STR("")));
+	keys_copy(arena, &keys, &copy);
+	CHECK(!keys_match(&copy, STR("r0m30")));
+	copy.exists = true;
+	CHECK(keys_match(&copy, STR("r0m30")));
+}
+
+static void
+nobodys_keys_are_the_same_each_time(void **state)
+{
+	uint8_t secret[32] = {1};
+	struct keys a, b, other;
+
+	keys_fake(arena, secret, STR("romeo@localhost"), 5000, &a);
+	keys_fake(arena, secret, STR("romeo@localhost"), 5000, &b);
+	keys_fake(arena, secret, STR("juliet@localhost"), 5000, &other);
+	for (unsigned i = 0; i < KEY_HASH_COUNT; i++) {
+		CHECK(str_equal(a.of[i].salt, b.of[i].salt));
+		CHECK(str_equal(a.of[i].stored_key, b.of[i].stored_key));
+		CHECK(!str_equal(a.of[i].salt, other.of[i].salt));
+		CHECK_EQUAL(a.of[i].iterations, 5000);
+	}
+	CHECK(!keys_match(&a, STR("anything")));
+}
+
+static void
+damaged_rows_are_noticed(void **state)
+{
+	static const char *const bad[] = {"", "4096", "4096 QQ== QQ== QQ==",
+	    "0 QQ== QQ== QQ==", "x QQ== QQ== QQ==", "4096 ? ? ?"};
+
+	for (size_t i = 0; i < COUNT_OF(bad); i++) {
+		struct map_row row = {
+		    .key = STR("sha-256"), .value = str_of(bad[i])};
+		struct keys keys = {0};
+
+		CHECK(!keys_read(arena, &row, 1, &keys));
+		CHECK_EQUAL(keys.of[KEY_SHA256].iterations, 0);
+	}
+}
+
+static int
+begin(void **state)
+{
+	arena = arena_make(0);
+	return 0;
+}
+
+static int
+end(void **state)
+{
+	arena_free(&arena);
+	return 0;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(keys_are_those_of_the_rfcs),
+	    cmocka_unit_test(made_keys_fit_their_password_only),
+	    cmocka_unit_test(nobodys_keys_are_the_same_each_time),
+	    cmocka_unit_test(damaged_rows_are_noticed),
+	};
+
+	return cmocka_run_group_tests(tests, begin, end);
+}
