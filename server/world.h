@@ -62,6 +62,9 @@ void world_cut(struct world_peer **);
 /* Whether the server closed the connection. */
 bool world_is_closed(const struct world_peer *);
 
-/* Plays a scene file (conformance/README.md). False with a message naming file,
- * line and seed. */
-bool world_play(const char *path, uint64_t seed, char *why, size_t why_len);
+enum world_verdict { WORLD_PLAYED, WORLD_FAILED, WORLD_SKIPPED };
+
+/* Plays a scene file (conformance/README.md). FAILED with a message naming
+ * file, line and seed; SKIPPED with what the world does not have. */
+enum world_verdict world_play(
+    const char *path, uint64_t seed, char *why, size_t why_len);
