@@ -35,7 +35,7 @@ def arguments():
         "registration.")
     add = parser.add_argument
     add("scenes", nargs="*", metavar="SCENE",
-        help="folders, files or parts of names; all if none is given")
+        help="files of one's own, or parts of names; all if none is given")
     add("--address", type=address, metavar="HOST:PORT",
         help="where it speaks plain TCP with STARTTLS")
     add("--direct-tls", type=address, metavar="HOST:PORT",
@@ -99,9 +99,13 @@ def chosen(options):
     everything = scene.load_all(ROOT / "scenes")
     if not options.scenes:
         return everything
-    return [each for each in everything
-            if any(part.rstrip("/") in str(each.path)
-                   for part in options.scenes)]
+    own = [scene.load(part) for part in options.scenes
+           if part.endswith(".scene") and Path(part).is_file()]
+    known = {each.path.resolve() for each in own}
+    return own + [each for each in everything
+                  if each.path.resolve() not in known
+                  and any(part.rstrip("/") in str(each.path)
+                          for part in options.scenes)]
 
 
 def play_one(each, dialer, source, options):

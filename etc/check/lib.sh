@@ -12,13 +12,14 @@ export LSAN_OPTIONS=print_suppressions=0:suppressions=$root/etc/check/lsan.supp
 
 # What a suite starts, it ends: by pid, and its files with it.
 scratch=$(mktemp -d)
-pids=()
+pids=() postgres=
 cleanup()
 {
 	local pid
 	for pid in ${pids[@]+"${pids[@]}"}; do
 		kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
 	done
+	[ -z "$postgres" ] || etc/check/postgres stop "$postgres" immediate
 	rm -rf "$scratch"
 }
 trap cleanup EXIT
@@ -79,30 +80,16 @@ meson_tests()
 		"build-$kind"/meson-logs/testlog.json
 }
 
-# A PostgreSQL reachable by a socket only; JACKDAW_TEST_PG says where. It will
-# not run as root: then as the user that its package made.
+# A PostgreSQL in $scratch; JACKDAW_TEST_PG says how it is reached.
 postgres_start()
 {
-	local bin folder=$scratch/postgres as=()
-	bin=$(printf '%s\n' /usr/lib/postgresql/*/bin | sort -V | tail -n 1)
-	mkdir "$folder"
-	if [ "$(id -u)" = 0 ]; then
-		chmod 711 "$scratch"
-		chown postgres: "$folder"
-		as=(setpriv --reuid=postgres --regid=postgres --clear-groups)
-	fi
-	if ! "${as[@]}" "$bin"/initdb -D "$folder"/db -U postgres -A trust \
-		-E UTF8 --no-sync >"$scratch"/initdb.log 2>&1; then
-		echo "not ok initdb"
-		sed 's/^/    /' "$scratch"/initdb.log
+	chmod 711 "$scratch"
+	postgres=$scratch/postgres
+	if ! JACKDAW_TEST_PG=$(etc/check/postgres start "$postgres"); then
+		echo "not ok postgres does not start"
 		exit 1
 	fi
-	(cd "$folder" && exec "${as[@]}" "$bin"/postgres -D "$folder"/db \
-		-k "$folder" -c listen_addresses= -c max_connections=200 \
-		>"$scratch"/postgres.log 2>&1) &
-	pids+=($!)
-	export JACKDAW_TEST_PG="host=$folder user=postgres dbname=postgres"
-	wait_for postgres "$bin"/pg_isready -q -h "$folder"
+	export JACKDAW_TEST_PG
 }
 
 # wait_for WHAT COMMAND...: until it succeeds, for half a minute at most.
@@ -120,6 +107,7 @@ wait_for()
 }
 
 # A Jackdaw of build KIND in $scratch/site, on free ports: $port and $tls_port.
+# $scratch/more.yaml, if it is there, is added to its settings.
 jackdaw_start()
 {
 	local site=$scratch/site
@@ -127,7 +115,9 @@ jackdaw_start()
 	config=$site/jackdaw.yaml
 	certificate=$site/localhost.pem
 	read -r port tls_port < <(free_ports)
-	etc/make-site "$site" "$port" "$tls_port" etc/check/site.yaml
+	cat etc/check/site.yaml "$scratch"/more.yaml >"$scratch"/site.yaml \
+		2>/dev/null
+	etc/make-site "$site" "$port" "$tls_port" "$scratch"/site.yaml
 	"$jackdaw" -c "$config" run >"$site"/output 2>&1 &
 	pids+=($!)
 	wait_for jackdaw "$jackdaw" -c "$config" status
