@@ -13,11 +13,11 @@
 
 #include "base/list.h"
 #include "base/str.h"
+#include "server/tls.h"
 
 struct conn;
 struct host;
 struct shard;
-struct tls_identity;
 
 /* To the owner of the connection; each may call conn_close. */
 struct conn_events {
@@ -39,18 +39,20 @@ struct conn_ops {
 	void (*close)(struct conn *, bool in_order);
 	uint64_t (*acknowledged)(struct conn *);
 	bool (*move)(struct conn *, struct shard *);
+	struct tls *(*tls)(struct conn *); /* NULL: there is none */
 };
 
 struct conn {
 	const struct conn_ops *ops;
 	const struct conn_events *events;
 	struct shard *shard;
-	void *owner;        /* the stream */
-	struct link flush;  /* in shard->flushes when bytes wait */
-	struct str address; /* of the peer, without port; metered by it */
-	uint16_t port;      /* of the peer */
-	bool is_direct_tls; /* TLS from the first byte (XEP-0368) */
-	bool is_secure;     /* TLS is up */
+	void *owner;             /* the stream */
+	struct link flush;       /* in shard->flushes when bytes wait */
+	struct str address;      /* of the peer, without port; metered by it */
+	uint16_t port;           /* of the peer */
+	const struct host *host; /* that the peer asked for before TLS; NULL */
+	bool is_direct_tls;      /* TLS from the first byte (XEP-0368) */
+	bool is_secure;          /* TLS is up */
 	bool is_closing;
 	uint64_t written; /* bytes given to conn_write since it began */
 };
@@ -60,7 +62,9 @@ struct conn {
 void conn_write(struct conn *, struct str);
 /* At the end of a turn: shard_turn calls it. */
 void conn_flush_all(struct shard *);
-/* Server side handshake; certificate by SNI, else of default_host. */
+/* Now, not at the end of the turn. */
+void conn_flush(struct conn *);
+/* Server side handshake; certificate by SNI, else of conn->host. */
 void conn_start_tls(struct conn *);
 /* Not reading makes the peer wait: back-pressure. */
 void conn_set_reading(struct conn *, bool);
@@ -68,6 +72,10 @@ void conn_set_reading(struct conn *, bool);
  * Idempotent. conn_abort drops what was written. */
 void conn_close(struct conn *);
 void conn_abort(struct conn *);
+/* To another shard, outside of any event of the connection. What was written
+ * leaves first; false, and nothing is changed, when it cannot all leave now.
+ * conn_set_reading there makes it go on. */
+bool conn_move(struct conn *, struct shard *);
 /* How many of the bytes written the peer's kernel has acknowledged. */
 uint64_t conn_acknowledged(struct conn *);
 
@@ -76,7 +84,7 @@ uint64_t conn_acknowledged(struct conn *);
 /* "TLS1.3 AES-256-GCM". */
 struct str conn_tls_text(struct conn *, struct arena *);
 /* The host that SNI asked for; text NULL without. */
-struct str conn_sni(struct conn *);
+struct str conn_sni(struct conn *, struct arena *);
 /* Channel binding data, RFC 9266 and 5929; false when there is none. */
 bool conn_exporter(struct conn *, uint8_t data[32]);
 bool conn_end_point(struct conn *, struct arena *, struct str *data_r);

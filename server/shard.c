@@ -8,6 +8,7 @@
 #include "server/address.h"
 #include "server/conn.h"
 #include "server/metrics.h"
+#include "server/net.h"
 #include "server/owner.h"
 #include "server/setup.h"
 #include "server/stream.h"
@@ -89,6 +90,7 @@ shard_init(struct shard *shard, struct server *server, unsigned index,
 	    .streams = streams_new(),
 	    .addresses = addresses_new(),
 	    .metrics = metrics_new(),
+	    .net = loop == NULL ? NULL : net_new(),
 	};
 	mailbox_init(&shard->mailbox, NULL);
 	timers_init(&shard->timers);
@@ -113,6 +115,7 @@ shard_deinit(struct shard *shard)
 	table_deinit(&shard->outbox_waits);
 	reader_pool_free(&shard->readers);
 	metrics_free(&shard->metrics);
+	net_free(&shard->net);
 	buf_deinit(&shard->scratch);
 	setup_unref(&shard->setup);
 }

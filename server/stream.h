@@ -82,7 +82,7 @@ struct stream_role {
 	/* The peer sent </stream:stream>. How long, in ms, answers to what it
 	 * sent before may take until ours follows. */
 	unsigned (*on_peer_closed)(struct stream *);
-	/* The connection is gone; last. The memory goes afterwards. */
+	/* Nothing is read or sent any more; last. The memory goes later. */
 	void (*on_gone)(struct stream *, const struct stream_end *);
 };
 
@@ -100,11 +100,14 @@ struct stream {
 	const struct jid *claimed; /* the from of the peer's header; or NULL */
 	struct str lang;           /* the peer's xml:lang; empty without */
 	struct stream_end end;
+	struct str host_name;  /* of host, also during a change of setup */
 	bool is_open;          /* our header was sent */
 	bool is_ending;        /* our </stream:stream> was sent */
 	bool is_peer_ended;    /* theirs came */
+	bool is_gone;          /* the role knows that it is over */
 	bool is_authenticated; /* the role says so: limits grow */
 	bool is_pinged;        /* since bytes last came */
+	bool is_feeding;       /* the reader is at work */
 	bool is_deaf;          /* what still comes of this feed is dropped */
 	struct timer timer;    /* the next deadline: login, idle, closing */
 	struct timer pause;    /* until the peer may send again */

@@ -71,6 +71,7 @@ struct job {
 	bool can_fail;      /* a condition may fail: needs a way back */
 	bool is_once;       /* may not be repeated when its fate is unknown */
 	bool is_submitted;  /* the backend has it */
+	bool is_alone;      /* for the backend: commit it by itself */
 	bool is_begun;      /* the backend's: it cannot be withdrawn */
 	bool is_orphan;     /* its done was called already */
 	bool is_maybe_done; /* its connection was lost while it ran */

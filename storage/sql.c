@@ -31,9 +31,9 @@ struct text {
 };
 
 static const struct text texts[SQL_PAGE] = {
-    [SQL_BEGIN] = {"BEGIN IMMEDIATE", "BEGIN"},
-    [SQL_COMMIT] = {"COMMIT", NULL},
-    [SQL_ROLLBACK] = {"ROLLBACK", NULL},
+    [SQL_BEGIN] = {"BEGIN IMMEDIATE", ""},
+    [SQL_COMMIT] = {"COMMIT", ""},
+    [SQL_ROLLBACK] = {"ROLLBACK", ""},
     [SQL_SAVE] = {"SAVEPOINT batch", ""},
     [SQL_SAVE_BACK] = {"ROLLBACK TO batch", ""},
     [SQL_SAVE_DROP] = {"RELEASE batch", ""},
@@ -82,7 +82,7 @@ static const struct text texts[SQL_PAGE] = {
 	NULL},
     [SQL_OWNER_STATE] = {SET_STATE, NEEDED(SET_STATE)},
     [SQL_KIND] = {"INSERT INTO kinds (id, name, flags) VALUES ($1, $2, $3)"
-		  " ON CONFLICT (id) DO UPDATE SET flags = $3",
+		  " ON CONFLICT (id) DO NOTHING",
 	NULL},
     [SQL_PUT] = {PUT_NEW " ON CONFLICT (owner, kind, key) DO UPDATE SET " NEWER,
 	NULL},

@@ -35,6 +35,8 @@ storage_open(struct arena *arena, const struct storage_options *options,
 
 	if (str_is(name, "sqlite")) {
 		backend = &sqlite_backend;
+	} else if (str_is(name, "postgres")) {
+		backend = &postgres_backend;
 	} else {
 		*why_r = str_format(arena,
 		    "there is no database backend \"%.*s\"", STR_ARG(name));

@@ -1,5 +1,6 @@
 #include "storage/store_rig.h"
 
+#include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -13,7 +14,21 @@
 bool
 rig_has_postgres(void)
 {
-	return false;
+	return getenv("JACKDAW_TEST_PG") != NULL;
+}
+
+/* All that is in the database goes. */
+static void
+clear_postgres(const char *conninfo)
+{
+	PGconn *conn = PQconnectdb(conninfo);
+	PGresult *result = PQexec(conn, "SET client_min_messages = error;"
+					"DROP SCHEMA public CASCADE;"
+					"CREATE SCHEMA public");
+
+	must(PQresultStatus(result) == PGRES_COMMAND_OK);
+	PQclear(result);
+	PQfinish(conn);
 }
 
 static void
@@ -54,6 +69,8 @@ rig_new(enum rig_mode mode)
 	    .stores = 1,
 	    .is_inline = mode == RIG_INLINE,
 	};
+	if (mode == RIG_POSTGRES)
+		clear_postgres(rig->options.conninfo);
 	open_storage(rig);
 	rig_open_store(rig);
 	return rig;

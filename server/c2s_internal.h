@@ -1,0 +1,79 @@
+/*
+ * server/c2s_internal.h - what the parts of a client's stream share: c2s.c
+ * (features and stages), c2s_stanza.c (up), c2s_proof.c (receipt), auth.c.
+ */
+#pragma once
+
+#include "base/list.h"
+#include "server/c2s.h"
+#include "server/module.h"
+
+enum c2s_stage {
+	C2S_FRESH,
+	C2S_AUTHENTICATED,
+	C2S_BINDING, /* BOUND will come */
+	C2S_BOUND
+};
+
+struct c2s {
+	struct stream stream; /* first */
+	uint8_t stage;
+	bool has_asked_bind; /* so a GONE is due */
+	bool is_ping_open;   /* ours was not answered yet */
+	struct auth *auth;   /* until authenticated */
+	const char *mechanism;
+	uint64_t ticket;          /* of BIND */
+	struct arena *bind_arena; /* lifetime: the request to bind */
+	struct str bind_id;
+	struct list held; /* struct held: what came while binding */
+	unsigned held_count;
+	struct list proofs;   /* awaited, in order */
+	uint64_t proof_acked; /* what the kernel said before */
+	struct timer proof;   /* asks the kernel */
+	struct timer moving;
+};
+
+static inline struct c2s *
+c2s_of(struct stream *stream)
+{
+	return container_of(stream, struct c2s, stream);
+}
+
+static inline struct str
+c2s_address(struct c2s *c2s)
+{
+	return c2s->stream.conn->address;
+}
+
+/* By auth.c: it is bare. What is to be sent with it was sent. */
+void c2s_authenticated(
+    struct c2s *, const struct jid *bare, const char *mechanism);
+
+/* --- auth.c: SASL on the stream ------------------------------------------- */
+
+struct auth *auth_new(struct c2s *);
+void auth_free(struct auth **);
+/* Adds the mechanisms, and the types of channel binding (XEP-0440). */
+void auth_add_features(struct c2s *, struct node *features);
+/* An element of SASL's namespace. */
+void auth_take(struct c2s *, const struct node *);
+/* KEYS, ADDRESS_VERDICT on a failure; the letter stays the caller's. */
+void auth_take_letter(struct c2s *, const struct post *);
+
+/* --- c2s_stanza.c: of a bound stream -------------------------------------- */
+
+/* Takes the arena. */
+void c2s_take_stanza(struct c2s *, struct arena *, const struct node *);
+/* Asks whether the client is there (XEP-0199). */
+void c2s_ping(struct c2s *);
+/* An answer to an iq, of the server itself on this stream. */
+void c2s_answer(struct c2s *, struct arena *, struct str id,
+    const struct node *payload, enum stanza_err);
+
+/* --- c2s_proof.c: proofs of receipt --------------------------------------- */
+
+/* What was written up to now carries the ticket. */
+void c2s_want_proof(struct c2s *, uint64_t ticket);
+/* Bytes came from the client. */
+void c2s_prove(struct c2s *);
+void c2s_forget_proofs(struct c2s *);

@@ -1,0 +1,88 @@
+/* Receipt is proved when something arrives after the kernel had reported the
+ * bytes acknowledged: then the client's program, not only its kernel, is there.
+ */
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "server/c2s_internal.h"
+#include "server/conn.h"
+
+/* How often the kernel is asked while proofs are awaited. */
+#define ASK_MS 1000
+
+struct proof {
+	struct link link;
+	uint64_t position; /* of the connection's bytes */
+	uint64_t ticket;
+};
+
+static void
+ask_kernel(struct timer *timer)
+{
+	struct c2s *c2s = container_of(timer, struct c2s, proof);
+	struct proof *last =
+	    list_entry(list_last(&c2s->proofs), struct proof, link);
+
+	if (last == NULL || c2s->stream.is_gone)
+		return;
+	c2s->proof_acked = conn_acknowledged(c2s->stream.conn);
+	if (c2s->proof_acked < last->position)
+		timer_start(c2s->stream.shard, &c2s->proof, ASK_MS, ask_kernel);
+}
+
+void
+c2s_want_proof(struct c2s *c2s, uint64_t ticket)
+{
+	struct proof *proof = calloc(1, sizeof(*proof));
+
+	must(proof != NULL);
+	proof->position = c2s->stream.conn->written;
+	proof->ticket = ticket;
+	list_add_last(&c2s->proofs, &proof->link);
+	if (!timer_is_running(&c2s->proof))
+		timer_start(c2s->stream.shard, &c2s->proof, ASK_MS, ask_kernel);
+}
+
+static void
+tell(struct c2s *c2s, uint64_t ticket)
+{
+	struct post *letter = post_new(POST_PROVED, NULL);
+
+	letter->to = jid_to_bare(letter->arena, c2s->stream.peer);
+	if (letter->to == c2s->stream.peer)
+		letter->to = jid_copy(letter->arena, letter->to);
+	letter->stream = c2s->stream.id;
+	letter->ticket = ticket;
+	post_send(c2s->stream.shard, letter);
+}
+
+void
+c2s_prove(struct c2s *c2s)
+{
+	uint64_t ticket = 0;
+
+	if (list_is_empty(&c2s->proofs))
+		return;
+	list_each (proof, &c2s->proofs, struct proof, link) {
+		if (proof->position > c2s->proof_acked)
+			break;
+		ticket = proof->ticket;
+		list_remove(&proof->link);
+		free(proof);
+	}
+	if (ticket != 0)
+		tell(c2s, ticket);
+	/* For what comes next; not for these bytes, which may have been on
+	 * their way before ours were there. */
+	c2s->proof_acked = conn_acknowledged(c2s->stream.conn);
+}
+
+void
+c2s_forget_proofs(struct c2s *c2s)
+{
+	timer_stop(c2s->stream.shard, &c2s->proof);
+	list_each (proof, &c2s->proofs, struct proof, link) {
+		list_remove(&proof->link);
+		free(proof);
+	}
+}

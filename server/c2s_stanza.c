@@ -1,0 +1,170 @@
+/* What a bound client sends: RFC 6120, section 8. */
+#include "server/c2s_internal.h"
+#include "server/metrics.h"
+#include "server/setup.h"
+#include "server/shard.h"
+
+#define NS_SESSION "urn:ietf:params:xml:ns:xmpp-session"
+#define NS_BIND    "urn:ietf:params:xml:ns:xmpp-bind"
+#define NS_PING    "urn:xmpp:ping"
+#define PING_ID    "jackdaw-ping"
+
+void
+c2s_answer(struct c2s *c2s, struct arena *arena, struct str id,
+    const struct node *payload, enum stanza_err err)
+{
+	struct stanza ask = {.kind = STANZA_IQ, .type = STANZA_SET, .id = id};
+	struct stanza *answer = err == STANZA_ERR_NONE
+				    ? stanza_make_result(arena, &ask, payload)
+				    : stanza_make_error(arena, &ask, err, NULL);
+
+	stream_send_stanza(&c2s->stream, answer);
+}
+
+void
+c2s_ping(struct c2s *c2s)
+{
+	struct arena *arena = arena_make(0);
+	struct stanza *ping = stanza_make(arena, STANZA_IQ, STANZA_GET,
+	    c2s->stream.host->jid, c2s->stream.peer, STR(PING_ID));
+
+	node_add(stanza_body(ping), "ping", NS_PING);
+	stream_send_stanza(&c2s->stream, ping);
+	c2s->is_ping_open = true;
+	arena_free(&arena);
+}
+
+static bool
+answers_ping(struct c2s *c2s, const struct stanza *stanza)
+{
+	if (!c2s->is_ping_open || stanza->kind != STANZA_IQ ||
+	    (stanza->type != STANZA_RESULT && stanza->type != STANZA_ERROR) ||
+	    !str_is(stanza->id, PING_ID))
+		return false;
+	c2s->is_ping_open = false;
+	return true;
+}
+
+/* Section 8.1.2.1: the full or the bare JID of the client itself. */
+static bool
+from_is_own(const struct c2s *c2s, const struct stanza *stanza)
+{
+	return stanza->from == NULL ||
+	       jid_equal(stanza->from, c2s->stream.peer) ||
+	       (jid_is_bare(stanza->from) &&
+		   jid_equal_bare(stanza->from, c2s->stream.peer));
+}
+
+static bool
+is_stanza_of_servers(const struct node *node)
+{
+	return node_is(node, "message", NS_SERVER) ||
+	       node_is(node, "presence", NS_SERVER) ||
+	       node_is(node, "iq", NS_SERVER);
+}
+
+/* A wrong stanza is answered on the same stream: nobody else saw it. */
+static void
+refuse(struct c2s *c2s, struct arena *arena, struct stanza *stanza,
+    enum stanza_err err)
+{
+	struct stanza *answer;
+
+	if (!stanza_may_fail(stanza))
+		return;
+	stanza->from = c2s->stream.peer;
+	answer = stanza_make_error(arena, stanza, err, NULL);
+	if (err == STANZA_ERR_JID_MALFORMED) {
+		/* From whom it was meant for, which is no JID. */
+		node_set(
+		    stanza_body(answer), "from", node_attr(stanza->node, "to"));
+	}
+	metric_add(c2s->stream.shard, METRIC_STANZA_ERRORS, 1);
+	stream_send_stanza(&c2s->stream, answer);
+}
+
+/* Section 4.7.4: the language of the stream is that of a stanza without. */
+static const struct node *
+with_lang(struct c2s *c2s, struct arena *arena, const struct node *node)
+{
+	struct node *copy;
+
+	if (c2s->stream.lang.len == 0 || node_lang(node).text != NULL)
+		return node;
+	copy = node_copy(arena, node);
+	node_set_lang(copy, str_dup(arena, c2s->stream.lang));
+	return copy;
+}
+
+static void
+send_up(struct c2s *c2s, struct arena *arena, struct stanza *stanza)
+{
+	struct post *letter = post_new(POST_SENT, arena);
+
+	stanza->from = jid_copy(arena, c2s->stream.peer);
+	stanza->node = with_lang(c2s, arena, stanza->node);
+	letter->to = jid_to_bare(arena, stanza->from);
+	letter->stream = c2s->stream.id;
+	letter->stanza = stanza;
+	post_send(c2s->stream.shard, letter);
+}
+
+/* What this very stream answers: a second bind (section 7.1), and the session
+ * of RFC 3921, which old clients ask for. */
+static bool
+is_for_stream(struct c2s *c2s, struct arena *arena, const struct stanza *stanza)
+{
+	if (stanza->kind != STANZA_IQ || stanza->type != STANZA_SET)
+		return false;
+	if (node_child_ns(stanza->node, NS_SESSION) != NULL) {
+		c2s_answer(c2s, arena, stanza->id, NULL, STANZA_ERR_NONE);
+		return true;
+	}
+	if (node_child_ns(stanza->node, NS_BIND) != NULL) {
+		c2s_answer(
+		    c2s, arena, stanza->id, NULL, STANZA_ERR_NOT_ALLOWED);
+		return true;
+	}
+	return false;
+}
+
+static void
+check(struct c2s *c2s, struct arena **arena, struct stanza *stanza,
+    enum stanza_err err)
+{
+	bool is_from_bad = err == STANZA_ERR_JID_MALFORMED &&
+			   stanza->from == NULL &&
+			   node_attr(stanza->node, "from").text != NULL;
+
+	if (is_from_bad || !from_is_own(c2s, stanza)) {
+		stream_fail(&c2s->stream, STREAM_ERR_INVALID_FROM, NULL);
+	} else if (err != STANZA_ERR_NONE) {
+		refuse(c2s, *arena, stanza, err);
+	} else if (!answers_ping(c2s, stanza) &&
+		   !is_for_stream(c2s, *arena, stanza)) {
+		send_up(c2s, *arena, stanza);
+		*arena = NULL;
+	}
+}
+
+void
+c2s_take_stanza(struct c2s *c2s, struct arena *arena, const struct node *node)
+{
+	struct stanza *stanza = arena_new(arena, struct stanza);
+	enum stanza_err err;
+
+	if (is_stanza_of_servers(node)) {
+		stream_fail(&c2s->stream, STREAM_ERR_INVALID_NAMESPACE, NULL);
+		arena_free(&arena);
+		return;
+	}
+	err = stanza_read(arena, node, stanza);
+	if (err == STANZA_ERR_FEATURE_NOT_IMPLEMENTED) {
+		stream_fail(
+		    &c2s->stream, STREAM_ERR_UNSUPPORTED_STANZA_TYPE, NULL);
+	} else {
+		metric_add(c2s->stream.shard, METRIC_STANZAS_IN, 1);
+		check(c2s, &arena, stanza, err);
+	}
+	arena_free(&arena);
+}

@@ -1,0 +1,136 @@
+#include "server/conn.h"
+
+#include "server/metrics.h"
+#include "server/shard.h"
+
+void
+conn_write(struct conn *conn, struct str bytes)
+{
+	if (conn->is_closing || bytes.len == 0)
+		return;
+	conn->written += bytes.len;
+	metric_add(conn->shard, METRIC_BYTES_OUT, (int64_t)bytes.len);
+	if (!list_holds(&conn->flush))
+		list_add_last(&conn->shard->flushes, &conn->flush);
+	conn->ops->write(conn, bytes);
+}
+
+void
+conn_flush(struct conn *conn)
+{
+	list_remove(&conn->flush);
+	conn->ops->flush(conn);
+}
+
+void
+conn_flush_all(struct shard *shard)
+{
+	struct link *link;
+
+	while ((link = list_take_first(&shard->flushes)) != NULL) {
+		struct conn *conn = list_entry(link, struct conn, flush);
+
+		conn->ops->flush(conn);
+	}
+}
+
+void
+conn_start_tls(struct conn *conn)
+{
+	if (!conn->is_closing)
+		conn->ops->start_tls(conn);
+}
+
+void
+conn_set_reading(struct conn *conn, bool is_reading)
+{
+	if (!conn->is_closing)
+		conn->ops->set_reading(conn, is_reading);
+}
+
+bool
+conn_move(struct conn *conn, struct shard *to)
+{
+	if (conn->is_closing)
+		return false;
+	conn_flush(conn);
+	return !conn->is_closing && conn->ops->move(conn, to);
+}
+
+static void
+end(struct conn *conn, bool in_order)
+{
+	if (conn->is_closing)
+		return;
+	if (in_order)
+		conn_flush(conn);
+	list_remove(&conn->flush);
+	if (conn->is_closing)
+		return;
+	conn->is_closing = true;
+	conn->ops->close(conn, in_order);
+}
+
+void
+conn_close(struct conn *conn)
+{
+	end(conn, true);
+}
+
+void
+conn_abort(struct conn *conn)
+{
+	end(conn, false);
+}
+
+uint64_t
+conn_acknowledged(struct conn *conn)
+{
+	return conn->ops->acknowledged(conn);
+}
+
+static struct tls *
+tls_of(struct conn *conn)
+{
+	return conn->ops->tls == NULL ? NULL : conn->ops->tls(conn);
+}
+
+struct str
+conn_tls_text(struct conn *conn, struct arena *arena)
+{
+	struct tls *tls = tls_of(conn);
+
+	return tls == NULL ? STR_NONE : tls_text(tls, arena);
+}
+
+struct str
+conn_sni(struct conn *conn, struct arena *arena)
+{
+	struct tls *tls = tls_of(conn);
+
+	return tls == NULL ? STR_NONE : tls_sni(tls, arena);
+}
+
+bool
+conn_exporter(struct conn *conn, uint8_t data[32])
+{
+	struct tls *tls = tls_of(conn);
+
+	return tls != NULL && tls_exporter(tls, data);
+}
+
+bool
+conn_end_point(struct conn *conn, struct arena *arena, struct str *data_r)
+{
+	struct tls *tls = tls_of(conn);
+
+	return tls != NULL && tls_end_point(tls, arena, data_r);
+}
+
+bool
+conn_peer_certificate(struct conn *conn, struct arena *arena, struct str *der_r)
+{
+	struct tls *tls = tls_of(conn);
+
+	return tls != NULL && tls_peer_certificate(tls, arena, der_r);
+}

@@ -1,0 +1,729 @@
+#include "server/stream.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/rand.h"
+#include "server/address.h"
+#include "server/metrics.h"
+#include "server/settings.h"
+#include "server/setup.h"
+#include "server/shard.h"
+#include "server/stream_internal.h"
+#include "xml/writer.h"
+
+#define NS_STREAM_ERR "urn:ietf:params:xml:ns:xmpp-streams"
+#define OUR_LANG      "en"
+#define LANG_MAX      35 /* RFC 5646, section 4.4.1 */
+#define ID_LEN        20
+/* How long the peer may take to close what we closed. */
+#define CLOSING_MS 5000
+/* Of the shard's buffer for what is being written, between two uses. */
+#define SCRATCH_KEPT ((size_t)64 * 1024)
+
+static void on_timer(struct timer *);
+
+/* --- words ---------------------------------------------------------------- */
+
+const char *
+stream_err_element(enum stream_err err)
+{
+	static const char *const elements[] = {
+#define X(name, element) [STREAM_ERR_##name] = element,
+	    STREAM_ERR_MAP(X)
+#undef X
+	};
+
+	return elements[err];
+}
+
+static void
+name_stream(const struct log *log, char *text, size_t len)
+{
+	const struct stream *stream = container_of(log, struct stream, log);
+	struct str peer = stream->peer == NULL ? stream->conn->address
+					       : jid_full(stream->peer);
+
+	snprintf(text, len, "%s %u/%u %.*s", stream->role->name,
+	    stream->id.shard, stream->id.slot, STR_ARG(peer));
+}
+
+static unsigned
+config_host(const struct stream *stream)
+{
+	return stream->host == NULL ? CONFIG_GLOBAL : stream->host->index;
+}
+
+static uint64_t
+config_of(const struct stream *stream, enum settings_index index)
+{
+	const struct config *config = setup_config(stream->shard->setup);
+	const struct setting *setting = &server_settings[index];
+
+	switch (setting->type) {
+	case SETTING_TIME:
+		return config_ms(config, config_host(stream), setting);
+	case SETTING_SIZE:
+		return config_bytes(config, config_host(stream), setting);
+	default:
+		return config_int(config, config_host(stream), setting);
+	}
+}
+
+/* --- writing -------------------------------------------------------------- */
+
+static struct buf *
+begin(struct stream *stream)
+{
+	struct buf *buf = &stream->shard->scratch;
+
+	buf_clear(buf, SCRATCH_KEPT);
+	return buf;
+}
+
+static void
+leave(struct stream *stream, struct buf *buf)
+{
+	log_at(LOG_WIRE, &stream->log, "sent %.*s", (int)buf->len, buf->text);
+	conn_write(stream->conn, buf_str(buf));
+}
+
+void
+stream_send(struct stream *stream, const struct node *node)
+{
+	struct buf *buf = begin(stream);
+
+	writer_node(buf, node, stream->role->content_ns);
+	leave(stream, buf);
+}
+
+/* With the prefix that some clients expect. */
+static void
+write_prefixed(struct buf *buf, const struct node *node, struct str content_ns)
+{
+	buf_add_format(buf, "<stream:%.*s>", STR_ARG(node->name));
+	node_each (child, node)
+		writer_node(buf, child, content_ns);
+	buf_add_format(buf, "</stream:%.*s>", STR_ARG(node->name));
+}
+
+void
+stream_send_features(struct stream *stream, const struct node *features)
+{
+	struct buf *buf = begin(stream);
+
+	write_prefixed(buf, features, stream->role->content_ns);
+	leave(stream, buf);
+}
+
+void
+stream_send_stanza(struct stream *stream, const struct stanza *stanza)
+{
+	struct buf *buf = begin(stream);
+
+	stanza_write(buf, stanza, stream->role->content_ns, STR_NONE);
+	metric_add(stream->shard, METRIC_STANZAS_OUT, 1);
+	leave(stream, buf);
+}
+
+static size_t
+tag_len(struct str text)
+{
+	size_t len = 1;
+
+	while (len < text.len && text.text[len] != ' ' &&
+	       text.text[len] != '>' && text.text[len] != '/')
+		len++;
+	return len;
+}
+
+void
+stream_send_blob(
+    struct stream *stream, const struct blob *blob, const struct jid *to)
+{
+	struct buf *buf = begin(stream);
+	struct str text = blob_str(blob);
+	size_t len = tag_len(text);
+
+	buf_add(buf, (struct str){text.text, len});
+	if (to != NULL) {
+		buf_add(buf, STR(" to='"));
+		writer_escaped(buf, jid_full(to));
+		buf_add(buf, STR("'"));
+	}
+	buf_add(buf, (struct str){text.text + len, text.len - len});
+	metric_add(stream->shard, METRIC_STANZAS_OUT, 1);
+	leave(stream, buf);
+}
+
+/* --- the header ----------------------------------------------------------- */
+
+/* RFC 6120, section 4.7. Without a version we leave ours out too (4.7.5). */
+static void
+send_header(struct stream *stream, bool with_version)
+{
+	struct arena *arena = arena_make(0);
+	struct node *header = node_make(arena, "stream", NS_STREAM);
+	const struct host *host = stream->host == NULL
+				      ? setup_default_host(stream->shard->setup)
+				      : stream->host;
+	struct buf *buf = begin(stream);
+
+	stream->is_open = true;
+	node_set(header, "from", host->name);
+	if (stream->claimed != NULL)
+		node_set(header, "to", jid_full(stream->claimed));
+	node_set(header, "id", rand_id(arena, ID_LEN));
+	if (with_version)
+		node_set(header, "version", STR("1.0"));
+	node_set_lang(header, STR(OUR_LANG));
+	buf_add(buf, STR("<?xml version='1.0'?>"));
+	writer_stream_open(buf, header, stream->role->content_ns);
+	leave(stream, buf);
+	arena_free(&arena);
+}
+
+/* Section 4.7.5: major and minor are whole numbers, compared each alone. */
+static bool
+version_is_ours(struct str version)
+{
+	struct str major, minor;
+	uint64_t number;
+
+	return str_cut(version, '.', &major, &minor) &&
+	       str_to_u64(minor, UINT64_MAX, &number) &&
+	       str_to_u64(major, UINT64_MAX, &number) && number >= 1;
+}
+
+static enum stream_err
+read_from(struct stream *stream, struct str from)
+{
+	if (from.text == NULL)
+		return STREAM_ERR_NONE;
+	stream->claimed = jid_parse(stream->arena, from);
+	if (stream->claimed == NULL)
+		return STREAM_ERR_IMPROPER_ADDRESSING;
+	if (stream->is_authenticated &&
+	    !jid_equal_bare(stream->claimed, stream->peer)) {
+		stream->claimed = NULL;
+		return STREAM_ERR_INVALID_FROM;
+	}
+	return STREAM_ERR_NONE;
+}
+
+static enum stream_err
+read_to(struct stream *stream, struct arena *arena, struct str to)
+{
+	const struct jid *jid;
+	const struct host *host;
+
+	if (to.text == NULL)
+		return STREAM_ERR_HOST_UNKNOWN;
+	jid = jid_parse(arena, to);
+	if (jid == NULL)
+		return STREAM_ERR_IMPROPER_ADDRESSING;
+	host = setup_host(stream->shard->setup, jid_domain(jid));
+	if (host == NULL || jid_local(jid).len > 0)
+		return STREAM_ERR_HOST_UNKNOWN;
+	/* Who is authenticated is so at one host. */
+	if (stream->is_authenticated && host != stream->host)
+		return STREAM_ERR_HOST_UNKNOWN;
+	stream->host = host;
+	if (stream->host_name.text == NULL ||
+	    !str_equal(stream->host_name, host->name))
+		stream->host_name = str_dup(stream->arena, host->name);
+	return STREAM_ERR_NONE;
+}
+
+static enum stream_err
+read_header(struct stream *stream, struct arena *arena,
+    const struct node *header, struct str content_ns)
+{
+	struct str lang = node_lang(header);
+	enum stream_err err;
+
+	if (!node_is(header, "stream", NS_STREAM) ||
+	    !str_equal(content_ns, stream->role->content_ns))
+		return STREAM_ERR_INVALID_NAMESPACE;
+	if (lang.text != NULL && lang.len <= LANG_MAX)
+		stream->lang = str_dup(stream->arena, lang);
+	err = read_to(stream, arena, node_attr(header, "to"));
+	if (err != STREAM_ERR_NONE)
+		return err;
+	return read_from(stream, node_attr(header, "from"));
+}
+
+static void
+on_open(struct reader *reader, const struct node *header, struct str content_ns)
+{
+	struct stream *stream = reader_owner(reader);
+	struct arena *arena = arena_make(0);
+	struct str version = node_attr(header, "version");
+	enum stream_err err;
+
+	stream->claimed = NULL;
+	stream->lang = STR_NONE;
+	err = read_header(stream, arena, header, content_ns);
+	arena_free(&arena);
+	send_header(stream, version.text != NULL);
+	if (err == STREAM_ERR_NONE && !version_is_ours(version))
+		err = STREAM_ERR_UNSUPPORTED_VERSION;
+	if (err != STREAM_ERR_NONE)
+		stream_fail(stream, err, NULL);
+	else
+		stream->role->on_open(stream);
+}
+
+/* --- reading -------------------------------------------------------------- */
+
+/* The connection may linger; for the role it is over. */
+static void
+end(struct stream *stream)
+{
+	if (stream->is_gone)
+		return;
+	stream->is_gone = true;
+	stream->role->on_gone(stream, &stream->end);
+}
+
+static void
+hang_up(struct stream *stream)
+{
+	if (stream->is_feeding)
+		reader_stop(stream->reader);
+	conn_close(stream->conn);
+	end(stream);
+}
+
+static void
+on_stanza(struct reader *reader, struct arena *arena, const struct node *node)
+{
+	struct stream *stream = reader_owner(reader);
+
+	if (stream->is_deaf || stream->is_gone) {
+		arena_free(&arena);
+		return;
+	}
+	if (log_shows(LOG_WIRE)) {
+		struct str text = writer_text(arena, node);
+
+		log_at(LOG_WIRE, &stream->log, "got %.*s", STR_ARG(text));
+	}
+	stream->role->on_element(stream, arena, node);
+}
+
+static void
+on_peer_closed(struct reader *reader)
+{
+	struct stream *stream = reader_owner(reader);
+	unsigned grace_ms;
+
+	stream->is_peer_ended = true;
+	stream->is_deaf = true;
+	reader_stop(reader);
+	if (stream->is_ending) {
+		hang_up(stream);
+		return;
+	}
+	grace_ms = stream->role->on_peer_closed(stream);
+	if (grace_ms == 0)
+		stream_close(stream);
+	else
+		timer_start(stream->shard, &stream->timer, grace_ms, on_timer);
+}
+
+/* RFC 6120, section 4.9.3, and for what is forbidden 11.1. */
+static enum stream_err
+stream_err_of(enum read_err err)
+{
+	switch (err) {
+	case READ_ERR_RESTRICTED:
+		return STREAM_ERR_RESTRICTED_XML;
+	case READ_ERR_ENCODING:
+		return STREAM_ERR_UNSUPPORTED_ENCODING;
+	case READ_ERR_TEXT:
+	case READ_ERR_NESTED:
+		return STREAM_ERR_BAD_FORMAT;
+	case READ_ERR_TOO_LARGE:
+	case READ_ERR_TOO_DEEP:
+	case READ_ERR_TOO_MANY:
+		return STREAM_ERR_POLICY_VIOLATION;
+	default:
+		return STREAM_ERR_NOT_WELL_FORMED;
+	}
+}
+
+static void
+on_error(struct reader *reader, enum read_err err)
+{
+	struct stream *stream = reader_owner(reader);
+
+	stream_fail(stream, stream_err_of(err), read_err_text(err));
+}
+
+static const struct reader_events reader_events = {
+    .on_open = on_open,
+    .on_stanza = on_stanza,
+    .on_close = on_peer_closed,
+    .on_error = on_error,
+};
+
+static struct reader_limits
+limits_of(const struct stream *stream)
+{
+	return (struct reader_limits){
+	    .bytes = config_of(stream, stream->is_authenticated
+					   ? SETTINGS_LIMITS_STANZA
+					   : SETTINGS_LIMITS_FIRST_STANZA),
+	    .depth = (unsigned)config_of(stream, SETTINGS_LIMITS_DEPTH),
+	    .attrs = (unsigned)config_of(stream, SETTINGS_LIMITS_ATTRIBUTES),
+	    .children = (unsigned)config_of(stream, SETTINGS_LIMITS_ELEMENTS),
+	};
+}
+
+static void
+pause_over(struct timer *timer)
+{
+	struct stream *stream = container_of(timer, struct stream, pause);
+
+	conn_set_reading(stream->conn, true);
+}
+
+/* A token bucket; who overdraws it is not read until it has recovered. */
+static void
+charge(struct stream *stream, size_t len)
+{
+	int64_t rate = (int64_t)config_of(stream, SETTINGS_LIMITS_RATE);
+	int64_t burst = (int64_t)config_of(stream, SETTINGS_LIMITS_BURST);
+	int64_t passed_ms = (int64_t)(stream->heard_ms - stream->credit_ms);
+
+	if (rate == 0)
+		return;
+	stream->credit_ms = stream->heard_ms;
+	if (passed_ms > burst)
+		passed_ms = burst;
+	stream->credit += passed_ms * rate / 1000;
+	if (stream->credit > burst)
+		stream->credit = burst;
+	stream->credit -= (int64_t)len;
+	if (stream->credit >= 0 || timer_is_running(&stream->pause))
+		return;
+	conn_set_reading(stream->conn, false);
+	timer_start(stream->shard, &stream->pause,
+	    (uint64_t)(-stream->credit * 1000 / rate) + 1, pause_over);
+}
+
+static void
+feed(struct stream *stream, struct str bytes)
+{
+	struct reader_limits limits;
+
+	if (stream->reader == NULL) {
+		limits = limits_of(stream);
+		stream->reader = reader_new(
+		    stream->shard->readers, &reader_events, &limits, stream);
+	}
+	stream->is_feeding = true;
+	reader_feed(stream->reader, bytes);
+	stream->is_feeding = false;
+}
+
+static void
+on_bytes(struct conn *conn, struct str bytes)
+{
+	struct stream *stream = conn->owner;
+
+	stream->heard_ms = clock_mono_ms();
+	stream->is_pinged = false;
+	if (stream->is_gone)
+		return;
+	stream->role->on_activity(stream);
+	if (stream->is_peer_ended)
+		return;
+	charge(stream, bytes.len);
+	feed(stream, bytes);
+	/* Bytes of before TLS are nobody's (section 5.4.3.3). */
+	if (stream->is_deaf && !stream->is_peer_ended) {
+		stream->is_deaf = false;
+		reader_free(&stream->reader);
+	}
+}
+
+/* --- opening, restarts, moves --------------------------------------------- */
+
+static void
+on_secure(struct conn *conn)
+{
+	struct stream *stream = conn->owner;
+
+	stream->role->on_secure(stream);
+}
+
+static void on_closed(struct conn *, const char *why);
+
+static const struct conn_events conn_events = {
+    .on_bytes = on_bytes,
+    .on_secure = on_secure,
+    .on_closed = on_closed,
+};
+
+struct stream *
+stream_new(
+    struct shard *shard, const struct stream_role *role, struct conn *conn)
+{
+	struct stream *stream = calloc(1, role->len);
+
+	shard_must_be_current(shard);
+	must(stream != NULL);
+	stream->role = role;
+	stream->log.name = name_stream;
+	stream->arena = arena_make(400);
+	stream->conn = conn;
+	conn->owner = stream;
+	conn->events = &conn_events;
+	streams_add(shard, stream);
+	stream->heard_ms = stream->credit_ms = clock_mono_ms();
+	stream->credit = (int64_t)config_of(stream, SETTINGS_LIMITS_BURST);
+	stream->deadline_ms =
+	    stream->heard_ms + config_of(stream, SETTINGS_LIMITS_AUTH_TIME);
+	timer_start(shard, &stream->timer,
+	    stream->deadline_ms - stream->heard_ms, on_timer);
+	address_tell(shard, stream->id, conn->address, ADDRESS_OPENED);
+	metric_add(shard, METRIC_CONNECTIONS, 1);
+	return stream;
+}
+
+void
+stream_restart(struct stream *stream)
+{
+	stream->is_open = false;
+	if (stream->is_feeding)
+		reader_restart(stream->reader);
+	else
+		reader_free(&stream->reader);
+}
+
+void
+stream_start_tls(struct stream *stream)
+{
+	stream->is_open = false;
+	stream->is_deaf = true;
+	stream->claimed = NULL;
+	stream->lang = STR_NONE;
+	if (stream->is_feeding)
+		reader_stop(stream->reader);
+	stream->conn->host = stream->host;
+	conn_start_tls(stream->conn);
+}
+
+void
+stream_authenticated(struct stream *stream, const struct jid *bare)
+{
+	struct reader_limits limits;
+
+	stream->peer = jid_copy(stream->arena, bare);
+	stream->is_authenticated = true;
+	stream->deadline_ms = 0;
+	limits = limits_of(stream);
+	if (stream->reader != NULL)
+		reader_limit(stream->reader, &limits);
+	timer_start(stream->shard, &stream->timer, 0, on_timer);
+}
+
+static bool
+has_gone_on(const struct stream *stream)
+{
+	return stream->is_open || stream->is_ending || stream->is_peer_ended ||
+	       stream->is_feeding ||
+	       (stream->reader != NULL && (reader_is_inside(stream->reader) ||
+					      reader_len(stream->reader) > 0));
+}
+
+bool
+stream_move(struct stream *stream, struct shard *to)
+{
+	struct shard *from = stream->shard;
+	struct post *letter;
+
+	if (has_gone_on(stream) || !conn_move(stream->conn, to))
+		return false;
+	timer_stop(from, &stream->timer);
+	timer_stop(from, &stream->pause);
+	reader_free(&stream->reader);
+	streams_remove(stream);
+	stream->host = NULL;
+	letter = post_new(POST_MOVE, NULL);
+	letter->move = arena_new(letter->arena, struct stream_move);
+	letter->move->stream = stream;
+	post_send_to(from, to->index, letter);
+	return true;
+}
+
+void
+stream_take_move(struct shard *shard, struct post *letter)
+{
+	struct stream *stream = letter->move->stream;
+
+	post_free(&letter);
+	streams_add(shard, stream);
+	stream->host = setup_host(shard->setup, stream->host_name);
+	conn_set_reading(stream->conn, true);
+	timer_start(shard, &stream->timer, 0, on_timer);
+	if (stream->host == NULL)
+		stream_fail(stream, STREAM_ERR_HOST_GONE, NULL);
+	else if (shard->is_draining)
+		stream_fail(stream, STREAM_ERR_SYSTEM_SHUTDOWN, NULL);
+}
+
+/* --- ending --------------------------------------------------------------- */
+
+static void
+send_close(struct stream *stream)
+{
+	stream->is_ending = true;
+	conn_write(stream->conn, STR("</stream:stream>"));
+	log_at(LOG_WIRE, &stream->log, "sent </stream:stream>");
+}
+
+void
+stream_close(struct stream *stream)
+{
+	if (stream->is_ending)
+		return;
+	if (!stream->is_open)
+		send_header(stream, true);
+	send_close(stream);
+	if (stream->is_peer_ended)
+		hang_up(stream);
+	else
+		timer_start(
+		    stream->shard, &stream->timer, CLOSING_MS, on_timer);
+}
+
+static void
+send_error(struct stream *stream, enum stream_err err, const char *text)
+{
+	struct arena *arena = arena_make(0);
+	struct node *error = node_make(arena, "error", NS_STREAM);
+	struct buf *buf;
+
+	node_add(error, stream_err_element(err), NS_STREAM_ERR);
+	if (text != NULL)
+		node_set_lang(node_add_with_text(
+				  error, "text", NS_STREAM_ERR, str_of(text)),
+		    STR(OUR_LANG));
+	buf = begin(stream);
+	write_prefixed(buf, error, stream->role->content_ns);
+	leave(stream, buf);
+	arena_free(&arena);
+}
+
+void
+stream_fail(struct stream *stream, enum stream_err err, const char *text)
+{
+	if (stream->is_ending)
+		return;
+	stream->end.err = err;
+	if (text != NULL)
+		stream->end.text = str_dup(stream->arena, str_of(text));
+	metric_add(stream->shard, METRIC_STREAM_ERRORS, 1);
+	if (!stream->is_open)
+		send_header(stream, true);
+	send_error(stream, err, text);
+	send_close(stream);
+	hang_up(stream);
+}
+
+void
+stream_free(struct stream *stream)
+{
+	reader_free(&stream->reader);
+	arena_free(&stream->arena);
+	free(stream);
+}
+
+static void
+log_end(const struct stream *stream, const char *why)
+{
+	if (stream->end.err != STREAM_ERR_NONE)
+		log_info(&stream->log, "closed with %s%s%.*s",
+		    stream_err_element(stream->end.err),
+		    stream->end.text.len > 0 ? ": " : "",
+		    STR_ARG(stream->end.text));
+	else if (stream->is_peer_ended)
+		log_info(&stream->log, "closed as the peer asked");
+	else
+		log_info(&stream->log, "closed: %s", why);
+}
+
+static void
+on_closed(struct conn *conn, const char *why)
+{
+	struct stream *stream = conn->owner;
+	struct shard *shard = stream->shard;
+
+	timer_stop(shard, &stream->timer);
+	timer_stop(shard, &stream->pause);
+	log_end(stream, why);
+	address_tell(shard, stream->id, conn->address, ADDRESS_CLOSED);
+	end(stream);
+	streams_remove(stream);
+	stream_free(stream);
+}
+
+/* --- time ----------------------------------------------------------------- */
+
+/* A timer is not moved each time bytes come: when it rings, it looks. */
+static void
+check_idle(struct stream *stream, uint64_t now_ms)
+{
+	uint64_t ping_ms = config_of(stream, SETTINGS_LIMITS_IDLE_PING);
+	uint64_t quiet_ms = now_ms - stream->heard_ms;
+	uint64_t wait_ms = ping_ms;
+
+	if (ping_ms == 0)
+		return;
+	if (stream->is_pinged) {
+		stream_fail(stream, STREAM_ERR_CONNECTION_TIMEOUT,
+		    "no answer to a ping");
+		return;
+	}
+	if (quiet_ms < ping_ms) {
+		wait_ms = ping_ms - quiet_ms;
+	} else if (stream->role->on_idle(stream)) {
+		stream->is_pinged = true;
+		wait_ms = config_of(stream, SETTINGS_LIMITS_IDLE_TIMEOUT);
+	} else {
+		stream_fail(stream, STREAM_ERR_CONNECTION_TIMEOUT, "idle");
+		return;
+	}
+	timer_start(stream->shard, &stream->timer, wait_ms, on_timer);
+}
+
+static void
+on_timer(struct timer *timer)
+{
+	struct stream *stream = container_of(timer, struct stream, timer);
+	uint64_t now_ms = clock_mono_ms();
+
+	if (stream->is_ending)
+		hang_up(stream);
+	else if (stream->is_peer_ended)
+		stream_close(stream);
+	else if (stream->deadline_ms == 0)
+		check_idle(stream, now_ms);
+	else if (now_ms >= stream->deadline_ms)
+		stream_fail(stream, STREAM_ERR_CONNECTION_TIMEOUT,
+		    "not authenticated in time");
+	else
+		timer_start(stream->shard, &stream->timer,
+		    stream->deadline_ms - now_ms, on_timer);
+}
+
+bool
+stream_is_secure(const struct stream *stream)
+{
+	return stream->conn->is_secure;
+}

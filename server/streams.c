@@ -1,0 +1,163 @@
+/* The table of a shard's streams, and letters to them. */
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "server/metrics.h"
+#include "server/setup.h"
+#include "server/shard.h"
+#include "server/stream.h"
+#include "server/stream_internal.h"
+
+#define NO_SLOT UINT32_MAX
+
+struct slot {
+	struct stream *stream;
+	uint32_t use;       /* of the present or the last stream */
+	uint32_t next_free; /* when it is free */
+};
+
+struct streams {
+	struct slot *slots;
+	uint32_t room, first_free;
+	unsigned count;
+};
+
+struct streams *
+streams_new(void)
+{
+	struct streams *streams = calloc(1, sizeof(*streams));
+
+	must(streams != NULL);
+	streams->first_free = NO_SLOT;
+	return streams;
+}
+
+void
+streams_free(struct streams **streams)
+{
+	struct streams *freed = *streams;
+
+	*streams = NULL;
+	if (freed == NULL)
+		return;
+	for (uint32_t i = 0; i < freed->room; i++) {
+		if (freed->slots[i].stream != NULL)
+			stream_free(freed->slots[i].stream);
+	}
+	free(freed->slots);
+	free(freed);
+}
+
+static void
+grow(struct streams *streams)
+{
+	uint32_t room = streams->room == 0 ? 64 : streams->room * 2;
+
+	streams->slots =
+	    reallocarray(streams->slots, room, sizeof(struct slot));
+	must(streams->slots != NULL);
+	for (uint32_t i = room; i-- > streams->room;) {
+		streams->slots[i] =
+		    (struct slot){.next_free = streams->first_free};
+		streams->first_free = i;
+	}
+	streams->room = room;
+}
+
+void
+streams_add(struct shard *shard, struct stream *stream)
+{
+	struct streams *streams = shard->streams;
+	uint32_t at;
+
+	if (streams->first_free == NO_SLOT)
+		grow(streams);
+	at = streams->first_free;
+	streams->first_free = streams->slots[at].next_free;
+	streams->slots[at].stream = stream;
+	if (++streams->slots[at].use == 0)
+		streams->slots[at].use = 1;
+	streams->count++;
+	stream->shard = shard;
+	stream->id = (struct stream_id){
+	    .shard = (uint16_t)shard->index,
+	    .slot = at,
+	    .use = streams->slots[at].use,
+	};
+	metric_add(shard, METRIC_STREAMS, 1);
+}
+
+void
+streams_remove(struct stream *stream)
+{
+	struct streams *streams = stream->shard->streams;
+	struct slot *slot = &streams->slots[stream->id.slot];
+
+	slot->stream = NULL;
+	slot->next_free = streams->first_free;
+	streams->first_free = stream->id.slot;
+	streams->count--;
+	metric_add(stream->shard, METRIC_STREAMS, -1);
+}
+
+unsigned
+streams_count(const struct shard *shard)
+{
+	return shard->streams->count;
+}
+
+struct stream *
+stream_find(struct shard *shard, struct stream_id id)
+{
+	const struct streams *streams = shard->streams;
+
+	shard_must_be_current(shard);
+	if (id.shard != shard->index || id.slot >= streams->room ||
+	    streams->slots[id.slot].use != id.use)
+		return NULL;
+	return streams->slots[id.slot].stream;
+}
+
+struct stream *
+stream_next(struct shard *shard, struct stream *stream)
+{
+	const struct streams *streams = shard->streams;
+	uint32_t at = stream == NULL ? 0 : stream->id.slot + 1;
+
+	while (at < streams->room && streams->slots[at].stream == NULL)
+		at++;
+	return at < streams->room ? streams->slots[at].stream : NULL;
+}
+
+void
+stream_take(struct shard *shard, struct post *letter)
+{
+	struct stream *stream = stream_find(shard, letter->stream);
+
+	if (stream == NULL || stream->is_gone)
+		post_free(&letter);
+	else
+		stream->role->on_letter(stream, letter);
+}
+
+void
+streams_setup_changed(struct shard *shard)
+{
+	for (struct stream *stream = stream_next(shard, NULL); stream != NULL;
+	     stream = stream_next(shard, stream)) {
+		if (stream->host == NULL)
+			continue;
+		stream->host = setup_host(shard->setup, stream->host_name);
+		if (stream->host == NULL)
+			stream_fail(stream, STREAM_ERR_HOST_GONE,
+			    "this host is served no more");
+	}
+}
+
+void
+streams_close_all(struct shard *shard, enum stream_err err)
+{
+	for (struct stream *stream = stream_next(shard, NULL); stream != NULL;
+	     stream = stream_next(shard, stream))
+		stream_fail(stream, err, NULL);
+}
