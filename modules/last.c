@@ -81,7 +81,8 @@ on_load(struct account *account, struct join *join)
 	load->join = join;
 	join_wait(join);
 	store_get(account->owner.shard->store, &load->get, arena,
-	    account->owner.id, &last_kind, STR(""), seen_loaded);
+	    &(struct map_key){account->owner.id, &last_kind, STR("")},
+	    seen_loaded);
 }
 
 static void

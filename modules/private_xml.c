@@ -86,8 +86,9 @@ on_get(struct iq *iq)
 	get = arena_new(iq_arena(iq), struct element_get);
 	get->iq = iq;
 	store_get(iq_store(iq), &get->get, iq_arena(iq),
-	    iq_account(iq)->owner.id, &private_kind,
-	    key_of(iq_arena(iq), element), element_loaded);
+	    &(struct map_key){iq_account(iq)->owner.id, &private_kind,
+		key_of(iq_arena(iq), element)},
+	    element_loaded);
 }
 
 /* Of what was never stored, the element asked for is the answer: section 2.2.

@@ -102,7 +102,8 @@ on_load(struct account *account, struct join *join)
 	load->join = join;
 	join_wait(join);
 	store_get(account->owner.shard->store, &load->get, arena,
-	    account->owner.id, &vcard_kind, STR("photo"), hash_loaded);
+	    &(struct map_key){account->owner.id, &vcard_kind, STR("photo")},
+	    hash_loaded);
 }
 
 static void
@@ -195,7 +196,9 @@ on_get(struct iq *iq)
 
 	card->iq = iq;
 	store_get(iq_store(iq), &card->get, iq_arena(iq),
-	    iq_account(iq)->owner.id, &vcard_kind, STR("card"), card_loaded);
+	    &(struct map_key){
+		iq_account(iq)->owner.id, &vcard_kind, STR("card")},
+	    card_loaded);
 }
 
 /* Section 3.3: to others an account without a card answers as one that is not

@@ -437,7 +437,7 @@ list_accounts(
 	str_to_u64(http_parameter(request, "max"), LIST_MAX, &max);
 	listing->request = request;
 	store_owner_list(admin->shard->store, &listing->owners, request->arena,
-	    host, after, (unsigned)max, accounts_listed);
+	    &(struct owner_query){host, after, (unsigned)max}, accounts_listed);
 }
 
 static void

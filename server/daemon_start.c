@@ -230,8 +230,9 @@ read_secret(struct daemon *daemon, struct str *why_r)
 	struct shard *shard = &daemon->server.shards[0];
 	struct secret_read secret = {.daemon = daemon};
 
-	store_get(shard->store, &secret.get, daemon->arena, OWNER_SERVER,
-	    &server_kind, STR("secret"), secret_read);
+	store_get(shard->store, &secret.get, daemon->arena,
+	    &(struct map_key){OWNER_SERVER, &server_kind, STR("secret")},
+	    secret_read);
 	while (!secret.is_done)
 		uv_run(shard->loop, UV_RUN_ONCE);
 	if (secret.err == ERR_NONE)

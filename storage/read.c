@@ -59,15 +59,15 @@ ask_owners(struct store *store, struct store_owners *wait, struct arena *arena,
 
 void
 store_owner_list(struct store *store, struct store_owners *wait,
-    struct arena *arena, struct str host, struct str after, unsigned max,
+    struct arena *arena, const struct owner_query *query,
     void (*done)(struct store_owners *))
 {
-	struct job *job = ask_owners(store, wait, arena, max, done);
+	struct job *job = ask_owners(store, wait, arena, query->max, done);
 	struct value *args = args_of(job, SQL_OWNER_LIST, 3);
 
-	args[0].bytes = kept(job, host);
-	args[1].bytes = kept(job, after);
-	args[2].number = max;
+	args[0].bytes = kept(job, query->host);
+	args[1].bytes = kept(job, query->after);
+	args[2].number = query->max;
 	store_queue(job);
 }
 
@@ -83,17 +83,17 @@ store_owner_deleted(struct store *store, struct store_owners *wait,
 
 void
 store_reverse(struct store *store, struct store_owners *wait,
-    struct arena *arena, const struct store_kind *kind, struct str key,
-    owner_id after, unsigned max, void (*done)(struct store_owners *))
+    struct arena *arena, const struct reverse_query *query,
+    void (*done)(struct store_owners *))
 {
-	struct job *job = ask_owners(store, wait, arena, max, done);
+	struct job *job = ask_owners(store, wait, arena, query->max, done);
 	struct value *args = args_of(job, SQL_REVERSE, 4);
 
-	must((kind->flags & KIND_REVERSE) != 0);
-	args[0].number = store_kind_slot(store, kind)->id;
-	args[1].bytes = kept(job, key);
-	args[2].number = after;
-	args[3].number = max;
+	must((query->kind->flags & KIND_REVERSE) != 0);
+	args[0].number = store_kind_slot(store, query->kind)->id;
+	args[1].bytes = kept(job, query->key);
+	args[2].number = query->after;
+	args[3].number = query->max;
 	store_queue(job);
 }
 
@@ -101,19 +101,18 @@ store_reverse(struct store *store, struct store_owners *wait,
 
 void
 store_get(struct store *store, struct store_get *wait, struct arena *arena,
-    owner_id owner, const struct store_kind *kind, struct str key,
-    void (*done)(struct store_get *))
+    const struct map_key *key, void (*done)(struct store_get *))
 {
 	struct job *job = ask(store, SHAPE_MAP, 1);
 	struct value *args = args_of(job, SQL_GET, 3);
 
-	must(kind->shape == STORE_MAP);
+	must(key->kind->shape == STORE_MAP);
 	*wait = (struct store_get){.done = done, .arena = arena};
 	job->waits.get = wait;
-	job->owner = owner;
-	args[0].number = owner;
-	args[1].number = store_kind_slot(store, kind)->id;
-	args[2].bytes = kept(job, key);
+	job->owner = key->owner;
+	args[0].number = key->owner;
+	args[1].number = store_kind_slot(store, key->kind)->id;
+	args[2].bytes = kept(job, key->key);
 	store_queue(job);
 }
 

@@ -5,10 +5,12 @@
 #define NEWER                                           \
 	"version = CASE WHEN maps.version < $4 THEN $4" \
 	" ELSE maps.version + 1 END, flags = $5, value = $6"
-#define OWNER_ROW \
-	"owners.id, owners.host, owners.local, owners.state, owners.made"
-#define LOG_ROW \
-	"logs.owner, logs.id, logs.nonce, logs.time, logs.peer, logs.ref, logs.value"
+#define OWNER_ROW                                             \
+	"owners.id, owners.host, owners.local, owners.state," \
+	" owners.made"
+#define LOG_ROW                                                  \
+	"logs.owner, logs.id, logs.nonce, logs.time, logs.peer," \
+	" logs.ref, logs.value"
 #define IS_DELETED "EXISTS (SELECT 1 FROM owners WHERE id = $1 AND state = 2)"
 #define ONE_MAP    "owner = $1 AND kind = $2 AND key = $3"
 #define ONE_LOG    "owner = $1 AND kind = $2 AND id = $3"

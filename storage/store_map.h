@@ -19,9 +19,14 @@ struct store_get {
 	struct map_row row;
 };
 
-void store_get(struct store *, struct store_get *, struct arena *, owner_id,
-    const struct store_kind *, struct str key,
-    void (*done)(struct store_get *));
+struct map_key {
+	owner_id owner;
+	const struct store_kind *kind;
+	struct str key;
+};
+
+void store_get(struct store *, struct store_get *, struct arena *,
+    const struct map_key *, void (*done)(struct store_get *));
 
 struct store_scan {
 	void (*done)(struct store_scan *);
@@ -46,6 +51,12 @@ void store_scan(struct store *, struct store_scan *, struct arena *,
 
 /* KIND_REVERSE: the owners that have this key, by id, after the given one; rows
  * have only the id, host, local and state. */
+struct reverse_query {
+	const struct store_kind *kind;
+	struct str key;
+	owner_id after;
+	unsigned max;
+};
+
 void store_reverse(struct store *, struct store_owners *, struct arena *,
-    const struct store_kind *, struct str key, owner_id after, unsigned max,
-    void (*done)(struct store_owners *));
+    const struct reverse_query *, void (*done)(struct store_owners *));

@@ -39,9 +39,13 @@ struct store_owners {
 };
 
 /* Living owners of a host, by localpart, after the given one. */
+struct owner_query {
+	struct str host, after;
+	unsigned max;
+};
+
 void store_owner_list(struct store *, struct store_owners *, struct arena *,
-    struct str host, struct str after, unsigned max,
-    void (*done)(struct store_owners *));
+    const struct owner_query *, void (*done)(struct store_owners *));
 /* Owners marked deleted whose rows are not all purged yet. */
 void store_owner_deleted(struct store *, struct store_owners *, struct arena *,
     unsigned max, void (*done)(struct store_owners *));

@@ -1,5 +1,11 @@
 #include "storage/store_rig.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
 #include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,17 +23,17 @@ rig_has_postgres(void)
 	return getenv("JACKDAW_TEST_PG") != NULL;
 }
 
-/* All that is in the database goes. */
-static void
-clear_postgres(const char *conninfo)
+void
+rig_postgres_do(const char *conninfo, const char *text)
 {
 	PGconn *conn = PQconnectdb(conninfo);
-	PGresult *result = PQexec(conn, "SET client_min_messages = error;"
-					"DROP SCHEMA public CASCADE;"
-					"CREATE SCHEMA public");
+	PGresult *result;
 
-	must(PQresultStatus(result) == PGRES_COMMAND_OK);
-	PQclear(result);
+	must(PQsendQuery(conn, text) == 1);
+	while ((result = PQgetResult(conn)) != NULL) {
+		must(PQresultStatus(result) != PGRES_FATAL_ERROR);
+		PQclear(result);
+	}
 	PQfinish(conn);
 }
 
@@ -70,7 +76,9 @@ rig_new(enum rig_mode mode)
 	    .is_inline = mode == RIG_INLINE,
 	};
 	if (mode == RIG_POSTGRES)
-		clear_postgres(rig->options.conninfo);
+		rig_postgres_do(rig->options.conninfo,
+		    "SET client_min_messages = error;"
+		    "DROP SCHEMA public CASCADE; CREATE SCHEMA public");
 	open_storage(rig);
 	rig_open_store(rig);
 	return rig;
@@ -251,8 +259,8 @@ get(struct rig *rig, owner_id owner, const struct store_kind *kind,
 	struct asked_store_get *asked =
 	    arena_new(rig->arena, struct asked_store_get);
 
-	store_get(rig->store, &asked->wait, rig->arena, owner, kind, key,
-	    store_get_done);
+	store_get(rig->store, &asked->wait, rig->arena,
+	    &(struct map_key){owner, kind, key}, store_get_done);
 	return store_get_await(rig, asked);
 }
 
@@ -337,8 +345,8 @@ rig_list(struct rig *rig, struct str host, struct str after, unsigned max)
 {
 	struct asked_store_owners *asked = owners_new(rig);
 
-	store_owner_list(rig->store, &asked->wait, rig->arena, host, after, max,
-	    store_owners_done);
+	store_owner_list(rig->store, &asked->wait, rig->arena,
+	    &(struct owner_query){host, after, max}, store_owners_done);
 	return store_owners_await(rig, asked);
 }
 
@@ -358,7 +366,104 @@ rig_reverse(struct rig *rig, const struct store_kind *kind, struct str key,
 {
 	struct asked_store_owners *asked = owners_new(rig);
 
-	store_reverse(rig->store, &asked->wait, rig->arena, kind, key, after,
-	    max, store_owners_done);
+	store_reverse(rig->store, &asked->wait, rig->arena,
+	    &(struct reverse_query){kind, key, after, max}, store_owners_done);
 	return store_owners_await(rig, asked);
+}
+
+/* --- logs ------------------------------------------------------------- */
+
+void
+rig_append(struct store_write *write, const struct store_kind *kind,
+    owner_id owner, uint64_t id, struct str peer)
+{
+	struct log_row row = {.owner = owner,
+	    .id = id,
+	    .nonce = UINT64_MAX - id,
+	    .time_us = id * 10,
+	    .peer = peer,
+	    .value = STR("value")};
+
+	store_append(write, kind, &row);
+}
+
+void
+rig_fill_log(struct rig *rig, const struct store_kind *kind, unsigned count)
+{
+	struct store_write *write = store_write_new(rig->store);
+
+	for (unsigned i = 1; i <= count; i++)
+		rig_append(write, kind, 2, i,
+		    i % 2 == 0 ? STR("a@b/res") : STR("c@d"));
+	must(rig_commit(rig, write) == ERR_NONE);
+}
+
+/* --- running ---------------------------------------------------------- */
+
+static const char *const modes[] = {
+    [RIG_INLINE] = "inline",
+    [RIG_SQLITE] = "sqlite",
+    [RIG_POSTGRES] = "postgres",
+};
+
+static int
+setup(void **state)
+{
+	*state = rig_new((enum rig_mode)(uintptr_t)*state);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct rig *rig = *state;
+
+	rig_free(&rig);
+	return 0;
+}
+
+static void
+no_postgres(void **state)
+{
+	print_message("JACKDAW_TEST_PG names no database\n");
+	skip();
+}
+
+int
+rig_run(const struct rig_case *cases, size_t count)
+{
+	struct arena *arena = arena_make(0);
+	struct CMUnitTest *tests =
+	    arena_array(arena, struct CMUnitTest, 3 * count + 1);
+	unsigned modes_run = rig_has_postgres() ? 3 : 2;
+	size_t at = 0;
+	int failed;
+
+	for (size_t i = 0; i < modes_run * count; i++) {
+		size_t mode = i / count;
+
+		tests[at++] = (struct CMUnitTest){
+		    .name = str_format(
+			arena, "%s: %s", modes[mode], cases[i % count].name)
+				.text,
+		    .test_func = cases[i % count].run,
+		    .setup_func = setup,
+		    .teardown_func = teardown,
+		    .initial_state = (void *)mode,
+		};
+	}
+	if (!rig_has_postgres())
+		tests[at++] = (struct CMUnitTest){
+		    .name = "postgres", .test_func = no_postgres};
+	failed = _cmocka_run_group_tests("store", tests, at, NULL, NULL);
+	arena_free(&arena);
+	return failed;
+}
+
+void
+rig_check_text(struct str str, const char *want, const char *file, int line)
+{
+	if (!str_equal(str, str_of(want)))
+		print_error("got \"%.*s\"\n", STR_ARG(str));
+	_assert_true(str_equal(str, str_of(want)), want, file, line);
 }

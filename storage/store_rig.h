@@ -22,6 +22,8 @@ struct rig {
 
 /* Whether the environment names a PostgreSQL that tests may use. */
 bool rig_has_postgres(void);
+/* Statements, by a connection of their own. */
+void rig_postgres_do(const char *conninfo, const char *text);
 
 /* With an empty database and one open store. */
 struct rig *rig_new(enum rig_mode);
@@ -67,3 +69,30 @@ const struct store_owners *rig_deleted(struct rig *);
 const struct store_owners *rig_reverse(struct rig *, const struct store_kind *,
     struct str key, owner_id after, unsigned max);
 enum err rig_purge(struct rig *, owner_id, unsigned max);
+
+/* --- logs ------------------------------------------------------------- */
+
+/* A row whose nonce and time follow from its id, with the value "value". */
+void rig_append(struct store_write *, const struct store_kind *, owner_id,
+    uint64_t id, struct str peer);
+/* Rows 1 to count of owner 2: odd ids with the peer "c@d", even ones with
+ * "a@b/res". */
+void rig_fill_log(struct rig *, const struct store_kind *, unsigned count);
+
+/* --- cases ------------------------------------------------------------- */
+
+struct rig_case {
+	const char *name;
+	void (*run)(void **state); /* *state is a new struct rig */
+};
+
+#define RIG_CASE(name)      \
+	{                   \
+#name, name \
+	}
+
+/* Runs each case on each backend that there is. */
+int rig_run(const struct rig_case *, size_t count);
+
+#define RIG_TEXT(str, want) rig_check_text((str), (want), __FILE__, __LINE__)
+void rig_check_text(struct str, const char *want, const char *file, int line);
