@@ -13,8 +13,10 @@
 #include "server/setup.h"
 #include "server/shard.h"
 
-/* Section 6.4.5: between two and five retries. */
-#define FAILURES_MAX 5
+/* Section 6.4.5: between two and five retries. Who only tried what cannot work
+ * (another type of channel binding) guessed nothing and may try more. */
+#define GUESSES_MAX  5
+#define FAILURES_MAX 12
 
 enum auth_stage {
 	AUTH_NONE,
@@ -32,7 +34,7 @@ struct auth {
 	struct sasl_channel channel;
 	enum auth_stage stage;
 	bool is_aborted; /* while it was not the client's turn */
-	unsigned failures, delay_ms;
+	unsigned failures, guesses, delay_ms;
 	uint64_t ticket; /* of the question that is open */
 	struct timer delay;
 };
@@ -199,8 +201,10 @@ tell_failure(struct auth *auth)
 	stream_send(stream, failure);
 	arena_free(&arena);
 	log_debug(&stream->log, "login failed: %s", sasl_err_element(err));
+	if (auth->sasl.keys != NULL)
+		auth->guesses++;
 	forget_attempt(auth);
-	if (++auth->failures >= FAILURES_MAX)
+	if (++auth->failures >= FAILURES_MAX || auth->guesses >= GUESSES_MAX)
 		stream_fail(stream, STREAM_ERR_POLICY_VIOLATION,
 		    "too many failed logins");
 }
@@ -232,17 +236,13 @@ fail(struct auth *auth)
 {
 	struct stream *stream = &auth->c2s->stream;
 
-	if (auth->sasl.err != SASL_ERR_NOT_AUTHORIZED &&
-	    auth->sasl.err != SASL_ERR_INVALID_AUTHZID &&
-	    auth->sasl.err != SASL_ERR_ACCOUNT_DISABLED) {
+	if (auth->sasl.keys == NULL) {
 		tell_failure(auth);
 		return;
 	}
 	metric_add(stream->shard, METRIC_LOGINS_FAILED, 1);
-	if (auth->sasl.keys != NULL) {
-		auth->delay_ms = auth->sasl.keys->delay_ms;
-		tell_account(auth, false);
-	}
+	auth->delay_ms = auth->sasl.keys->delay_ms;
+	tell_account(auth, false);
 	auth->stage = AUTH_VERDICT;
 	address_tell(
 	    stream->shard, stream->id, stream->conn->address, ADDRESS_FAILED);

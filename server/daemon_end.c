@@ -96,6 +96,7 @@ store_closed(void *arg)
 {
 	struct shard *shard = arg;
 
+	shard->store = NULL;
 	phase_done(shard);
 }
 

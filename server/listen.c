@@ -59,14 +59,17 @@ set_option(int fd, int level, int option)
 }
 
 static int
-open_socket(const struct place *place, int reuse)
+open_socket(const struct place *place, bool is_shared)
 {
 	int fd = socket(place->address.ss_family,
 	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		return -1;
-	set_option(fd, SOL_SOCKET, reuse);
+	/* Connections of a server before us may still be on their way out. */
+	set_option(fd, SOL_SOCKET, SO_REUSEADDR);
+	if (is_shared)
+		set_option(fd, SOL_SOCKET, SO_REUSEPORT);
 	if (place->address.ss_family == AF_INET6)
 		set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY);
 	if (bind(fd, (const struct sockaddr *)&place->address, place->len) ==
@@ -82,7 +85,7 @@ open_socket(const struct place *place, int reuse)
 static bool
 probe(struct place *place)
 {
-	int fd = open_socket(place, SO_REUSEADDR);
+	int fd = open_socket(place, false);
 	bool is_free =
 	    fd >= 0 && getsockname(fd, (struct sockaddr *)&place->address,
 			   &place->len) == 0;
@@ -103,7 +106,7 @@ open_all(struct listeners *listeners, struct place *place)
 		struct listener *listener = &place->listeners[i];
 
 		listener->is_direct_tls = place->is_direct_tls;
-		listener->fd = open_socket(place, SO_REUSEPORT);
+		listener->fd = open_socket(place, true);
 		if (listener->fd < 0)
 			return false;
 	}

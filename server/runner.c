@@ -72,6 +72,8 @@ on_turn(uv_prepare_t *prepare)
 		uv_idle_start(&runner->more, on_more);
 	else
 		uv_idle_stop(&runner->more);
+	if (shard->store != NULL)
+		store_turn(shard->store);
 	if (shard->runner != NULL)
 		wait_until(runner, shard_next_due(shard));
 }

@@ -422,6 +422,13 @@ on_turn(uv_prepare_t *prepare)
 }
 
 void
+store_turn(struct store *store)
+{
+	if (!is_inline(store) && uv_is_active((uv_handle_t *)&store->turn))
+		on_turn(&store->turn);
+}
+
+void
 store_close(struct store *store, void (*closed)(void *), void *arg)
 {
 	must(!store->is_closing);

@@ -69,6 +69,9 @@ enum err storage_backup(
 
 /* loop NULL when inline. */
 struct store *store_open(struct storage *, uv_loop_t *loop);
+/* What was queued leaves now, not when the loop next prepares to wait: for who
+ * works in that very preparation. */
+void store_turn(struct store *);
 /* Finishes writes that are queued, cancels reads; done when idle: calls closed
  * (not before it has returned; inline in the last store_step), after which the
  * store is gone and the loop holds nothing of it. */
