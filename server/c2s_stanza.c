@@ -13,7 +13,12 @@ void
 c2s_answer(struct c2s *c2s, struct arena *arena, struct str id,
     const struct node *payload, enum stanza_err err)
 {
-	struct stanza ask = {.kind = STANZA_IQ, .type = STANZA_SET, .id = id};
+	struct stanza ask = {
+	    .kind = STANZA_IQ,
+	    .type = STANZA_SET,
+	    .id = id,
+	    .node = node_make(arena, "iq", NS_CLIENT),
+	};
 	struct stanza *answer = err == STANZA_ERR_NONE
 				    ? stanza_make_result(arena, &ask, payload)
 				    : stanza_make_error(arena, &ask, err, NULL);
