@@ -13,10 +13,12 @@
 #define STRIDE       7919 /* a prime, so that all sessions have their turn */
 
 static struct {
-	void (*say)(struct client *, uint64_t due_ns);
-	bool replies; /* what has come is followed by one's own */
+	struct swarm *swarm;
+	bool own_is_refused;
+	unsigned (*listens_to)(unsigned number);
+	void (*answer)(struct client *, const struct mark *); /* or NULL */
 	uint64_t began_ns;
-	uint64_t sent;
+	uint64_t awaited; /* what should come in the end */
 	uint64_t refused;
 	struct mark_count count;
 } state;
@@ -28,7 +30,6 @@ put_mark(struct client *client, uint64_t due_ns, char *text_r)
 	    .sender = client->number, .place = client->sent++, .at_ns = due_ns};
 
 	mark_write(&mark, text_r);
-	state.sent++;
 }
 
 static void
@@ -49,6 +50,7 @@ say_message(struct client *client, uint64_t due_ns)
 	memset(text + len + MARK_LEN, 'x', BODY_LEN - MARK_LEN);
 	memcpy(text + len + BODY_LEN, end, sizeof(end) - 1);
 	client_send(client, text, len + BODY_LEN + sizeof(end) - 1);
+	state.awaited++;
 }
 
 static void
@@ -64,23 +66,55 @@ say_presence(struct client *client, uint64_t due_ns)
 	client_send(client, text, sizeof(start) + MARK_LEN + sizeof(end) - 2);
 }
 
+/* To be called with what has just come: one's own is next. */
+static void
+answer_message(struct client *client, const struct mark *mark)
+{
+	say_message(client, usage_clock_ns());
+}
+
+static unsigned
+circle_size(const struct client *centre)
+{
+	unsigned left = centre->plan->sessions - centre->number;
+
+	return left < PLAN_CIRCLE ? left : PLAN_CIRCLE;
+}
+
+static void
+change_presence(struct client *centre)
+{
+	centre->heard = 0;
+	state.awaited += circle_size(centre) - 1;
+	say_presence(centre, usage_clock_ns());
+}
+
+static void
+answer_presence(struct client *client, const struct mark *mark)
+{
+	struct client *centre = &state.swarm->clients[mark->sender];
+
+	if (++centre->heard == circle_size(centre) - 1)
+		change_presence(centre);
+}
+
 /* One's own mark is a message refused, or one's own presence, which servers
  * send to its sender too. Marks of an earlier run do not count. */
 static void
 take_mark(struct client *client, const struct mark *mark)
 {
-	uint64_t now = usage_clock_ns();
-
 	if (mark->at_ns < state.began_ns)
 		return;
 	if (mark->sender == client->number) {
-		state.refused += state.say == say_message;
+		state.refused += state.own_is_refused;
 		return;
 	}
+	if (mark->sender != state.listens_to(client->number))
+		return;
 	mark_check(&client->seen, mark->place, &state.count);
-	figures_sample(now - mark->at_ns);
-	if (state.replies)
-		state.say(client, now);
+	figures_sample(usage_clock_ns() - mark->at_ns);
+	if (state.answer != NULL)
+		state.answer(client, mark);
 }
 
 static size_t
@@ -95,12 +129,12 @@ heard(struct client *client, const char *text, size_t len)
 }
 
 static void
-begin(struct swarm *swarm, void (*say)(struct client *, uint64_t))
+begin(struct swarm *swarm)
 {
 	static const struct client_work work = {
 	    .enters = true, .on_text = heard};
 
-	state.say = say;
+	state.swarm = swarm;
 	swarm_login(swarm, &work, 0, 1);
 	swarm_settle(swarm, 300);
 	state.began_ns = usage_clock_ns();
@@ -111,11 +145,11 @@ finish(struct swarm *swarm)
 {
 	uint64_t end = usage_clock_ns() + DRAIN_MAX_MS * NS_PER_MS;
 
-	state.replies = false;
-	while (state.count.came < state.sent && usage_clock_ns() < end)
+	state.answer = NULL;
+	while (state.count.came < state.awaited && usage_clock_ns() < end)
 		swarm_turn(swarm, end);
 	figures_add_samples();
-	figures_add("lost", (double)(state.sent - state.count.came));
+	figures_add("lost", (double)(state.awaited - state.count.came));
 	figures_add("repeated", (double)state.count.repeated);
 	figures_add("out_of_order", (double)state.count.out_of_order);
 	figures_add("refused", (double)state.refused);
@@ -141,27 +175,29 @@ measure(struct swarm *swarm, void (*run)(struct swarm *, uint64_t until_ns))
 	figures_add("per_s", (double)came * 1e9 / (double)used.at_ns);
 }
 
-static void
-run_saturated(struct swarm *swarm, void (*say)(struct client *, uint64_t))
+void
+chat_run(struct swarm *swarm)
 {
-	begin(swarm, say);
-	state.replies = true;
+	state.own_is_refused = true;
+	state.listens_to = plan_pair;
+	state.answer = answer_message;
+	begin(swarm);
 	for (unsigned i = 0; i < swarm->plan->sessions; i++)
-		say(&swarm->clients[i], usage_clock_ns());
+		say_message(&swarm->clients[i], usage_clock_ns());
 	measure(swarm, swarm_run_until);
 	finish(swarm);
 }
 
 void
-chat_run(struct swarm *swarm)
-{
-	run_saturated(swarm, say_message);
-}
-
-void
 presence_run(struct swarm *swarm)
 {
-	run_saturated(swarm, say_presence);
+	state.listens_to = plan_centre;
+	state.answer = answer_presence;
+	begin(swarm);
+	for (unsigned i = 0; i < swarm->plan->sessions; i += PLAN_CIRCLE)
+		change_presence(&swarm->clients[i]);
+	measure(swarm, swarm_run_until);
+	finish(swarm);
 }
 
 static void
@@ -186,7 +222,9 @@ send_at_rate(struct swarm *swarm, uint64_t until_ns)
 void
 rate_run(struct swarm *swarm)
 {
-	begin(swarm, say_message);
+	state.own_is_refused = true;
+	state.listens_to = plan_pair;
+	begin(swarm);
 	measure(swarm, send_at_rate);
 	finish(swarm);
 }

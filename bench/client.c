@@ -71,6 +71,7 @@ client_open(struct client *client)
 	fcntl(client->fd, F_SETFL, O_NONBLOCK);
 	client->ready = client->leaving = false;
 	client->in.len = client->out.len = 0;
+	arrived_at = arrived_len;
 	watch(client, EPOLL_CTL_ADD, EPOLLIN);
 	dance_start(client);
 }
@@ -267,10 +268,10 @@ read_records(struct client *client)
 		ssize_t len =
 		    gnutls_record_recv(client->tls, text, sizeof(text));
 
-		if (len == GNUTLS_E_AGAIN)
+		if (len == GNUTLS_E_AGAIN && arrived_at == arrived_len)
 			return;
-		if (len == GNUTLS_E_INTERRUPTED)
-			continue;
+		if (len == GNUTLS_E_AGAIN || len == GNUTLS_E_INTERRUPTED)
+			continue; /* that was a session ticket */
 		if (len > 0) {
 			hear(client, text, (size_t)len);
 			continue;

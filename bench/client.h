@@ -53,9 +53,9 @@ struct client {
 	bool shaken;   /* hands, in TLS */
 	bool ready;
 	bool leaving;
-	bool asked;                  /* the workload's own */
+	unsigned heard;              /* the workload's own */
 	uint32_t sent;               /* marks */
-	struct mark_seen seen;       /* marks of the pair */
+	struct mark_seen seen;       /* marks of whom it listens to */
 	struct client_bytes in, out; /* not yet used, not yet written */
 	struct scram_keys keys;
 };

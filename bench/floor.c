@@ -1,11 +1,11 @@
 /*
- * bench/floor.c - floor CERTIFICATE KEY: the least that a server can cost.
+ * bench/floor.c - floor CERTIFICATE KEY PORT: the least that a server can cost.
  *
  * Moves TLS records between sockets without looking into them. The load
  * generator's login is answered with canned text, picked by a word in what
  * came; after its first presence a session's records go to its pair, the
  * session whose resource rN has the number N ^ 1, as they are. One thread,
- * epoll, GnuTLS; prints the port it listens on.
+ * epoll, GnuTLS.
  */
 #include <err.h>
 #include <errno.h>
@@ -15,7 +15,6 @@
 #include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -255,21 +254,21 @@ accept_session(int listener)
 }
 
 static int
-listen_somewhere(void)
+listen_on(unsigned long port)
 {
-	struct sockaddr_in here = {
-	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t len = sizeof(here);
+	struct sockaddr_in here = {.sin_family = AF_INET,
+	    .sin_port = htons((uint16_t)port),
+	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int on = 1;
 	int listener =
 	    socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (listener < 0 ||
-	    bind(listener, (struct sockaddr *)&here, len) != 0 ||
-	    listen(listener, 1024) != 0 ||
-	    getsockname(listener, (struct sockaddr *)&here, &len) != 0)
-		err(1, "cannot listen");
-	printf("%u\n", ntohs(here.sin_port));
-	fflush(stdout);
+	    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) !=
+		0 ||
+	    bind(listener, (struct sockaddr *)&here, sizeof(here)) != 0 ||
+	    listen(listener, 1024) != 0)
+		err(1, "cannot listen on port %lu", port);
 	return listener;
 }
 
@@ -295,11 +294,11 @@ main(int argc, char **argv)
 	struct epoll_event events[EVENTS_MAX];
 	int listener;
 
-	if (argc != 3)
-		errx(2, "usage: floor CERTIFICATE KEY");
+	if (argc != 4)
+		errx(2, "usage: floor CERTIFICATE KEY PORT");
 	prepare(argv[1], argv[2]);
 	epoll = epoll_create1(EPOLL_CLOEXEC);
-	listener = listen_somewhere();
+	listener = listen_on(strtoul(argv[3], NULL, 10));
 	watch(listener, NULL);
 	for (;;) {
 		int count = epoll_wait(epoll, events, EVENTS_MAX, -1);

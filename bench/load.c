@@ -160,7 +160,7 @@ main(int argc, char **argv)
 	    .priority = PRIORITY,
 	    .address.s_addr = htonl(INADDR_LOOPBACK),
 	    .sessions = 1000,
-	    .in_flight = 8,
+	    .in_flight = 64,
 	    .rate = 1000,
 	    .each = 20,
 	    .warm_ms = 500,

@@ -3,7 +3,8 @@
  *
  * Filled from the command line once, then only read. Accounts are named
  * u0, u1, ... and have one password; u0 and u1 are a pair, u2 and u3, and so
- * on: each talks to its pair only.
+ * on: each writes to its pair only. Of each circle of accounts the first has
+ * all others as contacts.
  */
 #pragma once
 
@@ -32,6 +33,15 @@ struct plan {
 	pid_t server;       /* its processes are this one and its offspring */
 	pid_t database;     /* likewise; 0: none */
 };
+
+#define PLAN_CIRCLE 50
+
+/* The first of an account's circle. */
+static inline unsigned
+plan_centre(unsigned number)
+{
+	return number - number % PLAN_CIRCLE;
+}
 
 static inline unsigned
 plan_pair(unsigned number)

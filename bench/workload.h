@@ -2,14 +2,15 @@
  * bench/workload.h - what the load generator can do to a server.
  *
  * Each runs to its end and adds its figures (figures.h). The accounts have to
- * be there, each in the roster of its pair, subscribed both ways: `prepare`
+ * be there, with contacts that are subscribed both ways: `prepare`
  * does that, and adds no figure.
  */
 #pragma once
 
 struct swarm;
 
-/* Registers accounts (if so planned) and subscribes pairs to each other. */
+/* Registers accounts (if so planned), subscribes pairs to each other, and the
+ * first of each circle and the others, too. */
 void prepare_run(struct swarm *);
 
 /* kib: memory of one session that is logged in and present. */
@@ -25,7 +26,8 @@ void chat_run(struct swarm *);
  * those before. Latency counts from when a message was due. */
 void rate_run(struct swarm *);
 
-/* Presence, each change sent when the pair's last one has come. */
+/* Presence of the first of each circle, sent again when the last change has
+ * come to all others. The figures are those of one change for one contact. */
 void presence_run(struct swarm *);
 
 /* store_: a message for an account that is not there; deliver_: one of those

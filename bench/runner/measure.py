@@ -1,0 +1,53 @@
+"""One run of the load generator, and which workloads there are."""
+
+import json
+import subprocess
+from dataclasses import dataclass
+
+from .servers import DOMAIN
+
+PATIENCE_S = 240
+SOME_SESSIONS = 200
+
+
+@dataclass(frozen=True)
+class Workload:
+    options: tuple
+    sessions: int = 0     # 0: as many as asked for
+    afresh: bool = False  # the server is started again for each run
+
+
+WORKLOADS = {
+    "idle": Workload(("--workload", "idle", "--run-ms", "1500"),
+                     afresh=True),
+    "login": Workload(("--workload", "login"), SOME_SESSIONS),
+    "plain": Workload(("--workload", "login", "--plain"), SOME_SESSIONS),
+    "chat": Workload(("--workload", "chat")),
+    "rate": Workload(("--workload", "rate", "--run-ms", "5000")),
+    "presence": Workload(("--workload", "presence")),
+    "offline": Workload(("--workload", "offline")),
+}
+
+
+def load(server, core, words):
+    """Runs the load generator; its figures, or None when it failed."""
+    database = server.database.pid if server.database else 0
+    done = subprocess.run(
+        ("taskset", "-c", core, server.build / "bench" / "load", "--direct",
+         "--domain", DOMAIN, "--port", str(server.port), "--server",
+         str(server.process.pid), "--database", str(database), *words),
+        capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    if done.returncode != 0:
+        raise SystemExit(f"{server.name}: {done.stderr.strip()[-2000:]}")
+    return json.loads(done.stdout) if done.stdout.startswith("{") else {}
+
+
+def prepare(server, core, sessions):
+    load(server, core, ("--workload", "prepare", "--registers", "--sessions",
+                        str(sessions)))
+
+
+def run(server, core, name, sessions):
+    workload = WORKLOADS[name]
+    count = workload.sessions or sessions
+    return load(server, core, (*workload.options, "--sessions", str(count)))

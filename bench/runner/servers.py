@@ -1,0 +1,321 @@
+"""The servers that are compared: how each is configured, started, stopped.
+
+Everything a server makes is in a folder of its own; it listens on free ports
+of 127.0.0.1, and only processes started here are stopped, by their id.
+"""
+
+import glob
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+PATIENCE_S = 30
+DOMAIN = "localhost"
+UNPRIVILEGED = "postgres"
+
+
+class Missing(Exception):
+    """A server cannot be run; says which Debian package is missing."""
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        return held.getsockname()[1]
+
+
+def make_certificate(where):
+    subprocess.run(
+        ("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+         "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "key.pem",
+         "-out", "cert.pem", "-days", "30", "-subj", f"/CN={DOMAIN}",
+         "-addext", f"subjectAltName=DNS:{DOMAIN}"),
+        cwd=where, check=True, capture_output=True)
+    both = (where / "cert.pem").read_text() + (where / "key.pem").read_text()
+    (where / "both.pem").write_text(both)
+
+
+class Server:
+    """One server; the subclasses say what differs."""
+
+    name = ""
+    workloads = ("idle", "login", "plain", "chat", "rate", "presence",
+                 "offline")
+    registers = True   # accounts are made in-band
+    both_cores = False
+    config_name = ""
+    config = ""
+
+    def __init__(self, where, build):
+        self.where = where / self.name
+        self.build = build
+        self.process = None
+        self.port = 0
+        self.database = None
+
+    def check(self):
+        """Raises Missing."""
+
+    def command(self):
+        raise NotImplementedError
+
+    def environment(self):
+        return {}
+
+    def prepare(self):
+        """Makes what is there before the first start."""
+        self.where.mkdir()
+        (self.where / "data").mkdir()
+        make_certificate(self.where)
+
+    def settings(self):
+        return {"dir": self.where, "domain": DOMAIN, "direct": self.port,
+                "plain": free_port()}
+
+    def start(self, cores):
+        self.port = free_port()
+        if self.config_name:
+            (self.where / self.config_name).write_text(
+                self.config.format(**self.settings()))
+        with open(self.where / "out", "ab") as out:
+            self.process = subprocess.Popen(
+                ("taskset", "-c", cores, *self.command()), cwd=self.where,
+                stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                env=os.environ | self.environment(), start_new_session=True)
+        self.wait_until_up()
+
+    def wait_until_up(self):
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                return
+            except OSError:
+                time.sleep(0.1)
+        said = (self.where / "out").read_text(errors="replace")
+        raise SystemExit(f"{self.name} did not start: {said[-2000:]}")
+
+    def stop(self):
+        if self.process is not None:
+            end(self.process, signal.SIGTERM)
+        self.process = None
+
+    def close(self):
+        """Stops for good."""
+        self.stop()
+
+
+def end(process, how):
+    process.send_signal(how)
+    try:
+        process.wait(PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def need(found, package):
+    if not found:
+        raise Missing(f"the Debian package {package} is not installed")
+
+
+class Floor(Server):
+    name = "floor"
+    workloads = ("idle", "login", "plain", "chat", "rate")
+    registers = False
+
+    def command(self):
+        return (self.build / "bench" / "floor", "cert.pem", "key.pem",
+                str(self.port))
+
+
+class Prosody(Server):
+    name = "prosody"
+    config_name = "prosody.cfg.lua"
+    config = """
+run_as_root = true
+pidfile = "{dir}/server.pid"
+data_path = "{dir}/data"
+certificates = "{dir}"
+log = {{ error = "{dir}/log" }}
+gc = {{ mode = "generational" }}
+interfaces = {{ "127.0.0.1" }}
+c2s_ports = {{ {plain} }}
+c2s_direct_tls_ports = {{ {direct} }}
+ssl = {{ key = "{dir}/key.pem", certificate = "{dir}/cert.pem" }}
+c2s_require_encryption = true
+allow_registration = true
+authentication = "internal_hashed"
+storage = "internal"
+modules_disabled = {{ "s2s" }}
+modules_enabled = {{ "roster", "saslauth", "tls", "disco", "private",
+    "blocklist", "vcard_legacy", "pep", "version", "uptime", "time", "ping",
+    "register", "offline", "server_contact_info", "lastactivity" }}
+VirtualHost "{domain}"
+"""
+
+    def check(self):
+        need(shutil.which("prosody"), "prosody")
+
+    def command(self):
+        return ("prosody", "-F", "--config", self.where / self.config_name)
+
+
+class Ejabberd(Server):
+    name = "ejabberd"
+    config_name = "ejabberd.yml"
+    config = """
+hosts: [{domain}]
+loglevel: error
+certfiles: ["{dir}/both.pem"]
+registration_timeout: infinity
+shaper_rules: {{}}
+auth_password_format: scram
+listen:
+  - {{port: {direct}, ip: "127.0.0.1", module: ejabberd_c2s, tls: true,
+     backlog: 1024,
+     max_stanza_size: 262144}}
+access_rules:
+  register: {{allow: all}}
+modules:
+  mod_blocking: {{}}
+  mod_caps: {{}}
+  mod_disco: {{}}
+  mod_last: {{}}
+  mod_offline: {{}}
+  mod_ping: {{}}
+  mod_privacy: {{}}
+  mod_private: {{}}
+  mod_pubsub: {{plugins: [flat, pep]}}
+  mod_register: {{ip_access: all, access: register, password_strength: 0}}
+  mod_roster: {{versioning: true}}
+  mod_time: {{}}
+  mod_vcard: {{}}
+  mod_version: {{}}
+"""
+
+    @staticmethod
+    def libraries():
+        return sorted(glob.glob("/usr/lib/*/ejabberd-*/ebin"))
+
+    def check(self):
+        need(self.libraries() and shutil.which("erl"), "ejabberd")
+
+    def command(self):
+        return ("erl", "-noinput", "-boot", "start_sasl", "-sasl",
+                "sasl_error_logger", "false", "-mnesia", "dir",
+                f'"{self.where}/data"', "-s", "ejabberd")
+
+    def environment(self):
+        libraries = Path(self.libraries()[-1]).parent.parent
+        return {"ERL_LIBS": str(libraries), "HOME": str(self.where),
+                "EJABBERD_CONFIG_PATH": str(self.where / self.config_name),
+                "EJABBERD_LOG_PATH": str(self.where / "log")}
+
+
+class Jackdaw(Server):
+    """On SQLite, with one shard."""
+
+    name = "jackdaw"
+    config_name = "jackdaw.yaml"
+    shards = 1
+    config = """
+hosts: {{{domain}: {{}}}}
+listen:
+  c2s: {{addresses: [127.0.0.1], port: {plain}}}
+  tls: {{addresses: [127.0.0.1], port: {direct}}}
+certificate: cert.pem
+key: key.pem
+shards: {shards}
+state_directory: data
+storage: {storage}
+admin: {{socket: jackdaw.sock}}
+log: {{level: warn}}
+auth: {{iterations: 4096}}
+registration: {{open: true, per_hour: 1000000}}
+limits: {{connections: 0, rate: 0}}
+"""
+
+    def check(self):
+        if not (self.build / "jackdaw").exists():
+            raise Missing(f"there is no {self.build}/jackdaw")
+
+    def command(self):
+        return (self.build / "jackdaw", "-c", self.config_name, "run")
+
+    def storage(self):
+        return "{backend: sqlite}"
+
+    def settings(self):
+        return super().settings() | {"shards": self.shards,
+                                     "storage": self.storage()}
+
+
+class JackdawTwo(Jackdaw):
+    """With two shards, which share both cores with the load."""
+
+    name = "jackdaw-2"
+    workloads = ("chat",)
+    shards = 2
+    both_cores = True
+
+
+class JackdawPostgres(Jackdaw):
+    name = "jackdaw-pg"
+    workloads = ("login", "offline")
+
+    @staticmethod
+    def programs():
+        return sorted(glob.glob("/usr/lib/postgresql/*/bin/postgres"))
+
+    def check(self):
+        super().check()
+        need(self.programs(), "postgresql")
+
+    def as_user(self, words, **more):
+        """PostgreSQL refuses to be run by root."""
+        if os.getuid() == 0:
+            more |= {"user": UNPRIVILEGED, "group": UNPRIVILEGED,
+                     "extra_groups": []}
+        return subprocess.Popen(
+            words, cwd="/", stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            start_new_session=True, **more)
+
+    def prepare(self):
+        super().prepare()
+        programs = Path(self.programs()[-1]).parent
+        where = self.where / "postgres"
+        where.mkdir()
+        if os.getuid() == 0:
+            os.chown(where, pwd.getpwnam(UNPRIVILEGED).pw_uid, -1)
+        made = self.as_user((programs / "initdb", "-D", where / "rows", "-U",
+                             "bench", "-A", "trust", "-E", "UTF8",
+                             "--locale=C", "--no-sync"))
+        if made.wait() != 0:
+            raise SystemExit("initdb failed")
+        self.database = self.as_user(
+            (programs / "postgres", "-D", where / "rows", "-k", where,
+             "-c", "listen_addresses="))
+        while not list(where.glob(".s.PGSQL.*[0-9]")):
+            if self.database.poll() is not None:
+                raise SystemExit("postgres did not start")
+            time.sleep(0.1)
+        time.sleep(1)
+
+    def storage(self):
+        return ("{backend: postgres, conninfo: "
+                f'"host={self.where}/postgres user=bench dbname=postgres"}}')
+
+    def close(self):
+        super().close()
+        if self.database is not None:
+            end(self.database, signal.SIGINT)
+
+
+SERVERS = {each.name: each for each in (
+    Floor, Jackdaw, JackdawTwo, JackdawPostgres, Prosody, Ejabberd)}
