@@ -72,6 +72,7 @@ account_load(struct account *account, struct join *join)
 {
 	struct keys_load *load;
 
+	account_unload(account);
 	account->keys_arena = arena_make(0);
 	load = arena_new(account->keys_arena, struct keys_load);
 	load->account = account;

@@ -125,7 +125,8 @@ struct hook {
 		void (*session)(struct session *);
 		void (*proved)(struct session *, uint64_t ticket);
 		/* Start reads; join_wait for each, join_wait_done in each
-		 * continuation, also when the account is to be loaded anew. */
+		 * continuation. When the account is loaded anew the slot still
+		 * holds what it held. */
 		void (*load)(struct account *, struct join *);
 		void (*account)(struct account *);
 		void (*removed)(struct account *, struct store_write *);

@@ -102,7 +102,6 @@ forget_slots(struct account *account)
 {
 	if (account->slots != NULL)
 		hook_account(HOOK_ACCOUNT_FORGET, account);
-	account->slots = NULL;
 	account_unload(account);
 }
 
@@ -332,7 +331,6 @@ load_failed(struct owner *owner, enum err err)
 
 	metric_add(shard, METRIC_STORE_ERRORS, 1);
 	log_warn(&owner->log, "could not be loaded: %s", err_text(err));
-	forget_slots(account_in(owner));
 	load_ended(owner);
 	list_each (letter, &owner->inbox, struct post, link) {
 		list_remove(&letter->link);
@@ -361,7 +359,8 @@ load_modules(struct owner *owner)
 	struct account *account = account_in(owner);
 	size_t len = hook_account_slots_len(owner->shard->setup);
 
-	account->slots = arena_alloc(owner->arena, len == 0 ? 1 : len);
+	if (account->slots == NULL)
+		account->slots = arena_alloc(owner->arena, len == 0 ? 1 : len);
 	join_init(&owner->loading, owner_loaded);
 	account_load(account, &owner->loading);
 	hook_load(account, &owner->loading);
@@ -417,7 +416,6 @@ owner_reload(struct owner *owner)
 	if (owner->stage != OWNER_READY)
 		return;
 	timer_stop(owner->shard, &owner->idle);
-	forget_slots(account_in(owner));
 	owner->stage = OWNER_LOADING;
 	load(owner);
 }

@@ -64,8 +64,8 @@ void owner_take(struct shard *, struct post *);
 void owner_pin(struct owner *);
 void owner_unpin(struct owner *);
 
-/* Drops what is in memory as if it had never been loaded, after a write failed
- * for good: sessions stay, modules load anew, letters wait meanwhile. */
+/* After a write failed for good: modules load anew over what their slots hold,
+ * sessions stay, letters wait meanwhile. */
 void owner_reload(struct owner *);
 /* Forgets that there is no such account: one was made. */
 void owner_forget_absent(struct shard *, const struct jid *);
