@@ -50,14 +50,29 @@ answers_ping(struct c2s *c2s, const struct stanza *stanza)
 	return true;
 }
 
-/* Section 8.1.2.1: the full or the bare JID of the client itself. */
-static bool
-from_is_own(const struct c2s *c2s, const struct stanza *stanza)
+/* Section 8.1.2.1: whatever the client says of where it comes from does not
+ * count. */
+static const struct node *
+without_from(struct arena *arena, const struct node *node)
 {
-	return stanza->from == NULL ||
-	       jid_equal(stanza->from, c2s->stream.peer) ||
-	       (jid_is_bare(stanza->from) &&
-		   jid_equal_bare(stanza->from, c2s->stream.peer));
+	struct node *copy;
+
+	if (node_attr(node, "from").text == NULL)
+		return node;
+	copy = node_copy(arena, node);
+	copy->attrs = NULL;
+	for (const struct attr *attr = node->attrs; attr != NULL;
+	     attr = attr->next) {
+		struct attr *kept;
+
+		if (str_is(attr->name, "from") && attr->ns.len == 0)
+			continue;
+		kept = arena_new(arena, struct attr);
+		*kept = *attr;
+		kept->next = copy->attrs;
+		copy->attrs = kept;
+	}
+	return copy;
 }
 
 static bool
@@ -74,8 +89,13 @@ refuse(struct c2s *c2s, struct arena *arena, struct stanza *stanza,
     enum stanza_err err)
 {
 	struct stanza *answer;
+	/* RFC 7622, section 4: no presence goes to what is no address. */
+	bool may_fail =
+	    stanza_may_fail(stanza) || (err == STANZA_ERR_JID_MALFORMED &&
+					   stanza->kind == STANZA_PRESENCE &&
+					   stanza->type != STANZA_ERROR);
 
-	if (!stanza_may_fail(stanza))
+	if (!may_fail)
 		return;
 	stanza->from = c2s->stream.peer;
 	answer = stanza_make_error(arena, stanza, err, NULL);
@@ -137,13 +157,7 @@ static void
 check(struct c2s *c2s, struct arena **arena, struct stanza *stanza,
     enum stanza_err err)
 {
-	bool is_from_bad = err == STANZA_ERR_JID_MALFORMED &&
-			   stanza->from == NULL &&
-			   node_attr(stanza->node, "from").text != NULL;
-
-	if (is_from_bad || !from_is_own(c2s, stanza)) {
-		stream_fail(&c2s->stream, STREAM_ERR_INVALID_FROM, NULL);
-	} else if (err != STANZA_ERR_NONE) {
+	if (err != STANZA_ERR_NONE) {
 		refuse(c2s, *arena, stanza, err);
 	} else if (!answers_ping(c2s, stanza) &&
 		   !is_for_stream(c2s, *arena, stanza)) {
@@ -163,7 +177,7 @@ c2s_take_stanza(struct c2s *c2s, struct arena *arena, const struct node *node)
 		arena_free(&arena);
 		return;
 	}
-	err = stanza_read(arena, node, stanza);
+	err = stanza_read(arena, without_from(arena, node), stanza);
 	if (err == STANZA_ERR_FEATURE_NOT_IMPLEMENTED) {
 		stream_fail(
 		    &c2s->stream, STREAM_ERR_UNSUPPORTED_STANZA_TYPE, NULL);
