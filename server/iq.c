@@ -175,32 +175,19 @@ iq_refuse_text(struct iq *iq, enum stanza_err err, const char *text)
 	    iq, stanza_make_error(iq_arena(iq), iq->letter->stanza, err, text));
 }
 
-static bool
-is_error(const struct node *child, const void *arg)
-{
-	(void)arg;
-	return str_is(child->name, "error");
-}
-
 /* As the plain error, but for another type and one more condition in it. */
 void
 iq_refuse_with(struct iq *iq, enum stanza_err err, const char *type,
     const struct node *specific)
 {
-	struct arena *arena = iq_arena(iq);
 	struct stanza *stanza =
-	    stanza_make_error(arena, iq->letter->stanza, err, NULL);
-	const struct node *plain = node_child(stanza->node, "error", NULL);
-	struct node *body =
-	    node_copy_without(arena, stanza->node, is_error, NULL);
-	struct node *error = node_copy(arena, plain);
+	    stanza_make_error(iq_arena(iq), iq->letter->stanza, err, NULL);
+	struct node *error = stanza_error_body(stanza);
 
 	if (type != NULL)
 		node_set(error, "type", str_of(type));
 	if (specific != NULL)
 		node_add_copy(error, specific);
-	node_add_copy(body, error);
-	stanza->node = body;
 	metric_add(iq->account->owner.shard, METRIC_STANZA_ERRORS, 1);
 	answer(iq, stanza);
 }

@@ -314,6 +314,17 @@ open_storage(struct world *world)
 	}
 }
 
+/* Worlds are quiet unless somebody looks into one. */
+static void
+set_log_level(const char *name)
+{
+	enum log_level level = LOG_ERROR;
+
+	if (name != NULL)
+		(void)log_level_parse(str_of(name), &level);
+	log_set_level(level);
+}
+
 struct world *
 world_new(const struct world_options *options)
 {
@@ -321,8 +332,7 @@ world_new(const struct world_options *options)
 	struct world *world = arena_new(arena, struct world);
 
 	expect_is_fatal(true);
-	if (getenv("JACKDAW_WORLD_LOG") == NULL)
-		log_set_level(LOG_ERROR);
+	set_log_level(getenv("JACKDAW_WORLD_LOG"));
 	world->arena = arena;
 	world->options = *options;
 	world->random = options->seed;

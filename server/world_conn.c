@@ -1,5 +1,6 @@
 #include "server/world_private.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/err.h"
@@ -159,8 +160,9 @@ conn_new(struct world *world, struct world_peer *peer)
 	own->conn.shard =
 	    &world->server
 		 .shards[world_random(world, world->server.shard_count)];
-	own->conn.address = str_format(
-	    peer->arena, "198.51.%u.%u", number / 250 % 250, number % 250 + 1);
+	snprintf(own->address, sizeof(own->address), "198.51.%u.%u",
+	    number / 250 % 250, number % 250 + 1);
+	own->conn.address = str_of(own->address);
 	own->conn.port = 40000;
 	own->conn.is_secure = true;
 	own->conn.is_direct_tls = true;

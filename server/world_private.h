@@ -46,6 +46,7 @@ struct world_conn {
 	bool wants_secure; /* on_secure is due */
 	bool wants_closed; /* on_closed is due */
 	const char *why;
+	char address[sizeof("255.255.255.255")];
 };
 
 enum world_event_kind { WORLD_HEADER, WORLD_ELEMENT, WORLD_CLOSE, WORLD_END };
