@@ -16,16 +16,18 @@
 
 struct address {
 	struct table_link link;
-	struct link idle; /* no connection, but failures to remember */
+	struct link idle; /* no connection, but something to remember */
 	unsigned connections, failures;
-	uint64_t failed_ms; /* the last failure: clock_mono_ms */
+	uint64_t failed_ms;     /* the last failure: clock_mono_ms */
+	unsigned registrations; /* in the hour that began then: */
+	uint64_t registering_ms;
 	struct str meter;
 	char text[];
 };
 
 struct addresses {
 	struct table table;
-	struct list idle; /* by the time of the last failure */
+	struct list idle; /* by the time of the last failure or registration */
 	unsigned idle_count;
 };
 
@@ -171,6 +173,15 @@ setting_ms(const struct shard *shard, const struct setting *setting)
 	return config_ms(setup_config(shard->setup), CONFIG_GLOBAL, setting);
 }
 
+/* What is known of it, from when. */
+static uint64_t
+noted_ms(const struct address *address)
+{
+	return address->registering_ms > address->failed_ms
+		   ? address->registering_ms
+		   : address->failed_ms;
+}
+
 static void
 forget_old(struct shard *shard)
 {
@@ -178,9 +189,11 @@ forget_old(struct shard *shard)
 	uint64_t now_ms = clock_mono_ms();
 	uint64_t after_ms = setting_ms(shard, SETTING(AUTH_FORGET_AFTER));
 
+	if (after_ms < HOUR)
+		after_ms = HOUR; /* what registrations are counted by */
 	list_each (address, &addresses->idle, struct address, idle) {
 		if (addresses->idle_count <= IDLE_MAX &&
-		    now_ms - address->failed_ms < after_ms)
+		    now_ms - noted_ms(address) < after_ms)
 			break;
 		forget(addresses, address);
 	}
@@ -226,7 +239,7 @@ closed(struct shard *shard, const struct post *letter)
 		return;
 	if (--address->connections > 0)
 		return;
-	if (address->failures == 0)
+	if (address->failures == 0 && address->registrations == 0)
 		forget(shard->addresses, address);
 	else
 		set_idle(shard->addresses, address, true);
@@ -253,6 +266,26 @@ failed(struct shard *shard, const struct post *letter)
 		(unsigned)setting_ms(shard, SETTING(AUTH_LONGEST_DELAY))));
 }
 
+/* So many in each hour, from the first one on. */
+static void
+registers(struct shard *shard, const struct post *letter)
+{
+	struct address *address =
+	    want(shard->addresses, letter->address->address);
+	uint64_t max = config_int(setup_config(shard->setup), CONFIG_GLOBAL,
+	    SETTING(REGISTRATION_PER_HOUR));
+	uint64_t now_ms = clock_mono_ms();
+
+	if (address->registrations == 0 ||
+	    now_ms - address->registering_ms > HOUR) {
+		address->registrations = 0;
+		address->registering_ms = now_ms;
+	}
+	send_verdict(shard, letter, address->registrations >= max, 0);
+	if (address->registrations < max)
+		address->registrations++;
+}
+
 void
 address_take(struct shard *shard, struct post *letter)
 {
@@ -266,6 +299,9 @@ address_take(struct shard *shard, struct post *letter)
 		break;
 	case ADDRESS_FAILED:
 		failed(shard, letter);
+		break;
+	case ADDRESS_REGISTERS:
+		registers(shard, letter);
 		break;
 	}
 	post_free(&letter);

@@ -19,14 +19,15 @@ struct addresses;
 enum address_event {
 	ADDRESS_OPENED, /* answered only when it must go */
 	ADDRESS_CLOSED,
-	ADDRESS_FAILED, /* a login; always answered */
+	ADDRESS_FAILED,    /* a login; always answered */
+	ADDRESS_REGISTERS, /* an account is asked for; always answered */
 };
 
 /* Of both letters. */
 struct address_note {
 	struct str address;
 	enum address_event event;
-	bool is_refused;   /* verdict on OPENED */
+	bool is_refused;   /* verdict on OPENED and REGISTERS */
 	unsigned delay_ms; /* verdict on FAILED */
 };
 

@@ -6,6 +6,7 @@
 #include "server/address.h"
 #include "server/c2s_internal.h"
 #include "server/metrics.h"
+#include "server/register.h"
 #include "server/sasl.h"
 #include "server/session.h"
 #include "server/settings.h"
@@ -83,6 +84,7 @@ add_of_stage(struct c2s *c2s, struct node *features)
 		node_add(node, "optional", NS_SESSION);
 	} else {
 		auth_add_features(c2s, features);
+		register_add_feature(c2s, features);
 	}
 }
 
@@ -149,7 +151,7 @@ on_fresh(struct c2s *c2s, const struct node *node)
 		on_starttls(c2s);
 	else if (str_is(node->ns, NS_SASL))
 		auth_take(c2s, node);
-	else
+	else if (!register_take(c2s, node))
 		stream_fail(&c2s->stream, STREAM_ERR_NOT_AUTHORIZED, NULL);
 }
 
@@ -405,6 +407,10 @@ on_end(struct stream *stream, const struct stream_end *end)
 static void
 on_verdict(struct c2s *c2s, const struct post *letter)
 {
+	if (letter->address->event == ADDRESS_REGISTERS) {
+		register_take_letter(c2s, letter);
+		return;
+	}
 	if (!letter->address->is_refused) {
 		auth_take_letter(c2s, letter);
 		return;
@@ -431,6 +437,9 @@ on_letter(struct stream *stream, struct post *letter)
 		break;
 	case POST_CLOSE:
 		on_end(stream, letter->end);
+		break;
+	case POST_REGISTERED:
+		register_take_letter(c2s, letter);
 		break;
 	case POST_ADDRESS_VERDICT:
 		on_verdict(c2s, letter);
@@ -488,6 +497,7 @@ on_gone(struct stream *stream, const struct stream_end *end)
 	timer_stop(stream->shard, &c2s->moving);
 	c2s_forget_proofs(c2s);
 	auth_free(&c2s->auth);
+	register_free(c2s);
 	drop_held(c2s);
 	arena_free(&c2s->bind_arena);
 	if (c2s->has_asked_bind)

@@ -18,9 +18,10 @@ enum c2s_stage {
 struct c2s {
 	struct stream stream; /* first */
 	uint8_t stage;
-	bool has_asked_bind; /* so a GONE is due */
-	bool is_ping_open;   /* ours was not answered yet */
-	struct auth *auth;   /* until authenticated */
+	bool has_asked_bind;               /* so a GONE is due */
+	bool is_ping_open;                 /* ours was not answered yet */
+	struct auth *auth;                 /* until authenticated */
+	struct registration *registration; /* server/register.c; or NULL */
 	const char *mechanism;
 	uint64_t ticket;          /* of BIND */
 	struct arena *bind_arena; /* lifetime: the request to bind */

@@ -147,6 +147,16 @@ drop_privileges(struct daemon *daemon, struct str *why_r)
 	return false;
 }
 
+#define DATABASE_NAME "jackdaw.sqlite"
+
+static const char *
+state_file(const struct daemon *daemon, const char *name)
+{
+	return str_format(daemon->arena, "%.*s/%s",
+	    STR_ARG(text_of(daemon, SETTING(STATE_DIRECTORY))), name)
+	    .text;
+}
+
 /* --- storage and its secret --------------------------------------------------
  */
 
@@ -158,10 +168,11 @@ open_storage(struct daemon *daemon, unsigned shard_count, struct str *why_r)
 	    [STORAGE_POSTGRES] = "postgres",
 	};
 	const struct config *config = daemon->config;
+	const char *path = path_of(daemon, SETTING(STORAGE_PATH));
 	const struct storage_options options = {
 	    .backend = backends[config_choice(
 		config, CONFIG_GLOBAL, SETTING(STORAGE_BACKEND))],
-	    .path = path_of(daemon, SETTING(STORAGE_PATH)),
+	    .path = path == NULL ? state_file(daemon, DATABASE_NAME) : path,
 	    .conninfo = path_of(daemon, SETTING(STORAGE_CONNINFO)),
 	    .deadline_ms = (unsigned)config_ms(
 		config, CONFIG_GLOBAL, SETTING(STORAGE_DEADLINE)),

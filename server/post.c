@@ -150,6 +150,7 @@ goes_by_stream(enum post_kind kind)
 	case POST_BOUND:
 	case POST_CLOSE:
 	case POST_ADDRESS_VERDICT:
+	case POST_REGISTERED:
 		return true;
 	default:
 		return false;

@@ -44,7 +44,10 @@ struct shard;
 	X(MOVE, "a stream moves to this shard")                             \
 	X(RELOAD, "a new configuration")                                    \
 	X(DRAIN, "a phase of the end begins, or is done: server/daemon.h")  \
-	X(PULSE, "whether a shard still turns, and that it does")
+	X(PULSE, "whether a shard still turns, and that it does")           \
+	X(REGISTER,                                                         \
+	    "a stream asks for a new account, at the shard of its name")    \
+	X(REGISTERED, "the answer to REGISTER")
 
 enum post_kind {
 #define X(name, text) POST_##name,
@@ -89,6 +92,8 @@ struct post {
 		const struct login *login;
 		const struct bind_ask *bind;
 		const struct bound *bound;
+		const struct register_ask *register_ask;
+		const struct registered *registered;
 		const struct stream_end *end; /* CLOSE, GONE */
 		const struct address_note *address;
 		const struct admin_call *call;
@@ -109,7 +114,8 @@ struct post *post_own(struct post *);
 void post_lend(struct post *one_r, struct post *many, const struct jid *to);
 
 /* Hands the letter over; the caller may not touch it afterwards. It goes to the
- * shard of the stream (DOWN, KEYS, BOUND, CLOSE, ADDRESS_VERDICT) or else of
+ * shard of the stream (DOWN, KEYS, BOUND, CLOSE, ADDRESS_VERDICT,
+ * REGISTERED) or else of
  * to. Never blocks, never fails. */
 void post_send(struct shard *from, struct post *);
 /* To a shard by number: MANY, ADDRESS, ADMIN, ADMIN_ANSWER, MOVE, RELOAD,

@@ -4,6 +4,7 @@
 #include "server/daemon.h"
 #include "server/outbox.h"
 #include "server/owner.h"
+#include "server/register.h"
 #include "server/router.h"
 #include "server/setup.h"
 #include "server/shard.h"
@@ -46,4 +47,6 @@ post_handler *const post_handlers[POST_KIND_COUNT] = {
     [POST_RELOAD] = reload,
     [POST_DRAIN] = daemon_take_drain,
     [POST_PULSE] = daemon_take_pulse,
+    [POST_REGISTER] = register_make,
+    [POST_REGISTERED] = stream_take,
 };

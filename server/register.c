@@ -1,0 +1,226 @@
+/*
+ * server/register.c - one registration at a time on a stream: the address is
+ * asked whether it may, then the shard of the name makes the account.
+ */
+#include "server/register.h"
+
+#include "server/account.h"
+#include "server/address.h"
+#include "server/c2s_internal.h"
+#include "server/iq.h"
+#include "server/settings.h"
+#include "server/setup.h"
+#include "server/shard.h"
+#include "xml/prep.h"
+
+struct registration {
+	struct arena *arena; /* lifetime: until its answer */
+	struct str id;       /* of the iq */
+	const struct jid *jid;
+	struct str password; /* prepared */
+};
+
+static bool
+is_open(const struct c2s *c2s)
+{
+	const struct stream *stream = &c2s->stream;
+
+	return host_bool(stream->host, SETTING(REGISTRATION_OPEN)) &&
+	       (stream_is_secure(stream) ||
+		   !host_bool(stream->host, SETTING(TLS_REQUIRED)));
+}
+
+void
+register_add_feature(struct c2s *c2s, struct node *features)
+{
+	if (is_open(c2s))
+		node_add(features, "register",
+		    "http://jabber.org/features/iq-register");
+}
+
+/* --- asking what is needed
+ * ---------------------------------------------------- */
+
+static void
+reply_fields(struct c2s *c2s, struct arena *arena, struct str id)
+{
+	struct node *query = node_make(arena, "query", NS_REGISTER);
+
+	node_add_with_text(query, "instructions", NS_REGISTER,
+	    STR("Choose a name and a password."));
+	node_add(query, "username", NS_REGISTER);
+	node_add(query, "password", NS_REGISTER);
+	c2s_answer(c2s, arena, id, query, STANZA_ERR_NONE);
+}
+
+/* --- asking for an account
+ * ------------------------------------------------------ */
+
+/* What was filled in; otherwise the error to answer. */
+static enum stanza_err
+read_fields(struct c2s *c2s, struct registration *registration,
+    const struct node *query)
+{
+	struct arena *arena = registration->arena;
+	const struct host *host = c2s->stream.host;
+	struct str name =
+	    node_child_text(arena, query, "username", NS_REGISTER);
+
+	registration->password =
+	    node_child_text(arena, query, "password", NS_REGISTER);
+	if (name.len == 0 || registration->password.len == 0)
+		return STANZA_ERR_NOT_ACCEPTABLE;
+	if (!prep_local(arena, &name))
+		return STANZA_ERR_JID_MALFORMED;
+	if (!prep_password(arena, &registration->password) ||
+	    str_count_utf8(registration->password) <
+		host_int(host, SETTING(AUTH_PASSWORD_LENGTH)))
+		return STANZA_ERR_NOT_ACCEPTABLE;
+	registration->jid = jid_make(arena, name, host->name, STR_NONE);
+	return STANZA_ERR_NONE;
+}
+
+static void
+take_set(struct c2s *c2s, const struct node *iq, const struct node *query)
+{
+	struct arena *arena = arena_make(0);
+	struct registration *registration =
+	    arena_new(arena, struct registration);
+	enum stanza_err err;
+
+	registration->arena = arena;
+	registration->id = str_dup(arena, node_attr(iq, "id"));
+	err = c2s->registration == NULL ? read_fields(c2s, registration, query)
+					: STANZA_ERR_RESOURCE_CONSTRAINT;
+	if (err != STANZA_ERR_NONE) {
+		c2s_answer(c2s, arena, registration->id, NULL, err);
+		arena_free(&arena);
+		return;
+	}
+	c2s->registration = registration;
+	address_tell(c2s->stream.shard, c2s->stream.id, c2s_address(c2s),
+	    ADDRESS_REGISTERS);
+}
+
+bool
+register_take(struct c2s *c2s, const struct node *node)
+{
+	const struct node *query = node_child(node, "query", NS_REGISTER);
+	struct str type = node_attr(node, "type");
+	struct arena *arena;
+
+	if (!node_is(node, "iq", NS_CLIENT) || query == NULL || !is_open(c2s))
+		return false;
+	arena = arena_make(0);
+	if (str_is(type, "get"))
+		reply_fields(c2s, arena, node_attr(node, "id"));
+	else if (str_is(type, "set"))
+		take_set(c2s, node, query);
+	else
+		c2s_answer(c2s, arena, node_attr(node, "id"), NULL,
+		    STANZA_ERR_BAD_REQUEST);
+	arena_free(&arena);
+	return true;
+}
+
+/* --- the answers
+ * ------------------------------------------------------------------ */
+
+void
+register_free(struct c2s *c2s)
+{
+	struct arena *arena;
+
+	if (c2s->registration == NULL)
+		return;
+	arena = c2s->registration->arena;
+	c2s->registration = NULL;
+	arena_free(&arena);
+}
+
+static void
+finish(struct c2s *c2s, enum stanza_err err)
+{
+	struct registration *registration = c2s->registration;
+
+	c2s_answer(c2s, registration->arena, registration->id, NULL, err);
+	register_free(c2s);
+}
+
+static void
+ask_owner(struct c2s *c2s)
+{
+	const struct registration *registration = c2s->registration;
+	struct post *letter = post_new(POST_REGISTER, NULL);
+	struct register_ask *ask =
+	    arena_new(letter->arena, struct register_ask);
+
+	ask->password = str_dup(letter->arena, registration->password);
+	letter->to = jid_copy(letter->arena, registration->jid);
+	letter->stream = c2s->stream.id;
+	letter->register_ask = ask;
+	post_send(c2s->stream.shard, letter);
+}
+
+static void
+take_registered(struct c2s *c2s, enum err err)
+{
+	if (err == ERR_NONE) {
+		log_info(&c2s->stream.log, "registered %.*s from %.*s",
+		    STR_ARG(jid_bare(c2s->registration->jid)),
+		    STR_ARG(c2s_address(c2s)));
+		finish(c2s, STANZA_ERR_NONE);
+	} else if (err == ERR_EXISTS) {
+		finish(c2s, STANZA_ERR_CONFLICT);
+	} else {
+		finish(c2s, stanza_err_of(err));
+	}
+}
+
+void
+register_take_letter(struct c2s *c2s, const struct post *letter)
+{
+	if (c2s->registration == NULL)
+		return;
+	if (letter->kind == POST_REGISTERED)
+		take_registered(c2s, letter->registered->err);
+	else if (letter->address->is_refused)
+		finish(c2s, STANZA_ERR_RESOURCE_CONSTRAINT);
+	else
+		ask_owner(c2s);
+}
+
+/* --- on the shard of the name
+ * ------------------------------------------------------ */
+
+struct making {
+	struct account_make make;
+	struct shard *shard;
+	struct post *letter;
+};
+
+static void
+made(struct account_make *make)
+{
+	struct making *making = container_of(make, struct making, make);
+	struct post *answer = post_new(POST_REGISTERED, NULL);
+	struct registered *registered =
+	    arena_new(answer->arena, struct registered);
+
+	registered->err = make->err;
+	answer->registered = registered;
+	answer->stream = making->letter->stream;
+	post_send(making->shard, answer);
+	post_free(&(struct post *){making->letter});
+}
+
+void
+register_make(struct shard *shard, struct post *letter)
+{
+	struct making *making = arena_new(letter->arena, struct making);
+
+	making->shard = shard;
+	making->letter = letter;
+	account_make(shard, &making->make, letter->to,
+	    letter->register_ask->password, made);
+}

@@ -1,0 +1,37 @@
+/*
+ * server/register.h - new accounts, made in-band before login (XEP-0077,
+ * section 3.1): off unless the host's registration.open says otherwise, and
+ * limited per address.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "server/post.h"
+
+#define NS_REGISTER "jabber:iq:register"
+
+struct c2s;
+
+/* REGISTER: to the account that shall be. */
+struct register_ask {
+	struct str password; /* prepared */
+};
+/* REGISTERED: the answer to the stream. */
+struct registered {
+	enum err err; /* EXISTS: the name is taken */
+};
+
+/* Adds the stream feature (section 8) where accounts can be made. */
+void register_add_feature(struct c2s *, struct node *features);
+/* An element of a stream that is not authenticated. False when it is none of
+ * ours; otherwise it is answered, now or later. */
+bool register_take(struct c2s *, const struct node *);
+/* ADDRESS_VERDICT on a registration, and REGISTERED; the letter stays the
+ * caller's. */
+void register_take_letter(struct c2s *, const struct post *);
+void register_free(struct c2s *);
+
+/* Post handler of REGISTER, on the shard of the name. */
+void register_make(struct shard *, struct post *);
