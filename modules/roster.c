@@ -126,16 +126,23 @@ clear(struct roster *roster)
 static void
 roster_init(struct roster *roster)
 {
-	struct list edits;
+	struct list edits, gets;
 
 	list_init(&edits);
-	if (roster->edits.head.next != NULL)
+	list_init(&gets);
+	if (roster->edits.head.next != NULL) {
 		list_move(&edits, &roster->edits);
+		list_move(&gets, &roster->gets);
+	}
 	clear(roster);
-	*roster = (struct roster){.is_void = !list_is_empty(&edits)};
+	*roster = (struct roster){.is_void = !list_is_empty(&edits),
+	    .edits_made = roster->edits_made,
+	    .edits_ended = roster->edits_ended};
 	table_init(&roster->contacts);
 	list_init(&roster->edits);
+	list_init(&roster->gets);
 	list_move(&roster->edits, &edits);
+	list_move(&roster->gets, &gets);
 }
 
 const struct contact *
@@ -222,6 +229,15 @@ on_load(struct account *account, struct join *join)
 }
 
 static void
+refuse_gets(struct roster *roster, enum err err)
+{
+	list_each (get, &roster->gets, struct roster_get, link) {
+		list_remove(&get->link);
+		iq_refuse(get->iq, stanza_err_of(err));
+	}
+}
+
+static void
 roster_loaded(struct store_scan *scan)
 {
 	struct roster_load *load = container_of(scan, struct roster_load, scan);
@@ -245,6 +261,10 @@ roster_loaded(struct store_scan *scan)
 	}
 	if (roster->ver < roster->floor)
 		roster->ver = roster->floor;
+	if (err == ERR_NONE)
+		roster_answer_gets(roster);
+	else
+		refuse_gets(roster, err);
 	arena_free(&arena);
 	join_wait_done(join, err);
 }
@@ -313,23 +333,18 @@ reply_changes(struct iq *iq, struct session *session, uint64_t since)
 }
 
 static void
-on_get(struct iq *iq)
+answer_get(struct iq *iq)
 {
 	struct session *session = iq_session(iq);
-	struct roster_session *slot;
 	struct str ver = node_attr(iq_payload(iq), "ver");
-	struct roster *roster;
+	struct roster *roster = roster_of(iq_account(iq));
+	struct roster_session *slot;
 	uint64_t since;
 
-	if (!iq_is_own(iq)) {
-		iq_refuse(iq, STANZA_ERR_FORBIDDEN);
-		return;
-	}
 	if (session == NULL) {
 		iq_refuse(iq, STANZA_ERR_SERVICE_UNAVAILABLE);
 		return;
 	}
-	roster = roster_of(iq_account(iq));
 	slot = session_slot(session, &roster_module);
 	slot->is_interested = true;
 	if (roster_ver_read(ver, &since) && since >= roster->floor &&
@@ -337,6 +352,37 @@ on_get(struct iq *iq)
 		reply_changes(iq, session, since);
 	else
 		reply_whole(iq);
+}
+
+void
+roster_answer_gets(struct roster *roster)
+{
+	list_each (get, &roster->gets, struct roster_get, link) {
+		if (get->after > roster->edits_ended || roster->is_void)
+			return;
+		list_remove(&get->link);
+		answer_get(get->iq);
+	}
+}
+
+static void
+on_get(struct iq *iq)
+{
+	struct roster *roster = roster_of(iq_account(iq));
+	struct roster_get *get;
+
+	if (!iq_is_own(iq)) {
+		iq_refuse(iq, STANZA_ERR_FORBIDDEN);
+		return;
+	}
+	if (roster->edits_made == roster->edits_ended) {
+		answer_get(iq);
+		return;
+	}
+	get = arena_new(iq_arena(iq), struct roster_get);
+	get->iq = iq;
+	get->after = roster->edits_made;
+	list_add_last(&roster->gets, &get->link);
 }
 
 /* --- set ---------------------------------------------------------------- */

@@ -52,6 +52,7 @@ roster_edit_new(struct account *account)
 	edit->write = store_write_new(account->owner.shard->store);
 	edit->last = &edit->first;
 	owner_pin(&account->owner);
+	roster_of(account)->edits_made++;
 	return edit;
 }
 
@@ -267,7 +268,10 @@ static void
 done_with(struct roster_edit *edit)
 {
 	struct arena *arena = edit->arena;
+	struct roster *roster = roster_of(edit->account);
 
+	roster->edits_ended++;
+	roster_answer_gets(roster);
 	owner_unpin(&edit->account->owner);
 	arena_free(&arena);
 }

@@ -18,7 +18,17 @@ struct roster {
 	uint64_t floor; /* changes up to here are forgotten */
 	unsigned listed, pending;
 	struct list edits; /* not yet given to the store, oldest first */
-	bool is_void;      /* memory is ahead of what can be committed */
+	uint64_t edits_made, edits_ended;
+	struct list gets; /* struct roster_get, oldest first */
+	bool is_void;     /* memory is ahead of what can be committed */
+};
+
+/* A request for the roster that waits until what was changed before it is kept
+ * and told: it would show what may still be undone. */
+struct roster_get {
+	struct link link;
+	struct iq *iq;
+	uint64_t after; /* this many edits */
 };
 
 struct roster_session {
@@ -39,6 +49,8 @@ void roster_drop(struct roster *, struct contact *);
 /* The contact as the client wants it: name and groups. */
 void roster_edit_item(
     struct roster_edit *, const struct jid *, const struct node *item);
+/* Answers the requests whose edits have ended. */
+void roster_answer_gets(struct roster *);
 /* Makes it a tombstone. */
 void roster_edit_remove(struct roster_edit *, const struct jid *);
 /* Adds a durable letter of that type from the account to the contact. */
