@@ -129,8 +129,7 @@ u_label(struct arena *arena, struct str alabel)
 struct domain {
 	struct arena *arena;
 	struct buf text;
-	size_t ascii_len; /* of the same domain in A-labels */
-	bool has_rtl;
+	size_t ascii_len; /* of the same domain in A-labels, with a dot more */
 };
 
 static bool
@@ -177,16 +176,31 @@ obeys_bidi_rule(struct arena *arena, struct str domain)
 }
 
 static bool
+add_labels(struct domain *domain, struct str rest)
+{
+	struct str label;
+
+	while (next_label(&rest, &label)) {
+		if (!add_label(domain, label))
+			return false;
+	}
+	return true;
+}
+
+/* What is a domain already is not mapped: in Unicode's Cherokee it is the small
+ * letters that IDNA does not allow. */
+static bool
 prepare(struct domain *domain, struct str text)
 {
 	struct codes codes;
-	struct str rest, label;
 
 	if (!codes_read(domain->arena, text, &codes))
 		return false;
-	rest = codes_text(domain->arena, map(domain->arena, codes));
-	while (next_label(&rest, &label)) {
-		if (!add_label(domain, label))
+	if (!add_labels(domain, text)) {
+		domain->text.len = 0;
+		domain->ascii_len = 0;
+		codes = map(domain->arena, codes);
+		if (!add_labels(domain, codes_text(domain->arena, codes)))
 			return false;
 	}
 	return domain->ascii_len - 1 <= IDNA_DOMAIN_MAX &&
