@@ -117,7 +117,7 @@ parser_take(struct reader_pool *pool, struct shape *shape,
 void
 parser_give(struct reader_pool *pool, struct parser **parser_at)
 {
-	struct parser *parser = *parser_at, *oldest = parser;
+	struct parser *parser = *parser_at, *oldest;
 
 	*parser_at = NULL;
 	if (parser->names > PARSER_NAMES_MAX ||
