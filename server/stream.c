@@ -349,6 +349,7 @@ stream_err_of(enum read_err err)
 	case READ_ERR_TOO_LARGE:
 	case READ_ERR_TOO_DEEP:
 	case READ_ERR_TOO_MANY:
+	case READ_ERR_PIECES:
 		return STREAM_ERR_POLICY_VIOLATION;
 	default:
 		return STREAM_ERR_NOT_WELL_FORMED;

@@ -128,6 +128,7 @@ parser_give(struct reader_pool *pool, struct parser **parser_at)
 	parser->reader = NULL;
 	parser->into = NULL;
 	parser->begun = parser->fed;
+	parser->again = 0;
 	list_add_first(&pool->idle, &parser->link);
 	if (++pool->idle_count <= PARSER_IDLE_MAX)
 		return;

@@ -39,6 +39,7 @@ struct parser {
 	struct reader *reader; /* NULL while idle */
 	size_t fed;            /* bytes, since it was made */
 	size_t begun;          /* where the stanza or header begins */
+	size_t again;          /* bytes read again since begun */
 	unsigned names;        /* started elements and attributes */
 	unsigned children;     /* elements of the stanza */
 	bool open;             /* inside of the stream element */

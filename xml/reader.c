@@ -10,6 +10,14 @@
 /* Bytes given to expat at once, so that limits are looked at in between. */
 #define FEED_MAX 65536
 
+/* The longest shape of a stream, as it is kept for as long as that. */
+#define SHAPE_MAX 4096
+
+/* Expat reads an unfinished tag anew with each piece of it. How many bytes may
+ * be read again for one stanza: some, and so many for each byte allowed. */
+#define AGAIN_MIN  ((size_t)1 << 20)
+#define AGAIN_EACH 256
+
 enum state { AT_HEADER, AT_CONTENT, AT_END };
 
 /* What an event has asked for, or what has gone wrong in one. */
@@ -201,7 +209,8 @@ check_start(const struct parser *parser, unsigned attr_count)
 {
 	const struct reader_limits *limits = &parser->reader->limits;
 
-	if (is_too_large(parser, event_end(parser)))
+	if (is_too_large(parser, event_end(parser)) ||
+	    parser->decls.len > SHAPE_MAX)
 		return READ_ERR_TOO_LARGE;
 	if (parser->builder.depth >= limits->depth)
 		return READ_ERR_TOO_DEEP;
@@ -216,6 +225,7 @@ begin_stanza(struct parser *parser)
 	parser->builder.arena =
 	    parser->into != NULL ? parser->into : arena_make(0);
 	parser->begun = event_start(parser);
+	parser->again = 0;
 	parser->children = 0;
 }
 
@@ -421,6 +431,14 @@ make_turn(struct reader *reader)
 		reader->events->on_close(reader);
 }
 
+static bool
+is_in_too_many_pieces(struct parser *parser)
+{
+	parser->again += parser->fed - event_start(parser);
+	return parser->again >
+	       AGAIN_MIN + AGAIN_EACH * parser->reader->limits.bytes;
+}
+
 /* Whether another parser of this shape could go on in its place. Expat's index
  * is that of the first byte it has not made an event of. */
 static bool
@@ -468,6 +486,8 @@ parse(struct reader *reader, struct str bytes)
 		end_with(reader, READ_ERR_TOO_LARGE);
 	else if (is_clean(parser))
 		parser_give(reader->pool, &reader->parser);
+	else if (is_in_too_many_pieces(parser))
+		end_with(reader, READ_ERR_PIECES);
 	return bytes.len;
 }
 

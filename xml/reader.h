@@ -47,7 +47,8 @@ extern const struct reader_limits reader_limits_stored;
 	X(NESTED, "not one stream element")                             \
 	X(TOO_LARGE, "stanza is too large")                             \
 	X(TOO_DEEP, "elements nested too deep")                         \
-	X(TOO_MANY, "too many attributes or elements")
+	X(TOO_MANY, "too many attributes or elements")                  \
+	X(PIECES, "one tag comes in too many pieces")
 
 enum read_err {
 #define X(name, text) READ_ERR_##name,

@@ -13,7 +13,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
 static const struct reader_limits limits = {
-    .bytes = 2000, .depth = 20, .attrs = 10, .children = 100};
+    .bytes = 1000, .depth = 20, .attrs = 10, .children = 100};
 
 static void
 on_open(struct reader *reader, const struct node *header, struct str content_ns)

@@ -385,6 +385,47 @@ limits_can_change(void **state)
 	trace_deinit(&trace);
 }
 
+/* Whoever makes us read a long tag again and again is stopped; text, which is
+ * never read again, may come as it likes. */
+static void
+tags_come_in_few_pieces(void **state)
+{
+	static const struct reader_limits large = {
+	    .bytes = 100000, .depth = 2, .attrs = 2, .children = 1};
+	struct trace trace;
+
+	trace_init(&trace);
+	reader_limit(trace.reader, &large);
+	feed_text(&trace, STREAM "<a>");
+	feed_many(&trace, 'x', 90000, 1);
+	feed_text(&trace, "</a>");
+	buf_clear(&trace.said, 4096);
+	feed_text(&trace, "<a b='");
+	feed_many(&trace, 'x', 90000, 1000);
+	feed_text(&trace, "'/>");
+	CHECK(str_ends(buf_str(&trace.said), STR("'/>;")));
+	feed_text(&trace, "<a b='");
+	feed_many(&trace, 'x', 90000, 1);
+	CHECK(str_ends(buf_str(&trace.said), STR("too many pieces;")));
+	trace_deinit(&trace);
+}
+
+static void
+headers_have_few_namespaces(void **state)
+{
+	static const struct reader_limits large = {
+	    .bytes = 100000, .depth = 2, .attrs = 2, .children = 1};
+	struct trace trace;
+
+	trace_init(&trace);
+	reader_limit(trace.reader, &large);
+	feed_text(&trace, "<a xmlns=\"");
+	feed_many(&trace, '\'', 1000, 1000);
+	feed_text(&trace, "\">");
+	CHECK_STR(buf_str(&trace.said), "error stanza is too large;");
+	trace_deinit(&trace);
+}
+
 /* --- parsers ---------------------------------------------------------- */
 
 /* Names that no parser has seen before make it grow; it is given up in time,
@@ -536,6 +577,8 @@ main(void)
 	    cmocka_unit_test(stanzas_have_a_largest),
 	    cmocka_unit_test(white_space_has_no_limit),
 	    cmocka_unit_test(limits_can_change),
+	    cmocka_unit_test(tags_come_in_few_pieces),
+	    cmocka_unit_test(headers_have_few_namespaces),
 	    cmocka_unit_test(hostile_names_are_forgotten),
 	    cmocka_unit_test(prefixes_do_not_leak),
 	    cmocka_unit_test(many_streams_are_read_at_once),
