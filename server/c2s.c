@@ -349,6 +349,7 @@ on_peer_error(struct c2s *c2s, const struct node *node)
 	log_debug(&c2s->stream.log, "the client says %.*s",
 	    condition == NULL ? 0 : (int)condition->name.len,
 	    condition == NULL ? "" : condition->name.text);
+	c2s->stream.is_peer_ended = true;
 	stream_close(&c2s->stream);
 }
 

@@ -392,6 +392,19 @@ on_readable(struct socket *socket)
 		take_bytes(socket, (struct str){in, (size_t)len});
 }
 
+/* libuv only says that there is one. */
+static int
+pending_error(const struct socket *socket)
+{
+	int err = 0;
+	socklen_t len = sizeof(err);
+
+	if (getsockopt(socket->fd, SOL_SOCKET, SO_ERROR, &err, &len) != 0 ||
+	    err == 0)
+		return ECONNRESET;
+	return err;
+}
+
 static void
 on_poll(uv_poll_t *poll, int status, int events)
 {
@@ -400,7 +413,7 @@ on_poll(uv_poll_t *poll, int status, int events)
 
 	shard_enter(socket->conn.shard);
 	if (status < 0) {
-		fail(socket, "", uv_strerror(status));
+		fail(socket, "", strerror(pending_error(socket)));
 		return;
 	}
 	if ((events & UV_WRITABLE) != 0)

@@ -142,10 +142,12 @@ class Stream:
                                              max(seconds, 0))[0]:
             return False
         try:
-            self.sock.settimeout(self.timeout)
+            self.sock.settimeout(max(seconds, 0.01))
             data = self.sock.recv(65536)
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return True
+        except TimeoutError:  # TLS had something to say, the peer had not
+            return False
         except OSError as err:
             self.log.append(("ended", str(err).encode()))
             self.ragged = True
