@@ -91,7 +91,7 @@ class Bench:
         say(f"{server.name}: starting, making accounts")
         server.prepare()
         self.start(server)
-        if server.registers:
+        if server.has_accounts:
             measure.prepare(server, self.load_core, self.sessions)
 
     def run(self, server, workload):

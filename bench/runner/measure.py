@@ -4,7 +4,7 @@ import json
 import subprocess
 from dataclasses import dataclass
 
-from .servers import DOMAIN
+from .servers import DOMAIN, PASSWORD
 
 PATIENCE_S = 240
 SOME_SESSIONS = 200
@@ -34,8 +34,9 @@ def load(server, core, words):
     database = server.database.pid if server.database else 0
     done = subprocess.run(
         ("taskset", "-c", core, server.build / "bench" / "load", "--direct",
-         "--domain", DOMAIN, "--port", str(server.port), "--server",
-         str(server.process.pid), "--database", str(database), *words),
+         "--domain", DOMAIN, "--password", PASSWORD,
+         "--port", str(server.port), "--server", str(server.process.pid),
+         "--database", str(database), *words),
         capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     if done.returncode != 0:
         raise SystemExit(f"{server.name}: {done.stderr.strip()[-2000:]}")
@@ -43,8 +44,10 @@ def load(server, core, words):
 
 
 def prepare(server, core, sessions):
-    load(server, core, ("--workload", "prepare", "--registers", "--sessions",
-                        str(sessions)))
+    words = ["--workload", "prepare", "--sessions", str(sessions)]
+    if not server.make_accounts(sessions):
+        words.append("--registers")
+    load(server, core, words)
 
 
 def run(server, core, name, sessions):

@@ -5,6 +5,8 @@ of 127.0.0.1, and only processes started here are stopped, by their id.
 """
 
 import glob
+import http.client
+import json
 import os
 import pwd
 import shutil
@@ -16,6 +18,7 @@ from pathlib import Path
 
 PATIENCE_S = 30
 DOMAIN = "localhost"
+PASSWORD = "secret"
 UNPRIVILEGED = "postgres"
 
 
@@ -45,7 +48,7 @@ class Server:
     name = ""
     workloads = ("idle", "login", "plain", "chat", "rate", "presence",
                  "offline")
-    registers = True   # accounts are made in-band
+    has_accounts = True
     both_cores = False
     config_name = ""
     config = ""
@@ -71,6 +74,10 @@ class Server:
         self.where.mkdir()
         (self.where / "data").mkdir()
         make_certificate(self.where)
+
+    def make_accounts(self, count):
+        """True when that is done; otherwise the load registers in-band."""
+        return False
 
     def settings(self):
         return {"dir": self.where, "domain": DOMAIN, "direct": self.port,
@@ -118,6 +125,18 @@ def end(process, how):
         process.wait()
 
 
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path):
+        super().__init__("localhost")
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(str(self.path))
+
+
 def need(found, package):
     if not found:
         raise Missing(f"the Debian package {package} is not installed")
@@ -126,7 +145,7 @@ def need(found, package):
 class Floor(Server):
     name = "floor"
     workloads = ("idle", "login", "plain", "chat", "rate")
-    registers = False
+    has_accounts = False
 
     def command(self):
         return (self.build / "bench" / "floor", "cert.pem", "key.pem",
@@ -236,7 +255,6 @@ storage: {storage}
 admin: {{socket: jackdaw.sock}}
 log: {{level: warn}}
 auth: {{iterations: 4096}}
-registration: {{open: true, per_hour: 1000000}}
 limits: {{connections: 0, rate: 0}}
 """
 
@@ -247,8 +265,19 @@ limits: {{connections: 0, rate: 0}}
     def command(self):
         return (self.build / "jackdaw", "-c", self.config_name, "run")
 
+    def make_accounts(self, count):
+        admin = UnixConnection(self.where / "jackdaw.sock")
+        for number in range(count):
+            body = {"jid": f"u{number}@{DOMAIN}", "password": PASSWORD}
+            admin.request("POST", "/v1/accounts", json.dumps(body))
+            answer = admin.getresponse()
+            said = answer.read()
+            if answer.status >= 300:
+                raise SystemExit(f"{self.name}: no account: {said}")
+        return True
+
     def storage(self):
-        return "{backend: sqlite}"
+        return "{backend: sqlite, path: jackdaw.sqlite}"
 
     def settings(self):
         return super().settings() | {"shards": self.shards,
