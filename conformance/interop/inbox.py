@@ -35,11 +35,15 @@ class Inbox:
 
     def expect(self, *event, timeout=20):
         """Waits for the event and drops it and all that came before."""
+        self.expect_all([event], timeout)
+
+    def expect_all(self, events, timeout=20):
+        """Waits for all of them, in whatever order they come."""
         deadline = time.monotonic() + timeout
         with self.changed:
-            while event not in self.seen:
+            while missing := [e for e in events if e not in self.seen]:
                 left = deadline - time.monotonic()
                 if left <= 0 or not self.changed.wait(left):
-                    raise Missing(f"{self.name} did not see {event}, "
+                    raise Missing(f"{self.name} did not see {missing}, "
                                   f"but {self.seen[-6:]}")
-            del self.seen[:self.seen.index(event) + 1]
+            del self.seen[:1 + max(map(self.seen.index, events))]

@@ -22,8 +22,8 @@ def roster(client, friend):
     friend.inbox.expect("roster", me, "from")
     friend.add(me)
     client.approve(other)
-    friend.inbox.expect("roster", me, "both")
-    friend.inbox.expect("presence", me, "available")
+    friend.inbox.expect_all([("roster", me, "both"),
+                             ("presence", me, "available")])
 
 
 def presence(client, friend):
