@@ -52,6 +52,8 @@ def arguments():
         "'user@host password' each")
     add("--client-ca", metavar="CERT,KEY", help="a certificate authority "
         "that the server trusts for clients, and its key")
+    add("--restart", metavar="COMMAND",
+        help="stops the server cleanly and starts it again")
     add("--can", default="", metavar="NEED,...",
         help="needs of scenes that it meets, of: " + " ".join(scene.NEEDS))
     add("-j", type=int, default=8, metavar="N", help="scenes at a time")
@@ -89,7 +91,8 @@ def complete(parser, options):
                         ("starttls", options.address),
                         ("direct-tls", options.direct_tls),
                         ("client-cert", options.client_ca),
-                        ("anonymous", options.anonymous_domain)):
+                        ("anonymous", options.anonymous_domain),
+                        ("restart", options.restart)):
         if there:
             options.can.add(need)
     options.patient = "fake-time" in options.can
@@ -131,17 +134,25 @@ def main():
         return play_all(options, chosen(options))
 
 
+def in_groups(scenes, threads):
+    """A restart would disturb scenes that are played at the same time."""
+    alone = [each for each in scenes if "restart" in each.needs]
+    yield [each for each in scenes if each not in alone], threads
+    yield alone, 1
+
+
 def play_all(options, scenes):
     results = []
     if options.address or options.direct_tls:
         dialer = client.Dialer(options)
         source = accounts.source(options, dialer)
         printer = report.printer(options, len(scenes))
-        with ThreadPoolExecutor(options.j) as pool:
-            for result in pool.map(lambda each: play_one(
-                    each, dialer, source, options), scenes):
-                results.append(result)
-                printer(len(results), result)
+        for group, threads in in_groups(scenes, options.j):
+            with ThreadPoolExecutor(threads) as pool:
+                for result in pool.map(lambda each: play_one(
+                        each, dialer, source, options), group):
+                    results.append(result)
+                    printer(len(results), result)
     if options.report:
         report.by_section(ROOT, results)
     if results and not options.json:

@@ -1,5 +1,8 @@
 """Plays one scene."""
 
+import shlex
+import socket
+import subprocess
 import time
 
 from . import client, pattern, sasl
@@ -13,6 +16,7 @@ from .steps import Failed, step, steps_of
 from .variables import Variables
 
 SHORT_SLEEP = 5
+PATIENCE_S = 30
 
 
 class Player(Sessions, Stanzas, Ends, Secure):
@@ -115,6 +119,21 @@ class Player(Sessions, Stanzas, Ends, Secure):
         if int(seconds) > SHORT_SLEEP and not self.options.patient:
             raise SceneError("so long a wait needs fake-time")
         time.sleep(int(seconds))
+
+    @step("server restarts")
+    def restarts(self):
+        for stream in self.streams.values():
+            stream.close()
+        subprocess.run(shlex.split(self.options.restart), check=True)
+        deadline = time.monotonic() + PATIENCE_S
+        where = self.options.address or self.options.direct_tls
+        while time.monotonic() < deadline:
+            try:
+                socket.create_connection(where, 1).close()
+                return
+            except OSError:
+                time.sleep(0.1)
+        raise Failed("the server did not come back")
 
     @step(r"(\S+) (equals|differs from) (\S+)")
     def compares(self, one, how, other):
