@@ -8,6 +8,7 @@
 #include "server/address.h"
 #include "server/c2s_internal.h"
 #include "server/metrics.h"
+#include "server/register.h"
 #include "server/sasl.h"
 #include "server/settings.h"
 #include "server/setup.h"
@@ -23,6 +24,7 @@ enum auth_stage {
 	AUTH_RESPONSE, /* the client's turn */
 	AUTH_KEYS,     /* the account's shard is asked for them */
 	AUTH_CHECK,    /* PBKDF2 on a thread of the pool */
+	AUTH_ACCOUNT,  /* a passing one is made (ANONYMOUS) */
 	AUTH_VERDICT,  /* the address's shard is asked how long to wait */
 	AUTH_DELAY     /* before a failure is told */
 };
@@ -337,6 +339,28 @@ check_password(struct auth *auth)
 	check_done(&check->work, 0);
 }
 
+/* Nobody was known: an account is made for the time of the stream. */
+static void
+make_passing(struct auth *auth)
+{
+	struct stream *stream = &auth->c2s->stream;
+
+	auth->stage = AUTH_ACCOUNT;
+	register_passing(stream->shard, stream->id, auth->sasl.jid, false);
+}
+
+static void
+passing_made(struct auth *auth, enum err err)
+{
+	if (err != ERR_NONE) {
+		auth->sasl.err = SASL_ERR_TEMPORARY_AUTH_FAILURE;
+		tell_failure(auth);
+		return;
+	}
+	auth->c2s->is_passing = true;
+	succeed(auth);
+}
+
 static void
 advance(struct auth *auth, enum sasl_step step)
 {
@@ -353,7 +377,10 @@ advance(struct auth *auth, enum sasl_step step)
 		check_password(auth);
 		break;
 	case SASL_SUCCESS:
-		succeed(auth);
+		if (auth->sasl.keys != NULL)
+			succeed(auth);
+		else
+			make_passing(auth);
 		break;
 	case SASL_FAILURE:
 		fail(auth);
@@ -500,12 +527,22 @@ on_verdict(struct auth *auth, const struct address_note *note)
 		    auth->delay_ms, delay_over);
 }
 
+bool
+auth_wants(const struct c2s *c2s, const struct post *letter)
+{
+	if (c2s->auth == NULL)
+		return false;
+	if (letter->kind == POST_REGISTERED)
+		return c2s->auth->stage == AUTH_ACCOUNT;
+	return true;
+}
+
 void
 auth_take_letter(struct c2s *c2s, const struct post *letter)
 {
-	if (c2s->auth == NULL)
-		return;
-	if (letter->kind == POST_KEYS)
+	if (letter->kind == POST_REGISTERED)
+		passing_made(c2s->auth, letter->registered->err);
+	else if (letter->kind == POST_KEYS)
 		on_keys(c2s->auth, letter);
 	else
 		on_verdict(c2s->auth, letter->address);

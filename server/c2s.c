@@ -406,19 +406,26 @@ on_end(struct stream *stream, const struct stream_end *end)
 }
 
 static void
-on_verdict(struct c2s *c2s, const struct post *letter)
+refuse_address(struct c2s *c2s)
 {
-	if (letter->address->event == ADDRESS_REGISTERS) {
-		register_take_letter(c2s, letter);
-		return;
-	}
-	if (!letter->address->is_refused) {
-		auth_take_letter(c2s, letter);
-		return;
-	}
 	metric_add(c2s->stream.shard, METRIC_CONNECTIONS_REFUSED, 1);
 	stream_fail(&c2s->stream, STREAM_ERR_POLICY_VIOLATION,
 	    "too many connections from this address");
+}
+
+static void
+on_answer(struct c2s *c2s, const struct post *letter)
+{
+	enum address_event event = letter->kind == POST_ADDRESS_VERDICT
+				       ? letter->address->event
+				       : ADDRESS_FAILED;
+
+	if (event == ADDRESS_OPENED)
+		refuse_address(c2s);
+	else if (event == ADDRESS_FAILED && auth_wants(c2s, letter))
+		auth_take_letter(c2s, letter);
+	else if (letter->kind != POST_KEYS)
+		register_take_letter(c2s, letter);
 }
 
 static void
@@ -430,20 +437,16 @@ on_letter(struct stream *stream, struct post *letter)
 	case POST_DOWN:
 		on_down(c2s, letter);
 		break;
-	case POST_KEYS:
-		auth_take_letter(c2s, letter);
-		break;
 	case POST_BOUND:
 		on_bound(c2s, letter);
 		break;
 	case POST_CLOSE:
 		on_end(stream, letter->end);
 		break;
+	case POST_KEYS:
 	case POST_REGISTERED:
-		register_take_letter(c2s, letter);
-		break;
 	case POST_ADDRESS_VERDICT:
-		on_verdict(c2s, letter);
+		on_answer(c2s, letter);
 		break;
 	default:
 		(void)expect(false);
@@ -503,6 +506,8 @@ on_gone(struct stream *stream, const struct stream_end *end)
 	arena_free(&c2s->bind_arena);
 	if (c2s->has_asked_bind)
 		send_gone(c2s, end);
+	if (c2s->is_passing && stream->peer != NULL)
+		register_passing(stream->shard, stream->id, stream->peer, true);
 }
 
 static const struct stream_role c2s_role = {

@@ -18,9 +18,10 @@ enum c2s_stage {
 struct c2s {
 	struct stream stream; /* first */
 	uint8_t stage;
-	bool has_asked_bind;               /* so a GONE is due */
-	bool is_ping_open;                 /* ours was not answered yet */
-	struct auth *auth;                 /* until authenticated */
+	bool has_asked_bind; /* so a GONE is due */
+	bool is_passing;     /* its account goes with it (ANONYMOUS) */
+	bool is_ping_open;   /* ours was not answered yet */
+	struct auth *auth;   /* until authenticated */
 	struct registration *registration; /* server/register.c; or NULL */
 	const char *mechanism;
 	uint64_t ticket;          /* of BIND */
@@ -58,7 +59,9 @@ void auth_free(struct auth **);
 void auth_add_features(struct c2s *, struct node *features);
 /* An element of SASL's namespace. */
 void auth_take(struct c2s *, const struct node *);
-/* KEYS, ADDRESS_VERDICT on a failure; the letter stays the caller's. */
+/* KEYS, ADDRESS_VERDICT on a failure, REGISTERED for ANONYMOUS: whether it is
+ * waited for; the letter stays the caller's. */
+bool auth_wants(const struct c2s *, const struct post *);
 void auth_take_letter(struct c2s *, const struct post *);
 
 /* --- c2s_stanza.c: of a bound stream -------------------------------------- */

@@ -4,6 +4,7 @@
  */
 #include "server/register.h"
 
+#include "base/rand.h"
 #include "server/account.h"
 #include "server/address.h"
 #include "server/c2s_internal.h"
@@ -12,6 +13,9 @@
 #include "server/setup.h"
 #include "server/shard.h"
 #include "xml/prep.h"
+
+/* Nobody knows it. */
+#define PASSING_PASSWORD_LEN 40
 
 struct registration {
 	struct arena *arena; /* lifetime: until its answer */
@@ -66,8 +70,8 @@ read_fields(struct c2s *c2s, struct registration *registration,
 	struct str name =
 	    node_child_text(arena, query, "username", NS_REGISTER);
 
-	registration->password =
-	    node_child_text(arena, query, "password", NS_REGISTER);
+	registration->password = str_dup(
+	    arena, node_child_text(arena, query, "password", NS_REGISTER));
 	if (name.len == 0 || registration->password.len == 0)
 		return STANZA_ERR_NOT_ACCEPTABLE;
 	if (!prep_local(arena, &name))
@@ -190,6 +194,22 @@ register_take_letter(struct c2s *c2s, const struct post *letter)
 		ask_owner(c2s);
 }
 
+void
+register_passing(struct shard *shard, struct stream_id stream,
+    const struct jid *jid, bool is_over)
+{
+	struct post *letter = post_new(POST_REGISTER, NULL);
+	struct register_ask *ask =
+	    arena_new(letter->arena, struct register_ask);
+
+	ask->is_over = is_over;
+	ask->password = rand_id(letter->arena, PASSING_PASSWORD_LEN);
+	letter->to = jid_to_bare(letter->arena, jid_copy(letter->arena, jid));
+	letter->stream = stream;
+	letter->register_ask = ask;
+	post_send(shard, letter);
+}
+
 /* --- on the shard of the name
  * ------------------------------------------------------ */
 
@@ -214,11 +234,42 @@ made(struct account_make *make)
 	post_free(&(struct post *){making->letter});
 }
 
+struct removal {
+	struct store_commit commit;
+	struct post *letter;
+};
+
+static void
+removed(struct store_commit *commit)
+{
+	struct removal *removal = container_of(commit, struct removal, commit);
+
+	post_free(&(struct post *){removal->letter});
+}
+
+/* The GONE of its session came just before. */
+static void
+remove_passing(struct shard *shard, struct post *letter)
+{
+	struct removal *removal = arena_new(letter->arena, struct removal);
+	struct account *account = account_find(shard, letter->to);
+
+	removal->letter = letter;
+	if (account == NULL || account->is_leaving)
+		post_free(&letter);
+	else
+		account_remove(account, &removal->commit, removed);
+}
+
 void
 register_make(struct shard *shard, struct post *letter)
 {
 	struct making *making = arena_new(letter->arena, struct making);
 
+	if (letter->register_ask->is_over) {
+		remove_passing(shard, letter);
+		return;
+	}
 	making->shard = shard;
 	making->letter = letter;
 	account_make(shard, &making->make, letter->to,

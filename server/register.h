@@ -17,6 +17,7 @@ struct c2s;
 /* REGISTER: to the account that shall be. */
 struct register_ask {
 	struct str password; /* prepared */
+	bool is_over; /* a passing account (ANONYMOUS) goes, without answer */
 };
 /* REGISTERED: the answer to the stream. */
 struct registered {
@@ -32,6 +33,10 @@ bool register_take(struct c2s *, const struct node *);
  * caller's. */
 void register_take_letter(struct c2s *, const struct post *);
 void register_free(struct c2s *);
+
+/* The account of an ANONYMOUS login: made (REGISTERED comes), or over. */
+void register_passing(
+    struct shard *, struct stream_id, const struct jid *, bool is_over);
 
 /* Post handler of REGISTER, on the shard of the name. */
 void register_make(struct shard *, struct post *);
