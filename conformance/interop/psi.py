@@ -8,14 +8,13 @@ notes. That it is logged in shows when it reads a letter that waits for it.
 import glob
 import os
 import re
-import secrets
 import subprocess
 import threading
 import time
 from urllib.parse import quote
 
+from herald import Herald
 from inbox import Inbox, Missing
-from slix import Slixmpp
 
 OPTIONS = """<!DOCTYPE options>
 <options xmlns="http://psi-im.org/options" version="1.5"><options>
@@ -100,7 +99,7 @@ class Psi:
         self.inbox = Inbox(account.user)
         self.home = os.path.join(stage.folder, "psi")
         self.contact, self.seen, self.open = None, {}, True
-        self.herald = Slixmpp(stage, stage.account("herald"), stage.server)
+        self.herald = Herald(stage)
         self.processes, self.environment = [], dict(
             os.environ, HOME=self.home, XDG_RUNTIME_DIR=self.home,
             LC_ALL="C.UTF-8")
@@ -203,7 +202,7 @@ class Psi:
         jid = name.replace("_at_", "@").replace("%2d", "-").replace(
             "%2e", ".").replace("%5f", "_")
         found = HISTORY.match(line)
-        if found and jid == self.herald.account.jid:
+        if found and jid == self.herald.jid:
             threading.Timer(SILENT_S, self.inbox.put, ("online",)).start()
         elif found:
             self.inbox.put("message", jid, found[1])
@@ -212,10 +211,7 @@ class Psi:
         self.inbox.put("presence", self.contact, line)
 
     def login(self):
-        self.herald.login()
-        self.herald.inbox.expect("online")
-        self.herald.send(self.account.jid, "a letter " + secrets.token_hex(4))
-        self.herald.logout()
+        self.herald.announce(self.account)
         self.dbus("setStatus", "online", "")
 
     def logout(self):

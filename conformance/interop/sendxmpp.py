@@ -5,10 +5,10 @@ import re
 import subprocess
 import threading
 
+from herald import Herald
 from inbox import Inbox
 
 PRINTED = re.compile(r"^\S+ (?:\[\S+\] )?(\S+?@[^/: ]+)(?:/\S+)?: (.*)$")
-GREETING = "a letter to myself"
 
 
 class Sendxmpp:
@@ -18,6 +18,7 @@ class Sendxmpp:
     def __init__(self, stage, account):
         self.account, self.stage = account, stage
         self.inbox, self.listener = Inbox(account.user), None
+        self.herald = Herald(stage)
         self.settings = os.path.join(stage.folder, "sendxmpprc")
         with open(self.settings, "w", encoding="utf-8") as file:
             file.write(f"username: {account.jid}\n"
@@ -33,19 +34,18 @@ class Sendxmpp:
     def listen(self):
         for line in self.listener.stdout:
             found = PRINTED.match(line)
-            if found and found[2] == GREETING:
+            if found and found[1] == self.herald.jid:
                 self.inbox.put("online")
             elif found:
                 self.inbox.put("message", found[1], found[2])
 
     def login(self):
+        self.herald.announce(self.account)
         self.listener = subprocess.Popen(
             self.command("-l"), env=self.environment, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL)
         threading.Thread(target=self.listen, daemon=True).start()
-        self.stage.proxy.wait(connected=True)
-        self.send(self.account.jid, GREETING)
 
     def send(self, jid, text):
         subprocess.run(self.command(jid), input=text + "\n", text=True,
@@ -53,6 +53,7 @@ class Sendxmpp:
                        timeout=20)
 
     def close(self):
+        self.herald.close()
         if self.listener is not None:
             self.listener.terminate()
             self.listener.wait()
