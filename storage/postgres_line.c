@@ -420,7 +420,9 @@ send_setup(struct line *line)
 	snprintf(text, sizeof(text),
 	    "SELECT set_config('statement_timeout', '%u', false),"
 	    " set_config('synchronous_commit', 'on', false)",
-	    postgres->storage.options.deadline_ms);
+	    /* Sooner than the store's own, which must call a write uncertain.
+	     */
+	    postgres->storage.options.deadline_ms / 4 * 3);
 	return PQsendQueryParams(conn, text, 0, NULL, NULL, NULL, NULL, 0) ==
 		   1 &&
 	       PQsendQueryParams(conn,

@@ -331,6 +331,10 @@ on_deadline(uv_timer_t *timer)
 		}
 		give_up(job, err);
 	}
+	/* What a backend unrefs must not let the loop end before these do. */
+	if (store->orphans > 0)
+		uv_timer_start(
+		    timer, on_deadline, store->storage->options.deadline_ms, 0);
 }
 
 /* --- opening and closing ---------------------------------------------- */

@@ -9,6 +9,7 @@
 #include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -35,6 +36,27 @@ rig_postgres_do(const char *conninfo, const char *text)
 		PQclear(result);
 	}
 	PQfinish(conn);
+}
+
+bool
+rig_postgres_control(const char *command)
+{
+	const char *control = getenv("JACKDAW_TEST_PG_CTL");
+	const char *dir = getenv("JACKDAW_TEST_PG_DIR");
+	int status = 0;
+	pid_t pid;
+
+	if (control == NULL || dir == NULL)
+		return false;
+	pid = fork();
+	must(pid >= 0);
+	if (pid == 0) {
+		dup2(STDERR_FILENO, STDOUT_FILENO);
+		execl(control, control, command, dir, (char *)NULL);
+		_exit(127);
+	}
+	must(waitpid(pid, &status, 0) == pid && status == 0);
+	return true;
 }
 
 static void
@@ -122,8 +144,8 @@ remove_file(const struct rig *rig, const char *name)
 void
 rig_free(struct rig **rig)
 {
-	static const char *const files[] = {
-	    "db", "db-wal", "db-shm", "db.lock", "copy"};
+	static const char *const files[] = {"db", "db-wal", "db-shm", "db.lock",
+	    "copy", "copy-wal", "copy-shm", "copy.lock"};
 	struct arena *arena = (*rig)->arena;
 
 	if ((*rig)->store != NULL)
@@ -145,6 +167,35 @@ rig_turn(struct rig *rig)
 		store_step(rig->store);
 	else
 		uv_run(&rig->loop, UV_RUN_ONCE);
+}
+
+static void
+on_time(uv_timer_t *timer)
+{
+	*(unsigned *)timer->data = 1;
+}
+
+static void
+on_timer_closed(uv_handle_t *timer)
+{
+	*(unsigned *)timer->data = 2;
+}
+
+void
+rig_run_for(struct rig *rig, unsigned ms)
+{
+	unsigned state = 0;
+	uv_timer_t timer;
+
+	must(uv_timer_init(&rig->loop, &timer) == 0);
+	timer.data = &state;
+	uv_update_time(&rig->loop);
+	/* Repeated, so that the loop does not sleep after it. */
+	uv_timer_start(&timer, on_time, ms, 10);
+	rig_await(rig, &state);
+	uv_close((uv_handle_t *)&timer, on_timer_closed);
+	while (state != 2)
+		rig_turn(rig);
 }
 
 void
@@ -440,13 +491,15 @@ rig_run(const struct rig_case *cases, size_t count)
 	int failed;
 
 	for (size_t i = 0; i < modes_run * count; i++) {
+		const struct rig_case *each = &cases[i % count];
 		size_t mode = i / count;
 
+		if (each->modes != 0 && (each->modes & 1u << mode) == 0)
+			continue;
 		tests[at++] = (struct CMUnitTest){
-		    .name = str_format(
-			arena, "%s: %s", modes[mode], cases[i % count].name)
+		    .name = str_format(arena, "%s: %s", modes[mode], each->name)
 				.text,
-		    .test_func = cases[i % count].run,
+		    .test_func = each->run,
 		    .setup_func = setup,
 		    .teardown_func = teardown,
 		    .initial_state = (void *)mode,

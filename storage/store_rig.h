@@ -22,19 +22,25 @@ struct rig {
 
 /* Whether the environment names a PostgreSQL that tests may use. */
 bool rig_has_postgres(void);
+/* Starts and stops that PostgreSQL; false when the environment does not say
+ * how (JACKDAW_TEST_PG_CTL, JACKDAW_TEST_PG_DIR: see etc/check/postgres). */
+bool rig_postgres_control(const char *command);
 /* Statements, by a connection of their own. */
 void rig_postgres_do(const char *conninfo, const char *text);
 
 /* With an empty database and one open store. */
 struct rig *rig_new(enum rig_mode);
 void rig_free(struct rig **);
-/* Closes the store and the database, and opens them again. */
+/* Closes the store and the database, and opens them again, with the options of
+ * now. */
 void rig_reopen(struct rig *);
 void rig_close_store(struct rig *);
 void rig_open_store(struct rig *);
 
 /* One round of the loop, or one step. */
 void rig_turn(struct rig *);
+/* Turns for so long. */
+void rig_run_for(struct rig *, unsigned ms);
 /* Turns until the number is not zero; fails after ten seconds. */
 void rig_await(struct rig *, const unsigned *number);
 
@@ -84,14 +90,15 @@ void rig_fill_log(struct rig *, const struct store_kind *, unsigned count);
 struct rig_case {
 	const char *name;
 	void (*run)(void **state); /* *state is a new struct rig */
+	unsigned modes;            /* bits 1 << RIG_...; 0: all */
 };
 
-#define RIG_CASE(name)      \
-	{                   \
-#name, name \
-	}
+/* clang-format off */
+#define RIG_CASE_IN(name, modes) {#name, name, (modes)}
+/* clang-format on */
+#define RIG_CASE(name) RIG_CASE_IN(name, 0)
 
-/* Runs each case on each backend that there is. */
+/* Runs each case on each of its backends that there is. */
 int rig_run(const struct rig_case *, size_t count);
 
 #define RIG_TEXT(str, want) rig_check_text((str), (want), __FILE__, __LINE__)

@@ -5,8 +5,16 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <libpq-fe.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
 
 #include "base/clock.h"
+#include "base/err.h"
 #include "base/list.h"
 #include "storage/store_rig.h"
 
@@ -77,10 +85,552 @@ a_second_server_is_kept_out(void **state)
 	assert_true(why.len > 0);
 }
 
+/* --- starting --------------------------------------------------------- */
+
+static void
+expect_refusal(struct rig *rig, const char *words)
+{
+	struct str why = STR_NONE;
+
+	assert_null(storage_open(rig->arena, &rig->options, &why));
+	if (strstr(why.text, words) == NULL)
+		print_error("it says: %.*s\n", STR_ARG(why));
+	assert_non_null(strstr(why.text, words));
+}
+
+static void
+close_all(struct rig *rig)
+{
+	rig_close_store(rig);
+	storage_close(&rig->storage);
+}
+
+static void
+sqlite_do(const struct rig *rig, const char *text)
+{
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open(rig->options.path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, text, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+}
+
+static void
+a_newer_schema_is_refused(void **state)
+{
+	struct rig *rig = *state;
+
+	close_all(rig);
+	if (rig->mode == RIG_POSTGRES)
+		rig_postgres_do(rig->options.conninfo,
+		    "UPDATE meta SET value = '99' WHERE name = 'schema'");
+	else
+		sqlite_do(rig, "PRAGMA user_version = 99");
+	expect_refusal(rig, "newer version of this program");
+}
+
+static void
+a_file_that_cannot_be_opened_is_named(void **state)
+{
+	struct rig *rig = *state;
+	FILE *file;
+
+	close_all(rig);
+	rig->options.path = "/nonexistent/folder/db";
+	expect_refusal(rig, "\"/nonexistent/folder/db");
+	rig->options.path = str_format(rig->arena, "%s/copy", rig->dir).text;
+	file = fopen(rig->options.path, "w");
+	assert_non_null(file);
+	assert_true(fputs("this is a letter and not a database", file) >= 0);
+	fclose(file);
+	expect_refusal(rig, "not a database");
+}
+
+static void
+a_database_that_cannot_be_reached_is_explained(void **state)
+{
+	struct rig *rig = *state;
+
+	close_all(rig);
+	rig->options.conninfo = "host=/nonexistent dbname=x user=y";
+	expect_refusal(rig, "is it running");
+	rig->options.conninfo = "nonsense";
+	expect_refusal(rig, "not valid");
+}
+
+static void
+a_wrong_password_is_explained(void **state)
+{
+	struct rig *rig = *state;
+	const char *conninfo = rig->options.conninfo;
+
+	if (getenv("JACKDAW_TEST_PG_CTL") == NULL) {
+		print_message("this database wants no passwords\n");
+		skip();
+	}
+	close_all(rig);
+	rig_postgres_do(conninfo, "DROP ROLE IF EXISTS sealed");
+	rig_postgres_do(conninfo, "CREATE ROLE sealed LOGIN PASSWORD 'secret'");
+	rig->options.conninfo =
+	    str_format(rig->arena, "%s user=sealed password=guess", conninfo)
+		.text;
+	expect_refusal(rig, "is the password right?");
+	rig->options.conninfo =
+	    str_format(rig->arena, "%s user=sealed", conninfo).text;
+	expect_refusal(rig, "none is configured");
+}
+
+static void
+a_copy_has_all_rows(void **state)
+{
+	struct rig *rig = *state;
+	struct str why = STR_NONE;
+	const char *copy = str_format(rig->arena, "%s/copy", rig->dir).text;
+	enum err err;
+
+	assert_int_equal(rig_put(rig, 2, &plain, STR("k"), STR("v")), ERR_NONE);
+	err = storage_backup(rig->storage, copy, rig->arena, &why);
+	if (rig->mode == RIG_POSTGRES) {
+		assert_int_equal(err, ERR_INVALID);
+		assert_non_null(strstr(why.text, "pg_dump"));
+		return;
+	}
+	assert_int_equal(err, ERR_NONE);
+	assert_int_equal(
+	    storage_backup(rig->storage, copy, rig->arena, &why), ERR_EXISTS);
+	rig->options.path = copy;
+	rig_reopen(rig);
+	RIG_TEXT(rig_get(rig, 2, &plain, STR("k")), "v");
+}
+
+/* --- worlds ----------------------------------------------------------- */
+
+static void
+a_broken_store_says_so(void **state)
+{
+	struct rig *rig = *state;
+
+	store_break(rig->store, ERR_TIMEOUT);
+	assert_int_equal(
+	    rig_put(rig, 2, &plain, STR("k"), STR("v")), ERR_TIMEOUT);
+	store_break(rig->store, ERR_UNCERTAIN);
+	assert_int_equal(
+	    rig_put(rig, 2, &plain, STR("k"), STR("v")), ERR_UNCERTAIN);
+	store_break(rig->store, ERR_NONE);
+	RIG_TEXT(rig_get(rig, 2, &plain, STR("k")), "v");
+}
+
+static void
+a_killed_store_leaves_what_was_committed(void **state)
+{
+	struct rig *rig = *state;
+	struct rig_commit first, second;
+	struct store_write *write;
+
+	close_all(rig);
+	rig->options.path = ":memory:";
+	rig->storage =
+	    storage_open(rig->arena, &rig->options, &(struct str){NULL, 0});
+	assert_non_null(rig->storage);
+	rig_open_store(rig);
+
+	write = store_write_new(rig->store);
+	store_put(write, 2, &plain, STR("first"), STR("v"));
+	rig_start(&first, write);
+	write = store_write_new(rig->store);
+	store_put(write, 2, &plain, STR("second"), STR("v"));
+	rig_start(&second, write);
+	assert_true(store_step(rig->store));
+	store_kill(&rig->store);
+	assert_int_equal(first.calls, 1);
+	assert_int_equal(second.calls, 0);
+
+	rig_open_store(rig);
+	RIG_TEXT(rig_get(rig, 2, &plain, STR("first")), "v");
+	RIG_TEXT(rig_get(rig, 2, &plain, STR("second")), "(not found)");
+}
+
+/* --- outages ---------------------------------------------------------- */
+
+#define MANY 200
+
+struct many {
+	struct rig_commit waits[MANY];
+};
+
+static void
+start_many(struct rig *rig, struct many *many, const char *name)
+{
+	for (unsigned i = 0; i < MANY; i++) {
+		struct store_write *write = store_write_new(rig->store);
+		struct str key = str_format(rig->arena, "%s%u", name, i);
+
+		if (i % 4 == 0)
+			store_put_new(write, i + 2, &plain, key, STR("v"));
+		else
+			store_put(write, i + 2, &plain, key, STR("v"));
+		rig_start(&many->waits[i], write);
+	}
+}
+
+/* Who was told that it is kept finds it; who was told otherwise does not,
+ * unless that is what is uncertain. */
+static void
+check_many(struct rig *rig, struct many *many, const char *name)
+{
+	for (unsigned i = 0; i < MANY; i++) {
+		struct str key = str_format(rig->arena, "%s%u", name, i);
+		enum err err;
+
+		rig_await(rig, &many->waits[i].calls);
+		assert_int_equal(many->waits[i].calls, 1);
+		err = many->waits[i].commit.err;
+		if (i % 4 != 0)
+			assert_int_equal(err, ERR_NONE);
+		if (err == ERR_NONE)
+			RIG_TEXT(rig_get(rig, i + 2, &plain, key), "v");
+		else if (err != ERR_UNCERTAIN)
+			RIG_TEXT(
+			    rig_get(rig, i + 2, &plain, key), "(not found)");
+	}
+}
+
+#define END_OTHERS                                               \
+	"SELECT pg_terminate_backend(pid) FROM pg_stat_activity" \
+	" WHERE pid <> pg_backend_pid() AND datname = current_database()"
+
+static void
+writes_survive_a_lost_connection(void **state)
+{
+	struct rig *rig = *state;
+	struct many many;
+
+	for (unsigned round = 0; round < 16; round++) {
+		const char *name = str_format(rig->arena, "r%u-", round).text;
+
+		start_many(rig, &many, name);
+		for (unsigned turn = 0; turn < 3 * round; turn++)
+			uv_run(&rig->loop, UV_RUN_NOWAIT);
+		rig_postgres_do(rig->options.conninfo, END_OTHERS);
+		check_many(rig, &many, name);
+	}
+	assert_true(store_is_up(rig->store));
+}
+
+static void
+a_stopped_database_is_waited_for(void **state)
+{
+	struct rig *rig = *state;
+	struct rig_commit kept, refused;
+	struct store_write *write;
+
+	assert_int_equal(rig_put(rig, 2, &plain, STR("k"), STR("v")), ERR_NONE);
+	if (!rig_postgres_control("stop")) {
+		print_message("JACKDAW_TEST_PG_CTL is not set\n");
+		skip();
+	}
+	rig_run_for(rig, 500);
+	assert_false(store_is_up(rig->store));
+	RIG_TEXT(rig_get(rig, 2, &plain, STR("k")), "(cannot be reached)");
+	write = store_write_new(rig->store);
+	store_put_new(write, 2, &plain, STR("new"), STR("v"));
+	rig_start(&refused, write);
+	write = store_write_new(rig->store);
+	store_put(write, 2, &plain, STR("kept"), STR("v"));
+	rig_start(&kept, write);
+	rig_await(rig, &refused.calls);
+	assert_int_equal(refused.commit.err, ERR_UNAVAILABLE);
+	assert_int_equal(kept.calls, 0);
+
+	assert_true(rig_postgres_control("start"));
+	rig_await(rig, &kept.calls);
+	assert_int_equal(kept.commit.err, ERR_NONE);
+	assert_true(store_is_up(rig->store));
+	RIG_TEXT(rig_get(rig, 2, &plain, STR("k")), "v");
+	RIG_TEXT(rig_get(rig, 2, &plain, STR("new")), "(not found)");
+}
+
+static void
+an_heir_keeps_the_cut_off_server_out(void **state)
+{
+	struct rig *rig = *state;
+
+	rig_postgres_do(rig->options.conninfo,
+	    "UPDATE meta SET value = 'heir' WHERE name = 'server'");
+	rig_postgres_do(rig->options.conninfo, END_OTHERS);
+	rig_run_for(rig, 300);
+	RIG_TEXT(rig_get(rig, 2, &plain, STR("k")), "(cannot be reached)");
+	assert_false(store_is_up(rig->store));
+}
+
+/* No file of this process may become longer. */
+static void
+limit_files(rlim_t max)
+{
+	struct rlimit limit;
+
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = max;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void
+a_full_disk_is_survived(void **state)
+{
+	struct rig *rig = *state;
+	size_t len = 1 << 20;
+	struct str big = {arena_alloc(rig->arena, len), len};
+	enum err err;
+
+	assert_int_equal(
+	    rig_put(rig, 2, &plain, STR("small"), STR("v")), ERR_NONE);
+	limit_files(500000);
+	err = rig_put(rig, 2, &plain, STR("big"), big);
+	assert_true(err == ERR_IO || err == ERR_FULL);
+	assert_false(store_is_up(rig->store));
+	RIG_TEXT(rig_get(rig, 2, &plain, STR("small")), "v");
+	limit_files(RLIM_INFINITY);
+	assert_int_equal(rig_put(rig, 2, &plain, STR("big"), big), ERR_NONE);
+	assert_true(store_is_up(rig->store));
+}
+
+/* --- deadlines -------------------------------------------------------- */
+
+struct stall { /* somebody else holds what the store wants to write */
+	sqlite3 *sqlite;
+	PGconn *postgres;
+};
+
+static struct stall
+stall(struct rig *rig)
+{
+	struct stall stall = {NULL, NULL};
+	PGresult *result;
+
+	if (rig->mode == RIG_POSTGRES) {
+		stall.postgres = PQconnectdb(rig->options.conninfo);
+		PQsendQuery(stall.postgres, "BEGIN; LOCK TABLE maps");
+		while ((result = PQgetResult(stall.postgres)) != NULL)
+			PQclear(result);
+		return stall;
+	}
+	assert_int_equal(
+	    sqlite3_open(rig->options.path, &stall.sqlite), SQLITE_OK);
+	assert_int_equal(
+	    sqlite3_exec(stall.sqlite, "BEGIN IMMEDIATE", NULL, NULL, NULL),
+	    SQLITE_OK);
+	return stall;
+}
+
+static void
+unstall(struct stall *stall)
+{
+	PQfinish(stall->postgres);
+	sqlite3_close(stall->sqlite);
+}
+
+static void
+questions_end_within_their_deadline(void **state)
+{
+	struct rig *rig = *state;
+	struct stall stalled;
+	uint64_t begun;
+	enum err err;
+
+	rig->options.deadline_ms = 400;
+	rig_reopen(rig);
+	assert_int_equal(rig_put(rig, 2, &plain, STR("k"), STR("1")), ERR_NONE);
+	stalled = stall(rig);
+	begun = clock_mono_ms();
+	err = rig_put(rig, 2, &plain, STR("k"), STR("2"));
+	assert_true(err == ERR_TIMEOUT || err == ERR_UNCERTAIN);
+	assert_in_range(clock_mono_ms() - begun, 100, 900);
+	unstall(&stalled);
+	/* What comes after it is not lost with it. */
+	while (rig_put(rig, 2, &plain, STR("k"), STR("3")) != ERR_NONE)
+		assert_true(clock_mono_ms() - begun < 9000);
+	RIG_TEXT(rig_get(rig, 2, &plain, STR("k")), "3");
+}
+
+static unsigned refusals, answers;
+
+static void
+count_refusal(struct store_commit *commit)
+{
+	answers++;
+	if (commit->err == ERR_UNAVAILABLE)
+		refusals++;
+}
+
+/* More than the store may hold of a database that stands still. */
+static void
+the_queue_is_bounded(void **state)
+{
+	enum { COUNT = 30000 };
+	struct rig *rig = *state;
+	struct store_commit *waits =
+	    arena_array(rig->arena, struct store_commit, COUNT);
+	size_t len = 8000;
+	struct str value = {arena_alloc(rig->arena, len), len};
+	struct stall stalled;
+
+	rig->options.deadline_ms = 60000;
+	rig_reopen(rig);
+	stalled = stall(rig);
+	refusals = answers = 0;
+	for (unsigned i = 0; i < COUNT; i++) {
+		struct store_write *write = store_write_new(rig->store);
+
+		store_put(write, 2, &plain, STR("k"), value);
+		store_commit(write, &waits[i], count_refusal);
+	}
+	rig_run_for(rig, 100);
+	assert_in_range(refusals, COUNT / 2, COUNT - 1000);
+	assert_int_equal(answers, refusals);
+	unstall(&stalled);
+	rig_close_store(rig);
+	assert_int_equal(answers, COUNT);
+	rig_open_store(rig);
+}
+
+/* --- shards ----------------------------------------------------------- */
+
+#define SHARDS     4
+#define SHARD_ROWS 300
+
+struct shard {
+	pthread_t thread;
+	struct storage *storage;
+	unsigned index, done, wrong, is_closed;
+	struct store *store;
+	uv_loop_t loop;
+	struct shard_write *writes;
+	struct arena *arena;
+};
+
+struct shard_write {
+	struct shard *shard;
+	struct store_commit commit;
+	struct store_get get;
+	struct str key;
+	owner_id owner;
+};
+
+static void
+shard_got(struct store_get *get)
+{
+	struct shard_write *write = container_of(get, struct shard_write, get);
+
+	write->shard->done++;
+	if (get->err != ERR_NONE || !str_equal(get->row.value, write->key))
+		write->shard->wrong++;
+}
+
+static void
+shard_wrote(struct store_commit *commit)
+{
+	struct shard_write *write =
+	    container_of(commit, struct shard_write, commit);
+
+	if (commit->err != ERR_NONE)
+		write->shard->wrong++;
+}
+
+static void
+shard_closed(void *arg)
+{
+	((struct shard *)arg)->is_closed = 1;
+}
+
+static void
+shard_ask(struct shard *shard, unsigned i)
+{
+	struct shard_write *wait = &shard->writes[i];
+	struct store_write *write = store_write_new(shard->store);
+
+	wait->shard = shard;
+	wait->owner = 2 + i % 7 * SHARDS + shard->index;
+	wait->key = str_format(shard->arena, "%u", i);
+	store_put(write, wait->owner, &plain, wait->key, wait->key);
+	rig_append(write, &log_counted, wait->owner, i + 1, STR("p"));
+	if (i % 2 == 0)
+		store_commit(write, &wait->commit, shard_wrote);
+	else
+		store_commit_lazy(write, &wait->commit, shard_wrote);
+	store_get(shard->store, &wait->get, shard->arena,
+	    &(struct map_key){wait->owner, &plain, wait->key}, shard_got);
+}
+
+static void *
+shard_main(void *arg)
+{
+	struct shard *shard = arg;
+
+	shard->arena = arena_make(0);
+	shard->writes =
+	    arena_array(shard->arena, struct shard_write, SHARD_ROWS);
+	must(uv_loop_init(&shard->loop) == 0);
+	shard->store = store_open(shard->storage, &shard->loop);
+	for (unsigned i = 0; i < SHARD_ROWS; i++) {
+		shard_ask(shard, i);
+		if (i % 5 == 0)
+			uv_run(&shard->loop, UV_RUN_NOWAIT);
+	}
+	while (shard->done < SHARD_ROWS)
+		uv_run(&shard->loop, UV_RUN_ONCE);
+	store_close(shard->store, shard_closed, shard);
+	while (!shard->is_closed)
+		uv_run(&shard->loop, UV_RUN_ONCE);
+	uv_loop_close(&shard->loop);
+	arena_free(&shard->arena);
+	arena_thread_done();
+	return NULL;
+}
+
+static void
+many_shards_work_at_once(void **state)
+{
+	struct rig *rig = *state;
+	struct shard shards[SHARDS] = {{0}};
+	uint64_t rows = 0;
+
+	for (unsigned i = 0; i < SHARDS; i++) {
+		shards[i].index = i;
+		shards[i].storage = rig->storage;
+		pthread_create(&shards[i].thread, NULL, shard_main, &shards[i]);
+	}
+	for (unsigned i = 0; i < SHARDS; i++) {
+		pthread_join(shards[i].thread, NULL);
+		assert_int_equal(shards[i].wrong, 0);
+	}
+	for (owner_id owner = 2; owner < 2 + 7 * SHARDS; owner++)
+		rows += rig_count(rig, owner, &log_counted).count;
+	assert_int_equal(rows, SHARDS * SHARD_ROWS);
+}
+
+#define INLINE   (1u << RIG_INLINE)
+#define SQLITE   (1u << RIG_SQLITE)
+#define POSTGRES (1u << RIG_POSTGRES)
+
 static const struct rig_case cases[] = {
     RIG_CASE(committed_rows_survive),
     RIG_CASE(closing_keeps_writes_and_cancels_reads),
     RIG_CASE(a_second_server_is_kept_out),
+    RIG_CASE(a_newer_schema_is_refused),
+    RIG_CASE_IN(a_file_that_cannot_be_opened_is_named, INLINE | SQLITE),
+    RIG_CASE_IN(a_database_that_cannot_be_reached_is_explained, POSTGRES),
+    RIG_CASE_IN(a_wrong_password_is_explained, POSTGRES),
+    RIG_CASE(a_copy_has_all_rows),
+    RIG_CASE_IN(a_broken_store_says_so, INLINE),
+    RIG_CASE_IN(a_killed_store_leaves_what_was_committed, INLINE),
+    RIG_CASE_IN(writes_survive_a_lost_connection, POSTGRES),
+    RIG_CASE_IN(a_stopped_database_is_waited_for, POSTGRES),
+    RIG_CASE_IN(an_heir_keeps_the_cut_off_server_out, POSTGRES),
+    RIG_CASE_IN(a_full_disk_is_survived, SQLITE),
+    RIG_CASE_IN(questions_end_within_their_deadline, SQLITE | POSTGRES),
+    RIG_CASE_IN(the_queue_is_bounded, SQLITE | POSTGRES),
+    RIG_CASE_IN(many_shards_work_at_once, SQLITE | POSTGRES),
 };
 
 int

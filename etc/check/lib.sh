@@ -80,7 +80,8 @@ meson_tests()
 		"build-$kind"/meson-logs/testlog.json
 }
 
-# A PostgreSQL in $scratch; JACKDAW_TEST_PG says how it is reached.
+# A PostgreSQL in $scratch; JACKDAW_TEST_PG says how it is reached, the others
+# how a test stops and starts it.
 postgres_start()
 {
 	chmod 711 "$scratch"
@@ -90,6 +91,8 @@ postgres_start()
 		exit 1
 	fi
 	export JACKDAW_TEST_PG
+	export JACKDAW_TEST_PG_CTL=$root/etc/check/postgres
+	export JACKDAW_TEST_PG_DIR=$postgres
 }
 
 # wait_for WHAT COMMAND...: until it succeeds, for half a minute at most.
