@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "server/daemon_private.h"
+#include "server/outbox.h"
 #include "server/runner.h"
 #include "server/stream.h"
 #include "storage/store.h"
@@ -120,6 +121,7 @@ daemon_take_drain(struct shard *shard, struct post *letter)
 	} else if (phase == DRAIN_STREAMS) {
 		close_streams(shard);
 	} else if (phase == DRAIN_STORES) {
+		outbox_cancel(shard);
 		store_close(shard->store, store_closed, shard);
 	} else if (phase == DRAIN_LOOPS) {
 		end_loop(shard);

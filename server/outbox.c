@@ -151,6 +151,21 @@ outbox_sure(struct shard *shard, struct post *letter)
 }
 
 void
+outbox_cancel(struct shard *shard)
+{
+	struct table_link *link;
+
+	while ((link = table_next(&shard->outbox_waits, NULL)) != NULL) {
+		struct outbox_wait *wait =
+		    container_of(link, struct outbox_wait, link);
+
+		table_remove(&shard->outbox_waits, link);
+		wait->err = ERR_CANCELED;
+		wait->done(wait);
+	}
+}
+
+void
 outbox_kept(
     struct shard *shard, struct durable_id durable, const struct jid *sender)
 {

@@ -42,6 +42,10 @@ void outbox_wait(struct account *, struct outbox_wait *,
  * next start. */
 void outbox_kept(struct shard *, struct durable_id, const struct jid *sender);
 
+/* At shutdown, before the store is closed: ends the waits with ERR_CANCELED;
+ * their letters come again at the next start. */
+void outbox_cancel(struct shard *);
+
 /* The handlers of SURE, called by account_take, and of KEPT. */
 void outbox_sure(struct shard *, struct post *);
 void outbox_take_kept(struct shard *, struct post *);

@@ -106,6 +106,7 @@ void
 shard_deinit(struct shard *shard)
 {
 	shard_must_be_current(shard);
+	timers_stop(&shard->timers);
 	streams_free(&shard->streams);
 	mailbox_deinit(&shard->mailbox);
 	owner_free_all(shard);

@@ -21,6 +21,14 @@ timers_deinit(struct timers *timers)
 	*timers = (struct timers){0};
 }
 
+void
+timers_stop(struct timers *timers)
+{
+	for (size_t i = 0; i < timers->count; i++)
+		timers->heap[i]->place = 0;
+	timers->count = 0;
+}
+
 /* Places count from 1, so that a zeroed timer is a stopped one. */
 static void
 put(struct timers *timers, size_t place, struct timer *timer)

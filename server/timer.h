@@ -26,6 +26,8 @@ struct timers {
 
 void timers_init(struct timers *);
 void timers_deinit(struct timers *);
+/* Stops all: what they are embedded in is about to go. */
+void timers_stop(struct timers *);
 /* Rings those that are due. */
 void timers_ring(struct timers *, uint64_t now_ms);
 /* UINT64_MAX when there is none. */

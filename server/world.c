@@ -216,6 +216,7 @@ halt(struct world *world)
 
 		shard_enter(shard);
 		store_break(shard->store, ERR_CANCELED);
+		outbox_cancel(shard);
 		while (store_step(shard->store))
 			continue;
 		store_close(shard->store, on_store_closed, &is_closed);

@@ -18,7 +18,8 @@ struct store_commit { /* the wait */
 };
 
 struct store_write *store_write_new(struct store *);
-/* Gives it up unwritten; nulls the pointer. */
+/* Gives it up unwritten; nulls the pointer. Waits that store_also added are
+ * told ERR_CANCELED before it returns. */
 void store_write_free(struct store_write **);
 /* One more wait for the write, before it is queued. Waits are told in the order
  * they were added, that of store_commit last. */

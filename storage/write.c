@@ -21,10 +21,17 @@ store_write_new(struct store *store)
 void
 store_write_free(struct store_write **write)
 {
-	struct arena *arena = *write == NULL ? NULL : (*write)->job.arena;
+	struct store_write *freed = *write;
+	struct also *also;
 
 	*write = NULL;
-	arena_free(&arena);
+	if (freed == NULL)
+		return;
+	for (also = freed->job.waits.also; also != NULL; also = also->next) {
+		also->wait->err = ERR_CANCELED;
+		also->wait->done(also->wait);
+	}
+	arena_free(&freed->job.arena);
 }
 
 void

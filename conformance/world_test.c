@@ -1,0 +1,386 @@
+#include "base/check.h"
+#include "modules/roster.h"
+#include "server/account.h"
+#include "server/world_private.h"
+#include "xml/stanza.h"
+
+#define ROMEO  "romeo@montague.example"
+#define JULIET "juliet@capulet.example"
+
+static struct world *
+begin(uint64_t seed)
+{
+	struct world *world = world_new(&(struct world_options){.seed = seed});
+
+	world_add_account(world, ROMEO, NULL);
+	world_add_account(world, JULIET, NULL);
+	return world;
+}
+
+static bool
+contains(const char *text, const char *part)
+{
+	return text != NULL && strstr(text, part) != NULL;
+}
+
+/* The next element that says this; what comes before it is dropped. */
+static bool
+gets(struct world_peer *peer, const char *part)
+{
+	for (;;) {
+		const char *text = world_next(peer);
+
+		if (text == NULL || contains(text, part))
+			return text != NULL;
+	}
+}
+
+static bool
+is_silent(struct world_peer *peer)
+{
+	return world_next(peer) == NULL;
+}
+
+/* --- what every day brings ------------------------------------------------ */
+
+static void
+a_message_reaches_a_session(void **state)
+{
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		struct world *world = begin(seed);
+		struct world_peer *romeo =
+		    world_connect(world, ROMEO "/orchard");
+		struct world_peer *juliet =
+		    world_connect(world, JULIET "/balcony");
+
+		world_send(romeo,
+		    "<message type='chat' to='" JULIET
+		    "/balcony' id='m1'><body>Hi</body></message>");
+		world_run(world);
+		CHECK(gets(juliet, "from='" ROMEO "/orchard'"));
+		CHECK(is_silent(romeo));
+		world_free(&world);
+	}
+}
+
+/* RFC 6120, section 10.1. */
+static void
+order_is_kept_per_pair(void **state)
+{
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		struct world *world = begin(seed);
+		struct world_peer *romeo =
+		    world_connect(world, ROMEO "/orchard");
+		struct world_peer *juliet =
+		    world_connect(world, JULIET "/balcony");
+		char text[256], id[32];
+
+		world_send(juliet, "<presence/>");
+		world_run(world);
+		while (world_next(juliet) != NULL)
+			continue;
+		for (unsigned i = 0; i < 50; i++) {
+			snprintf(text, sizeof(text),
+			    "<message type='chat' to='%s' id='n%u'>"
+			    "<body>x</body></message>",
+			    i % 2 == 0 ? JULIET : JULIET "/balcony", i);
+			world_send(romeo, text);
+			world_step(world, i % 7);
+		}
+		world_run(world);
+		for (unsigned i = 0; i < 50; i++) {
+			snprintf(id, sizeof(id), "id='n%u'", i);
+			CHECK(contains(world_next(juliet), id));
+		}
+		world_free(&world);
+	}
+}
+
+static void
+a_session_is_replaced_when_its_stream_has_gone(void **state)
+{
+	struct world *world = begin(3);
+	struct world_peer *old = world_connect(world, ROMEO "/orchard");
+	struct world_peer *new = world_connect(world, ROMEO "/orchard");
+
+	CHECK(gets(old, "conflict"));
+	CHECK(gets(old, "</stream:stream>"));
+	CHECK(!world_is_closed(new));
+	world_send(new, "<message to='" ROMEO "/orchard' id='m1'/>");
+	world_run(world);
+	CHECK(gets(new, "m1"));
+	CHECK(is_silent(old));
+	world_free(&world);
+}
+
+/* --- a store that fails --------------------------------------------------- */
+
+static struct world_peer *
+open_stream(struct world *world)
+{
+	struct world_peer *peer = world_accept(world);
+
+	CHECK(world_start_stream(peer, STR("montague.example")));
+	return peer;
+}
+
+/* cm9tZW8: romeo, secret */
+#define AUTH                                              \
+	"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' " \
+	"mechanism='PLAIN'>AHJvbWVvAHNlY3JldA==</auth>"
+
+static void
+without_a_store_nobody_logs_in_but_all_go_on(void **state)
+{
+	struct world *world = begin(4);
+	struct world_peer *romeo = world_connect(world, ROMEO "/orchard");
+	struct world_peer *juliet, *late;
+
+	world_add_account(world, "nurse@montague.example", NULL);
+	juliet = world_connect(world, JULIET "/balcony");
+	world_send(romeo, "<presence/>");
+	world_send(juliet, "<presence/>");
+	world_run(world);
+	late = open_stream(world);
+	world_sleep(world, 120000);
+	world_break_store(world, ERR_UNAVAILABLE);
+	world_send(romeo, "<message type='chat' to='" JULIET
+			  "' id='m1'><body>Still there?</body></message>");
+	world_send(romeo, "<message type='chat' to='nurse@montague.example' "
+			  "id='m2'><body>And you?</body></message>");
+	world_run(world);
+	CHECK(gets(juliet, "m1"));
+	CHECK(gets(romeo, "resource-constraint"));
+	world_free(&world);
+	(void)late;
+}
+
+static void
+login_waits_for_a_store_that_is_well(void **state)
+{
+	struct world *world = begin(5);
+	struct world_peer *peer;
+
+	world_sleep(world, 120000);
+	world_break_store(world, ERR_UNAVAILABLE);
+	peer = open_stream(world);
+	world_send(peer, AUTH);
+	world_run(world);
+	CHECK(gets(peer, "temporary-auth-failure"));
+	world_break_store(world, ERR_NONE);
+	world_send(peer, AUTH);
+	world_run(world);
+	CHECK(gets(peer, "success"));
+	world_free(&world);
+}
+
+static void
+letters_wait_for_their_owner_in_order(void **state)
+{
+	struct world *world = begin(6);
+	struct world_peer *romeo = world_connect(world, ROMEO "/orchard");
+	struct world_peer *juliet;
+	char text[256];
+
+	world_sleep(world, 120000);
+	world_hold_store(world, true);
+	for (unsigned i = 0; i < 5; i++) {
+		snprintf(text, sizeof(text),
+		    "<message type='chat' to='" JULIET "' id='w%u'>"
+		    "<body>x</body></message>",
+		    i);
+		world_send(romeo, text);
+	}
+	world_run(world);
+	world_hold_store(world, false);
+	world_run(world);
+	CHECK(is_silent(romeo));
+	juliet = world_connect(world, JULIET "/balcony");
+	world_send(juliet, "<presence/>");
+	world_run(world);
+	for (unsigned i = 0; i < 5; i++) {
+		snprintf(text, sizeof(text), "id='w%u'", i);
+		CHECK(gets(juliet, text));
+	}
+	world_free(&world);
+}
+
+/* --- accounts that go ------------------------------------------------------
+ */
+
+#define REMOVE                                                      \
+	"<iq type='set' id='r1'><query xmlns='jabber:iq:register'>" \
+	"<remove/></query></iq>"
+#define ROSTER "<iq type='get' id='g1'><query xmlns='jabber:iq:roster'/></iq>"
+
+static void
+befriend(struct world *world, struct world_peer *a, const char *a_bare,
+    struct world_peer *b, const char *b_bare)
+{
+	char text[128];
+
+	snprintf(
+	    text, sizeof(text), "<presence type='subscribe' to='%s'/>", b_bare);
+	world_send(a, text);
+	world_run(world);
+	snprintf(text, sizeof(text), "<presence type='subscribed' to='%s'/>",
+	    a_bare);
+	world_send(b, text);
+	world_run(world);
+}
+
+static void
+a_removed_account_leaves_nothing(void **state)
+{
+	for (uint64_t seed = 1; seed <= 5; seed++) {
+		struct world *world = begin(seed);
+		struct world_peer *romeo =
+		    world_connect(world, ROMEO "/orchard");
+		struct world_peer *juliet =
+		    world_connect(world, JULIET "/balcony");
+		struct world_peer *again;
+
+		world_send(romeo, ROSTER "<presence/>");
+		world_send(juliet, ROSTER "<presence/>");
+		befriend(world, romeo, ROMEO, juliet, JULIET);
+		befriend(world, juliet, JULIET, romeo, ROMEO);
+		world_send(romeo, REMOVE);
+		world_run(world);
+		CHECK(gets(romeo, "type='result' id='r1'"));
+		CHECK(gets(romeo, "not-authorized"));
+		CHECK(gets(juliet, "type='unsubscribe"));
+		world_sleep(world, 60000);
+		world_add_account(world, ROMEO, NULL);
+		again = world_connect(world, ROMEO "/new");
+		world_send(again, ROSTER);
+		world_run(world);
+		CHECK(!contains(world_next(again), JULIET));
+		world_send(juliet, ROSTER);
+		world_run(world);
+		CHECK(gets(juliet, "id='g1'"));
+		world_free(&world);
+	}
+}
+
+/* --- killed between any two writes -----------------------------------------
+ */
+
+/* RFC 6121, appendix A.1: how romeo's side comes into each state; r: romeo
+ * asks, R: romeo grants, j and J juliet. */
+static const char *const states[] = {
+    "", "r", "j", "rj", "rJ", "rJj", "jR", "jRr", "rJjR"};
+static const char *const actions[] = {
+    "subscribe", "subscribed", "unsubscribe", "unsubscribed"};
+
+static void
+say(struct world *world, struct world_peer *peer, const char *type,
+    const char *to)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), "<presence type='%s' to='%s'/>", type, to);
+	world_send(peer, text);
+	world_run(world);
+}
+
+static unsigned
+sub_of(struct world *world, const char *bare, const char *contact)
+{
+	struct arena *arena = arena_make(0);
+	const struct jid *jid = jid_parse(arena, str_of(bare));
+	const struct jid *other = jid_parse(arena, str_of(contact));
+	struct shard *shard = shard_of(&world->server, jid);
+	struct account *account;
+	unsigned sub;
+
+	shard_enter(shard);
+	account = account_find(shard, jid);
+	CHECK(account != NULL);
+	sub = roster_sub(account, other);
+	arena_free(&arena);
+	return sub;
+}
+
+static bool
+agree(unsigned mine, unsigned theirs)
+{
+	return ((mine & SUB_TO) != 0) == ((theirs & SUB_FROM) != 0) &&
+	       ((mine & SUB_FROM) != 0) == ((theirs & SUB_TO) != 0) &&
+	       ((mine & SUB_ASK) != 0) == ((theirs & SUB_PENDING_IN) != 0) &&
+	       ((mine & SUB_PENDING_IN) != 0) == ((theirs & SUB_ASK) != 0);
+}
+
+static void
+enter_state(struct world *world, const char *path, struct world_peer *romeo,
+    struct world_peer *juliet)
+{
+	for (; *path != '\0'; path++) {
+		const char *type = *path >= 'a' ? "subscribe" : "subscribed";
+		bool is_romeo = *path == 'r' || *path == 'R';
+
+		say(world, is_romeo ? romeo : juliet, type,
+		    is_romeo ? JULIET : ROMEO);
+	}
+}
+
+/* Whether it was killed before all was done. */
+static bool
+survives(const char *path, const char *action, unsigned steps, uint64_t seed)
+{
+	struct world *world = begin(seed);
+	struct world_peer *romeo = world_connect(world, ROMEO "/orchard");
+	struct world_peer *juliet = world_connect(world, JULIET "/balcony");
+	unsigned mine, theirs;
+	bool was_killed;
+
+	enter_state(world, path, romeo, juliet);
+	world_kill_after(world, steps);
+	say(world, romeo, action, JULIET);
+	was_killed = world_is_closed(romeo);
+	world_kill_after(world, 0);
+	world_kill(world);
+	world_run(world);
+	world_connect(world, ROMEO "/after");
+	world_connect(world, JULIET "/after");
+	world_run(world);
+	mine = sub_of(world, ROMEO, JULIET);
+	theirs = sub_of(world, JULIET, ROMEO);
+	if (!agree(mine, theirs))
+		print_error("state '%s', %s, seed %llu, killed after %u "
+			    "steps: %x against %x\n",
+		    path, action, (unsigned long long)seed, steps, mine,
+		    theirs);
+	CHECK(agree(mine, theirs));
+	world_free(&world);
+	return was_killed;
+}
+
+static void
+rosters_agree_after_a_kill(void **state)
+{
+	for (size_t i = 0; i < COUNT_OF(states); i++)
+		for (size_t j = 0; j < COUNT_OF(actions); j++) {
+			uint64_t seed = i * 10 + j;
+			unsigned steps = 1;
+
+			while (survives(states[i], actions[j], steps, seed))
+				steps++;
+		}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_message_reaches_a_session),
+	    cmocka_unit_test(order_is_kept_per_pair),
+	    cmocka_unit_test(a_session_is_replaced_when_its_stream_has_gone),
+	    cmocka_unit_test(without_a_store_nobody_logs_in_but_all_go_on),
+	    cmocka_unit_test(login_waits_for_a_store_that_is_well),
+	    cmocka_unit_test(letters_wait_for_their_owner_in_order),
+	    cmocka_unit_test(a_removed_account_leaves_nothing),
+	    cmocka_unit_test(rosters_agree_after_a_kill),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
