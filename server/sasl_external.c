@@ -75,8 +75,10 @@ choose_name(
 		    !str_equal(jid_domain(name), sasl->channel->host) ||
 		    (wanted != NULL && !jid_equal(name, wanted)))
 			continue;
-		if (found != NULL && !jid_equal(found, name))
+		if (found != NULL && !jid_equal(found, name)) {
+			sasl->err = SASL_ERR_INVALID_AUTHZID;
 			return NULL;
+		}
 		found = name;
 	}
 	return found;
@@ -105,18 +107,18 @@ external_take(struct sasl *sasl, struct str message)
 {
 	const struct jid *wanted = NULL, *name;
 
+	sasl->err = SASL_ERR_NOT_AUTHORIZED;
 	if (!str_is_utf8(message))
 		return sasl_fail(sasl, SASL_ERR_MALFORMED_REQUEST);
 	if (message.len > 0) {
 		wanted = jid_parse(sasl->arena, message);
 		if (wanted == NULL)
 			return sasl_fail(sasl, SASL_ERR_INVALID_AUTHZID);
+		sasl->err = SASL_ERR_INVALID_AUTHZID;
 	}
 	name = read_certificate(sasl, wanted);
 	if (name == NULL)
-		return sasl_fail(sasl, wanted == NULL
-					   ? SASL_ERR_NOT_AUTHORIZED
-					   : SASL_ERR_INVALID_AUTHZID);
+		return SASL_FAILURE;
 	if (!sasl_set_identity(sasl, jid_local(name), STR_NONE))
 		return SASL_FAILURE;
 	return SASL_ASK_KEYS;

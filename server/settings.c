@@ -69,6 +69,10 @@ const struct setting server_settings[SETTINGS_COUNT + 1] = {
 	.help = "How accounts may log in; PLAIN only inside TLS."},
     {"auth.anonymous", SETTING_BOOL, RELOADS | PER_HOST, .preset = "false",
 	.help = "Whether anybody gets a passing account by ANONYMOUS."},
+    {"auth.client_authorities", SETTING_PATH, RELOADS | PER_HOST,
+	.help =
+	    "Certificates, in PEM form, of those who may vouch for clients "
+	    "that log in with EXTERNAL; empty: clients are not asked for one."},
     {"auth.iterations", SETTING_INT, RELOADS | PER_HOST, .min = 4096,
 	.max = 10000000, .preset = "10000",
 	.help = "Rounds of PBKDF2 for the keys of new passwords."},

@@ -3,9 +3,15 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "server/hooks.h"
 #include "server/settings.h"
 #include "server/tls.h"
+
+/* So long before it expires, a certificate is worth a line. */
+#define WARN_DAYS 14
+#define DAY_S     86400
 
 struct setup {
 	atomic_uint refs;
@@ -76,6 +82,33 @@ set_hosts(struct setup *setup, struct str *why_r)
 }
 
 static bool
+set_trust(struct host *host, struct arena *arena, struct str *why_r)
+{
+	struct str authorities = config_text(setup_config(host->setup),
+	    host->index, SETTING(AUTH_CLIENT_AUTHORITIES));
+
+	return authorities.len == 0 ||
+	       tls_identity_trust(host->identity, arena, authorities, why_r);
+}
+
+/* What works but will not for long, or not for everybody. */
+static void
+look_at(const struct host *host)
+{
+	int64_t left_s = tls_identity_ends_s(host->identity) -
+			 (int64_t)(clock_wall_us() / 1000000);
+
+	if (!tls_identity_is_for(host->identity, host->name))
+		log_warn(&log_server,
+		    "the certificate of host %.*s does not name it: clients will refuse it",
+		    STR_ARG(host->name));
+	if (left_s < WARN_DAYS * DAY_S)
+		log_warn(&log_server,
+		    "the certificate of host %.*s expires in %lld days",
+		    STR_ARG(host->name), (long long)(left_s / DAY_S));
+}
+
+static bool
 set_identities(struct setup *setup, struct arena *arena, struct str *why_r)
 {
 	for (size_t i = 0; i < setup->host_count; i++) {
@@ -86,8 +119,9 @@ set_identities(struct setup *setup, struct arena *arena, struct str *why_r)
 			setup->config, host->index, SETTING(CERTIFICATE)),
 		    config_text(setup->config, host->index, SETTING(KEY)),
 		    why_r);
-		if (host->identity == NULL)
+		if (host->identity == NULL || !set_trust(host, arena, why_r))
 			return false;
+		look_at(host);
 	}
 	return true;
 }

@@ -300,7 +300,7 @@ on_writable(struct socket *socket)
 static void
 peer_closed(struct socket *socket)
 {
-	fail(socket, "", "closed by the peer");
+	fail(socket, "", "the peer hung up");
 }
 
 static void
