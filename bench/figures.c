@@ -37,11 +37,13 @@ figures_add_usage(const struct plan *plan, const struct usage *used,
 {
 	double us = 1e-3 / (double)(count > 0 ? count : 1);
 
-	add_prefixed(prefix, "cpu_us", (double)used->server_ns * us);
+	/* A difference of two uses may be below zero. */
+	add_prefixed(prefix, "cpu_us", (double)(int64_t)used->server_ns * us);
 	if (plan->database != 0)
-		add_prefixed(
-		    prefix, "database_cpu_us", (double)used->database_ns * us);
-	add_prefixed(prefix, "load_cpu_us", (double)used->load_ns * us);
+		add_prefixed(prefix, "database_cpu_us",
+		    (double)(int64_t)used->database_ns * us);
+	add_prefixed(
+	    prefix, "load_cpu_us", (double)(int64_t)used->load_ns * us);
 }
 
 void

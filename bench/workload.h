@@ -16,7 +16,7 @@ void prepare_run(struct swarm *);
 /* kib: memory of one session that is logged in and present. */
 void idle_run(struct swarm *);
 
-/* Logins, one after the other on each of in_flight connections. */
+/* Logins, in_flight under way at once, each followed by the stream's end. */
 void logins_run(struct swarm *);
 
 /* Messages between pairs, every session with one under way. */

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from .servers import DOMAIN, PASSWORD
 
 PATIENCE_S = 240
-SOME_SESSIONS = 200
+SOME_SESSIONS = 500
 
 
 @dataclass(frozen=True)

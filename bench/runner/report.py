@@ -8,22 +8,25 @@ CORRECTNESS = ("lost", "repeated", "out_of_order", "refused")
 HIDDEN = ("before_kib", "sessions")
 WIDTH = 28
 
+# What a server is held against; None: any other.
+BASES = {"floor": (), "jackdaw-2": ("floor", "jackdaw"), None: ("floor",)}
+
 
 def unit_of(metric):
-    if metric.endswith("/floor"):
+    if "/" in metric:
         return "ratio"
     return UNITS.get(metric.rsplit("_", 1)[-1], "count")
 
 
-def ratios(runs, floor):
-    """Each run's cost over that of the floor's run beside it."""
+def ratios(runs, base_runs, base):
+    """Each run's cost over that of the base's run beside it."""
     found = {}
     for metric in ("kib", "cpu_us", "p99_us"):
         values = [mine[metric] / least[metric]
-                  for mine, least in zip(runs, floor)
+                  for mine, least in zip(runs, base_runs)
                   if mine.get(metric) is not None and least.get(metric)]
         if values:
-            found[metric + "/floor"] = values
+            found[f"{metric}/{base}"] = values
     return found
 
 
@@ -34,9 +37,8 @@ def collect(results):
     for (workload, server), runs in results.items():
         values = {metric: [run[metric] for run in runs]
                   for metric in runs[0] if metric not in HIDDEN}
-        floor = results.get((workload, "floor"), [])
-        if server != "floor":
-            values |= ratios(runs, floor)
+        for base in BASES.get(server, BASES[None]):
+            values |= ratios(runs, results.get((workload, base), []), base)
         for metric, each in values.items():
             found[workload, server, metric] = each
     return found
@@ -82,7 +84,7 @@ def print_workload(workload, found):
     print(f"{workload:<24}" + "".join(f"{s:<{WIDTH}}" for s in servers))
     for metric in metrics:
         cells = (cell(found.get((workload, s, metric))) for s in servers)
-        row = f"  {metric:<22}" + "".join(f"{c:<{WIDTH}}" for c in cells)
+        row = f"  {metric:<22}" + " ".join(f"{c:<{WIDTH - 1}}" for c in cells)
         print(row.rstrip())
     if any(m in CORRECTNESS for _, m in keys) and \
             not any(m in CORRECTNESS for m in metrics):

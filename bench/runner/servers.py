@@ -95,14 +95,19 @@ class Server:
                 env=os.environ | self.environment(), start_new_session=True)
         self.wait_until_up()
 
+    def is_up(self):
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 1).close()
+            return True
+        except OSError:
+            return False
+
     def wait_until_up(self):
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline and self.process.poll() is None:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
+            if self.is_up():
                 return
-            except OSError:
-                time.sleep(0.1)
+            time.sleep(0.1)
         said = (self.where / "out").read_text(errors="replace")
         raise SystemExit(f"{self.name} did not start: {said[-2000:]}")
 
@@ -264,6 +269,9 @@ limits: {{connections: 0, rate: 0}}
 
     def command(self):
         return (self.build / "jackdaw", "-c", self.config_name, "run")
+
+    def is_up(self):
+        return super().is_up() and (self.where / "jackdaw.sock").exists()
 
     def make_accounts(self, count):
         admin = UnixConnection(self.where / "jackdaw.sock")
