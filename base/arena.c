@@ -17,21 +17,21 @@
 /* AddressSanitizer finds what is used after its arena's end only when the
  * memory goes back to malloc. */
 #if defined(__SANITIZE_ADDRESS__) || HAS_FEATURE(address_sanitizer)
-#define KEPT_MAX 0
+#define KEPT_LEN_MAX 0
 #else
-#define KEPT_MAX 64
+#define KEPT_LEN_MAX (64 * 1024) /* of each class and thread */
 #endif
-#define BATCH     (KEPT_MAX / 2)
-#define DEPOT_MAX (16 * BATCH)
+#define DEPOT_SHARE 2 /* the depot holds so many times as much */
 
 #define ALIGN         alignof(max_align_t)
 #define ALIGN_UP(len) (((len) + ALIGN - 1) & ~(size_t)(ALIGN - 1))
-#define CLASS_COUNT   4
-#define CLASS_UNKNOWN 1 /* for arena_make(0) */
+#define CLASS_COUNT   6
+#define CLASS_UNKNOWN 2 /* for arena_make(0) */
 #define LARGE_SHARE   4 /* more than this part of a chunk gets its own */
 #define CLASS_NONE    CLASS_COUNT
 
-static const size_t class_len[CLASS_COUNT] = {512, 1024, 4096, 16384};
+static const size_t class_len[CLASS_COUNT] = {
+    256, 512, 1024, 2048, 4096, 16384};
 
 struct chunk {
 	struct chunk *next;
@@ -62,6 +62,18 @@ static struct {
 	pthread_mutex_t lock;
 	struct shelf shelves[CLASS_COUNT];
 } depot = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static unsigned
+kept_max(unsigned class)
+{
+	return (unsigned)(KEPT_LEN_MAX / class_len[class]);
+}
+
+static unsigned
+batch(unsigned class)
+{
+	return kept_max(class) / 2;
+}
 
 static void
 shelf_move(struct shelf *to, struct shelf *from, unsigned count)
@@ -95,9 +107,9 @@ chunk_take(unsigned class)
 	struct shelf *shelf = &kept[class];
 	struct chunk *chunk;
 
-	if (shelf->chunks == NULL && KEPT_MAX > 0) {
+	if (shelf->chunks == NULL && KEPT_LEN_MAX > 0) {
 		pthread_mutex_lock(&depot.lock);
-		shelf_move(shelf, &depot.shelves[class], BATCH);
+		shelf_move(shelf, &depot.shelves[class], batch(class));
 		pthread_mutex_unlock(&depot.lock);
 	}
 	chunk = shelf->chunks;
@@ -113,10 +125,10 @@ shelf_relieve(struct shelf *shelf, unsigned class)
 {
 	struct shelf surplus = {0};
 
-	shelf_move(&surplus, shelf, BATCH);
+	shelf_move(&surplus, shelf, batch(class));
 	pthread_mutex_lock(&depot.lock);
-	if (depot.shelves[class].count < DEPOT_MAX)
-		shelf_move(&depot.shelves[class], &surplus, BATCH);
+	if (depot.shelves[class].count < DEPOT_SHARE * kept_max(class))
+		shelf_move(&depot.shelves[class], &surplus, batch(class));
 	pthread_mutex_unlock(&depot.lock);
 	shelf_free(&surplus);
 }
@@ -126,12 +138,12 @@ chunk_give(struct chunk *chunk)
 {
 	struct shelf *shelf;
 
-	if (KEPT_MAX == 0 || chunk->class == CLASS_NONE) {
+	if (KEPT_LEN_MAX == 0 || chunk->class == CLASS_NONE) {
 		free(chunk);
 		return;
 	}
 	shelf = &kept[chunk->class];
-	if (shelf->count >= KEPT_MAX)
+	if (shelf->count >= kept_max(chunk->class))
 		shelf_relieve(shelf, chunk->class);
 	chunk->next = shelf->chunks;
 	shelf->chunks = chunk;
@@ -175,8 +187,11 @@ arena_make(size_t first)
 	struct arena *arena;
 
 	must(first <= PTRDIFF_MAX);
-	chunk = chunk_make(first == 0 ? class_len[CLASS_UNKNOWN]
-				      : first + CHUNK_HEAD + ARENA_HEAD);
+	if (first == 0)
+		first = class_len[CLASS_UNKNOWN];
+	else if (first > class_len[CLASS_COUNT - 1])
+		first += CHUNK_HEAD + ARENA_HEAD;
+	chunk = chunk_make(first);
 	chunk->next = NULL;
 	arena = (struct arena *)(void *)((char *)chunk + CHUNK_HEAD);
 	arena->at = (char *)arena + ARENA_HEAD;

@@ -187,7 +187,7 @@ struct list_load {
 static void
 on_load(struct account *account, struct join *join)
 {
-	struct arena *arena = arena_make(1024);
+	struct arena *arena = arena_make(0);
 	struct list_load *load = arena_new(arena, struct list_load);
 	const struct map_query query = {.owner = account->owner.id,
 	    .kind = &blocking_kind,

@@ -256,7 +256,7 @@ on_available(struct session *session)
 static void
 read_page(struct account *account, struct session *session)
 {
-	struct arena *arena = arena_make(4096);
+	struct arena *arena = arena_make(0);
 	struct reading *reading = arena_new(arena, struct reading);
 	const struct log_query query = {.owner = account->owner.id,
 	    .kind = &offline_kind,

@@ -213,7 +213,7 @@ struct roster_load {
 static void
 on_load(struct account *account, struct join *join)
 {
-	struct arena *arena = arena_make(4096);
+	struct arena *arena = arena_make(0);
 	struct roster_load *load = arena_new(arena, struct roster_load);
 	const struct map_query query = {.owner = account->owner.id,
 	    .kind = &roster_kind,

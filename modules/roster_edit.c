@@ -44,7 +44,7 @@ static void fail(struct roster_edit *, enum err);
 struct roster_edit *
 roster_edit_new(struct account *account)
 {
-	struct arena *arena = arena_make(2048);
+	struct arena *arena = arena_make(0);
 	struct roster_edit *edit = arena_new(arena, struct roster_edit);
 
 	edit->account = account;

@@ -190,7 +190,7 @@ roster_item_text(struct arena *arena, const struct contact *contact)
 struct contact *
 roster_item_read(const struct map_row *row)
 {
-	struct arena *arena = arena_make(1024);
+	struct arena *arena = arena_make(0);
 	const struct node *item = node_parse(arena, row->value, "");
 	const struct jid *jid = jid_parse(arena, row->key);
 	struct contact *contact = NULL;

@@ -49,37 +49,45 @@ account_slot(struct account *account, const struct module *module)
 
 struct keys_load {
 	struct store_scan scan;
+	struct arena *arena;
 	struct account *account;
 	struct join *join;
 };
 
+/* What stays is only the keys themselves: there are many accounts. */
 static void
 keys_loaded(struct store_scan *scan)
 {
 	struct keys_load *load = container_of(scan, struct keys_load, scan);
 	struct account *account = load->account;
-	struct keys *keys = arena_new(account->keys_arena, struct keys);
+	struct arena *arena = load->arena;
+	struct join *join = load->join;
+	enum err err = scan->err;
+	struct keys keys = {0}, *own;
 
-	if (scan->err == ERR_NONE &&
-	    !keys_read(account->keys_arena, scan->rows, scan->count, keys))
+	if (err == ERR_NONE &&
+	    !keys_read(arena, scan->rows, scan->count, &keys))
 		log_error(&account->owner.log, "has keys that are damaged");
-	account->keys = keys;
-	join_wait_done(load->join, scan->err);
+	account->keys_arena = arena_make(512);
+	own = arena_new(account->keys_arena, struct keys);
+	keys_copy(account->keys_arena, &keys, own);
+	account->keys = own;
+	arena_free(&arena);
+	join_wait_done(join, err);
 }
 
 void
 account_load(struct account *account, struct join *join)
 {
-	struct keys_load *load;
+	struct arena *arena = arena_make(0);
+	struct keys_load *load = arena_new(arena, struct keys_load);
 
 	account_unload(account);
-	account->keys_arena = arena_make(0);
-	load = arena_new(account->keys_arena, struct keys_load);
+	load->arena = arena;
 	load->account = account;
 	load->join = join;
 	join_wait(join);
-	store_scan(account->owner.shard->store, &load->scan,
-	    account->keys_arena,
+	store_scan(account->owner.shard->store, &load->scan, arena,
 	    &(struct map_query){.owner = account->owner.id,
 		.kind = &keys_kind,
 		.max = KEY_HASH_COUNT},

@@ -236,7 +236,7 @@ session_set_presence(
     struct session *session, const struct stanza *stanza, int8_t priority)
 {
 	bool is_available = stanza->type == STANZA_AVAILABLE;
-	struct arena *arena = is_available ? arena_make(0) : NULL;
+	struct arena *arena = is_available ? arena_make(512) : NULL;
 
 	forget_presence(session);
 	session->is_available = is_available;
@@ -409,7 +409,7 @@ static struct session *
 session_new(
     struct account *account, const struct post *letter, struct str resource)
 {
-	struct arena *arena = arena_make(0);
+	struct arena *arena = arena_make(512);
 	struct session *session = arena_new(arena, struct session);
 	size_t len = hook_session_slots_len(account->owner.shard->setup);
 
