@@ -1,0 +1,226 @@
+/* Real shards in real threads: what they share is letters, blobs, the setup
+ * and the database. For the thread sanitizer. */
+#include <stdatomic.h>
+#include <uv.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "server/account.h"
+#include "server/metrics.h"
+#include "server/router.h"
+#include "server/runner.h"
+#include "server/session.h"
+#include "server/settings.h"
+#include "server/setup.h"
+
+#define SHARDS     3
+#define ACCOUNTS   30
+#define MESSAGES   5000 /* by each shard to single accounts */
+#define FANS       100  /* by each shard to all accounts */
+#define AT_ONCE    50
+#define ALL        (SHARDS * (MESSAGES + FANS * ACCOUNTS))
+#define LOOK_MS    2
+#define PATIENCE_S 120
+
+struct thread {
+	struct shard *shard;
+	uv_loop_t loop;
+	pthread_t id;
+	struct timer timer;
+	struct account_make makes[ACCOUNTS];
+	unsigned sent, fans;
+};
+
+static struct server server;
+static struct thread threads[SHARDS];
+static const struct jid *accounts[ACCOUNTS];
+static atomic_uint made, received;
+
+static void look(struct timer *);
+
+static enum verdict
+on_message(
+    struct account *account, struct session *session, struct post *letter)
+{
+	(void)account, (void)session;
+	atomic_fetch_add(&received, 1);
+	post_free(&letter);
+	return TAKEN;
+}
+
+static const struct hook hooks[] = {
+    {.on = HOOK_RECEIVED_MESSAGE, .stanza = on_message},
+    {.on = HOOK_END},
+};
+
+static const struct module counter = {
+    .api = MODULE_API, .name = "counter", .help = "Counts.", .hooks = hooks};
+static const struct module *const modules[] = {&counter, NULL};
+
+static void
+send_one(struct shard *shard, const struct jid *to)
+{
+	struct arena *arena = arena_make(0);
+	struct stanza *stanza = stanza_make(
+	    arena, STANZA_MESSAGE, STANZA_CHAT, accounts[0], to, STR("m"));
+
+	if (to != NULL)
+		router_send(shard, NULL, stanza);
+	else
+		router_fan_out(shard, stanza, accounts, ACCOUNTS);
+	arena_free(&arena);
+}
+
+static void
+send_some(struct thread *thread)
+{
+	for (unsigned i = 0; i < AT_ONCE && thread->sent < MESSAGES; i++)
+		send_one(thread->shard, accounts[thread->sent++ % ACCOUNTS]);
+	if (thread->fans < FANS) {
+		thread->fans++;
+		send_one(thread->shard, NULL);
+	}
+}
+
+static void
+store_closed(void *arg)
+{
+	struct thread *thread = arg;
+
+	runner_stop(thread->shard);
+}
+
+/* Sends until all is sent, and ends when all has come, everywhere. */
+static void
+look(struct timer *timer)
+{
+	struct thread *thread = container_of(timer, struct thread, timer);
+
+	if (atomic_load(&received) == ALL) {
+		store_close(thread->shard->store, store_closed, thread);
+		return;
+	}
+	if (atomic_load(&made) == ACCOUNTS)
+		send_some(thread);
+	timer_start(thread->shard, timer, LOOK_MS, look);
+}
+
+static void
+account_made(struct account_make *make)
+{
+	CHECK_EQUAL(make->err, ERR_NONE);
+	atomic_fetch_add(&made, 1);
+}
+
+static void *
+run(void *arg)
+{
+	struct thread *thread = arg;
+	struct shard *shard = thread->shard;
+
+	shard_enter(shard);
+	runner_start(shard);
+	for (unsigned i = 0; i < ACCOUNTS; i++)
+		if (shard_of(&server, accounts[i]) == shard)
+			account_make(shard, &thread->makes[i], accounts[i],
+			    STR("secret"), account_made);
+	timer_start(shard, &thread->timer, LOOK_MS, look);
+	uv_run(&thread->loop, UV_RUN_DEFAULT);
+	shard_deinit(shard);
+	CHECK_EQUAL(uv_loop_close(&thread->loop), 0);
+	shard_enter(NULL);
+	arena_thread_done();
+	return NULL;
+}
+
+static struct setup *
+make_setup(struct arena *arena)
+{
+	size_t count;
+	const struct setting *const *tables =
+	    settings_tables(arena, modules, &count);
+	struct str why = STR_NONE;
+	const struct config *config = config_parse(arena, "test",
+	    STR("hosts: {localhost: {}}\nauth.iterations: 4096\n"), tables,
+	    count, &why);
+	struct setup *setup;
+
+	CHECK(config != NULL);
+	setup = setup_new(arena, config, modules, false, &why);
+	CHECK(setup != NULL);
+	config_unref(&config);
+	return setup;
+}
+
+static struct storage *
+open_storage(struct arena *arena, char *path)
+{
+	struct str why = STR_NONE;
+	struct storage *storage;
+	int fd = mkstemp(path);
+
+	CHECK(fd >= 0);
+	close(fd);
+	storage = storage_open(arena,
+	    &(struct storage_options){.backend = "sqlite",
+		.path = path,
+		.deadline_ms = PATIENCE_S * 1000,
+		.stores = SHARDS},
+	    &why);
+	CHECK(storage != NULL);
+	return storage;
+}
+
+static void
+remove_files(const char *path)
+{
+	static const char *const ends[] = {"", "-wal", "-shm", "-lock"};
+	char name[256];
+
+	for (size_t i = 0; i < COUNT_OF(ends); i++) {
+		snprintf(name, sizeof(name), "%s%s", path, ends[i]);
+		(void)unlink(name);
+	}
+}
+
+static void
+letters_pass_between_threads(void **state)
+{
+	char path[] = "/tmp/threads_test.XXXXXX";
+	struct arena *arena = arena_make(0);
+	struct setup *setup = make_setup(arena);
+	struct storage *storage = open_storage(arena, path);
+
+	server_init(&server, storage, SHARDS, modules);
+	for (unsigned i = 0; i < ACCOUNTS; i++)
+		accounts[i] =
+		    jid_parse(arena, str_format(arena, "u%u@localhost", i));
+	for (unsigned i = 0; i < SHARDS; i++) {
+		threads[i].shard = &server.shards[i];
+		CHECK_EQUAL(uv_loop_init(&threads[i].loop), 0);
+		shard_init(
+		    threads[i].shard, &server, i, &threads[i].loop, setup);
+	}
+	for (unsigned i = 0; i < SHARDS; i++)
+		CHECK_EQUAL(
+		    pthread_create(&threads[i].id, NULL, run, &threads[i]), 0);
+	for (unsigned i = 0; i < SHARDS; i++)
+		pthread_join(threads[i].id, NULL);
+	CHECK_EQUAL(atomic_load(&received), ALL);
+	server_deinit(&server);
+	storage_close(&storage);
+	setup_unref(&setup);
+	arena_free(&arena);
+	remove_files(path);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(letters_pass_between_threads),
+	};
+
+	alarm(PATIENCE_S);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
