@@ -182,9 +182,10 @@ broadcast(struct session *session, const struct stanza *stanza)
 	arena_free(&arena);
 }
 
-/* Who had directed presence and no subscription hears of the end too. */
+/* Who had directed presence and did not hear of the end with the others. */
 static void
-end_directed(struct session *session, const struct stanza *unavailable)
+end_directed(struct session *session, const struct stanza *unavailable,
+    bool was_announced)
 {
 	struct account *account = session->account;
 	struct arena *arena = arena_make(0);
@@ -193,7 +194,8 @@ end_directed(struct session *session, const struct stanza *unavailable)
 	    directed, &slot_of(session)->directed, struct directed, link) {
 		const struct jid *bare = jid_to_bare(arena, directed->jid);
 
-		if ((roster_sub(account, bare) & SUB_FROM) == 0)
+		if (!was_announced ||
+		    (roster_sub(account, bare) & SUB_FROM) == 0)
 			router_send(account->owner.shard, account,
 			    stanza_readdress(arena, unavailable, session->jid,
 				directed->jid));
@@ -288,11 +290,12 @@ static void
 announce_end(struct session *session, const struct stanza *unavailable)
 {
 	struct presence_session *slot = slot_of(session);
-	if (slot->is_announced) {
-		slot->is_announced = false;
+	const bool was_announced = slot->is_announced;
+
+	slot->is_announced = false;
+	if (was_announced)
 		broadcast(session, unavailable);
-	}
-	end_directed(session, unavailable);
+	end_directed(session, unavailable, was_announced);
 }
 
 static void

@@ -89,13 +89,9 @@ refuse(struct c2s *c2s, struct arena *arena, struct stanza *stanza,
     enum stanza_err err)
 {
 	struct stanza *answer;
-	/* RFC 7622, section 4: no presence goes to what is no address. */
-	bool may_fail =
-	    stanza_may_fail(stanza) || (err == STANZA_ERR_JID_MALFORMED &&
-					   stanza->kind == STANZA_PRESENCE &&
-					   stanza->type != STANZA_ERROR);
-
-	if (!may_fail)
+	/* Presence too: RFC 6121, section 4.7.1; RFC 7622, section 4. */
+	if (!stanza_may_fail(stanza) &&
+	    (stanza->kind != STANZA_PRESENCE || stanza->type == STANZA_ERROR))
 		return;
 	stanza->from = c2s->stream.peer;
 	answer = stanza_make_error(arena, stanza, err, NULL);
