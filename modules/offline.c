@@ -30,7 +30,7 @@ static enum verdict on_undelivered(
     struct account *, struct session *, struct post *);
 static void message_kept(struct store_commit *);
 static void on_available(struct session *);
-static void read_page(struct account *, struct session *);
+static void read_page(struct session *, unsigned place);
 static void page_read(struct store_page *);
 static void on_proved(struct session *, uint64_t ticket);
 static void on_gone(struct session *);
@@ -226,6 +226,7 @@ struct reading {
 	struct account *account; /* pinned */
 	struct arena *arena;
 	struct stream_id stream; /* of the reader */
+	unsigned place;          /* that it holds */
 };
 
 static bool
@@ -246,16 +247,15 @@ on_available(struct session *session)
 		return;
 	if (offline->reader == NULL)
 		offline->sent_id = 0;
-	if (!session_hold(session))
-		return;
 	offline->reader = session;
 	offline->is_reading = true;
-	read_page(session->account, session);
+	read_page(session, session_hold(session));
 }
 
 static void
-read_page(struct account *account, struct session *session)
+read_page(struct session *session, unsigned place)
 {
+	struct account *account = session->account;
 	struct arena *arena = arena_make(0);
 	struct reading *reading = arena_new(arena, struct reading);
 	const struct log_query query = {.owner = account->owner.id,
@@ -266,6 +266,7 @@ read_page(struct account *account, struct session *session)
 	reading->account = account;
 	reading->arena = arena;
 	reading->stream = session->stream;
+	reading->place = place;
 	owner_pin(&account->owner);
 	store_page(account->owner.shard->store, &reading->page, arena, &query,
 	    page_read);
@@ -273,9 +274,10 @@ read_page(struct account *account, struct session *session)
 
 /* XEP-0203: when it came, said by the host. */
 static void
-send_row(
-    struct session *session, struct arena *arena, const struct log_row *row)
+send_row(const struct reading *reading, struct session *session,
+    const struct log_row *row)
 {
+	struct arena *arena = reading->arena;
 	struct stanza *stanza = stanza_parse(arena, row->value);
 	const struct host *host = session->account->host;
 	struct node *node, *delay;
@@ -290,17 +292,17 @@ send_row(
 	node_set(delay, "from", host->name);
 	node_set(delay, "stamp", clock_format(arena, row->time_us));
 	stanza->node = node;
-	session_fill(session, stanza, row->id);
+	session_fill(session, reading->place, stanza, row->id);
 }
 
 static void
-end_reading(struct account *account, struct session *session)
+end_reading(struct account *account, struct session *session, unsigned place)
 {
 	struct offline *offline = offline_of(account);
 
 	offline->is_reading = false;
 	if (session != NULL)
-		session_release(session);
+		session_release(session, place);
 	/* The reader went meanwhile: somebody else may want them. */
 	if (offline->reader == NULL)
 		session_each(other, account) on_available(other);
@@ -317,22 +319,20 @@ page_read(struct store_page *page)
 	bool is_more = false;
 
 	session = session_of_stream(account, reading->stream);
-	if (session != offline->reader)
-		session = NULL;
 	if (page->err != ERR_NONE)
 		log_warn(&account->owner.log,
 		    "could not read kept messages: %s", err_text(page->err));
-	else if (session != NULL) {
+	else if (session != NULL && session == offline->reader) {
 		for (size_t i = 0; i < page->count; i++) {
-			send_row(session, arena, &page->rows[i]);
+			send_row(reading, session, &page->rows[i]);
 			offline->sent_id = page->rows[i].id;
 		}
 		is_more = page->is_more;
 	}
 	if (is_more)
-		read_page(account, session);
+		read_page(session, reading->place);
 	else
-		end_reading(account, session);
+		end_reading(account, session, reading->place);
 	arena_free(&arena);
 	owner_unpin(&account->owner);
 }

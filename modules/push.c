@@ -2,15 +2,32 @@
 
 #include "base/rand.h"
 
-void
-push_send(struct session *session, const struct node *payload)
+static const struct stanza *
+push_of(
+    struct arena *arena, struct session *session, const struct node *payload)
 {
-	struct arena *arena = arena_make(0);
 	struct stanza *push;
 
 	push = stanza_make(arena, STANZA_IQ, STANZA_SET,
 	    account_jid(session->account), session->jid, rand_id(arena, 12));
 	node_add_copy(stanza_body(push), payload);
-	session_send(session, push);
+	return push;
+}
+
+void
+push_send(struct session *session, const struct node *payload)
+{
+	struct arena *arena = arena_make(0);
+
+	session_send(session, push_of(arena, session, payload));
+	arena_free(&arena);
+}
+
+void
+push_fill(struct session *session, unsigned place, const struct node *payload)
+{
+	struct arena *arena = arena_make(0);
+
+	session_fill(session, place, push_of(arena, session, payload), 0);
 	arena_free(&arena);
 }

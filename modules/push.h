@@ -11,3 +11,5 @@
 
 /* The payload is copied. */
 void push_send(struct session *, const struct node *payload);
+/* The same in a place that the session holds. */
+void push_fill(struct session *, unsigned place, const struct node *payload);

@@ -20,6 +20,11 @@ struct push {
 	const struct node *query;
 };
 
+struct hold {
+	struct stream_id stream;
+	unsigned place;
+};
+
 struct roster_edit {
 	struct link link; /* in roster->edits */
 	struct store_commit commit;
@@ -29,6 +34,8 @@ struct roster_edit {
 	struct arena *arena;
 	struct store_write *write;
 	struct push *first, **last;
+	struct hold *held; /* sessions that wait for the pushes */
+	size_t held_count;
 	struct iq *iq;
 	struct durable_id durable;
 	const struct jid *durable_from;
@@ -192,9 +199,29 @@ roster_edit_durable(struct roster_edit *edit, const struct post *letter)
 	outbox_wait(edit->account, &edit->wait, letter, sender_sure);
 }
 
+/* RFC 6121, section 3.1.6: the push comes before the presence of who is now a
+ * contact, which does not wait for the commit. */
+static void
+hold_sessions(struct roster_edit *edit)
+{
+	struct account *account = edit->account;
+
+	if (edit->first == NULL)
+		return;
+	edit->held =
+	    arena_array(edit->arena, struct hold, account->session_count);
+	session_each(session, account)
+	{
+		if (roster_is_interested(session))
+			edit->held[edit->held_count++] = (struct hold){
+			    session->stream, session_hold(session)};
+	}
+}
+
 void
 roster_edit_commit(struct roster_edit *edit, struct iq *iq)
 {
+	hold_sessions(edit);
 	edit->iq = iq;
 	list_add_last(&roster_of(edit->account)->edits, &edit->link);
 	advance(edit->account);
@@ -254,14 +281,22 @@ give_up(struct account *account)
 
 /* --- when it is committed ----------------------------------------------- */
 
+/* A session that became interested since saw the change already. */
 static void
-push_all(struct roster_edit *edit)
+fill_places(struct roster_edit *edit, bool is_committed)
 {
-	for (const struct push *push = edit->first; push != NULL;
-	     push = push->next)
-		session_each(
-		    session, edit->account) if (roster_is_interested(session))
-		    push_send(session, push->query);
+	for (size_t i = 0; i < edit->held_count; i++) {
+		const struct hold *hold = &edit->held[i];
+		struct session *session =
+		    session_of_stream(edit->account, hold->stream);
+
+		if (session == NULL)
+			continue;
+		for (const struct push *push = edit->first;
+		     push != NULL && is_committed; push = push->next)
+			push_fill(session, hold->place, push->query);
+		session_release(session, hold->place);
+	}
 }
 
 static void
@@ -283,6 +318,7 @@ fail(struct roster_edit *edit, enum err err)
 	    err_text(err));
 	if (edit->iq != NULL)
 		iq_refuse(edit->iq, stanza_err_of(err));
+	fill_places(edit, false);
 	done_with(edit);
 }
 
@@ -303,7 +339,7 @@ committed(struct store_commit *commit)
 	}
 	if (edit->iq != NULL)
 		iq_reply(edit->iq, NULL);
-	push_all(edit);
+	fill_places(edit, true);
 	if (edit->durable.row != 0)
 		outbox_kept(
 		    account->owner.shard, edit->durable, edit->durable_from);

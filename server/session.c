@@ -56,6 +56,16 @@ session_of_stream(struct account *account, struct stream_id stream)
 
 /* --- sending ------------------------------------------------------------ */
 
+/* Whether it may go at once: nothing is held before it. */
+static bool
+is_first(const struct session *session)
+{
+	const struct link *first = list_first(&session->held);
+
+	return first == NULL ||
+	       (session->filling != NULL && first == &session->filling->link);
+}
+
 static void
 send_down(struct session *session, struct post *letter)
 {
@@ -65,11 +75,14 @@ send_down(struct session *session, struct post *letter)
 
 	letter->kind = POST_DOWN;
 	letter->stream = session->stream;
-	if (!session->is_held) {
+	if (is_first(session)) {
 		post_send(shard, letter);
 		return;
 	}
-	list_add_last(&session->held, &letter->link);
+	if (session->filling != NULL)
+		list_add_before(&session->filling->link, &letter->link);
+	else
+		list_add_last(&session->held, &letter->link);
 	if (++session->held_count > max)
 		session_close(session, STREAM_ERR_RESOURCE_CONSTRAINT,
 		    "too much waits to be sent");
@@ -188,36 +201,57 @@ session_close(struct session *session, enum stream_err err, const char *text)
 
 /* --- a place in the order ----------------------------------------------- */
 
-bool
+/* A place is a letter among those held that is never sent. */
+static bool
+is_place(const struct post *letter)
+{
+	return letter->kind == POST_KIND_COUNT;
+}
+
+static struct post *
+find_place(struct session *session, unsigned place)
+{
+	list_each (letter, &session->held, struct post, link) {
+		if (is_place(letter) && letter->ticket == place)
+			return letter;
+	}
+	return NULL;
+}
+
+unsigned
 session_hold(struct session *session)
 {
-	if (session->is_held)
-		return false;
-	session->is_held = true;
-	return true;
+	struct post *place = post_new(POST_KIND_COUNT, NULL);
+
+	place->ticket = ++session->place_count;
+	list_add_last(&session->held, &place->link);
+	return session->place_count;
 }
 
 void
-session_fill(
-    struct session *session, const struct stanza *stanza, uint64_t ticket)
+session_fill(struct session *session, unsigned place,
+    const struct stanza *stanza, uint64_t ticket)
 {
-	bool is_held = session->is_held;
-
-	session->is_held = false;
+	session->filling = find_place(session, place);
 	session_send_proved(session, stanza, ticket);
-	session->is_held = is_held;
+	session->filling = NULL;
 }
 
 void
-session_release(struct session *session)
+session_release(struct session *session, unsigned place)
 {
-	struct shard *shard = session->account->owner.shard;
+	struct post *held = find_place(session, place);
 
-	session->is_held = false;
-	session->held_count = 0;
+	if (held == NULL)
+		return;
+	list_remove(&held->link);
+	post_free(&held);
 	list_each (letter, &session->held, struct post, link) {
+		if (is_place(letter))
+			return;
 		list_remove(&letter->link);
-		post_send(shard, letter);
+		session->held_count--;
+		post_send(session->account->owner.shard, letter);
 	}
 }
 
@@ -278,7 +312,10 @@ return_held(struct session *session)
 
 	list_each (letter, &session->held, struct post, link) {
 		list_remove(&letter->link);
-		router_return(shard, letter);
+		if (is_place(letter))
+			post_free(&letter);
+		else
+			router_return(shard, letter);
 	}
 }
 

@@ -37,9 +37,10 @@ struct session {
 	struct arena *presence_arena;  /* lifetime: until the next presence */
 	const struct stanza *presence; /* NULL before the initial one, and after
 					  unavailable */
-	bool is_held;
-	struct list held; /* letters behind the place: session_hold */
-	unsigned held_count;
+	struct list held;     /* places, and letters behind the first */
+	unsigned held_count;  /* of the letters */
+	unsigned place_count; /* of places that were ever held */
+	struct post *filling; /* the place that is being filled */
 	char *slots;
 };
 
@@ -65,14 +66,15 @@ void session_send_blob(struct session *, struct blob *, const struct jid *to);
 void session_send_proved(
     struct session *, const struct stanza *, uint64_t ticket);
 
-/* A place in the order of what the session is sent: from session_hold until
- * session_release all that is sent to it waits, save what session_fill sends.
- * So messages kept offline, which must first be read, come before newer ones.
- * ticket as in session_send_proved, 0 for none. A session has one place at
- * most; it ends with the session. */
-bool session_hold(struct session *); /* false when it is held already */
-void session_fill(struct session *, const struct stanza *, uint64_t ticket);
-void session_release(struct session *);
+/* A place in the order of what the session is sent: what is sent after
+ * session_hold waits until session_release, and what session_fill sends goes
+ * before it. So messages kept offline, which must first be read, come before
+ * newer ones, and the push of a change before what the change brings. ticket as
+ * in session_send_proved, 0 for none. Places end with the session. */
+unsigned session_hold(struct session *); /* the place, > 0 */
+void session_fill(
+    struct session *, unsigned place, const struct stanza *, uint64_t ticket);
+void session_release(struct session *, unsigned place);
 
 /* Ends the stream with this error; the session is gone when GONE comes. */
 void session_close(struct session *, enum stream_err, const char *text);
