@@ -154,6 +154,8 @@ sqlite_prepare(struct sqlite *sqlite, struct arena *arena,
 	bool is_memory = path != NULL && strcmp(path, MEMORY) == 0;
 
 	sqlite->lock_fd = -1;
+	/* Its statistics would cost all threads a lock at each allocation. */
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	if (path == NULL || *path == '\0' ||
 	    (is_memory && !options->is_inline)) {
 		*why_r = STR("SQLite needs the path of a database file");

@@ -23,6 +23,9 @@ static const struct store_kind log_due = {
     .name = "log-due", .shape = STORE_LOG, .flags = KIND_DUE};
 static const struct store_kind log_ref = {
     .name = "log-ref", .shape = STORE_LOG, .flags = KIND_REF | KIND_COUNTED};
+static const struct store_kind log_retain = {.name = "log-retain",
+    .shape = STORE_LOG,
+    .flags = KIND_RETAIN | KIND_COUNTED};
 static const struct store_kind log_text = {
     .name = "log-text", .shape = STORE_LOG, .flags = KIND_TEXT};
 
@@ -322,6 +325,26 @@ words_are_found(void **state)
 	assert_int_equal(rig_page(rig, &query)->count, 0);
 }
 
+static void
+old_rows_are_dropped(void **state)
+{
+	struct rig *rig = *state;
+	struct retain_query old = {
+	    .kind = &log_retain, .before_us = 80, .max = 5};
+	struct store_count count;
+
+	rig_fill_log(rig, &log_retain, 10);
+	rig_fill_log(rig, &log_counted, 10);
+	assert_int_equal(rig_retain(rig, &old), ERR_NONE);
+	count = rig_count(rig, 2, &log_retain);
+	assert_int_equal(count.count, 5);
+	assert_int_equal(count.first_id, 6);
+	assert_int_equal(rig_retain(rig, &old), ERR_NONE);
+	assert_int_equal(rig_retain(rig, &old), ERR_NOT_FOUND);
+	assert_int_equal(rig_count(rig, 2, &log_retain).first_id, 8);
+	assert_int_equal(rig_count(rig, 2, &log_counted).count, 10);
+}
+
 static const struct rig_case cases[] = {
     RIG_CASE(a_log_row_comes_back),
     RIG_CASE(pages_go_both_ways),
@@ -331,6 +354,7 @@ static const struct rig_case cases[] = {
     RIG_CASE(due_rows_come_by_time),
     RIG_CASE(a_ref_is_unique_per_peer),
     RIG_CASE(words_are_found),
+    RIG_CASE(old_rows_are_dropped),
 };
 
 int

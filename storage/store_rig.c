@@ -275,6 +275,16 @@ rig_purge(struct rig *rig, owner_id owner, unsigned max)
 	return wait.commit.err;
 }
 
+enum err
+rig_retain(struct rig *rig, const struct retain_query *query)
+{
+	struct rig_commit wait = {.calls = 0};
+
+	store_retain(rig->store, &wait.commit, query, committed);
+	rig_await(rig, &wait.calls);
+	return wait.commit.err;
+}
+
 /* --- reads ------------------------------------------------------------ */
 
 /* A wait of the type, whose done counts. */

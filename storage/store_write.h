@@ -71,3 +71,14 @@ void store_owner_set_state(struct store_write *, owner_id, enum owner_state);
  * done with NOT_FOUND when nothing of it was left. */
 void store_purge(struct store *, struct store_commit *wait, owner_id,
     unsigned max, void (*done)(struct store_commit *));
+
+/* KIND_RETAIN: removes up to max rows of all owners that are older than this
+ * time, the oldest first; done with NOT_FOUND when there was none. */
+struct retain_query {
+	const struct store_kind *kind;
+	uint64_t before_us;
+	unsigned max;
+};
+
+void store_retain(struct store *, struct store_commit *wait,
+    const struct retain_query *, void (*done)(struct store_commit *));

@@ -334,6 +334,21 @@ store_purge(struct store *store, struct store_commit *wait, owner_id owner,
 	store_commit(write, wait, done);
 }
 
+void
+store_retain(struct store *store, struct store_commit *wait,
+    const struct retain_query *query, void (*done)(struct store_commit *))
+{
+	struct store_write *write = store_write_new(store);
+	struct value *args = job_step(&write->job, SQL_RETAIN, 3)->args;
+
+	must((query->kind->flags & KIND_RETAIN) != 0);
+	write->job.is_purge = true;
+	args[0].number = store_kind_slot(store, query->kind)->id;
+	args[1].number = query->before_us;
+	args[2].number = query->max;
+	store_commit(write, wait, done);
+}
+
 /* --- telling ---------------------------------------------------------- */
 
 static void
