@@ -257,7 +257,7 @@ on_received(
 	(void)session;
 	if (!blocking_blocks(account, stanza->from))
 		return PASS;
-	outbox_kept(shard, letter->durable, stanza->from);
+	outbox_drop(shard, letter->durable);
 	if (stanza->kind == STANZA_PRESENCE)
 		post_free(&letter);
 	else

@@ -6,7 +6,9 @@
  * commit is done, the contact may have changed again. Edits of one account are
  * committed in the order in which they were made, so pushes leave in that order
  * too (RFC 6121, section 2.6.3): one that a durable letter caused waits until
- * its sender is sure, and those behind it wait with it.
+ * its sender is sure, and those behind it wait with it. When one cannot be
+ * committed, all that are not yet are void, the roster is loaded anew, and the
+ * durable letters behind them are carried out once more.
  */
 #include "base/rand.h"
 #include "modules/push.h"
@@ -37,8 +39,7 @@ struct roster_edit {
 	struct hold *held; /* sessions that wait for the pushes */
 	size_t held_count;
 	struct iq *iq;
-	struct durable_id durable;
-	const struct jid *durable_from;
+	struct post *letter; /* the durable one that caused it; else NULL */
 };
 
 static void advance(struct account *);
@@ -193,9 +194,13 @@ roster_edit_durable(struct roster_edit *edit, const struct post *letter)
 {
 	if (letter->durable.row == 0)
 		return;
-	edit->durable = letter->durable;
-	edit->durable_from = jid_copy(edit->arena, letter->stanza->from);
+	edit->letter = post_new(POST_STANZA, NULL);
+	edit->letter->stanza =
+	    stanza_copy_deep(edit->letter->arena, letter->stanza);
+	edit->letter->to = edit->letter->stanza->to;
+	edit->letter->durable = letter->durable;
 	edit->is_waiting = true;
+	outbox_remove(edit->write, letter->durable);
 	outbox_wait(edit->account, &edit->wait, letter, sender_sure);
 }
 
@@ -230,7 +235,7 @@ roster_edit_commit(struct roster_edit *edit, struct iq *iq)
 static void
 advance(struct account *account)
 {
-	if (roster_of(account)->is_void)
+	if (roster_of(account)->is_void || account->owner.is_detached)
 		give_up(account);
 	else
 		commit_ready(roster_of(account));
@@ -256,8 +261,11 @@ sender_sure(struct outbox_wait *wait)
 	struct roster_edit *edit = container_of(wait, struct roster_edit, wait);
 
 	edit->is_waiting = false;
-	if (wait->err != ERR_NONE)
+	edit->letter->durable.is_sure = true;
+	if (wait->err != ERR_NONE) {
+		post_free(&edit->letter);
 		roster_of(edit->account)->is_void = true;
+	}
 	advance(edit->account);
 }
 
@@ -311,6 +319,22 @@ done_with(struct roster_edit *edit)
 	arena_free(&arena);
 }
 
+/* Of an account that is gone nothing can be changed. */
+static void
+try_again(struct roster_edit *edit)
+{
+	struct owner *owner = &edit->account->owner;
+	struct post *letter = edit->letter;
+
+	edit->letter = NULL;
+	if (owner->is_detached) {
+		outbox_drop(owner->shard, letter->durable);
+		post_free(&letter);
+	} else {
+		owner_again(owner, letter);
+	}
+}
+
 static void
 fail(struct roster_edit *edit, enum err err)
 {
@@ -319,6 +343,8 @@ fail(struct roster_edit *edit, enum err err)
 	if (edit->iq != NULL)
 		iq_refuse(edit->iq, stanza_err_of(err));
 	fill_places(edit, false);
+	if (edit->letter != NULL)
+		try_again(edit);
 	done_with(edit);
 }
 
@@ -340,9 +366,7 @@ committed(struct store_commit *commit)
 	if (edit->iq != NULL)
 		iq_reply(edit->iq, NULL);
 	fill_places(edit, true);
-	if (edit->durable.row != 0)
-		outbox_kept(
-		    account->owner.shard, edit->durable, edit->durable_from);
+	post_free(&edit->letter);
 	done_with(edit);
 }
 

@@ -232,27 +232,29 @@ keep(const struct change *change, unsigned sub, const struct node *request,
 	roster_edit_commit(edit, NULL);
 }
 
-/* Nothing changes: the letter is done already. */
+/* Nothing changes. A durable letter is done with in its turn all the same: if
+ * it came again after a later change it could mean something else. */
 static void
 ignore(const struct change *change)
 {
-	outbox_kept(change->account->owner.shard, change->letter->durable,
-	    change->letter->stanza->from);
+	struct roster_edit *edit;
+
+	if (change->letter->durable.row == 0)
+		return;
+	edit = roster_edit_new(change->account);
+	roster_edit_durable(edit, change->letter);
+	roster_edit_commit(edit, NULL);
 }
 
 /* Our contact is told again what holds; section 3.1.3, rule 2. */
 static void
 answer_again(const struct change *change, enum stanza_type type)
 {
-	struct account *account = change->account;
-	struct arena *arena = arena_make(0);
-	const struct stanza *stanza;
+	struct roster_edit *edit = roster_edit_new(change->account);
 
-	stanza = stanza_make(arena, STANZA_PRESENCE, type, account_jid(account),
-	    change->contact, change->letter->stanza->id);
-	router_send(account->owner.shard, account, stanza);
-	ignore(change);
-	arena_free(&arena);
+	roster_edit_letter(edit, change->contact, type);
+	roster_edit_durable(edit, change->letter);
+	roster_edit_commit(edit, NULL);
 }
 
 static bool
@@ -293,8 +295,9 @@ receive_subscribe(const struct change *change)
 	}
 }
 
-/* Section 3.3.3: told to the user, answered with unavailable and
- * unsubscribed. */
+/* Section 3.3.3: told to the user, answered with unavailable and unsubscribed.
+ * An account of ours has committed its part and needs no such answer, which
+ * could meet a request that it made since. */
 static void
 receive_unsubscribe(const struct change *change)
 {
@@ -307,7 +310,9 @@ receive_unsubscribe(const struct change *change)
 	deliver(change, true);
 	if ((change->sub & SUB_FROM) != 0)
 		roster_send_presence(change->account, change->contact, false);
-	keep(change, change->sub & ~ends, NULL, STANZA_UNSUBSCRIBED);
+	keep(change, change->sub & ~ends, NULL,
+	    change->letter->durable.row != 0 ? STANZA_ERROR
+					     : STANZA_UNSUBSCRIBED);
 }
 
 static void

@@ -206,9 +206,7 @@ static void
 take_presence(
     struct account *account, struct session *session, struct post *letter)
 {
-	if (letter->durable.row != 0)
-		outbox_kept(account->owner.shard, letter->durable,
-		    letter->stanza->from);
+	outbox_drop(account->owner.shard, letter->durable);
 	if (session != NULL)
 		session_pass(session, letter);
 	else
@@ -309,6 +307,7 @@ static account_handler *const absent_handlers[POST_KIND_COUNT] = {
     [POST_KEYS_ASK] = on_keys_ask,
     [POST_LOGIN] = on_login,
     [POST_BIND] = on_absent_bind,
+    [POST_SURE] = on_sure,
     [POST_ADMIN] = on_admin,
 };
 

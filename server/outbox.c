@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/rand.h"
 #include "server/router.h"
+#include "server/setup.h"
 
 #define PAGE_ROWS 200
 /* Ids of one shard never meet those of another: each has its own remainder. */
@@ -76,6 +77,13 @@ watch_write(
 	store_also(write, &sent->commit, tell_receiver);
 }
 
+static bool
+is_for_account(const struct shard *shard, const struct jid *to)
+{
+	return jid_local(to).len > 0 &&
+	       setup_host(shard->setup, jid_domain(to)) != NULL;
+}
+
 /* What an account says when it goes is posted when that is certain: its
  * contacts could not take it back. */
 void
@@ -88,15 +96,18 @@ outbox_send(struct account *account, struct store_write *write,
 	shard_must_be_current(shard);
 	letter->stanza = stanza_copy_deep(letter->arena, stanza);
 	letter->to = letter->stanza->to;
-	letter->durable =
-	    (struct durable_id){.owner = OWNER_SERVER, .row = next_id(shard)};
-	add_row(write, letter);
+	if (is_for_account(shard, letter->to)) {
+		letter->durable.owner = OWNER_SERVER;
+		letter->durable.row = next_id(shard);
+		add_row(write, letter);
+	}
 	if (account->is_leaving) {
 		letter->durable.is_sure = true;
 		list_add_last(&account->farewells, &letter->link);
 		return;
 	}
-	watch_write(shard, write, letter);
+	if (letter->durable.row != 0)
+		watch_write(shard, write, letter);
 	router_route(shard, account, letter);
 }
 
@@ -121,18 +132,26 @@ outbox_wait(struct account *account, struct outbox_wait *wait,
 	struct shard *shard = account->owner.shard;
 	struct post *sure;
 
+	must(letter->durable.row != 0);
 	wait->durable = letter->durable;
 	wait->done = done;
-	if (letter->durable.row == 0)
-		wait->durable.row = next_id(shard);
 	table_add(&shard->outbox_waits, &wait->link, wait->durable.row);
-	if (!letter->durable.is_sure && letter->durable.row != 0)
+	if (!letter->durable.is_sure)
 		return;
 	sure = post_new(POST_SURE, NULL);
 	sure->to = jid_copy(sure->arena, account_jid(account));
 	sure->durable = wait->durable;
-	sure->durable.is_sure = true;
 	post_send(shard, sure);
+}
+
+static void
+end_wait(struct shard *shard, struct table_link *link, enum err err)
+{
+	struct outbox_wait *wait = container_of(link, struct outbox_wait, link);
+
+	table_remove(&shard->outbox_waits, link);
+	wait->err = err;
+	wait->done(wait);
 }
 
 void
@@ -140,13 +159,10 @@ outbox_sure(struct shard *shard, struct post *letter)
 {
 	struct table_link *link = table_find(&shard->outbox_waits,
 	    letter->durable.row, is_wait, &letter->durable);
-	struct outbox_wait *wait = table_entry(link, struct outbox_wait, link);
 
-	if (wait != NULL) {
-		table_remove(&shard->outbox_waits, link);
-		wait->err = letter->durable.is_sure ? ERR_NONE : ERR_CANCELED;
-		wait->done(wait);
-	}
+	if (link != NULL)
+		end_wait(shard, link,
+		    letter->durable.is_sure ? ERR_NONE : ERR_CANCELED);
 	post_free(&letter);
 }
 
@@ -155,39 +171,64 @@ outbox_cancel(struct shard *shard)
 {
 	struct table_link *link;
 
-	while ((link = table_next(&shard->outbox_waits, NULL)) != NULL) {
-		struct outbox_wait *wait =
-		    container_of(link, struct outbox_wait, link);
-
-		table_remove(&shard->outbox_waits, link);
-		wait->err = ERR_CANCELED;
-		wait->done(wait);
-	}
+	while ((link = table_next(&shard->outbox_waits, NULL)) != NULL)
+		end_wait(shard, link, ERR_CANCELED);
 }
 
 void
-outbox_kept(
-    struct shard *shard, struct durable_id durable, const struct jid *sender)
+outbox_remove(struct store_write *write, struct durable_id durable)
 {
-	struct post *letter;
-
-	if (durable.row == 0)
-		return;
-	letter = post_new(POST_KEPT, NULL);
-	letter->to = jid_copy(letter->arena, sender);
-	letter->durable = durable;
-	post_send(shard, letter);
+	store_log_remove(write, durable.owner, &outbox_kind, durable.row);
 }
 
-void
-outbox_take_kept(struct shard *shard, struct post *letter)
+/* --- by a receiver that has nothing to write ---------------------------- */
+
+struct outbox_dropped {
+	struct outbox_wait wait;
+	struct arena *arena;
+	struct shard *shard;
+};
+
+static void
+remove_row(struct shard *shard, struct durable_id durable)
 {
 	struct store_write *write = store_write_new(shard->store);
 
-	store_log_remove(
-	    write, letter->durable.owner, &outbox_kind, letter->durable.row);
+	outbox_remove(write, durable);
 	store_commit_lazy(write, NULL, NULL);
-	post_free(&letter);
+}
+
+static void
+dropped_sure(struct outbox_wait *wait)
+{
+	struct outbox_dropped *dropped =
+	    container_of(wait, struct outbox_dropped, wait);
+	struct arena *arena = dropped->arena;
+
+	if (wait->err == ERR_NONE)
+		remove_row(dropped->shard, wait->durable);
+	arena_free(&arena);
+}
+
+void
+outbox_drop(struct shard *shard, struct durable_id durable)
+{
+	struct outbox_dropped *dropped;
+	struct arena *arena;
+
+	if (durable.row == 0)
+		return;
+	if (durable.is_sure) {
+		remove_row(shard, durable);
+		return;
+	}
+	arena = arena_make(0);
+	dropped = arena_new(arena, struct outbox_dropped);
+	dropped->arena = arena;
+	dropped->shard = shard;
+	dropped->wait.durable = durable;
+	dropped->wait.done = dropped_sure;
+	table_add(&shard->outbox_waits, &dropped->wait.link, durable.row);
 }
 
 /* --- at the start ------------------------------------------------------- */

@@ -9,6 +9,7 @@
 #include "server/admin.h"
 #include "server/iq.h"
 #include "server/metrics.h"
+#include "server/outbox.h"
 #include "server/router.h"
 #include "server/session.h"
 #include "server/settings.h"
@@ -77,6 +78,7 @@ owner_new(struct shard *shard, const struct jid *jid, const struct host *host)
 	owner->jid = jid_make(arena, jid_local(jid), jid_domain(jid), STR_NONE);
 	owner->log.name = name_owner;
 	list_init(&owner->inbox);
+	list_init(&owner->again);
 	account->host = host;
 	account->setup = setup_ref(shard->setup);
 	list_init(&account->sessions);
@@ -119,6 +121,7 @@ owner_free(struct owner *owner)
 		shard->absent_count--;
 	list_remove(&owner->queue);
 	free_letters(&owner->inbox);
+	free_letters(&owner->again);
 	free_letters(&account->farewells);
 	session_drop_binds(account);
 	forget_slots(account);
@@ -156,7 +159,10 @@ on_idle(struct timer *timer)
 static void
 forget_later(struct owner *owner)
 {
-	if (owner->pins == 0 && !owner->is_loading)
+	const bool is_retried =
+	    owner->stage == OWNER_LOADING && timer_is_running(&owner->idle);
+
+	if (owner->pins == 0 && !owner->is_loading && !is_retried)
 		timer_start(owner->shard, &owner->idle,
 		    owner->is_detached ? 0 : FORGET_AFTER_MS, on_idle);
 }
@@ -282,8 +288,7 @@ answer_keys(struct shard *shard, struct post *letter, enum err err)
 	post_send(shard, letter);
 }
 
-/* Answers a letter whose owner could not be loaded. A durable one is posted
- * again at the next start. */
+/* Answers a letter whose owner could not be loaded. */
 static void
 answer_failure(struct shard *shard, struct post *letter, enum err err)
 {
@@ -320,10 +325,35 @@ retry_later(struct owner *owner)
 	    owner->retry_ms == 0 ? RETRY_FIRST_MS : owner->retry_ms * 2;
 	if (owner->retry_ms > RETRY_LAST_MS)
 		owner->retry_ms = RETRY_LAST_MS;
-	timer_start(owner->shard, &owner->idle, owner->retry_ms, on_retry);
+	if (!owner->shard->is_draining)
+		timer_start(
+		    owner->shard, &owner->idle, owner->retry_ms, on_retry);
 }
 
-/* With sessions the owner must stay, so it is loaded anew. */
+/* Durable letters must not be answered but carried out, and what tells of them
+ * goes with them. */
+static bool
+is_durable(const struct post *letter)
+{
+	return letter->durable.row != 0;
+}
+
+static void
+refuse_inbox(struct owner *owner, enum err err)
+{
+	list_each (letter, &owner->inbox, struct post, link) {
+		if (is_durable(letter))
+			continue;
+		list_remove(&letter->link);
+		owner->inbox_count--;
+		answer_failure(owner->shard, letter, err);
+	}
+}
+
+static void work_inbox(struct owner *);
+
+/* With sessions the owner must stay, and durable letters wait for it: so it is
+ * loaded anew. */
 static void
 load_failed(struct owner *owner, enum err err)
 {
@@ -331,15 +361,16 @@ load_failed(struct owner *owner, enum err err)
 
 	metric_add(shard, METRIC_STORE_ERRORS, 1);
 	log_warn(&owner->log, "could not be loaded: %s", err_text(err));
-	load_ended(owner);
-	list_each (letter, &owner->inbox, struct post, link) {
-		list_remove(&letter->link);
-		answer_failure(shard, letter, err);
+	if (owner->is_detached) {
+		work_inbox(owner);
+		return;
 	}
-	owner->inbox_count = 0;
-	if (owner->pins > 0 && !owner->is_detached)
+	load_ended(owner);
+	refuse_inbox(owner, err);
+	if (owner->pins > 0 || !list_is_empty(&owner->inbox) ||
+	    !list_is_empty(&owner->again))
 		retry_later(owner);
-	else if (owner->pins == 0)
+	else
 		owner_free(owner);
 }
 
@@ -347,6 +378,7 @@ static void
 work_inbox(struct owner *owner)
 {
 	mailbox_put_back(owner->shard, &owner->inbox);
+	mailbox_put_back(owner->shard, &owner->again);
 	owner->inbox_count = 0;
 	owner->retry_ms = 0;
 	load_ended(owner);
@@ -420,6 +452,13 @@ owner_reload(struct owner *owner)
 	load(owner);
 }
 
+void
+owner_again(struct owner *owner, struct post *letter)
+{
+	list_add_last(&owner->again, &letter->link);
+	owner_reload(owner);
+}
+
 /* --- letters ------------------------------------------------------------ */
 
 /* An account that is not in memory has no session: nobody would see these. */
@@ -447,18 +486,22 @@ is_for_sessions_only(struct shard *shard, const struct post *letter)
 }
 
 static bool
-is_bounded(enum post_kind kind)
+is_bounded(const struct post *letter)
 {
-	return kind == POST_STANZA || kind == POST_SENT ||
-	       kind == POST_KEYS_ASK;
+	return (letter->kind == POST_STANZA && !is_durable(letter)) ||
+	       letter->kind == POST_SENT || letter->kind == POST_KEYS_ASK;
 }
 
 static void
 wait_in_inbox(struct owner *owner, struct post *letter)
 {
-	if (owner->inbox_count < INBOX_MAX || !is_bounded(letter->kind)) {
+	if (owner->inbox_count < INBOX_MAX || !is_bounded(letter)) {
 		owner->inbox_count++;
 		list_add_last(&owner->inbox, &post_own(letter)->link);
+		if (!owner->is_loading) {
+			timer_stop(owner->shard, &owner->idle);
+			load(owner);
+		}
 		return;
 	}
 	if (letter->kind == POST_STANZA &&
@@ -474,6 +517,10 @@ owner_take(struct shard *shard, struct post *letter)
 	struct owner *owner = owner_find(shard, letter->to);
 
 	shard_must_be_current(shard);
+	if (owner == NULL && letter->kind == POST_SURE) {
+		outbox_sure(shard, letter);
+		return;
+	}
 	if (owner == NULL && is_for_sessions_only(shard, letter)) {
 		post_free(&letter);
 		return;

@@ -38,6 +38,7 @@ struct owner {
 	uint64_t made_us;
 	enum owner_stage stage;
 	struct list inbox; /* letters, while LOADING */
+	struct list again; /* letters that come before those: owner_again */
 	unsigned inbox_count;
 	struct join loading;
 	unsigned pins;
@@ -67,6 +68,9 @@ void owner_unpin(struct owner *);
 /* After a write failed for good: modules load anew over what their slots hold,
  * sessions stay, letters wait meanwhile. */
 void owner_reload(struct owner *);
+/* A durable letter whose change could not be committed: it is handled once more
+ * when the owner is loaded anew, before all that came later. Takes it. */
+void owner_again(struct owner *, struct post *);
 /* Forgets that there is no such account: one was made. */
 void owner_forget_absent(struct shard *, const struct jid *);
 /* The account was removed: letters find it no more, the memory goes with the

@@ -34,7 +34,6 @@ struct shard;
 	X(CLOSE, "an account ends one of its streams")                      \
 	X(GONE, "a bound stream ended; its last letter")                    \
 	X(PROVED, "a stream's peer proved receipt up to a ticket")          \
-	X(KEPT, "a durable letter was carried out; its row may go")         \
 	X(SURE,                                                             \
 	    "the sender of a durable letter committed its part, or failed") \
 	X(ADDRESS, "a connection of an address was opened, closed, failed") \
@@ -82,7 +81,7 @@ struct post {
 			      letter has a reference */
 	const struct jid *const *receivers; /* MANY */
 	size_t receiver_count;
-	struct durable_id durable; /* STANZA, KEPT, SURE */
+	struct durable_id durable; /* STANZA, SURE */
 	bool is_lent;     /* it belongs to a MANY: post_own before keeping it */
 	bool is_returned; /* STANZA: its session was gone; it passed the hooks
 			     of the account once already */

@@ -37,7 +37,6 @@ post_handler *const post_handlers[POST_KIND_COUNT] = {
     [POST_CLOSE] = stream_take,
     [POST_GONE] = owner_take,
     [POST_PROVED] = owner_take,
-    [POST_KEPT] = outbox_take_kept,
     [POST_SURE] = owner_take,
     [POST_ADDRESS] = address_take,
     [POST_ADDRESS_VERDICT] = stream_take,

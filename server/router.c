@@ -56,8 +56,7 @@ router_absent(struct shard *shard, struct post *letter)
 		post_free(&letter);
 		return;
 	}
-	if (letter->durable.row != 0)
-		outbox_kept(shard, letter->durable, stanza->from);
+	outbox_drop(shard, letter->durable);
 	if (stanza->kind == STANZA_PRESENCE ||
 	    (stanza->type == STANZA_HEADLINE && jid_is_bare(stanza->to)))
 		post_free(&letter);
@@ -130,8 +129,7 @@ router_route(struct shard *shard, struct account *sender, struct post *letter)
 	}
 	stanza = letter->stanza;
 	if (setup_host(shard->setup, jid_domain(stanza->to)) == NULL) {
-		if (letter->durable.row != 0)
-			outbox_kept(shard, letter->durable, stanza->from);
+		outbox_drop(shard, letter->durable);
 		router_bounce(
 		    shard, letter, STANZA_ERR_REMOTE_SERVER_NOT_FOUND, NULL);
 		return;

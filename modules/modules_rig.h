@@ -1,0 +1,54 @@
+/*
+ * modules/modules_rig.h - what the tests of modules share: worlds with Romeo
+ * and Juliet in them, and looks at what their peers got, what accounts hold and
+ * what is stored.
+ */
+#pragma once
+
+#include "base/check.h"
+#include "server/account.h"
+#include "server/world.h"
+#include "storage/store.h"
+
+#define ROMEO  "romeo@montague.example"
+#define JULIET "juliet@capulet.example"
+
+/* A world with both accounts; yaml as in world_options, shard_count 0: drawn.
+ */
+struct world *rig_world(uint64_t seed, unsigned shard_count, const char *yaml);
+
+/* A session that is bound, and one that is also available; what came until then
+ * is skipped. */
+struct world_peer *rig_bind(struct world *, const char *jid);
+struct world_peer *rig_login(struct world *, const char *jid);
+
+/* Sends, then runs the world. */
+void rig_send(struct world_peer *, const char *xml);
+/* The next element must fit the pattern (conformance/README.md); fails. */
+#define rig_expect(peer, pattern) \
+	rig_expect_at((peer), (pattern), __FILE__, __LINE__)
+void rig_expect_at(
+    struct world_peer *, const char *pattern, const char *file, int line);
+/* Whether one of the elements that are there fits; those up to it are gone
+ * then, all of them when none does. */
+bool rig_finds(struct world_peer *, const char *pattern);
+/* Nothing came. */
+#define rig_expect_nothing(peer) \
+	rig_expect_nothing_at((peer), __FILE__, __LINE__)
+void rig_expect_nothing_at(struct world_peer *, const char *file, int line);
+void rig_skip(struct world_peer *);
+
+/* The account, loaded; NULL when there is none. */
+struct account *rig_account(struct world *, const char *bare);
+/* SUB_ bits (modules/roster.h) of the account's contact. */
+unsigned rig_sub(struct world *, const char *bare, const char *contact);
+/* Durable letters that are stored. */
+unsigned rig_outbox(struct world *);
+/* Writes a row of a map past the server; the account sees it when it is loaded
+ * anew, after a kill. */
+void rig_put(struct world *, const char *bare, const struct store_kind *,
+    const char *key, const char *value);
+/* Rows of a log that counts them. */
+unsigned rig_count(struct world *, owner_id, const struct store_kind *);
+/* Whether the map of that owner has a row. */
+bool rig_has(struct world *, owner_id, const struct store_kind *);
