@@ -25,7 +25,7 @@ contains(const char *text, const char *part)
 
 /* The next element that says this; what comes before it is dropped. */
 static bool
-gets(struct world_peer *peer, const char *part)
+comes(struct world_peer *peer, const char *part)
 {
 	for (;;) {
 		const char *text = world_next(peer);
@@ -57,7 +57,7 @@ a_message_reaches_a_session(void **state)
 		    "<message type='chat' to='" JULIET
 		    "/balcony' id='m1'><body>Hi</body></message>");
 		world_run(world);
-		CHECK(gets(juliet, "from='" ROMEO "/orchard'"));
+		CHECK(comes(juliet, "from='" ROMEO "/orchard'"));
 		CHECK(is_silent(romeo));
 		world_free(&world);
 	}
@@ -103,12 +103,12 @@ a_session_is_replaced_when_its_stream_has_gone(void **state)
 	struct world_peer *old = world_connect(world, ROMEO "/orchard");
 	struct world_peer *new = world_connect(world, ROMEO "/orchard");
 
-	CHECK(gets(old, "conflict"));
-	CHECK(gets(old, "</stream:stream>"));
+	CHECK(comes(old, "conflict"));
+	CHECK(comes(old, "</stream:stream>"));
 	CHECK(!world_is_closed(new));
 	world_send(new, "<message to='" ROMEO "/orchard' id='m1'/>");
 	world_run(world);
-	CHECK(gets(new, "m1"));
+	CHECK(comes(new, "m1"));
 	CHECK(is_silent(old));
 	world_free(&world);
 }
@@ -149,8 +149,8 @@ without_a_store_nobody_logs_in_but_all_go_on(void **state)
 	world_send(romeo, "<message type='chat' to='nurse@montague.example' "
 			  "id='m2'><body>And you?</body></message>");
 	world_run(world);
-	CHECK(gets(juliet, "m1"));
-	CHECK(gets(romeo, "resource-constraint"));
+	CHECK(comes(juliet, "m1"));
+	CHECK(comes(romeo, "resource-constraint"));
 	world_free(&world);
 	(void)late;
 }
@@ -166,11 +166,11 @@ login_waits_for_a_store_that_is_well(void **state)
 	peer = open_stream(world);
 	world_send(peer, AUTH);
 	world_run(world);
-	CHECK(gets(peer, "temporary-auth-failure"));
+	CHECK(comes(peer, "temporary-auth-failure"));
 	world_break_store(world, ERR_NONE);
 	world_send(peer, AUTH);
 	world_run(world);
-	CHECK(gets(peer, "success"));
+	CHECK(comes(peer, "success"));
 	world_free(&world);
 }
 
@@ -200,7 +200,7 @@ letters_wait_for_their_owner_in_order(void **state)
 	world_run(world);
 	for (unsigned i = 0; i < 5; i++) {
 		snprintf(text, sizeof(text), "id='w%u'", i);
-		CHECK(gets(juliet, text));
+		CHECK(comes(juliet, text));
 	}
 	world_free(&world);
 }
@@ -246,9 +246,9 @@ a_removed_account_leaves_nothing(void **state)
 		befriend(world, juliet, JULIET, romeo, ROMEO);
 		world_send(romeo, REMOVE);
 		world_run(world);
-		CHECK(gets(romeo, "type='result' id='r1'"));
-		CHECK(gets(romeo, "not-authorized"));
-		CHECK(gets(juliet, "type='unsubscribe"));
+		CHECK(comes(romeo, "type='result' id='r1'"));
+		CHECK(comes(romeo, "not-authorized"));
+		CHECK(comes(juliet, "type='unsubscribe"));
 		world_sleep(world, 60000);
 		world_add_account(world, ROMEO, NULL);
 		again = world_connect(world, ROMEO "/new");
@@ -257,7 +257,7 @@ a_removed_account_leaves_nothing(void **state)
 		CHECK(!contains(world_next(again), JULIET));
 		world_send(juliet, ROSTER);
 		world_run(world);
-		CHECK(gets(juliet, "id='g1'"));
+		CHECK(comes(juliet, "id='g1'"));
 		world_free(&world);
 	}
 }
