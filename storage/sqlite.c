@@ -278,13 +278,13 @@ take_reads(struct sqlite_reader *reader, struct list *to)
 		link = list_take_first(&sqlite->reads);
 		if (link == NULL)
 			break;
-		list_entry(link, struct job, link)->is_begun = true;
+		container_of(link, struct job, link)->is_begun = true;
 		list_add_last(to, link);
 	}
 	if (list_is_empty(to) && reader->takes_long &&
 	    !list_is_empty(&sqlite->long_reads)) {
 		link = list_take_first(&sqlite->long_reads);
-		list_entry(link, struct job, link)->is_begun = true;
+		container_of(link, struct job, link)->is_begun = true;
 		list_add_last(to, link);
 	}
 }

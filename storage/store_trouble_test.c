@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/err.h"
@@ -363,6 +365,84 @@ an_heir_keeps_the_cut_off_server_out(void **state)
 	assert_false(store_is_up(rig->store));
 }
 
+struct told { /* a write of the process that is killed, and whom to tell */
+	struct store_commit commit;
+	uint64_t id;
+	int fd;
+};
+
+static void
+tell(struct store_commit *commit)
+{
+	struct told *told = container_of(commit, struct told, commit);
+
+	if (commit->err == ERR_NONE)
+		must(write(told->fd, &told->id, sizeof(told->id)) ==
+		     sizeof(told->id));
+	free(told);
+}
+
+/* Writes until it is killed, and tells of each row that is committed. */
+static _Noreturn void
+write_for_ever(struct rig *rig, int fd)
+{
+	struct str why;
+
+	rig->storage = storage_open(rig->arena, &rig->options, &why);
+	must(rig->storage != NULL && uv_loop_init(&rig->loop) == 0);
+	rig_open_store(rig);
+	for (uint64_t id = 1;; id++) {
+		struct store_write *write = store_write_new(rig->store);
+		struct told *told = calloc(1, sizeof(*told));
+
+		must(told != NULL);
+		told->id = id;
+		told->fd = fd;
+		rig_append(write, &log_counted, 2, id, STR("p"));
+		store_commit(write, &told->commit, tell);
+		uv_run(&rig->loop, UV_RUN_NOWAIT);
+		if (id % 100 == 0)
+			uv_sleep(1);
+	}
+}
+
+#define KILL_AFTER 3000 /* rows */
+
+static void
+what_was_told_is_kept_when_the_server_is_killed(void **state)
+{
+	struct rig *rig = *state;
+	struct store_count count;
+	uint64_t id, told = 0;
+	int ends[2];
+	pid_t pid;
+
+	close_all(rig);
+	assert_int_equal(pipe(ends), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		write_for_ever(rig, ends[1]);
+	close(ends[1]);
+	while (read(ends[0], &id, sizeof(id)) == sizeof(id)) {
+		assert_true(id == told + 1);
+		told = id;
+		if (told == KILL_AFTER)
+			kill(pid, SIGKILL);
+	}
+	close(ends[0]);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_true(told >= KILL_AFTER);
+
+	rig->storage =
+	    storage_open(rig->arena, &rig->options, &(struct str){NULL, 0});
+	assert_non_null(rig->storage);
+	rig_open_store(rig);
+	count = rig_count(rig, 2, &log_counted);
+	assert_true(count.last_id >= told);
+	assert_int_equal(count.count, count.last_id);
+}
+
 /* No file of this process may become longer. */
 static void
 limit_files(rlim_t max)
@@ -627,6 +707,8 @@ static const struct rig_case cases[] = {
     RIG_CASE_IN(writes_survive_a_lost_connection, POSTGRES),
     RIG_CASE_IN(a_stopped_database_is_waited_for, POSTGRES),
     RIG_CASE_IN(an_heir_keeps_the_cut_off_server_out, POSTGRES),
+    RIG_CASE_IN(
+	what_was_told_is_kept_when_the_server_is_killed, SQLITE | POSTGRES),
     RIG_CASE_IN(a_full_disk_is_survived, SQLITE),
     RIG_CASE_IN(questions_end_within_their_deadline, SQLITE | POSTGRES),
     RIG_CASE_IN(the_queue_is_bounded, SQLITE | POSTGRES),
