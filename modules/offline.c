@@ -26,6 +26,8 @@
 
 static void on_load(struct account *, struct join *);
 static void rows_counted(struct store_count *);
+static enum verdict on_received(
+    struct account *, struct session *, struct post *);
 static enum verdict on_undelivered(
     struct account *, struct session *, struct post *);
 static void message_kept(struct store_commit *);
@@ -39,6 +41,7 @@ const struct store_kind offline_kind = {"offline", STORE_LOG, KIND_COUNTED};
 
 static const struct hook hooks[] = {
     {.on = HOOK_ACCOUNT_LOAD, .load = on_load},
+    {.on = HOOK_RECEIVED_MESSAGE, .order = -50, .stanza = on_received},
     {.on = HOOK_UNDELIVERED, .stanza = on_undelivered},
     {.on = HOOK_SESSION_AVAILABLE, .order = 200, .session = on_available},
     {.on = HOOK_PROVED, .proved = on_proved},
@@ -125,6 +128,28 @@ on_load(struct account *account, struct join *join)
 {
 	join_wait(join);
 	count_rows(account, join);
+}
+
+/* --- what only this host may say: XEP-0203, section 5 ---------------------
+ */
+
+static bool
+is_forged(const struct node *child, const void *host_name)
+{
+	return node_is(child, "delay", NS_DELAY) &&
+	       str_equal(
+		   node_attr(child, "from"), *(const struct str *)host_name);
+}
+
+static enum verdict
+on_received(
+    struct account *account, struct session *session, struct post *letter)
+{
+	(void)session;
+	if (node_child(letter->stanza->node, "delay", NS_DELAY) != NULL)
+		letter->stanza = stanza_without(letter->arena, letter->stanza,
+		    is_forged, &account->host->name);
+	return PASS;
 }
 
 /* --- keeping

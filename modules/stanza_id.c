@@ -46,15 +46,9 @@ static enum verdict
 on_received(
     struct account *account, struct session *session, struct post *letter)
 {
-	struct stanza *stanza;
-
 	(void)session;
-	if (node_child(letter->stanza->node, "stanza-id", NS_SID) == NULL)
-		return PASS;
-	stanza = stanza_readdress(letter->arena, letter->stanza,
-	    letter->stanza->from, letter->stanza->to);
-	stanza->node =
-	    node_copy_without(letter->arena, stanza->node, is_forged, account);
-	letter->stanza = stanza;
+	if (node_child(letter->stanza->node, "stanza-id", NS_SID) != NULL)
+		letter->stanza = stanza_without(
+		    letter->arena, letter->stanza, is_forged, account);
 	return PASS;
 }

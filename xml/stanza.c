@@ -307,6 +307,17 @@ stanza_readdress(struct arena *arena, const struct stanza *stanza,
 }
 
 struct stanza *
+stanza_without(struct arena *arena, const struct stanza *stanza,
+    bool (*drop)(const struct node *, const void *), const void *arg)
+{
+	struct stanza *other = arena_new(arena, struct stanza);
+
+	*other = *stanza;
+	other->node = node_copy_without(arena, stanza->node, drop, arg);
+	return other;
+}
+
+struct stanza *
 stanza_copy_deep(struct arena *arena, const struct stanza *stanza)
 {
 	struct stanza *copy = arena_new(arena, struct stanza);

@@ -123,6 +123,10 @@ struct node *stanza_body(struct stanza *);
 /* Another head over the same element: for forwarding to another address. */
 struct stanza *stanza_readdress(struct arena *, const struct stanza *,
     const struct jid *from, const struct jid *to);
+/* The same without the children for which drop(child) holds; the rest is
+ * shared. */
+struct stanza *stanza_without(struct arena *, const struct stanza *,
+    bool (*drop)(const struct node *child, const void *arg), const void *arg);
 /* Everything copied into arena. */
 struct stanza *stanza_copy_deep(struct arena *, const struct stanza *);
 
