@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "modules/roster.h"
 #include "server/iq.h"
+#include "server/router.h"
 #include "server/session.h"
 #include "server/setup.h"
 
@@ -15,6 +16,8 @@
 static void on_load(struct account *, struct join *);
 static void seen_loaded(struct store_get *);
 static void on_unavailable(struct session *);
+static enum verdict on_received_iq(
+    struct account *, struct session *, struct post *);
 static void on_get(struct iq *);
 
 const struct store_kind last_kind = {"last", STORE_MAP, 0};
@@ -22,6 +25,7 @@ const struct store_kind last_kind = {"last", STORE_MAP, 0};
 static const struct hook hooks[] = {
     {.on = HOOK_ACCOUNT_LOAD, .load = on_load},
     {.on = HOOK_SESSION_UNAVAILABLE, .order = 10, .session = on_unavailable},
+    {.on = HOOK_RECEIVED_IQ, .stanza = on_received_iq},
     {.on = HOOK_IQ_GET,
 	.ns = NS_LAST,
 	.name = "query",
@@ -139,15 +143,42 @@ reply_seconds(struct iq *iq, uint64_t seconds)
 	iq_reply(iq, query);
 }
 
+static bool
+may_see(struct account *account, const struct jid *from)
+{
+	struct arena *arena = arena_make(0);
+	const struct jid *asker = jid_to_bare(arena, from);
+	const bool may = jid_equal(asker, account_jid(account)) ||
+			 (roster_sub(account, asker) & SUB_FROM) != 0;
+
+	arena_free(&arena);
+	return may;
+}
+
+/* Section 4: a resource is not even asked by others. */
+static enum verdict
+on_received_iq(
+    struct account *account, struct session *session, struct post *letter)
+{
+	const struct stanza *stanza = letter->stanza;
+
+	(void)session;
+	if (stanza->type != STANZA_GET || jid_is_bare(stanza->to) ||
+	    node_child(stanza->node, "query", NS_LAST) == NULL ||
+	    may_see(account, stanza->from))
+		return PASS;
+	router_bounce(account->owner.shard, letter, STANZA_ERR_FORBIDDEN, NULL);
+	return TAKEN;
+}
+
 /* Section 3: only who may see the account's presence is told. */
 static void
 reply_account(struct iq *iq)
 {
 	struct account *account = iq_account(iq);
-	const struct jid *asker = jid_to_bare(iq_arena(iq), iq_from(iq));
 	const uint64_t seen_us = last_of(account)->seen_us;
 
-	if (!iq_is_own(iq) && (roster_sub(account, asker) & SUB_FROM) == 0)
+	if (!may_see(account, iq_from(iq)))
 		iq_refuse(iq, STANZA_ERR_FORBIDDEN);
 	else if (is_online(account))
 		reply_seconds(iq, 0);
