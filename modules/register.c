@@ -147,7 +147,10 @@ on_set(struct iq *iq)
 	if (!is_allowed(iq))
 		return;
 	if (node_child(query, "remove", NS_REGISTER) != NULL) {
-		remove_account(iq);
+		if (node_next(node_first(query)) == NULL)
+			remove_account(iq);
+		else
+			iq_refuse(iq, STANZA_ERR_BAD_REQUEST);
 		return;
 	}
 	username = node_child_text(arena, query, "username", NS_REGISTER);

@@ -113,10 +113,13 @@ register_take(struct c2s *c2s, const struct node *node)
 	struct str type = node_attr(node, "type");
 	struct arena *arena;
 
-	if (!node_is(node, "iq", NS_CLIENT) || query == NULL || !is_open(c2s))
+	if (!node_is(node, "iq", NS_CLIENT) || query == NULL)
 		return false;
 	arena = arena_make(0);
-	if (str_is(type, "get"))
+	if (!is_open(c2s))
+		c2s_answer(c2s, arena, node_attr(node, "id"), NULL,
+		    STANZA_ERR_SERVICE_UNAVAILABLE);
+	else if (str_is(type, "get"))
 		reply_fields(c2s, arena, node_attr(node, "id"));
 	else if (str_is(type, "set"))
 		take_set(c2s, node, query);
