@@ -19,8 +19,10 @@
 #define SECRET_BYTE   7
 #define RESTART_MS    2000 /* that a server is away */
 
-static const char hosts[] = "hosts: {montague.example: {}, capulet.example: "
-			    "{}}\nauth.iterations: 4096\n";
+static const char hosts[] =
+    "hosts: {montague.example: {}, capulet.example: {}}\n"
+    "auth.iterations: 4096\n"
+    "contact.admin: [\"mailto:admin@montague.example\"]\n";
 
 /* --- order ---------------------------------------------------------------- */
 
