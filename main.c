@@ -21,8 +21,8 @@ show_help(FILE *out)
 {
 	fprintf(out,
 	    "usage: jackdaw [options] COMMAND [argument]\n\n"
-	    "  -c FILE, --config FILE  the configuration; default " CONFIG_DEFAULT
-	    "\n"
+	    "  -c FILE, --config FILE  the configuration; default\n"
+	    "                          " CONFIG_DEFAULT "\n"
 	    "  --json                  answers for scripts\n"
 	    "  --password-stdin        reads a password from standard input\n"
 	    "  --help, --version\n\n"

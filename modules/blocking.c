@@ -343,8 +343,7 @@ list_saved(struct store_commit *commit)
 		iq_refuse(iq, stanza_err_of(commit->err));
 		return;
 	}
-	session_each(session, account)
-	{
+	session_each (session, account) {
 		const struct blocking_session *slot;
 
 		slot = session_slot(session, &blocking_module);

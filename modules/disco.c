@@ -139,9 +139,10 @@ on_info(struct iq *iq)
 static void
 add_resources(struct node *query, const struct account *account)
 {
-	session_each(session, account) if (session->is_available)
-	    node_set(node_add(query, "item", NS_DISCO_ITEMS), "jid",
-		jid_full(session->jid));
+	session_each (session, account)
+		if (session->is_available)
+			node_set(node_add(query, "item", NS_DISCO_ITEMS), "jid",
+			    jid_full(session->jid));
 }
 
 static void

@@ -108,7 +108,9 @@ seen_loaded(struct store_get *get)
 static bool
 is_online(const struct account *account)
 {
-	session_each(session, account) if (session->is_available) return true;
+	session_each (session, account)
+		if (session->is_available)
+			return true;
 	return false;
 }
 

@@ -32,9 +32,9 @@ highest_priority(const struct account *account)
 {
 	int highest = -1;
 
-	session_each(session,
-	    account) if (session->is_available && session->priority > highest)
-	    highest = session->priority;
+	session_each (session, account)
+		if (session->is_available && session->priority > highest)
+			highest = session->priority;
 	return highest < 0 ? INT8_MAX + 1 : highest;
 }
 
@@ -45,8 +45,7 @@ deliver(struct account *account, struct post *letter, int priority)
 {
 	struct session *last = NULL;
 
-	session_each(session, account)
-	{
+	session_each (session, account) {
 		if (!session->is_available || session->priority < priority)
 			continue;
 		if (last != NULL)

@@ -8,6 +8,7 @@
 #include "modules/caps.h"
 #include "modules/contact.h"
 #include "modules/disco.h"
+#include "modules/entity_time.h"
 #include "modules/hints.h"
 #include "modules/last.h"
 #include "modules/message.h"
@@ -19,7 +20,6 @@
 #include "modules/roster.h"
 #include "modules/stanza_id.h"
 #include "modules/subscription.h"
-#include "modules/entity_time.h"
 #include "modules/vcard.h"
 #include "modules/version.h"
 

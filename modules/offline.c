@@ -330,7 +330,8 @@ end_reading(struct account *account, struct session *session, unsigned place)
 		session_release(session, place);
 	/* The reader went meanwhile: somebody else may want them. */
 	if (offline->reader == NULL)
-		session_each(other, account) on_available(other);
+		session_each (other, account)
+			on_available(other);
 }
 
 static void
@@ -383,6 +384,7 @@ on_gone(struct session *session)
 		return;
 	offline->reader = NULL;
 	if (!offline->is_reading)
-		session_each(other, session->account) if (other != session)
-		    on_available(other);
+		session_each (other, session->account)
+			if (other != session)
+				on_available(other);
 }

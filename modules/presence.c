@@ -176,9 +176,9 @@ broadcast(struct session *session, const struct stanza *stanza)
 		router_fan_out(account->owner.shard, stanza, contacts, count);
 	stanza =
 	    stanza_readdress(arena, stanza, session->jid, account_jid(account));
-	session_each(
-	    other, account) if (other->is_available || other == session)
-	    session_send(other, stanza);
+	session_each (other, account)
+		if (other->is_available || other == session)
+			session_send(other, stanza);
 	arena_free(&arena);
 }
 
@@ -239,11 +239,11 @@ tell_newcomer(struct session *session)
 {
 	struct arena *arena = arena_make(0);
 
-	session_each(other,
-	    session->account) if (other != session && other->is_available)
-	    session_send(
-		session, stanza_readdress(arena, other->presence, other->jid,
-			     account_jid(session->account)));
+	session_each (other, session->account)
+		if (other != session && other->is_available)
+			session_send(session,
+			    stanza_readdress(arena, other->presence, other->jid,
+				account_jid(session->account)));
 	probe_contacts(session);
 	arena_free(&arena);
 }
@@ -362,8 +362,7 @@ deliver(struct account *account, struct post *letter)
 {
 	const struct stanza *stanza = letter->stanza;
 
-	session_each(session, account)
-	{
+	session_each (session, account) {
 		if (jid_is_bare(stanza->to)
 			? !session->is_available
 			: !jid_equal(session->jid, stanza->to))
@@ -379,8 +378,7 @@ deliver(struct account *account, struct post *letter)
 static void
 forget_directed(struct account *account, const struct jid *jid)
 {
-	session_each(session, account)
-	{
+	session_each (session, account) {
 		struct directed *directed = directed_find(session, jid);
 
 		if (directed != NULL)
@@ -420,8 +418,7 @@ answer_subscriber(
 {
 	bool is_online = false;
 
-	session_each(session, account)
-	{
+	session_each (session, account) {
 		if (!session->is_available)
 			continue;
 		if (jid_is_bare(probe->to)) {

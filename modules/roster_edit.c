@@ -215,8 +215,7 @@ hold_sessions(struct roster_edit *edit)
 		return;
 	edit->held =
 	    arena_array(edit->arena, struct hold, account->session_count);
-	session_each(session, account)
-	{
+	session_each (session, account) {
 		if (roster_is_interested(session))
 			edit->held[edit->held_count++] = (struct hold){
 			    session->stream, session_hold(session)};
@@ -378,8 +377,7 @@ roster_send_presence(
 {
 	struct arena *arena = arena_make(0);
 
-	session_each(session, account)
-	{
+	session_each (session, account) {
 		const struct stanza *stanza;
 
 		if (!session->is_available)

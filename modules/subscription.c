@@ -211,10 +211,10 @@ on_sent(struct account *account, struct session *session, struct post *letter)
 static void
 deliver(const struct change *change, bool to_interested)
 {
-	session_each(session,
-	    change->account) if (to_interested ? roster_is_interested(session)
-					       : session->is_available)
-	    session_send(session, change->letter->stanza);
+	session_each (session, change->account)
+		if (to_interested ? roster_is_interested(session)
+				  : session->is_available)
+			session_send(session, change->letter->stanza);
 }
 
 /* Our new state, and an answer to the contact (type NONE: STANZA_ERROR), in one

@@ -330,8 +330,9 @@ void
 account_close_sessions(
     struct account *account, const struct session *keep, enum stream_err err)
 {
-	session_each(session, account) if (session != keep)
-	    session_close(session, err, NULL);
+	session_each (session, account)
+		if (session != keep)
+			session_close(session, err, NULL);
 }
 
 void
@@ -356,5 +357,6 @@ account_setup_changed(struct account *account)
 void
 account_drop_sessions(struct account *account)
 {
-	session_each(session, account) session_drop(session);
+	session_each (session, account)
+		session_drop(session);
 }

@@ -212,7 +212,8 @@ account_end(struct account *account, enum stream_err err)
 {
 	account_close_sessions(account, NULL, err);
 	session_refuse_binds(account);
-	session_each(session, account) session_end(session);
+	session_each (session, account)
+		session_end(session);
 	owner_detach(&account->owner);
 }
 

@@ -68,8 +68,7 @@ merge(json_t *all, json_t *one)
 	const char *key;
 	json_t *value;
 
-	json_object_foreach(one, key, value)
-	{
+	json_object_foreach (one, key, value) {
 		json_t *old = json_object_get(all, key);
 
 		if (old == NULL)

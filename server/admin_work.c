@@ -233,8 +233,8 @@ session_json(const struct session *session)
 static void
 add_sessions(json_t *list, const struct account *account)
 {
-	session_each(session, account)
-	    json_array_append_new(list, session_json(session));
+	session_each (session, account)
+		json_array_append_new(list, session_json(session));
 }
 
 static void
@@ -259,13 +259,12 @@ kick(struct account *account, struct post *call)
 	const bool is_bare = jid_is_bare(call->to);
 	unsigned count = 0;
 
-	session_each(
-	    session, account) if (is_bare || jid_equal(session->jid, call->to))
-	{
-		session_close(session, STREAM_ERR_POLICY_VIOLATION,
-		    "ended by an administrator");
-		count++;
-	}
+	session_each (session, account)
+		if (is_bare || jid_equal(session->jid, call->to)) {
+			session_close(session, STREAM_ERR_POLICY_VIOLATION,
+			    "ended by an administrator");
+			count++;
+		}
 	if (count == 0)
 		fail(account->owner.shard, call, 404,
 		    "there is no such session");

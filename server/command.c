@@ -38,11 +38,12 @@ show_failure(const struct command *command, const struct http_reply *reply)
 static enum command_exit
 ask(struct command *command, const char *method, const char *path, json_t *body)
 {
+	const struct http_ask asked = {
+	    command->options->socket, method, path, body};
 	struct http_reply reply;
 	struct str why;
 
-	if (!command_http(command->arena, command->options->socket, method,
-		path, body, &reply, &why)) {
+	if (!command_http(command->arena, &asked, &reply, &why)) {
 		fprintf(stderr, "jackdaw: %.*s\n", STR_ARG(why));
 		return COMMAND_UNREACHABLE;
 	}
@@ -226,9 +227,8 @@ users(struct command *command)
 			return result;
 		count =
 		    json_array_size(json_object_get(command->json, "accounts"));
-		json_array_foreach(
-		    json_object_get(command->json, "accounts"), i, account)
-		{
+		json_array_foreach (
+		    json_object_get(command->json, "accounts"), i, account) {
 			const char *jid =
 			    json_string_value(json_object_get(account, "jid"));
 			struct str local;
@@ -267,12 +267,12 @@ sessions(struct command *command)
 		return result;
 	printf("%-40s %-24s %-14s %-8s %s\n", "session", "address", "mechanism",
 	    "priority", "since");
-	json_array_foreach(
+	json_array_foreach (
 	    json_object_get(command->json, "sessions"), i, session)
-	    printf("%-40s %-24s %-14s %-8lld %s\n", text_of(session, "jid"),
-		text_of(session, "address"), text_of(session, "mechanism"),
-		json_integer_value(json_object_get(session, "priority")),
-		text_of(session, "since"));
+		printf("%-40s %-24s %-14s %-8lld %s\n", text_of(session, "jid"),
+		    text_of(session, "address"), text_of(session, "mechanism"),
+		    json_integer_value(json_object_get(session, "priority")),
+		    text_of(session, "since"));
 	return result;
 }
 
@@ -343,8 +343,8 @@ status(struct command *command)
 	    json_integer_value(json_object_get(command->json, "uptime_s")),
 	    json_integer_value(json_object_get(command->json, "shards")));
 	printf("serves");
-	json_array_foreach(json_object_get(command->json, "hosts"), i, host)
-	    printf(" %s", json_string_value(host));
+	json_array_foreach (json_object_get(command->json, "hosts"), i, host)
+		printf(" %s", json_string_value(host));
 	printf("\nsessions %lld, accounts in memory %lld, database %s\n",
 	    json_integer_value(json_object_get(command->json, "sessions")),
 	    json_integer_value(
@@ -385,12 +385,12 @@ features(struct command *command)
 	result = ask(command, "GET", "/v1/features", NULL);
 	if (!is_for_people(command, result))
 		return result;
-	json_array_foreach(json_object_get(command->json, "modules"), i, module)
-	{
+	json_array_foreach (
+	    json_object_get(command->json, "modules"), i, module) {
 		printf("%-14s %s\n", text_of(module, "name"),
 		    text_of(module, "help"));
-		json_array_foreach(json_object_get(module, "xeps"), k, xep)
-		    printf("%-14s   %s\n", "", json_string_value(xep));
+		json_array_foreach (json_object_get(module, "xeps"), k, xep)
+			printf("%-14s   %s\n", "", json_string_value(xep));
 	}
 	return result;
 }

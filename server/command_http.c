@@ -82,23 +82,30 @@ read_reply(struct arena *arena, struct str text, struct http_reply *reply_r)
 	return true;
 }
 
-bool
-command_http(struct arena *arena, const char *socket, const char *method,
-    const char *path, json_t *body, struct http_reply *reply_r,
-    struct str *why_r)
+static void
+write_ask(struct buf *bytes, const struct http_ask *ask)
 {
-	char *json = body == NULL ? NULL : json_dumps(body, JSON_COMPACT);
-	const size_t len = json == NULL ? 0 : strlen(json);
-	struct buf bytes = {0};
-	bool is_done = false;
-	int fd = dial(arena, socket, why_r);
+	char *json =
+	    ask->body == NULL ? NULL : json_dumps(ask->body, JSON_COMPACT);
 
-	json_decref(body);
-	buf_add_format(&bytes,
+	json_decref(ask->body);
+	buf_add_format(bytes,
 	    "%s %s HTTP/1.1\r\nHost: jackdaw\r\nContent-Length: %zu\r\n"
 	    "Connection: close\r\n\r\n%s",
-	    method, path, len, json == NULL ? "" : json);
+	    ask->method, ask->path, json == NULL ? 0 : strlen(json),
+	    json == NULL ? "" : json);
 	free(json);
+}
+
+bool
+command_http(struct arena *arena, const struct http_ask *ask,
+    struct http_reply *reply_r, struct str *why_r)
+{
+	struct buf bytes = {0};
+	bool is_done = false;
+	int fd = dial(arena, ask->socket, why_r);
+
+	write_ask(&bytes, ask);
 	if (fd >= 0) {
 		if (write_all(fd, buf_str(&bytes))) {
 			buf_clear(&bytes, 65536);
@@ -108,7 +115,7 @@ command_http(struct arena *arena, const char *socket, const char *method,
 		if (!is_done)
 			*why_r = str_format(arena,
 			    "the server at %s ended before it answered",
-			    socket);
+			    ask->socket);
 		close(fd);
 	}
 	buf_deinit(&bytes);

@@ -13,10 +13,14 @@ struct http_reply {
 	struct str body;
 };
 
-/* Sends a request and reads the answer; body NULL: none. Takes the body.
- * Blocks. False when no server answers, with a sentence in *why_r. */
-bool command_http(struct arena *, const char *socket, const char *method,
-    const char *path, json_t *body, struct http_reply *reply_r,
-    struct str *why_r);
+struct http_ask {
+	const char *socket, *method, *path;
+	json_t *body; /* NULL: none; taken */
+};
+
+/* Sends a request and reads the answer; blocks. False when no server answers,
+ * with a sentence in *why_r. */
+bool command_http(struct arena *, const struct http_ask *,
+    struct http_reply *reply_r, struct str *why_r);
 /* Text as it may stand in a path or a query. */
 struct str command_http_escape(struct arena *, const char *text);

@@ -119,8 +119,8 @@ why_not(struct arena *arena, struct str address, uint64_t port)
 	const char *hint = "";
 
 	if (errno == EADDRINUSE)
-		hint =
-		    ": another server has it; stop that one, or choose another port";
+		hint = ": another server has it; stop that one, or choose "
+		       "another port";
 	else if (errno == EACCES)
 		hint = ": ports below 1024 need root or CAP_NET_BIND_SERVICE";
 	else if (errno == EADDRNOTAVAIL)
@@ -257,7 +257,8 @@ pause_accepting(struct listener *listener)
 {
 	if (!listener->is_pausing)
 		log_warn(&log_server,
-		    "could not accept a connection: %s; those connected are served, others wait",
+		    "could not accept a connection: %s; those connected are "
+		    "served, others wait",
 		    strerror(errno));
 	listener->is_pausing = true;
 	uv_poll_stop(&listener->poll);

@@ -26,8 +26,9 @@ session_slot(struct session *session, const struct module *module)
 static struct session *
 find_resource(struct account *account, struct str resource)
 {
-	session_each(session, account) if (str_equal(jid_resource(session->jid),
-					       resource)) return session;
+	session_each (session, account)
+		if (str_equal(jid_resource(session->jid), resource))
+			return session;
 	return NULL;
 }
 
@@ -49,8 +50,9 @@ is_stream(struct stream_id a, struct stream_id b)
 struct session *
 session_of_stream(struct account *account, struct stream_id stream)
 {
-	session_each(session,
-	    account) if (is_stream(session->stream, stream)) return session;
+	session_each (session, account)
+		if (is_stream(session->stream, stream))
+			return session;
 	return NULL;
 }
 

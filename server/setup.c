@@ -100,7 +100,8 @@ look_at(const struct host *host)
 
 	if (!tls_identity_is_for(host->identity, host->name))
 		log_warn(&log_server,
-		    "the certificate of host %.*s does not name it: clients will refuse it",
+		    "the certificate of host %.*s does not name it: clients "
+		    "will refuse it",
 		    STR_ARG(host->name));
 	if (left_s < WARN_DAYS * DAY_S)
 		log_warn(&log_server,

@@ -70,7 +70,8 @@ check_dates(struct tls_identity *identity, struct arena *arena,
 	if (begins_s > now_s) {
 		clock_text(day, (uint64_t)begins_s * 1000000);
 		*why_r = str_format(arena,
-		    "the certificate \"%.*s\" is valid from %.10s only: is the clock right?",
+		    "the certificate \"%.*s\" is valid from %.10s only: is "
+		    "the clock right?",
 		    STR_ARG(certificate), day);
 		return false;
 	}
@@ -143,7 +144,8 @@ set_pair(struct tls_identity *identity, struct arena *arena,
 		    STR_ARG(path[1]), STR_ARG(path[0]));
 	else
 		*why_r = str_format(arena,
-		    "could not use the certificate \"%.*s\" with the key \"%.*s\": %s",
+		    "could not use the certificate \"%.*s\" with the key "
+		    "\"%.*s\": %s",
 		    STR_ARG(path[0]), STR_ARG(path[1]), gnutls_strerror(err));
 	return false;
 }
