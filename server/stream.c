@@ -18,6 +18,8 @@
 #define OUR_LANG      "en"
 #define LANG_MAX      35 /* RFC 5646, section 4.4.1 */
 #define ID_LEN        20
+/* Two JIDs, a host and a language, of usual length. */
+#define ARENA_LEN 180
 /* How long the peer may take to close what we closed. */
 #define CLOSING_MS 5000
 /* Of the shard's buffer for what is being written, between two uses. */
@@ -480,7 +482,7 @@ stream_new(
 	must(stream != NULL);
 	stream->role = role;
 	stream->log.name = name_stream;
-	stream->arena = arena_make(400);
+	stream->arena = arena_make(ARENA_LEN);
 	stream->conn = conn;
 	conn->owner = stream;
 	conn->events = &conn_events;
