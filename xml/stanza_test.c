@@ -169,6 +169,45 @@ static const struct {
     {"<iq type='error' id='1'/>", false},
 };
 
+/* RFC 6120, section 8.3.3; the first of the types that it allows. */
+static const struct {
+	enum stanza_err err;
+	const char *element, *type;
+} error_types[] = {
+    {STANZA_ERR_BAD_REQUEST, "bad-request", "modify"},
+    {STANZA_ERR_CONFLICT, "conflict", "cancel"},
+    {STANZA_ERR_FEATURE_NOT_IMPLEMENTED, "feature-not-implemented", "cancel"},
+    {STANZA_ERR_FORBIDDEN, "forbidden", "auth"},
+    {STANZA_ERR_GONE, "gone", "cancel"},
+    {STANZA_ERR_INTERNAL_SERVER_ERROR, "internal-server-error", "cancel"},
+    {STANZA_ERR_ITEM_NOT_FOUND, "item-not-found", "cancel"},
+    {STANZA_ERR_JID_MALFORMED, "jid-malformed", "modify"},
+    {STANZA_ERR_NOT_ACCEPTABLE, "not-acceptable", "modify"},
+    {STANZA_ERR_NOT_ALLOWED, "not-allowed", "cancel"},
+    {STANZA_ERR_NOT_AUTHORIZED, "not-authorized", "auth"},
+    {STANZA_ERR_POLICY_VIOLATION, "policy-violation", "modify"},
+    {STANZA_ERR_RECIPIENT_UNAVAILABLE, "recipient-unavailable", "wait"},
+    {STANZA_ERR_REDIRECT, "redirect", "modify"},
+    {STANZA_ERR_REGISTRATION_REQUIRED, "registration-required", "auth"},
+    {STANZA_ERR_REMOTE_SERVER_NOT_FOUND, "remote-server-not-found", "cancel"},
+    {STANZA_ERR_REMOTE_SERVER_TIMEOUT, "remote-server-timeout", "wait"},
+    {STANZA_ERR_RESOURCE_CONSTRAINT, "resource-constraint", "wait"},
+    {STANZA_ERR_SERVICE_UNAVAILABLE, "service-unavailable", "cancel"},
+    {STANZA_ERR_SUBSCRIPTION_REQUIRED, "subscription-required", "auth"},
+    {STANZA_ERR_UNEXPECTED_REQUEST, "unexpected-request", "wait"},
+};
+
+static void
+errors_have_the_types_of_the_rfc(void **state)
+{
+	for (size_t i = 0; i < COUNT_OF(error_types); i++) {
+		const enum stanza_err err = error_types[i].err;
+
+		CHECK_TEXT(stanza_err_element(err), error_types[i].element);
+		CHECK_TEXT(stanza_err_type(err), error_types[i].type);
+	}
+}
+
 static void
 errors_answer_no_errors(void **state)
 {
@@ -338,6 +377,7 @@ main(void)
 	    cmocka_unit_test(heads_are_read),
 	    cmocka_unit_test(all_that_can_be_read_is),
 	    cmocka_unit_test(names_are_those_of_the_rfc),
+	    cmocka_unit_test(errors_have_the_types_of_the_rfc),
 	    cmocka_unit_test(errors_answer_no_errors),
 	    cmocka_unit_test(errors_are_made),
 	    cmocka_unit_test(results_are_made),

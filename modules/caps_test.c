@@ -1,0 +1,88 @@
+/* The verification string against the examples of XEP-0115. */
+#include "modules/caps.h"
+
+#include "base/check.h"
+
+static struct arena *arena;
+
+static int
+setup(void **state)
+{
+	arena = arena_make(0);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	arena_free(&arena);
+	return 0;
+}
+
+/* Nothing comes in the order in which it is hashed. */
+static const struct {
+	const char *children, *ver;
+} cases[] = {
+    /* Section 5.2. */
+    {"<identity category='client' type='pc' name='Exodus 0.9.1'/>"
+     "<feature var='http://jabber.org/protocol/muc'/>"
+     "<feature var='http://jabber.org/protocol/disco#items'/>"
+     "<feature var='http://jabber.org/protocol/disco#info'/>"
+     "<feature var='http://jabber.org/protocol/caps'/>",
+	"QgayPKawpkPSDYmwT/WM94uAlu0="},
+    /* Section 5.3. */
+    {"<x xmlns='jabber:x:data' type='result'>"
+     "<field var='software_version'><value>0.11</value></field>"
+     "<field var='ip_version' type='text-multi'>"
+     "<value>ipv6</value><value>ipv4</value></field>"
+     "<field var='FORM_TYPE' type='hidden'>"
+     "<value>urn:xmpp:dataforms:softwareinfo</value></field>"
+     "<field var='os'><value>Mac</value></field>"
+     "<field var='software'><value>Psi</value></field>"
+     "<field var='os_version'><value>10.5.1</value></field></x>"
+     "<identity xml:lang='en' category='client' name='Psi 0.11' type='pc'/>"
+     "<identity xml:lang='el' category='client' name='\u03a8 0.11' type='pc'/>"
+     "<feature var='http://jabber.org/protocol/muc'/>"
+     "<feature var='http://jabber.org/protocol/caps'/>"
+     "<feature var='http://jabber.org/protocol/disco#items'/>"
+     "<feature var='http://jabber.org/protocol/disco#info'/>",
+	"q07IKJEyjvHSyhy//CH0CxmKi8w="},
+    /* Section 5.1: the four characters of "&lt;" are not a '<'. */
+    {"<identity category='client' type='pc' name='a&amp;lt;b'/>"
+     "<feature var='f'/>",
+	"UY2BantSPpJixLH31ry8a+3ATsk="},
+    {"<identity category='client' type='pc' name='a'/>"
+     "<feature var='b'/><feature var='f'/>",
+	"gS8eDBdxcxusGm8ottyhbk9+VlI="},
+    /* By octets: capitals first. */
+    {"<identity category='b' type='a'/><identity category='a' type='b'/>"
+     "<identity category='a' type='a' xml:lang='de'/>"
+     "<identity category='a' type='a' xml:lang='DE'/>"
+     "<feature var='\u00e4'/><feature var='z'/><feature var='Z'/>",
+	"kn4nbq9iIbx9JQx3GNxYVNQQ7BI="},
+};
+
+static void
+strings_are_those_of_the_xep(void **state)
+{
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct str text = str_format(arena,
+		    "<query xmlns='http://jabber.org/protocol/disco#info'>%s"
+		    "</query>",
+		    cases[i].children);
+		const struct node *query = node_parse(arena, text, "");
+
+		assert_non_null(query);
+		CHECK_STR(caps_verification(arena, query), cases[i].ver);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(strings_are_those_of_the_xep),
+	};
+
+	return cmocka_run_group_tests_name("caps", tests, setup, teardown);
+}
