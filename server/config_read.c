@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -146,25 +147,39 @@ last_word(struct str name)
 	return name;
 }
 
-/* The known name most like this one, or like its last word: who forgets the
- * group is told it. */
+struct guess {
+	struct str name, best;
+	unsigned distance;
+};
+
+static void
+consider(struct guess *guess, struct str known, unsigned far)
+{
+	if (far < guess->distance) {
+		guess->distance = far;
+		guess->best = known;
+	}
+}
+
+/* The known name most like this one: a whole one, its last word (who forgets
+ * the group is told it), or a group. */
 static struct str
 nearest(const struct config *config, struct str name)
 {
-	struct str best = STR("hosts");
-	unsigned best_distance = distance(name, best);
+	struct guess guess = {.name = name, .distance = UINT_MAX};
 
+	consider(&guess, STR("hosts"), distance(name, STR("hosts")));
 	for (size_t i = 0; i < config->count; i++) {
 		struct str known = str_of(config->rows[i]->name);
-		unsigned whole = distance(name, known);
-		unsigned word = distance(last_word(name), last_word(known)) + 1;
+		struct str group, rest;
 
-		if (least(whole, word) < best_distance) {
-			best_distance = least(whole, word);
-			best = known;
-		}
+		consider(&guess, known, distance(name, known));
+		consider(&guess, known,
+		    distance(last_word(name), last_word(known)) + 1);
+		if (str_cut(known, '.', &group, &rest))
+			consider(&guess, group, distance(name, group));
 	}
-	return best;
+	return guess.best;
 }
 
 static bool

@@ -157,6 +157,9 @@ static const struct {
     {"hosts: {a: {}}\nstanza: 5\n",
 	"t.yaml:2:1: unknown setting stanza; the nearest known one is "
 	"limits.stanza"},
+    {"hosts: {a: {}}\nlimitz: {depth: 4}\n",
+	"t.yaml:2:1: unknown setting limitz; the nearest known one is "
+	"limits"},
     {"host: {a: {}}\nhosts: {a: {}}\n",
 	"t.yaml:1:1: unknown setting host; the nearest known one is hosts"},
     {"hosts: {a: {}}\nlimits: {depth: {x: 1}}\n",

@@ -294,6 +294,7 @@ daemon_start(struct daemon *daemon, struct str *why_r)
 	struct setup *setup;
 	unsigned shard_count;
 
+	umask(0077); /* keys of accounts and what they say are in its files */
 	if (!open_log(daemon, why_r) || !make_state_directory(daemon, why_r))
 		return false;
 	raise_limits();
