@@ -14,6 +14,8 @@ struct shard;
 
 #define NET_IN_LEN    ((size_t)64 * 1024)
 #define NET_SPARE_MAX 32
+/* A turn comes after so many reads. */
+#define NET_READS_PER_TURN 32
 /* A buffer that grew beyond this is not kept. */
 #define NET_SPARE_LEN ((size_t)16 * 1024)
 
@@ -23,6 +25,7 @@ struct net {
 	struct buf records; /* of the connection at hand, on their way out */
 	struct buf spares[NET_SPARE_MAX];
 	unsigned spare_count;
+	unsigned reads;      /* since the last turn of theirs */
 	unsigned handshakes; /* under way */
 	struct list waiting; /* sockets whose handshake must wait */
 };

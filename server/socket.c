@@ -55,6 +55,7 @@ struct socket {
 	int fd;
 	uint8_t stage;
 	bool is_reading;
+	uint8_t watched; /* what the loop was asked for: UV_READABLE... */
 	char address[INET6_ADDRSTRLEN];
 };
 
@@ -405,24 +406,39 @@ pending_error(const struct socket *socket)
 	return err;
 }
 
+/* What a few reads brought is done with while the caches still hold it, however
+ * many sockets the loop found readable. */
+static void
+take_turn(struct shard *shard)
+{
+	if (++shard->net->reads < NET_READS_PER_TURN)
+		return;
+	shard->net->reads = 0;
+	(void)shard_turn(shard);
+}
+
 static void
 on_poll(uv_poll_t *poll, int status, int events)
 {
 	struct poller *poller = container_of(poll, struct poller, poll);
 	struct socket *socket = poller->socket;
+	struct shard *shard = socket->conn.shard;
 
-	shard_enter(socket->conn.shard);
+	shard_enter(shard);
 	if (status < 0) {
 		fail(socket, "", strerror(pending_error(socket)));
 		return;
 	}
 	if ((events & UV_WRITABLE) != 0)
 		on_writable(socket);
-	if ((events & UV_READABLE) != 0 && socket->stage != STAGE_CLOSED)
+	if ((events & UV_READABLE) != 0 && socket->stage != STAGE_CLOSED) {
 		on_readable(socket);
+		take_turn(shard);
+	}
 }
 
-/* Asks the loop for what the socket waits for now. */
+/* Asks the loop for what the socket waits for now. To ask again for the same
+ * would cost two system calls. */
 static void
 watch(struct socket *socket)
 {
@@ -435,6 +451,9 @@ watch(struct socket *socket)
 		events |= UV_READABLE;
 	if (socket->unsent.len > 0)
 		events |= UV_WRITABLE;
+	if (events == socket->watched)
+		return;
+	socket->watched = (uint8_t)events;
 	if (events == 0)
 		uv_poll_stop(&socket->poller->poll);
 	else
@@ -478,6 +497,7 @@ attach(struct socket *socket)
 	must(poller != NULL);
 	poller->socket = socket;
 	socket->poller = poller;
+	socket->watched = 0;
 	must(uv_poll_init(
 		 socket->conn.shard->loop, &poller->poll, socket->fd) == 0);
 	if (socket->tls != NULL)
