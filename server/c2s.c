@@ -20,6 +20,8 @@
 #define NS_LIMITS  "urn:xmpp:stream-limits:0"
 /* Stanzas that a client sends ahead of the answer to its bind. */
 #define HELD_MAX 64
+/* Section 7.7.3: five to ten retries. */
+#define BIND_TRIES_MAX 8
 /* What a client asked before it closed is answered for so long. */
 #define GRACE_MS 100
 
@@ -221,6 +223,15 @@ ask_bind(struct c2s *c2s, struct str resource)
 }
 
 static void
+refuse_bind(struct c2s *c2s, enum stanza_err err)
+{
+	c2s_answer(c2s, c2s->bind_arena, c2s->bind_id, NULL, err);
+	if (++c2s->failed_binds == BIND_TRIES_MAX)
+		stream_fail(&c2s->stream, STREAM_ERR_POLICY_VIOLATION,
+		    "too many resources that cannot be bound");
+}
+
+static void
 on_bind(struct c2s *c2s, struct arena *arena, const struct node *node)
 {
 	const struct node *bind = node_child(node, "bind", NS_BIND);
@@ -230,8 +241,7 @@ on_bind(struct c2s *c2s, struct arena *arena, const struct node *node)
 	c2s->bind_id = node_attr(node, "id");
 	/* An empty one leaves the choice to us. */
 	if (resource.len > 0 && !prep_resource(arena, &resource)) {
-		c2s_answer(
-		    c2s, arena, c2s->bind_id, NULL, STANZA_ERR_BAD_REQUEST);
+		refuse_bind(c2s, STANZA_ERR_BAD_REQUEST);
 		arena_free(&c2s->bind_arena);
 		return;
 	}
@@ -310,7 +320,7 @@ answer_bind(struct c2s *c2s, const struct bound *bound)
 	struct node *bind;
 
 	if (bound->jid == NULL) {
-		c2s_answer(c2s, arena, c2s->bind_id, NULL, bound->err);
+		refuse_bind(c2s, bound->err);
 		return;
 	}
 	bind = node_make(arena, "bind", NS_BIND);

@@ -27,6 +27,7 @@ struct c2s {
 	uint64_t ticket;          /* of BIND */
 	struct arena *bind_arena; /* lifetime: the request to bind */
 	struct str bind_id;
+	unsigned failed_binds;
 	struct list held; /* struct held: what came while binding */
 	unsigned held_count;
 	struct list proofs;   /* awaited, in order */

@@ -25,6 +25,7 @@ struct world_options {
 	const char *yaml;     /* more configuration; NULL: two hosts,
 				 montague.example and capulet.example */
 	const struct module *const *modules; /* NULL: the built-in ones */
+	bool is_one_address; /* all peers come from the same one */
 };
 
 struct world *world_new(const struct world_options *);

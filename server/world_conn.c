@@ -151,7 +151,8 @@ static struct world_conn *
 conn_new(struct world *world, struct world_peer *peer)
 {
 	struct world_conn *own = calloc(1, sizeof(*own));
-	unsigned number = ++world->peers_made;
+	unsigned number =
+	    world->options.is_one_address ? 1 : ++world->peers_made;
 
 	must(own != NULL);
 	own->world = world;
