@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "server/c2s.h"
@@ -22,6 +23,7 @@
 #define ACCEPT_MAX 32
 /* Out of descriptors: so long until it is tried again. */
 #define PAUSE_MS 1000
+#define SAY_MS   60000
 #define PORT_LEN 6
 
 /* One address on one shard. */
@@ -31,7 +33,7 @@ struct listener {
 	struct shard *shard;
 	int fd; /* -1: closed */
 	bool is_direct_tls;
-	bool is_pausing; /* and has said so */
+	uint64_t said_ms; /* when it last told of a pause; 0: never */
 };
 
 /* One address of the configuration. */
@@ -251,16 +253,19 @@ pause_over(struct timer *timer)
 	uv_poll_start(&listener->poll, UV_READABLE, on_connection);
 }
 
-/* Those who wait stay in the backlog; one line until it is over. */
+/* Those who wait stay in the backlog; a line now and then. */
 static void
 pause_accepting(struct listener *listener)
 {
-	if (!listener->is_pausing)
+	uint64_t now_ms = clock_mono_ms();
+
+	if (listener->said_ms == 0 || now_ms - listener->said_ms > SAY_MS) {
+		listener->said_ms = now_ms;
 		log_warn(&log_server,
 		    "could not accept a connection: %s; those connected are "
 		    "served, others wait",
 		    strerror(errno));
-	listener->is_pausing = true;
+	}
 	uv_poll_stop(&listener->poll);
 	timer_start(listener->shard, &listener->pause, PAUSE_MS, pause_over);
 }
@@ -279,7 +284,6 @@ accept_one(struct listener *listener)
 		pause_accepting(listener);
 	if (fd < 0)
 		return errno == ECONNABORTED || errno == EINTR;
-	listener->is_pausing = false;
 	conn =
 	    socket_new(listener->shard, fd, (const struct sockaddr *)&address);
 	conn->is_direct_tls = listener->is_direct_tls;
