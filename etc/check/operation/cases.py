@@ -1,0 +1,332 @@
+"""What an administrator does, and what can go wrong, against the program."""
+
+import resource
+import signal
+import socket
+import subprocess
+import time
+
+from site_ import HOST, PASSWORD, PATIENCE_S, client, online, ping, until
+
+VCARD = ("<iq type='set' id='v1'><vCard xmlns='vcard-temp'><FN>Romeo</FN>"
+         "</vCard></iq>")
+STANZAS = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
+
+
+def fails(action, words):
+    try:
+        action()
+    except client.ClientError as err:
+        assert words in str(err), f"wanted {words}, got {err}"
+        return
+    raise AssertionError(f"did not fail with {words}")
+
+
+# --- the start --------------------------------------------------------------
+
+
+def refuses_an_unknown_setting(make):
+    site = make()
+    site.add("limits: {dept: 5}\n")
+    site.refuses("unknown setting limits.dept; the nearest known one is "
+                 "limits.depth")
+
+
+def refuses_a_missing_certificate(make):
+    site = make()
+    site.change("localhost.pem", "elsewhere.pem")
+    site.refuses("elsewhere.pem\": No such file or directory")
+
+
+def refuses_a_key_of_another_certificate(make):
+    site, other = make(), make()
+    (site.folder / "localhost.key").write_bytes(
+        (other.folder / "localhost.key").read_bytes())
+    site.refuses("is not that of the certificate")
+
+
+def refuses_a_port_in_use(make):
+    site = make()
+    with socket.create_server(("127.0.0.1", site.port)):
+        site.refuses("another server has it")
+
+
+def refuses_an_unreachable_database(make):
+    site = make(storage="{backend: postgres, conninfo: "
+                "'host=127.0.0.1 port=1 user=nobody'}")
+    site.refuses("is it running")
+
+
+def refuses_a_wrong_database_password(make):
+    conninfo = make.postgres.replace("user=jackdaw", "user=sealed")
+    site = make(storage="{backend: postgres, conninfo: "
+                f"'{conninfo} password=guessed'}}")
+    site.refuses("password")
+
+
+def refuses_a_newer_schema(make):
+    site = make().start()
+    site.end()
+    subprocess.run(
+        ["/usr/bin/python3", "-c", "import sqlite3, sys; "
+         "sqlite3.connect(sys.argv[1]).execute('PRAGMA user_version = 999')",
+         site.folder / "jackdaw.sqlite"], check=True)
+    site.refuses("newer version of this program")
+
+
+def refuses_a_database_in_use(make):
+    site, second = make().start(), make()
+    second.change("path: jackdaw.sqlite",
+                  f"path: {site.folder}/jackdaw.sqlite")
+    second.refuses("used by another server")
+
+
+def checks_a_configuration(make):
+    site = make()
+    assert "all is well" in site.command("check").stdout
+    site.add("log: {level: loud}\n")
+    done = site.command("check", may_fail=True)
+    assert done.returncode == 1 and "log.level must be one of" in done.stderr
+
+
+# --- the commands -----------------------------------------------------------
+
+
+def makes_and_changes_accounts(make):
+    site = make().start()
+    romeo = f"romeo@{HOST}"
+    assert site.command("adduser", romeo, password="abc",
+                        may_fail=True).returncode == 1
+    site.adduser("romeo")
+    again = site.command("adduser", romeo, password=PASSWORD, may_fail=True)
+    assert again.returncode == 1 and "there is an account" in again.stderr
+    site.command("passwd", romeo, password="another one")
+    fails(lambda: site.login("romeo"), "not-authorized")
+    site.login("romeo", password="another one").close()
+    site.command("disable", romeo)
+    fails(lambda: site.login("romeo", password="another one"),
+          "account-disabled")
+    site.command("enable", romeo)
+    site.login("romeo", password="another one").close()
+    assert site.json("users", HOST)["accounts"] == [
+        {"jid": romeo, "disabled": False}]
+    site.command("deluser", romeo)
+    fails(lambda: site.login("romeo", password="another one"),
+          "not-authorized")
+    assert site.json("users", HOST)["accounts"] == []
+
+
+def shows_and_ends_sessions(make):
+    site = make().start()
+    site.adduser("romeo")
+    stream = site.login("romeo", "orchard")
+    online(stream)
+    [session] = site.json("sessions")["sessions"]
+    assert session["jid"] == f"romeo@{HOST}/orchard"
+    assert session["available"] and "TLS1.3" in session["tls"]
+    site.command("kick", f"romeo@{HOST}/orchard")
+    assert stream.take(lambda event: event[0] in ("close", "eof")), \
+        "the stream goes on"
+    until("the session goes", lambda: not site.json("sessions")["sessions"])
+
+
+def tells_scripts_how_it_went(make):
+    site = make()
+    assert site.command("status", may_fail=True).returncode == 3
+    assert site.command("dance", may_fail=True).returncode == 2
+    site.start()
+    assert site.command("kick", may_fail=True).returncode == 2
+    assert site.command("deluser", f"nobody@{HOST}",
+                        may_fail=True).returncode == 1
+    assert site.json("status")["storage_up"] is True
+
+
+def copies_the_database(make):
+    site, copy = make().start(), make()
+    site.adduser("romeo")
+    site.command("backup", str(copy.folder / "jackdaw.sqlite"))
+    site.end()
+    copy.start()
+    copy.login("romeo").close()
+
+
+def counts_what_happens(make):
+    site = make().start()
+    site.adduser("romeo")
+    stream = site.login("romeo")
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(str(site.folder / "jackdaw.sock"))
+        sock.sendall(b"GET /v1/metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        text = b"".join(iter(lambda: sock.recv(65536), b"")).decode()
+    stream.close()
+    assert "application/openmetrics-text" in text
+    assert "jackdaw_logins_total 1\n" in text and text.endswith("# EOF\n")
+
+
+def keeps_the_administration_from_garbage(make):
+    site = make().start()
+    for garbage in (b"\x00" * 4096, b"GET /" + b"a" * 65536, b"PUT / HTTP/1.1"
+                    b"\r\nContent-Length: 99999999999\r\n\r\n",
+                    b"POST /v1/accounts HTTP/1.1\r\nContent-Length: 2\r\n\r\n"
+                    b"[]"):
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(PATIENCE_S)
+            sock.connect(str(site.folder / "jackdaw.sock"))
+            try:
+                sock.sendall(garbage)
+                sock.shutdown(socket.SHUT_WR)
+                answer = sock.recv(65536)
+            except ConnectionError:
+                answer = b""
+        assert answer == b"" or answer.startswith(b"HTTP/1.1 4"), answer
+    site.command("status")
+
+
+# --- running ----------------------------------------------------------------
+
+
+def certificate_of(site):
+    context = site.dialer().context()
+    with socket.create_connection(("127.0.0.1", site.tls_port)) as sock:
+        with context.wrap_socket(sock, server_hostname=HOST) as tls:
+            return tls.getpeercert(binary_form=True)
+
+
+def reloads_without_dropping_a_stream(make):
+    site, other = make().start(), make()
+    site.adduser("romeo")
+    stream = site.login("romeo")
+    old = certificate_of(site)
+    for name in ("localhost.pem", "localhost.key"):
+        (site.folder / name).write_bytes((other.folder / name).read_bytes())
+    site.process.send_signal(signal.SIGHUP)
+    until("the new certificate is shown", lambda: certificate_of(site) != old)
+    ping(stream)
+    site.change("localhost.pem", "elsewhere.pem")
+    done = site.command("reload", may_fail=True)
+    assert done.returncode == 1 and "elsewhere.pem" in done.stderr
+    ping(stream, "p2")
+    stream.close()
+
+
+def ends_in_order(make):
+    site = make().start()
+    site.adduser("romeo")
+    stream = site.login("romeo")
+    site.process.send_signal(signal.SIGTERM)
+    event = stream.take(lambda event: event[0] == "element")
+    assert "system-shutdown" in client.say(event), client.say(event)
+    stream.close()
+    assert site.wait() == 0
+    site.start()
+    site.login("romeo").close()
+
+
+def starts_again_after_kill(make):
+    site = make().start()
+    site.adduser("romeo")
+    stream = site.login("romeo")
+    assert stream.ask("v1", VCARD).get("type") == "result"
+    site.end(signal.SIGKILL)
+    site.start()
+    answer = site.login("romeo").ask(
+        "v2", "<iq type='get' id='v2'><vCard xmlns='vcard-temp'/></iq>")
+    assert answer.find(".//{vcard-temp}FN").text == "Romeo"
+
+
+def serves_whom_it_has_without_descriptors(make):
+    site = make()
+    site.start(lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (96, 96)))
+    site.adduser("romeo")
+    stream = site.login("romeo")
+    crowd = []
+    for _ in range(200):
+        crowd.append(socket.create_connection(("127.0.0.1", site.port), 5))
+    time.sleep(1)
+    ping(stream)
+    for each in crowd:
+        each.close()
+    until("new logins work again", lambda: can_log_in(site))
+    ping(stream, "p2")
+    stream.close()
+
+
+def can_log_in(site, name="romeo"):
+    try:
+        site.login(name, "again").close()
+        return True
+    except (client.ClientError, OSError):
+        return False
+
+
+def says_why_streams_end_and_no_secrets(make):
+    site = make()
+    site.add("log: {level: debug}\n")
+    site.start()
+    site.adduser("romeo")
+    stream = site.login("romeo", "orchard")
+    stream.send("</stream:stream>")
+    stream.take(lambda event: event[0] == "eof")
+    until("the end is logged", lambda: "/orchard: closed" in site.said())
+    ends = [line for line in site.said().splitlines()
+            if "/orchard: closed" in line]
+    assert len(ends) == 1, ends
+    assert PASSWORD not in site.said()
+
+
+# --- the database goes away ---------------------------------------------------
+
+
+def survives_its_database(make):
+    site = make(storage=f"{{backend: postgres, conninfo: '{make.postgres}', "
+                "deadline: 3 s}")
+    site.start()
+    site.adduser("romeo", "juliet", "nurse")
+    romeo, juliet = site.login("romeo"), site.login("juliet")
+    online(romeo)
+    online(juliet)
+    make.postgres_stop()
+    try:
+        chat(romeo, juliet)
+        refused = romeo.ask("v1", VCARD)
+        assert refused.find(".//{jabber:client}error").get("type") == "wait", \
+            client.show(refused)
+        fails(lambda: site.login("nurse"), "temporary-auth-failure")
+    finally:
+        make.postgres_start()
+    until("logins work again", lambda: can_log_in(site, "nurse"))
+    assert romeo.ask("v3", VCARD.replace("v1", "v3")).get("type") == "result"
+    chat(juliet, romeo)
+
+
+def chat(sender, receiver):
+    sender.send(f"<message type='chat' to='{receiver.jid}'>"
+                f"<body>to {receiver.jid}</body></message>")
+    event = receiver.take(lambda event: event[0] == "element" and
+                          event[1].tag == "{jabber:client}message")
+    assert event is not None, "a message between those online does not arrive"
+
+
+CASES = [
+    refuses_an_unknown_setting,
+    refuses_a_missing_certificate,
+    refuses_a_key_of_another_certificate,
+    refuses_a_port_in_use,
+    refuses_an_unreachable_database,
+    refuses_a_wrong_database_password,
+    refuses_a_newer_schema,
+    refuses_a_database_in_use,
+    checks_a_configuration,
+    makes_and_changes_accounts,
+    shows_and_ends_sessions,
+    tells_scripts_how_it_went,
+    copies_the_database,
+    counts_what_happens,
+    keeps_the_administration_from_garbage,
+    reloads_without_dropping_a_stream,
+    ends_in_order,
+    starts_again_after_kill,
+    serves_whom_it_has_without_descriptors,
+    says_why_streams_end_and_no_secrets,
+    survives_its_database,
+]
