@@ -58,6 +58,14 @@ roster_of(struct account *account)
 	return account_slot(account, &roster_module);
 }
 
+bool
+roster_is_settled(struct account *account)
+{
+	const struct roster *roster = roster_of(account);
+
+	return roster->edits_made == roster->edits_ended;
+}
+
 /* --- in memory ---------------------------------------------------------- */
 
 static bool
@@ -375,7 +383,7 @@ on_get(struct iq *iq)
 		iq_refuse(iq, STANZA_ERR_FORBIDDEN);
 		return;
 	}
-	if (roster->edits_made == roster->edits_ended) {
+	if (roster_is_settled(iq_account(iq))) {
 		answer_get(iq);
 		return;
 	}

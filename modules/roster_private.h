@@ -38,6 +38,8 @@ struct roster_session {
 extern const struct store_kind roster_kind;
 
 struct roster *roster_of(struct account *);
+/* Whether all changes in memory are kept. */
+bool roster_is_settled(struct account *);
 struct contact *roster_find(struct roster *, const struct jid *);
 /* Takes the contact; one with the same JID goes. */
 void roster_put(struct roster *, struct contact *);

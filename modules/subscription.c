@@ -399,24 +399,28 @@ on_available(struct session *session)
 }
 
 /* An account that goes cancels what it has with others: they are told as after
- * the removal of each contact. */
+ * the removal of each contact. While changes are not kept yet they may be
+ * undone, so contacts are told of all that might hold. */
 static void
 on_removed(struct account *account, struct store_write *write)
 {
+	const unsigned maybe =
+	    roster_is_settled(account) ? 0 : SUB_TO | SUB_FROM;
 	const struct contact *contact = NULL;
 	struct arena *arena = arena_make(0);
 
 	while ((contact = roster_next(account, contact)) != NULL) {
 		const struct jid *own = account_jid(account);
+		const unsigned sub = contact->sub | maybe;
 
-		if ((contact->sub & (SUB_TO | SUB_ASK)) != 0)
+		if ((sub & (SUB_TO | SUB_ASK)) != 0)
 			outbox_send(account, write,
 			    stanza_make(arena, STANZA_PRESENCE,
 				STANZA_UNSUBSCRIBE, own, contact->jid,
 				rand_id(arena, 12)));
 		if ((contact->sub & SUB_FROM) != 0)
 			roster_send_presence(account, contact->jid, false);
-		if ((contact->sub & (SUB_FROM | SUB_PENDING_IN)) != 0)
+		if ((sub & (SUB_FROM | SUB_PENDING_IN)) != 0)
 			outbox_send(account, write,
 			    stanza_make(arena, STANZA_PRESENCE,
 				STANZA_UNSUBSCRIBED, own, contact->jid,

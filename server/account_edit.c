@@ -19,6 +19,7 @@ struct edit {
 	struct keys *keys;
 	struct stream_id keep;
 	bool is_disabled;
+	bool is_holding;
 };
 
 static void edit_password_done(struct store_commit *);
@@ -226,6 +227,10 @@ account_remove(struct account *account, struct store_commit *wait,
 	struct edit *edit = edit_new(account);
 
 	account->is_leaving = true;
+	if (account->owner.stage == OWNER_READY) {
+		owner_hold(&account->owner);
+		edit->is_holding = true;
+	}
 	store_owner_set_state(write, account->owner.id, OWNER_DELETED);
 	hook_removed(account, write);
 	store_also(write, wait, done);
@@ -251,6 +256,8 @@ edit_removed(struct store_commit *commit)
 		purge(shard, account->owner.id);
 		account_end(account, STREAM_ERR_NOT_AUTHORIZED);
 	}
+	if (edit->is_holding)
+		owner_resume(&account->owner);
 	edit_free(edit);
 }
 

@@ -504,7 +504,7 @@ send_gone(struct c2s *c2s, const struct stream_end *end)
 }
 
 static void
-on_gone(struct stream *stream, const struct stream_end *end)
+on_free(struct stream *stream)
 {
 	struct c2s *c2s = c2s_of(stream);
 
@@ -514,6 +514,14 @@ on_gone(struct stream *stream, const struct stream_end *end)
 	register_free(c2s);
 	drop_held(c2s);
 	arena_free(&c2s->bind_arena);
+}
+
+static void
+on_gone(struct stream *stream, const struct stream_end *end)
+{
+	struct c2s *c2s = c2s_of(stream);
+
+	on_free(stream);
 	if (c2s->has_asked_bind)
 		send_gone(c2s, end);
 	if (c2s->is_passing && stream->peer != NULL)
@@ -532,6 +540,7 @@ static const struct stream_role c2s_role = {
     .on_idle = on_idle,
     .on_peer_closed = on_peer_closed,
     .on_gone = on_gone,
+    .on_free = on_free,
 };
 
 struct stream *

@@ -375,12 +375,18 @@ load_failed(struct owner *owner, enum err err)
 }
 
 static void
-work_inbox(struct owner *owner)
+put_back_inbox(struct owner *owner)
 {
 	mailbox_put_back(owner->shard, &owner->inbox);
 	mailbox_put_back(owner->shard, &owner->again);
 	owner->inbox_count = 0;
 	owner->retry_ms = 0;
+}
+
+static void
+work_inbox(struct owner *owner)
+{
+	put_back_inbox(owner);
 	load_ended(owner);
 	forget_later(owner);
 }
@@ -457,6 +463,26 @@ owner_again(struct owner *owner, struct post *letter)
 {
 	list_add_last(&owner->again, &letter->link);
 	owner_reload(owner);
+}
+
+void
+owner_hold(struct owner *owner)
+{
+	must(owner->stage == OWNER_READY);
+	owner->stage = OWNER_LOADING;
+	owner->is_loading = true;
+}
+
+void
+owner_resume(struct owner *owner)
+{
+	put_back_inbox(owner);
+	owner->is_loading = false;
+	if (!owner->is_detached)
+		owner->stage = OWNER_READY;
+	forget_later(owner);
+	if (owner->is_stale)
+		owner_reload(owner);
 }
 
 /* --- letters ------------------------------------------------------------ */

@@ -71,6 +71,10 @@ void owner_reload(struct owner *);
 /* A durable letter whose change could not be committed: it is handled once more
  * when the owner is loaded anew, before all that came later. Takes it. */
 void owner_again(struct owner *, struct post *);
+/* While an account is being removed its letters wait, until it is known whether
+ * it is gone: what it answered meanwhile could not be taken back. */
+void owner_hold(struct owner *);
+void owner_resume(struct owner *);
 /* Forgets that there is no such account: one was made. */
 void owner_forget_absent(struct shard *, const struct jid *);
 /* The account was removed: letters find it no more, the memory goes with the

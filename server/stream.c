@@ -642,6 +642,7 @@ stream_fail(struct stream *stream, enum stream_err err, const char *text)
 void
 stream_free(struct stream *stream)
 {
+	stream->role->on_free(stream);
 	reader_free(&stream->reader);
 	arena_free(&stream->arena);
 	free(stream);

@@ -84,6 +84,9 @@ struct stream_role {
 	unsigned (*on_peer_closed)(struct stream *);
 	/* Nothing is read or sent any more; last. The memory goes later. */
 	void (*on_gone)(struct stream *, const struct stream_end *);
+	/* Frees what is not in the stream's arena: after on_gone, and without
+	 * it at the end of the shard. */
+	void (*on_free)(struct stream *);
 };
 
 struct stream {
