@@ -197,7 +197,7 @@ keep(struct account *account, struct post *letter)
 	owner_pin(&account->owner);
 	write = store_write_new(account->owner.shard->store);
 	store_append(write, &offline_kind, &row);
-	store_commit(write, &keeping->commit, message_kept);
+	store_commit_lazy(write, &keeping->commit, message_kept);
 }
 
 static void
@@ -371,7 +371,7 @@ on_proved(struct session *session, uint64_t ticket)
 
 	write = store_write_new(account->owner.shard->store);
 	store_log_trim(write, account->owner.id, &offline_kind, ticket);
-	store_commit(write, NULL, NULL);
+	store_commit_lazy(write, NULL, NULL);
 	count_rows(account, NULL);
 }
 

@@ -13,14 +13,19 @@
 struct str
 postgres_words(struct arena *arena, const char *message)
 {
-	struct str words = str_dup(arena, str_trim(str_of(message)));
-	char *text = arena_dup(arena, words.text, words.len);
+	struct str words = str_trim(str_of(message));
+	char *text = arena_text(arena, words.len + 1);
+	size_t len = 0;
 
 	for (size_t i = 0; i < words.len; i++) {
-		if (text[i] == '\n' || text[i] == '\t')
-			text[i] = ' ';
+		bool is_space = (unsigned char)words.text[i] <= ' ';
+
+		if (is_space && text[len - 1] == ' ')
+			continue;
+		text[len++] = is_space ? ' ' : words.text[i];
 	}
-	return (struct str){text, words.len};
+	text[len] = '\0';
+	return (struct str){text, len};
 }
 
 static void

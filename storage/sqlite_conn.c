@@ -10,7 +10,7 @@ static const char pragmas[] = "PRAGMA journal_mode = WAL;"
 			      "PRAGMA synchronous = FULL;"
 			      "PRAGMA wal_autocheckpoint = 0;"
 			      "PRAGMA journal_size_limit = 67108864;"
-			      "PRAGMA cache_size = -16384;"
+			      "PRAGMA cache_size = -4096;"
 			      "PRAGMA temp_store = MEMORY;"
 			      "PRAGMA foreign_keys = OFF;";
 
