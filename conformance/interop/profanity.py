@@ -132,6 +132,11 @@ class Profanity:
                 self.tmux("send-keys", "Enter")
                 time.sleep(0.2)
 
+    def evidence(self):
+        with self.lock:
+            screen = self.tmux("capture-pane", "-p").rstrip().split("\n")
+        return screen[-25:]
+
     def login(self):
         self.type("/connect me")
 

@@ -234,6 +234,9 @@ class Psi:
         self.dbus("openURI", f"xmpp:{quote(jid)}?message;type=chat")
         self.keys(jid, ("type", text), ("key", "Return"))
 
+    def evidence(self):
+        return map(str, self.inbox.seen)
+
     def close(self):
         self.open = False
         self.herald.close()

@@ -66,6 +66,9 @@ class Purple:
     def send(self, jid, text):
         self.command("send", jid, text)
 
+    def evidence(self):
+        return map(str, self.inbox.seen)
+
     def close(self):
         try:
             self.command("quit")

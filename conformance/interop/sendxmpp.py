@@ -52,6 +52,9 @@ class Sendxmpp:
                        env=self.environment, capture_output=True, check=True,
                        timeout=20)
 
+    def evidence(self):
+        return map(str, self.inbox.seen)
+
     def close(self):
         self.herald.close()
         if self.listener is not None:

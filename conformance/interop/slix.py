@@ -126,6 +126,9 @@ class Slixmpp:
         self.call(lambda: self.stream.send_message(
             mto=jid, mbody=text, mtype="chat"))
 
+    def evidence(self):
+        return map(str, self.inbox.seen)
+
     def close(self):
         if self.stream is not None:
             self.stream.wanted = False

@@ -16,7 +16,7 @@ SQL = "blocks the shard: use the pipeline"
 FORBIDDEN = {
     "strcpy": BOUNDED, "stpcpy": BOUNDED, "strcat": BOUNDED,
     "strncpy": BOUNDED, "strncat": BOUNDED, "sprintf": BOUNDED,
-    "vsprintf": BOUNDED, "gets": BOUNDED, "scanf": PARSE, "sscanf": PARSE,
+    "vsprintf": BOUNDED, "scanf": PARSE, "sscanf": PARSE,
     "fscanf": PARSE, "atoi": PARSE, "atol": PARSE, "atoll": PARSE,
     "atof": PARSE, "rand": RANDOM, "srand": RANDOM, "random": RANDOM,
     "srandom": RANDOM, "drand48": RANDOM, "rand_r": RANDOM, "strtok": STATIC,
