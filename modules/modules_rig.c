@@ -217,6 +217,25 @@ rig_put(struct world *world, const char *bare, const struct store_kind *kind,
 	world_run(world);
 }
 
+void
+rig_append(struct world *world, const char *bare, const struct store_kind *kind,
+    const char *value)
+{
+	const struct account *account = rig_account(world, bare);
+	struct store_commit commit;
+	struct store_write *write;
+	const struct log_row row = {.owner = account->owner.id,
+	    .id = clock_wall_us() + 1000,
+	    .nonce = 1,
+	    .time_us = clock_wall_us(),
+	    .value = str_of(value)};
+
+	write = store_write_new(enter_first(world)->store);
+	store_append(write, kind, &row);
+	store_commit(write, &commit, write_done);
+	world_run(world);
+}
+
 static void
 count_came(struct store_count *count)
 {

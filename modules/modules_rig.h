@@ -48,6 +48,9 @@ unsigned rig_outbox(struct world *);
  * anew, after a kill. */
 void rig_put(struct world *, const char *bare, const struct store_kind *,
     const char *key, const char *value);
+/* Appends a row to a log likewise. */
+void rig_append(struct world *, const char *bare, const struct store_kind *,
+    const char *value);
 /* Rows of a log that counts them. */
 unsigned rig_count(struct world *, owner_id, const struct store_kind *);
 /* Whether the map of that owner has a row. */

@@ -23,6 +23,7 @@
 
 /* Rows read at once. */
 #define PAGE_MAX 100
+#define RETRY_MS (10 * SECOND)
 
 static void on_load(struct account *, struct join *);
 static void rows_counted(struct store_count *);
@@ -57,6 +58,8 @@ struct offline {
 	struct session *reader; /* whom rows were sent to; NULL: nobody */
 	uint64_t sent_id;       /* up to this one */
 	bool is_reading;
+	struct timer retry; /* of a read that failed; while the account is
+			       pinned by the reader */
 };
 
 const struct module offline_module = {
@@ -268,9 +271,10 @@ on_available(struct session *session)
 
 	if (!is_eligible(session) || offline->count == 0 || offline->is_reading)
 		return;
-	if (offline->reader != NULL && offline->reader != session)
+	if (offline->reader != session && offline->reader != NULL &&
+	    is_eligible(offline->reader))
 		return;
-	if (offline->reader == NULL)
+	if (offline->reader != session)
 		offline->sent_id = 0;
 	offline->reader = session;
 	offline->is_reading = true;
@@ -335,6 +339,25 @@ end_reading(struct account *account, struct session *session, unsigned place)
 }
 
 static void
+on_retry(struct timer *timer)
+{
+	struct offline *offline = container_of(timer, struct offline, retry);
+
+	if (offline->reader != NULL)
+		on_available(offline->reader);
+}
+
+static void
+try_later(struct account *account, enum err err)
+{
+	log_warn(&account->owner.log, "could not read kept messages: %s",
+	    err_text(err));
+	if (offline_of(account)->reader != NULL)
+		timer_start(account->owner.shard, &offline_of(account)->retry,
+		    RETRY_MS, on_retry);
+}
+
+static void
 page_read(struct store_page *page)
 {
 	struct reading *reading = container_of(page, struct reading, page);
@@ -346,8 +369,7 @@ page_read(struct store_page *page)
 
 	session = session_of_stream(account, reading->stream);
 	if (page->err != ERR_NONE)
-		log_warn(&account->owner.log,
-		    "could not read kept messages: %s", err_text(page->err));
+		try_later(account, page->err);
 	else if (session != NULL && session == offline->reader) {
 		for (size_t i = 0; i < page->count; i++) {
 			send_row(reading, session, &page->rows[i]);
@@ -383,6 +405,7 @@ on_gone(struct session *session)
 	if (offline->reader != session)
 		return;
 	offline->reader = NULL;
+	timer_stop(session->account->owner.shard, &offline->retry);
 	if (!offline->is_reading)
 		session_each (other, session->account)
 			if (other != session)

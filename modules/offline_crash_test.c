@@ -1,0 +1,232 @@
+/*
+ * Messages are kept, she comes, the server is killed at every step: what was
+ * kept comes again until she proved receipt, once and in order.
+ *
+ *	offline_crash_test FIRST_SEED COUNT
+ */
+#include "modules/modules_rig.h"
+#include "modules/offline.h"
+#include "server/world_private.h"
+
+#define STEPS_MAX 300
+
+struct scene {
+	struct world *world;
+	struct world_peer *romeo, *juliet;
+	unsigned round;
+	unsigned step;
+};
+
+static void
+say(struct scene *scene, unsigned number)
+{
+	char text[200];
+
+	snprintf(text, sizeof(text),
+	    "<message type='chat' to='%s' id='r%u-m%u'><body>Hi</body>"
+	    "</message>",
+	    JULIET, scene->round, number);
+	world_send(scene->romeo, text);
+}
+
+/* How many of the messages of this round she has now; they must be the first
+ * ones, in order. */
+static unsigned
+read_all(struct scene *scene)
+{
+	const char *text;
+	unsigned count = 0;
+
+	while ((text = world_next(scene->juliet)) != NULL) {
+		char id[40];
+
+		if (strstr(text, "<message") == NULL)
+			continue;
+		snprintf(id, sizeof(id), "id='r%u-m%u'", scene->round, ++count);
+		if (strstr(text, id) == NULL)
+			fail_msg("step %u: wanted %s, came %s", scene->step, id,
+			    text);
+	}
+	return count;
+}
+
+static void
+prove(struct scene *scene)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		world_sleep(scene->world, 1500);
+		rig_send(scene->juliet, " ");
+	}
+}
+
+static unsigned
+kept(struct scene *scene)
+{
+	const struct account *account = rig_account(scene->world, JULIET);
+
+	return rig_count(
+	    scene->world, account->owner.id, offline_module.kinds[0]);
+}
+
+static void
+begin_round(struct scene *scene, unsigned step)
+{
+	scene->round++;
+	scene->step = step;
+	scene->romeo = rig_bind(scene->world, ROMEO "/orchard");
+	say(scene, 1);
+	say(scene, 2);
+	world_run(scene->world);
+	CHECK_EQUAL(kept(scene), 2);
+	scene->juliet = rig_bind(scene->world, JULIET "/balcony");
+}
+
+/* Whether it was killed before there was nothing more to do. */
+static bool
+run_killed(struct scene *scene)
+{
+	bool was_killed;
+
+	world_kill_after(scene->world, scene->step);
+	world_run(scene->world);
+	was_killed = scene->world->kill_after == 0;
+	world_kill_after(scene->world, 0);
+	return was_killed;
+}
+
+static void
+come_again(struct scene *scene)
+{
+	world_cut(&scene->juliet);
+	scene->juliet = rig_bind(scene->world, JULIET "/chamber");
+	rig_send(scene->juliet, "<presence/>");
+}
+
+static void
+end_round(struct scene *scene)
+{
+	world_cut(&scene->romeo);
+	world_cut(&scene->juliet);
+	world_run(scene->world);
+	CHECK_EQUAL(kept(scene), 0);
+}
+
+/* She comes while one more is sent. */
+static bool
+come_and_be_killed(struct scene *scene, unsigned step)
+{
+	bool was_killed;
+	unsigned count;
+
+	begin_round(scene, step);
+	world_send(scene->juliet, "<presence/>");
+	say(scene, 3);
+	was_killed = run_killed(scene);
+	count = read_all(scene);
+	CHECK(was_killed || count == 3);
+	if (was_killed) {
+		come_again(scene);
+		CHECK(read_all(scene) >= 2);
+	}
+	prove(scene);
+	end_round(scene);
+	return was_killed;
+}
+
+/* She has them and proves it. */
+static bool
+prove_and_be_killed(struct scene *scene, unsigned step)
+{
+	unsigned left;
+	bool was_killed;
+
+	begin_round(scene, step);
+	rig_send(scene->juliet, "<presence/>");
+	CHECK_EQUAL(read_all(scene), 2);
+	world_sleep(scene->world, 1500);
+	world_send(scene->juliet, " ");
+	was_killed = run_killed(scene);
+	left = kept(scene);
+	CHECK(left == 0 || (was_killed && left == 2));
+	if (was_killed) {
+		come_again(scene);
+		CHECK_EQUAL(read_all(scene), left);
+	}
+	prove(scene);
+	end_round(scene);
+	return was_killed;
+}
+
+/* She goes and comes by another resource. */
+static bool
+leave_and_be_killed(struct scene *scene, unsigned step)
+{
+	struct world_peer *other;
+	bool was_killed;
+
+	begin_round(scene, step);
+	other = rig_bind(scene->world, JULIET "/garden");
+	world_send(scene->juliet, "<presence/>");
+	world_step(scene->world, step % 7);
+	world_cut(&scene->juliet);
+	world_send(other, "<presence/>");
+	scene->juliet = other;
+	was_killed = run_killed(scene);
+	if (was_killed)
+		come_again(scene);
+	CHECK_EQUAL(read_all(scene), 2);
+	prove(scene);
+	end_round(scene);
+	return was_killed;
+}
+
+static uint64_t first_seed = 1, seed_count = 2;
+
+static void
+play(bool (*part)(struct scene *, unsigned step))
+{
+	for (uint64_t i = 0; i < seed_count; i++) {
+		const unsigned shards = 1 + (unsigned)((first_seed + i) % 4);
+		struct scene scene = {
+		    .world = rig_world(first_seed + i, shards, NULL)};
+		unsigned step = 1;
+
+		while (part(&scene, step))
+			CHECK(++step < STEPS_MAX);
+		world_free(&scene.world);
+	}
+}
+
+static void
+nothing_is_lost_when_she_comes(void **state)
+{
+	play(come_and_be_killed);
+}
+
+static void
+nothing_is_lost_when_she_proves(void **state)
+{
+	play(prove_and_be_killed);
+}
+
+static void
+nothing_is_lost_when_she_leaves(void **state)
+{
+	play(leave_and_be_killed);
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(nothing_is_lost_when_she_comes),
+	    cmocka_unit_test(nothing_is_lost_when_she_proves),
+	    cmocka_unit_test(nothing_is_lost_when_she_leaves),
+	};
+
+	if (argc > 2) {
+		first_seed = strtoull(argv[1], NULL, 10);
+		seed_count = strtoull(argv[2], NULL, 10);
+	}
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
