@@ -265,13 +265,11 @@ flush(struct line *line)
 		watch(line, left > 0 ? UV_READABLE | UV_WRITABLE : UV_READABLE);
 }
 
-/* Looks again when a segment that is sent now should long be answered. */
-static void
-mind(struct line *line)
+/* How long an answer may take: what waits for it was told long before. */
+static uint64_t
+patience_ms(const struct line *line)
 {
-	if (!uv_is_active((uv_handle_t *)&line->timer))
-		uv_timer_start(&line->timer, on_timer,
-		    2ull * line->store->store.storage->options.deadline_ms, 0);
+	return 2ull * line->store->store.storage->options.deadline_ms;
 }
 
 void
@@ -292,7 +290,8 @@ line_pump(struct line *line)
 	}
 	if (list_is_empty(&line->segments))
 		return;
-	mind(line);
+	if (!uv_is_active((uv_handle_t *)&line->timer))
+		uv_timer_start(&line->timer, on_timer, patience_ms(line), 0);
 	flush(line);
 }
 
@@ -662,25 +661,38 @@ line_lost(struct line *line, const char *why)
 	uv_timer_start(&line->timer, on_timer, retry_ms(line->tries), 0);
 }
 
+/* What hangs will hardly answer the next try at once. */
+static void
+line_hangs(struct line *line)
+{
+	line->tries++;
+	line_lost(line, "it does not answer");
+	tell_waiting(line);
+}
+
 /* The next try; or the end of one, or of an answer, that takes too long. */
 static void
 on_timer(uv_timer_t *timer)
 {
 	struct line *line = container_of(timer, struct line, timer);
 	const struct segment *segment = first_segment(line);
-	uint64_t late_ms =
-	    2ull * line->store->store.storage->options.deadline_ms;
+	uint64_t age_ms;
 
-	if (line->state == LINE_DOWN)
+	if (line->state == LINE_DOWN) {
 		start(line);
-	else if (line->state != LINE_READY)
-		line_lost(line, "it takes too long to connect");
-	else if (segment == NULL)
 		return;
-	else if (clock_mono_ms() - segment->begun_ms >= late_ms)
-		line_lost(line, "it does not answer");
+	}
+	if (line->state != LINE_READY) {
+		line_lost(line, "it takes too long to connect");
+		return;
+	}
+	if (segment == NULL)
+		return;
+	age_ms = clock_mono_ms() - segment->begun_ms;
+	if (age_ms < patience_ms(line))
+		uv_timer_start(timer, on_timer, patience_ms(line) - age_ms, 0);
 	else
-		mind(line);
+		line_hangs(line);
 }
 
 void

@@ -124,10 +124,16 @@ rig_close_store(struct rig *rig)
 }
 
 void
-rig_reopen(struct rig *rig)
+rig_close_all(struct rig *rig)
 {
 	rig_close_store(rig);
 	storage_close(&rig->storage);
+}
+
+void
+rig_reopen(struct rig *rig)
+{
+	rig_close_all(rig);
 	open_storage(rig);
 	rig_open_store(rig);
 }

@@ -35,6 +35,8 @@ void rig_free(struct rig **);
  * now. */
 void rig_reopen(struct rig *);
 void rig_close_store(struct rig *);
+/* The store and the database. */
+void rig_close_all(struct rig *);
 void rig_open_store(struct rig *);
 
 /* One round of the loop, or one step. */

@@ -1,0 +1,262 @@
+/* The contract that every backend keeps: starts and ends. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "base/list.h"
+#include "storage/store_rig.h"
+
+#define BYTES(literal) ((struct str){literal, sizeof(literal) - 1})
+#define HOST           STR("localhost")
+
+static const struct store_kind plain = {.name = "plain", .shape = STORE_MAP};
+static const struct store_kind log_counted = {
+    .name = "log-counted", .shape = STORE_LOG, .flags = KIND_COUNTED};
+
+struct seen {
+	struct store_get get;
+	struct rig_commit *write;
+	unsigned calls;
+};
+
+static void
+seen_done(struct store_get *get)
+{
+	struct seen *seen = container_of(get, struct seen, get);
+
+	seen->calls++;
+	if (seen->write != NULL)
+		assert_int_equal(seen->write->calls, 1);
+}
+
+static void
+committed_rows_survive(void **state)
+{
+	struct rig *rig = *state;
+
+	assert_int_equal(rig_put(rig, 2, &plain, STR("k"), STR("v")), ERR_NONE);
+	rig_fill_log(rig, &log_counted, 10);
+	rig_reopen(rig);
+	RIG_TEXT(rig_get(rig, 2, &plain, STR("k")), "v");
+	assert_int_equal(rig_count(rig, 2, &log_counted).count, 10);
+}
+
+static void
+closing_keeps_writes_and_cancels_reads(void **state)
+{
+	struct rig *rig = *state;
+	struct store_write *write = store_write_new(rig->store);
+	struct rig_commit kept;
+	struct seen seen = {.calls = 0};
+
+	store_put(write, 2, &plain, STR("k"), STR("v"));
+	rig_start(&kept, write);
+	store_get(rig->store, &seen.get, rig->arena,
+	    &(struct map_key){2, &plain, STR("k")}, seen_done);
+	rig_close_store(rig);
+	assert_int_equal(kept.calls, 1);
+	assert_int_equal(kept.commit.err, ERR_NONE);
+	assert_int_equal(seen.calls, 1);
+	assert_int_equal(seen.get.err, ERR_CANCELED);
+	rig_open_store(rig);
+	RIG_TEXT(rig_get(rig, 2, &plain, STR("k")), "v");
+}
+
+static void
+a_second_server_is_kept_out(void **state)
+{
+	struct rig *rig = *state;
+	struct str why = STR_NONE;
+	struct storage *second = storage_open(rig->arena, &rig->options, &why);
+
+	assert_null(second);
+	assert_true(why.len > 0);
+}
+
+/* --- starting --------------------------------------------------------- */
+
+static void
+expect_refusal(struct rig *rig, const char *words)
+{
+	struct str why = STR_NONE;
+
+	assert_null(storage_open(rig->arena, &rig->options, &why));
+	if (strstr(why.text, words) == NULL)
+		print_error("it says: %.*s\n", STR_ARG(why));
+	assert_non_null(strstr(why.text, words));
+}
+
+static void
+sqlite_do(const struct rig *rig, const char *text)
+{
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open(rig->options.path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, text, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+}
+
+static void
+a_newer_schema_is_refused(void **state)
+{
+	struct rig *rig = *state;
+
+	rig_close_all(rig);
+	if (rig->mode == RIG_POSTGRES)
+		rig_postgres_do(rig->options.conninfo,
+		    "UPDATE meta SET value = '99' WHERE name = 'schema'");
+	else
+		sqlite_do(rig, "PRAGMA user_version = 99");
+	expect_refusal(rig, "newer version of this program");
+}
+
+static void
+a_file_that_cannot_be_opened_is_named(void **state)
+{
+	struct rig *rig = *state;
+	FILE *file;
+
+	rig_close_all(rig);
+	rig->options.path = "/nonexistent/folder/db";
+	expect_refusal(rig, "\"/nonexistent/folder/db");
+	rig->options.path = str_format(rig->arena, "%s/copy", rig->dir).text;
+	file = fopen(rig->options.path, "w");
+	assert_non_null(file);
+	assert_true(fputs("this is a letter and not a database", file) >= 0);
+	fclose(file);
+	expect_refusal(rig, "not a database");
+}
+
+static void
+a_database_that_cannot_be_reached_is_explained(void **state)
+{
+	struct rig *rig = *state;
+
+	rig_close_all(rig);
+	rig->options.conninfo = "host=/nonexistent dbname=x user=y";
+	expect_refusal(rig, "is it running");
+	rig->options.conninfo = "nonsense";
+	expect_refusal(rig, "not valid");
+}
+
+static void
+a_wrong_password_is_explained(void **state)
+{
+	struct rig *rig = *state;
+	const char *conninfo = rig->options.conninfo;
+
+	if (getenv("JACKDAW_TEST_PG_CTL") == NULL) {
+		print_message("this database wants no passwords\n");
+		skip();
+	}
+	rig_close_all(rig);
+	rig_postgres_do(conninfo, "DROP ROLE IF EXISTS sealed");
+	rig_postgres_do(conninfo, "CREATE ROLE sealed LOGIN PASSWORD 'secret'");
+	rig->options.conninfo =
+	    str_format(rig->arena, "%s user=sealed password=guess", conninfo)
+		.text;
+	expect_refusal(rig, "is the password right?");
+	rig->options.conninfo =
+	    str_format(rig->arena, "%s user=sealed", conninfo).text;
+	expect_refusal(rig, "none is configured");
+}
+
+static void
+a_copy_has_all_rows(void **state)
+{
+	struct rig *rig = *state;
+	struct str why = STR_NONE;
+	const char *copy = str_format(rig->arena, "%s/copy", rig->dir).text;
+	enum err err;
+
+	assert_int_equal(rig_put(rig, 2, &plain, STR("k"), STR("v")), ERR_NONE);
+	err = storage_backup(rig->storage, copy, rig->arena, &why);
+	if (rig->mode == RIG_POSTGRES) {
+		assert_int_equal(err, ERR_INVALID);
+		assert_non_null(strstr(why.text, "pg_dump"));
+		return;
+	}
+	assert_int_equal(err, ERR_NONE);
+	assert_int_equal(
+	    storage_backup(rig->storage, copy, rig->arena, &why), ERR_EXISTS);
+	rig->options.path = copy;
+	rig_reopen(rig);
+	RIG_TEXT(rig_get(rig, 2, &plain, STR("k")), "v");
+}
+
+/* --- worlds ----------------------------------------------------------- */
+
+static void
+a_broken_store_says_so(void **state)
+{
+	struct rig *rig = *state;
+
+	store_break(rig->store, ERR_TIMEOUT);
+	assert_int_equal(
+	    rig_put(rig, 2, &plain, STR("k"), STR("v")), ERR_TIMEOUT);
+	store_break(rig->store, ERR_UNCERTAIN);
+	assert_int_equal(
+	    rig_put(rig, 2, &plain, STR("k"), STR("v")), ERR_UNCERTAIN);
+	store_break(rig->store, ERR_NONE);
+	RIG_TEXT(rig_get(rig, 2, &plain, STR("k")), "v");
+}
+
+static void
+a_killed_store_leaves_what_was_committed(void **state)
+{
+	struct rig *rig = *state;
+	struct rig_commit first, second;
+	struct store_write *write;
+
+	rig_close_all(rig);
+	rig->options.path = ":memory:";
+	rig->storage =
+	    storage_open(rig->arena, &rig->options, &(struct str){NULL, 0});
+	assert_non_null(rig->storage);
+	rig_open_store(rig);
+
+	write = store_write_new(rig->store);
+	store_put(write, 2, &plain, STR("first"), STR("v"));
+	rig_start(&first, write);
+	write = store_write_new(rig->store);
+	store_put(write, 2, &plain, STR("second"), STR("v"));
+	rig_start(&second, write);
+	assert_true(store_step(rig->store));
+	store_kill(&rig->store);
+	assert_int_equal(first.calls, 1);
+	assert_int_equal(second.calls, 0);
+
+	rig_open_store(rig);
+	RIG_TEXT(rig_get(rig, 2, &plain, STR("first")), "v");
+	RIG_TEXT(rig_get(rig, 2, &plain, STR("second")), "(not found)");
+}
+
+#define INLINE   (1u << RIG_INLINE)
+#define SQLITE   (1u << RIG_SQLITE)
+#define POSTGRES (1u << RIG_POSTGRES)
+
+static const struct rig_case cases[] = {
+    RIG_CASE(a_newer_schema_is_refused),
+    RIG_CASE_IN(a_file_that_cannot_be_opened_is_named, INLINE | SQLITE),
+    RIG_CASE_IN(a_database_that_cannot_be_reached_is_explained, POSTGRES),
+    RIG_CASE_IN(a_wrong_password_is_explained, POSTGRES),
+    RIG_CASE(a_copy_has_all_rows),
+    RIG_CASE_IN(a_broken_store_says_so, INLINE),
+    RIG_CASE_IN(a_killed_store_leaves_what_was_committed, INLINE),
+    RIG_CASE(committed_rows_survive),
+    RIG_CASE(closing_keeps_writes_and_cancels_reads),
+    RIG_CASE(a_second_server_is_kept_out),
+};
+
+int
+main(void)
+{
+	return rig_run(cases, sizeof(cases) / sizeof(cases[0]));
+}
