@@ -11,10 +11,43 @@ from inbox import Missing
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
+class Pair:
+    """One connection through the relay."""
+
+    def __init__(self, client, server):
+        self.ends, self.is_cut = (client, server), False
+        self.threads = [
+            threading.Thread(target=self.relay, args=ends, daemon=True)
+            for ends in ((client, server), (server, client))]
+
+    def relay(self, source, target):
+        with contextlib.suppress(OSError):
+            while piece := source.recv(65536):
+                target.sendall(piece)
+            if not self.is_cut:
+                target.shutdown(socket.SHUT_WR)
+
+    def is_open(self):
+        return all(thread.is_alive() for thread in self.threads)
+
+    def cut(self):
+        """Both sides see a reset, and have seen it when this returns: the
+        threads must let go of the sockets first."""
+        self.is_cut = True
+        for end in self.ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RD)
+        for thread in self.threads:
+            thread.join()
+        for end in self.ends:
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                           RESET_ON_CLOSE)
+            end.close()
+
+
 class Proxy:
     def __init__(self, server):
         self.server, self.pairs = server, []
-        self.lock = threading.Lock()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
@@ -31,43 +64,24 @@ class Proxy:
         except OSError:
             client.close()
             return
-        with self.lock:
-            self.pairs.append((client, server))
-        for source, target in ((client, server), (server, client)):
-            threading.Thread(target=self.relay, daemon=True,
-                             args=(source, target, (client, server))).start()
-
-    def relay(self, source, target, pair):
-        with contextlib.suppress(OSError):
-            while piece := source.recv(65536):
-                target.sendall(piece)
-        with contextlib.suppress(OSError):
-            target.shutdown(socket.SHUT_WR)
-        with self.lock, contextlib.suppress(ValueError):
-            self.pairs.remove(pair)
+        pair = Pair(client, server)
+        for thread in pair.threads:
+            thread.start()
+        self.pairs.append(pair)
 
     def wait(self, connected, timeout=60):
         """Until a connection runs through it, or none does."""
         deadline = time.monotonic() + timeout
-        while bool(self.pairs) != connected:
+        while any(pair.is_open() for pair in self.pairs) != connected:
             if time.monotonic() > deadline:
                 raise Missing("the client did not " + (
                     "connect" if connected else "disconnect"))
             time.sleep(0.05)
 
     def cut(self):
-        """Both sides see their connection reset."""
-        with self.lock:
-            pairs, self.pairs = self.pairs, []
+        pairs, self.pairs = self.pairs, []
         for pair in pairs:
-            for end in pair:
-                with contextlib.suppress(OSError):
-                    end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
-                                   RESET_ON_CLOSE)
-                    # Wakes the relaying thread, whose recv would otherwise
-                    # keep the socket open.
-                    end.shutdown(socket.SHUT_RD)
-                    end.close()
+            pair.cut()
 
     def close(self):
         self.listener.close()
