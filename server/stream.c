@@ -685,7 +685,7 @@ check_idle(struct stream *stream, uint64_t now_ms)
 {
 	uint64_t ping_ms = config_of(stream, SETTINGS_LIMITS_IDLE_PING);
 	uint64_t quiet_ms = now_ms - stream->heard_ms;
-	uint64_t wait_ms = ping_ms;
+	uint64_t wait_ms;
 
 	if (ping_ms == 0)
 		return;
