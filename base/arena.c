@@ -25,18 +25,18 @@
 
 #define ALIGN         alignof(max_align_t)
 #define ALIGN_UP(len) (((len) + ALIGN - 1) & ~(size_t)(ALIGN - 1))
-#define CLASS_COUNT   6
-#define CLASS_UNKNOWN 2 /* for arena_make(0) */
+#define CLASS_COUNT   7
+#define CLASS_UNKNOWN 3 /* for arena_make(0) */
 #define LARGE_SHARE   4 /* more than this part of a chunk gets its own */
 #define CLASS_NONE    CLASS_COUNT
 
 static const size_t class_len[CLASS_COUNT] = {
-    256, 512, 1024, 2048, 4096, 16384};
+    192, 256, 512, 1024, 2048, 4096, 16384};
 
 struct chunk {
 	struct chunk *next;
-	size_t len; /* all of it */
-	unsigned class;
+	uint32_t len; /* all of it */
+	uint32_t class;
 };
 
 #define CHUNK_HEAD ALIGN_UP(sizeof(struct chunk))
@@ -167,6 +167,7 @@ chunk_make(size_t len)
 	unsigned class = class_of(len);
 	struct chunk *chunk = NULL;
 
+	must(len <= UINT32_MAX);
 	if (class != CLASS_NONE) {
 		chunk = chunk_take(class);
 		len = class_len[class];
@@ -174,7 +175,7 @@ chunk_make(size_t len)
 	if (chunk == NULL) {
 		chunk = malloc(len);
 		must(chunk != NULL);
-		chunk->len = len;
+		chunk->len = (uint32_t)len;
 		chunk->class = class;
 	}
 	return chunk;

@@ -63,7 +63,7 @@ read_groups(struct contact *contact, const struct node *item)
 struct contact *
 roster_item_make(const struct jid *jid, const struct node *item)
 {
-	struct arena *arena = arena_make(256);
+	struct arena *arena = arena_make(192);
 	struct contact *contact = arena_new(arena, struct contact);
 
 	contact->arena = arena;

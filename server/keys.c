@@ -147,6 +147,15 @@ keys_read(struct arena *arena, const struct map_row *rows, size_t count,
 	return is_right;
 }
 
+static struct str
+copy(struct arena *arena, struct str bytes)
+{
+	char *own = arena_text(arena, bytes.len);
+
+	memcpy(own, bytes.text, bytes.len);
+	return (struct str){own, bytes.len};
+}
+
 void
 keys_copy(struct arena *arena, const struct keys *from, struct keys *keys)
 {
@@ -157,9 +166,9 @@ keys_copy(struct arena *arena, const struct keys *from, struct keys *keys)
 			continue;
 		keys->of[i] = (struct scram_keys){
 		    .iterations = one->iterations,
-		    .salt = str_dup(arena, one->salt),
-		    .stored_key = str_dup(arena, one->stored_key),
-		    .server_key = str_dup(arena, one->server_key),
+		    .salt = copy(arena, one->salt),
+		    .stored_key = copy(arena, one->stored_key),
+		    .server_key = copy(arena, one->server_key),
 		};
 	}
 }

@@ -17,9 +17,10 @@
 #include "server/setup.h"
 #include "server/tls_internal.h"
 
-#define ALPN        "xmpp-client"
-#define RECORD_MAX  ((size_t)16384)
-#define TICKETS_KEY "jackdaw: key of TLS tickets"
+#define ALPN           "xmpp-client"
+#define EXTENSION_ALPN 16 /* RFC 7301, section 6 */
+#define RECORD_MAX     ((size_t)16384)
+#define TICKETS_KEY    "jackdaw: key of TLS tickets"
 
 struct tls {
 	gnutls_session_t session;
@@ -149,10 +150,35 @@ choose_host(gnutls_session_t session)
 	    session, GNUTLS_CRD_CERTIFICATE, tls->identity->credentials);
 }
 
+static int
+on_extension(void *tls, unsigned id, const unsigned char *bytes, unsigned len)
+{
+	const gnutls_datum_t alpn = {(unsigned char *)ALPN, sizeof(ALPN) - 1};
+	struct tls *own = tls;
+
+	if (id != EXTENSION_ALPN)
+		return 0;
+	return gnutls_alpn_set_protocols(
+	    own->session, &alpn, 1, GNUTLS_ALPN_MANDATORY);
+}
+
+/* XEP-0368. Only sessions that are asked for a protocol keep what GnuTLS needs
+ * to answer: 320 bytes. */
+static int
+on_client_hello(gnutls_session_t session, unsigned type, unsigned when,
+    unsigned is_incoming, const gnutls_datum_t *message)
+{
+	int err = gnutls_ext_raw_parse(gnutls_session_get_ptr(session),
+	    on_extension, message, GNUTLS_EXT_RAW_FLAG_TLS_CLIENT_HELLO);
+
+	/* What is no ClientHello the handshake itself says better. */
+	(void)err;
+	return 0;
+}
+
 static void
 set_parameters(struct tls *tls)
 {
-	const gnutls_datum_t alpn = {(unsigned char *)ALPN, sizeof(ALPN) - 1};
 	const gnutls_datum_t tickets = {shared.tickets, sizeof(shared.tickets)};
 	bool is_strict = config_choice(setup_config(tls->setup), CONFIG_GLOBAL,
 			     SETTING(TLS_MIN_VERSION)) == TLS_MIN_1_3;
@@ -161,8 +187,9 @@ set_parameters(struct tls *tls)
 		 is_strict ? shared.since_1_3 : shared.since_1_2) >= 0);
 	must(gnutls_session_ticket_enable_server(tls->session, &tickets) >= 0);
 	if (tls->is_direct)
-		must(gnutls_alpn_set_protocols(
-			 tls->session, &alpn, 1, GNUTLS_ALPN_MANDATORY) >= 0);
+		gnutls_handshake_set_hook_function(tls->session,
+		    GNUTLS_HANDSHAKE_CLIENT_HELLO, GNUTLS_HOOK_PRE,
+		    on_client_hello);
 }
 
 struct tls *
