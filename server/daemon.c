@@ -233,6 +233,7 @@ static void
 serve(struct daemon *daemon)
 {
 	struct server *server = &daemon->server;
+	struct storage *storage = server->storage;
 
 	watch_signals(daemon);
 	daemon_start_threads(daemon);
@@ -250,7 +251,7 @@ serve(struct daemon *daemon)
 	shard_enter(NULL);
 	listeners_free(&daemon->listeners);
 	server_deinit(server);
-	storage_close(&server->storage);
+	storage_close(&storage);
 	tls_stop();
 }
 

@@ -109,22 +109,52 @@ wait_for()
 	done
 }
 
+# Runs the server, and again when it ended in order and $site/again is there.
+jackdaw_keep()
+{
+	local child=
+	trap 'kill "$child"; wait "$child"; exit' TERM
+	while :; do
+		"$jackdaw" -c "$config" run &
+		child=$!
+		wait "$child" || exit
+		[ -f "$site"/again ] || exit 0
+		rm "$site"/again
+	done
+}
+
 # A Jackdaw of build KIND in $scratch/site, on free ports: $port and $tls_port.
-# $scratch/more.yaml, if it is there, is added to its settings.
+# $scratch/more.yaml, if it is there, is added to its settings. $restart is a
+# command that ends it in order and starts it again. Clients may show
+# certificates of the authority $client_ca.
 jackdaw_start()
 {
-	local site=$scratch/site
+	site=$scratch/site
 	jackdaw=$root/build-$1/jackdaw
 	config=$site/jackdaw.yaml
 	certificate=$site/localhost.pem
 	read -r port tls_port < <(free_ports)
+	mkdir -p "$site"
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 \
+		-nodes -subj /CN=clients -days 30 -keyout "$site"/clients.key \
+		-out "$site"/clients.pem 2>/dev/null
+	client_ca=$site/clients.pem,$site/clients.key
 	cat etc/check/site.yaml "$scratch"/more.yaml >"$scratch"/site.yaml \
 		2>/dev/null
 	etc/make-site "$site" "$port" "$tls_port" "$scratch"/site.yaml
-	"$jackdaw" -c "$config" run >"$site"/output 2>&1 &
+	jackdaw_keep >"$site"/output 2>&1 &
 	pids+=($!)
 	wait_for jackdaw "$jackdaw" -c "$config" status
 	adduser="$jackdaw -c $config adduser --password-stdin {jid}"
+	restart=$site/restart
+	cat >"$restart" <<-END
+		#!/bin/bash
+		touch "$site"/again
+		"$jackdaw" -c "$config" stop
+		until [ ! -e "$site"/again ] && "$jackdaw" -c "$config" status
+		do sleep 0.1; done
+	END
+	chmod +x "$restart"
 }
 
 # What the server wrote, if it ended or complained while it was tested.
