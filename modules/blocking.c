@@ -30,10 +30,10 @@ static void list_saved(struct store_commit *);
 
 const struct store_kind blocking_kind = {"blocking", STORE_MAP, 0};
 
-#define OWN_IQ(when, element, handler)                               \
-	{                                                            \
-		.on = (when), .ns = NS_BLOCKING, .name = (element),  \
-		.scope = SCOPE_ACCOUNT | SCOPE_SELF, .iq = (handler) \
+#define OWN_IQ(when, element, handler)                              \
+	{                                                           \
+		.on = (when), .ns = NS_BLOCKING, .name = (element), \
+		.scope = SCOPE_SELF, .iq = (handler)                \
 	}
 
 static const struct hook hooks[] = {
@@ -246,6 +246,16 @@ on_sent(struct account *account, struct session *session, struct post *letter)
 	return TAKEN;
 }
 
+/* Changes of subscriptions are kept, in silence (subscription.c): the rosters
+ * of both must agree when the block ends. */
+static bool
+is_subscription(const struct stanza *stanza)
+{
+	return stanza->kind == STANZA_PRESENCE &&
+	       stanza->type >= STANZA_SUBSCRIBE &&
+	       stanza->type <= STANZA_UNSUBSCRIBED;
+}
+
 /* To a blocked address the account looks offline. */
 static enum verdict
 on_received(
@@ -255,7 +265,7 @@ on_received(
 	struct shard *shard = account->owner.shard;
 
 	(void)session;
-	if (!blocking_blocks(account, stanza->from))
+	if (!blocking_blocks(account, stanza->from) || is_subscription(stanza))
 		return PASS;
 	outbox_drop(shard, letter->durable);
 	if (stanza->kind == STANZA_PRESENCE)
@@ -367,9 +377,20 @@ tell_contacts(struct account *account, const struct jid *jid, bool is_available)
 			: jid_equal_bare(jid, contact->jid);
 
 		if (matches && (contact->sub & SUB_FROM) != 0)
-			roster_send_presence(
-			    account, contact->jid, is_available);
+			roster_send_presence(account,
+			    jid_local(jid).len == 0 ? contact->jid : jid,
+			    is_available);
 	}
+}
+
+static size_t
+count_new(struct account *account, const struct jid **jids, size_t count)
+{
+	size_t news = 0;
+
+	for (size_t i = 0; i < count; i++)
+		news += find(account, jid_full(jids[i])) == NULL;
+	return news;
 }
 
 static void
@@ -386,7 +407,7 @@ on_block(struct iq *iq)
 		iq_refuse(iq, STANZA_ERR_BAD_REQUEST);
 		return;
 	}
-	if (table_of(account)->count + count >
+	if (table_of(account)->count + count_new(account, jids, count) >
 	    host_int(iq_host(iq), SETTING(QUOTA_BLOCKED))) {
 		iq_refuse_text(iq, STANZA_ERR_RESOURCE_CONSTRAINT,
 		    "the block list is full");

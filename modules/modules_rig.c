@@ -111,6 +111,18 @@ rig_finds(struct world_peer *peer, const char *pattern)
 }
 
 void
+rig_talks(struct world_peer *peer, const struct rig_talk *talks, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		rig_send(peer, talks[i].sent);
+		if (talks[i].wanted != NULL)
+			rig_expect_at(
+			    peer, talks[i].wanted, talks[i].sent, (int)i + 1);
+		rig_expect_nothing_at(peer, talks[i].sent, (int)i + 1);
+	}
+}
+
+void
 rig_expect_nothing_at(struct world_peer *peer, const char *file, int line)
 {
 	const char *text = world_next(peer);

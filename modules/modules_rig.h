@@ -29,6 +29,16 @@ void rig_send(struct world_peer *, const char *xml);
 	rig_expect_at((peer), (pattern), __FILE__, __LINE__)
 void rig_expect_at(
     struct world_peer *, const char *pattern, const char *file, int line);
+/* Sends the first, expects the second (NULL: nothing), for each row. */
+struct rig_talk {
+	const char *sent, *wanted;
+};
+void rig_talks(struct world_peer *, const struct rig_talk *, size_t count);
+#define STANZAS "urn:ietf:params:xml:ns:xmpp-stanzas"
+/* The pattern of an error answer to an iq. */
+#define RIG_ERROR(id, type, condition)                                    \
+	"<iq type='error' id='" id "'><error type='" type "'><" condition \
+	" xmlns='" STANZAS "'/></error></iq>"
 /* Whether one of the elements that are there fits; those up to it are gone
  * then, all of them when none does. */
 bool rig_finds(struct world_peer *, const char *pattern);

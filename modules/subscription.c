@@ -9,6 +9,7 @@
 #include "modules/subscription.h"
 
 #include "base/rand.h"
+#include "modules/blocking.h"
 #include "modules/roster.h"
 #include "modules/roster_private.h"
 #include "server/router.h"
@@ -51,6 +52,7 @@ struct change {
 	const struct jid *contact; /* bare */
 	unsigned sub;
 	bool is_listed;
+	bool is_blocked; /* nothing is shown or answered: XEP-0191 */
 	struct post *letter;
 };
 
@@ -211,6 +213,8 @@ on_sent(struct account *account, struct session *session, struct post *letter)
 static void
 deliver(const struct change *change, bool to_interested)
 {
+	if (change->is_blocked)
+		return;
 	session_each (session, change->account)
 		if (to_interested ? roster_is_interested(session)
 				  : session->is_available)
@@ -275,9 +279,11 @@ receive_subscribe(const struct change *change)
 {
 	const unsigned sub = change->sub;
 
-	if ((sub & SUB_FROM) != 0) {
+	if ((sub & SUB_FROM) != 0 && !change->is_blocked) {
 		answer_again(change, STANZA_SUBSCRIBED);
-	} else if ((sub & SUB_APPROVED) != 0) {
+	} else if ((sub & SUB_FROM) != 0) {
+		ignore(change);
+	} else if ((sub & SUB_APPROVED) != 0 && !change->is_blocked) {
 		keep(change, (sub & ~(unsigned)SUB_PENDING_IN) | SUB_FROM, NULL,
 		    STANZA_SUBSCRIBED);
 		roster_send_presence(change->account, change->contact, true);
@@ -308,7 +314,7 @@ receive_unsubscribe(const struct change *change)
 		return;
 	}
 	deliver(change, true);
-	if ((change->sub & SUB_FROM) != 0)
+	if ((change->sub & SUB_FROM) != 0 && !change->is_blocked)
 		roster_send_presence(change->account, change->contact, false);
 	keep(change, change->sub & ~ends, NULL,
 	    change->letter->durable.row != 0 ? STANZA_ERROR
@@ -357,6 +363,7 @@ on_received(
 	if (!is_subscription(stanza))
 		return PASS;
 	change = change_of(account, letter, stanza->from);
+	change.is_blocked = blocking_blocks(account, change.contact);
 	letter->stanza = stanza_readdress(
 	    letter->arena, stanza, change.contact, account_jid(account));
 	receive[stanza->type](&change);
@@ -390,7 +397,8 @@ on_available(struct session *session)
 		    .node = contact->request};
 
 		if ((contact->sub & SUB_PENDING_IN) == 0 ||
-		    contact->request == NULL)
+		    contact->request == NULL ||
+		    blocking_blocks(account, contact->jid))
 			continue;
 		stanza.id = node_attr(contact->request, "id");
 		session_send(session, &stanza);

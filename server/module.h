@@ -89,7 +89,8 @@ enum hook_on {
 enum iq_scope {
 	SCOPE_ACCOUNT = 1 << 0, /* a bare JID or no to */
 	SCOPE_HOST = 1 << 1,    /* a local domain */
-	SCOPE_SELF = 1 << 2,    /* only by the account's own sessions */
+	SCOPE_SELF = 1 << 2,    /* the same, by the account's own sessions
+				   only: without SCOPE_ACCOUNT */
 };
 
 /* What STREAM_FEATURES is asked about. */

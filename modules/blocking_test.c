@@ -1,0 +1,260 @@
+#include "modules/blocking.h"
+
+#include "modules/modules_rig.h"
+#include "modules/roster_private.h"
+#include "server/world_private.h"
+
+#define NS "urn:xmpp:blocking"
+#define BLOCK(id, jid)                                                     \
+	"<iq type='set' id='" id "'><block xmlns='" NS "'><item jid='" jid \
+	"'/></block></iq>"
+#define UNBLOCK(id, jid)                                                     \
+	"<iq type='set' id='" id "'><unblock xmlns='" NS "'><item jid='" jid \
+	"'/></unblock></iq>"
+#define GET  "<iq type='get' id='g'><blocklist xmlns='" NS "'/></iq>"
+#define DONE "<iq type='result' id='b'/>"
+
+static void
+befriend(struct world *world)
+{
+	static const char item[] =
+	    "<item xmlns='jabber:iq:roster' jid='x@y' sub='3' ver='1' "
+	    "listed='yes'/>";
+
+	rig_put(world, ROMEO, &roster_kind, JULIET, item);
+	rig_put(world, JULIET, &roster_kind, ROMEO, item);
+	world_kill(world);
+}
+
+static const struct rig_talk talks[] = {
+    {GET, "<iq type='result' id='g'><blocklist xmlns='" NS "'><item>{not}"
+	  "</item></blocklist></iq>"},
+    {"<iq type='set' id='b'><block xmlns='" NS "'/></iq>",
+	RIG_ERROR("b", "modify", "bad-request")},
+    {BLOCK("b", "@"), RIG_ERROR("b", "modify", "jid-malformed")},
+    {"<iq type='set' id='b' to='" JULIET "'><block xmlns='" NS
+     "'><item jid='a@b'/></block></iq>",
+	RIG_ERROR("b", "cancel", "service-unavailable")},
+};
+
+static void
+requests_are_checked(void **state)
+{
+	struct world *world = rig_world(1, 2, NULL);
+	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+
+	rig_talks(romeo, talks, COUNT_OF(talks));
+	world_free(&world);
+}
+
+static void
+changes_are_pushed_to_who_asked(void **state)
+{
+	struct world *world = rig_world(1, 2, NULL);
+	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+	struct world_peer *other = rig_bind(world, ROMEO "/garden");
+
+	rig_send(other, GET);
+	rig_skip(other);
+	rig_send(romeo, BLOCK("b", JULIET));
+	rig_expect(romeo, DONE);
+	rig_expect_nothing(romeo);
+	rig_expect(other, "<iq type='set'><block xmlns='" NS
+			  "'><item jid='" JULIET "'/></block></iq>");
+	world_cut(&romeo);
+	world_cut(&other);
+	world_kill(world);
+	romeo = rig_bind(world, ROMEO "/orchard");
+	rig_send(romeo, GET);
+	rig_expect(romeo, "<iq type='result'><blocklist xmlns='" NS
+			  "'><item jid='" JULIET "'/></blocklist></iq>");
+	rig_send(romeo, "<iq type='set' id='b'><unblock xmlns='" NS "'/></iq>");
+	rig_expect(romeo, "<iq type='set'><unblock xmlns='" NS
+			  "'><item>{not}</item></unblock></iq>");
+	rig_expect(romeo, DONE);
+	rig_send(romeo, GET);
+	rig_expect(romeo,
+	    "<iq type='result'><blocklist xmlns='" NS "'><item>{not}</item>"
+	    "</blocklist></iq>");
+	world_free(&world);
+}
+
+/* By bare JID, full JID, domain: section 5, JID matching. */
+static const struct {
+	const char *block;
+	bool is_blocked;
+} matches[] = {
+    {BLOCK("b", JULIET), true},
+    {BLOCK("b", JULIET "/balcony"), true},
+    {BLOCK("b", JULIET "/garden"), false},
+    {BLOCK("b", "capulet.example"), true},
+    {BLOCK("b", "capulet.example/balcony"), true},
+    {BLOCK("b", "montague.example"), false},
+};
+
+static void
+blocked_addresses_get_no_word_through(void **state)
+{
+	for (size_t i = 0; i < COUNT_OF(matches); i++) {
+		struct world *world = rig_world(i, 0, NULL);
+		struct world_peer *romeo = rig_login(world, ROMEO "/orchard");
+		struct world_peer *juliet = rig_login(world, JULIET "/balcony");
+
+		rig_send(romeo, matches[i].block);
+		rig_expect(romeo, DONE);
+		rig_send(juliet, "<message type='chat' to='" ROMEO
+				 "' id='m'><body>x</body></message>");
+		if (!matches[i].is_blocked) {
+			rig_expect(romeo, "<message id='m'/>");
+			rig_expect_nothing(juliet);
+		} else {
+			rig_expect_nothing(romeo);
+			rig_expect(juliet,
+			    "<message type='error' id='m'><error>"
+			    "<service-unavailable xmlns='" STANZAS
+			    "'/></error></message>");
+			rig_send(juliet, "<iq type='get' id='v' to='" ROMEO
+					 "'><vCard xmlns='vcard-temp'/></iq>");
+			rig_expect(juliet,
+			    RIG_ERROR("v", "cancel", "service-unavailable"));
+			rig_send(juliet, "<presence to='" ROMEO "/orchard'/>");
+			rig_expect_nothing(romeo);
+			rig_expect_nothing(juliet);
+			rig_send(
+			    romeo, "<message to='" JULIET "/balcony' id='o'/>");
+			rig_expect(romeo,
+			    "<message type='error' id='o'><error>"
+			    "<not-acceptable xmlns='" STANZAS
+			    "'/><blocked xmlns='urn:xmpp:blocking:errors'/>"
+			    "</error></message>");
+			rig_expect_nothing(juliet);
+		}
+		world_free(&world);
+	}
+}
+
+static void
+a_blocked_contact_sees_nobody_online(void **state)
+{
+	struct world *world = rig_world(1, 2, NULL);
+	struct world_peer *romeo, *juliet;
+
+	befriend(world);
+	romeo = rig_login(world, ROMEO "/orchard");
+	juliet = rig_login(world, JULIET "/balcony");
+	rig_skip(romeo);
+	rig_send(romeo, BLOCK("b", JULIET));
+	rig_expect(romeo, DONE);
+	rig_expect(
+	    juliet, "<presence type='unavailable' from='" ROMEO "/orchard'/>");
+	rig_send(romeo, "<presence><show>away</show></presence>");
+	rig_skip(romeo);
+	rig_expect_nothing(juliet);
+	rig_send(juliet, "<presence><show>away</show></presence>");
+	rig_expect(juliet, "<presence/>");
+	rig_expect_nothing(juliet);
+	rig_expect_nothing(romeo);
+	rig_send(juliet, "<presence type='probe' to='" ROMEO "'/>");
+	rig_expect_nothing(juliet);
+
+	rig_send(romeo, UNBLOCK("b", JULIET));
+	rig_expect(romeo, DONE);
+	rig_expect(juliet,
+	    "<presence from='" ROMEO "/orchard'><show>away</show></presence>");
+	world_free(&world);
+}
+
+/* What the other side does to the subscription is not shown, but kept. */
+static const struct {
+	const char *type;
+	unsigned before[2], after[2]; /* Romeo's, who blocks, and Juliet's */
+} changes[] = {
+    {"unsubscribe", {3, 3}, {SUB_TO, SUB_FROM}},
+    {"unsubscribed", {3, 3}, {SUB_FROM, SUB_TO}},
+    {"subscribe", {SUB_TO, SUB_FROM},
+	{SUB_TO | SUB_PENDING_IN, SUB_FROM | SUB_ASK}},
+    {"subscribe", {SUB_TO | SUB_APPROVED, SUB_FROM},
+	{SUB_TO | SUB_APPROVED | SUB_PENDING_IN, SUB_FROM | SUB_ASK}},
+    {"subscribed", {SUB_ASK, SUB_PENDING_IN}, {SUB_TO, SUB_FROM}},
+};
+
+static void
+put_sub(
+    struct world *world, const char *bare, const char *contact, unsigned sub)
+{
+	char item[200];
+
+	snprintf(item, sizeof(item),
+	    "<item xmlns='jabber:iq:roster' jid='x@y' sub='%u' ver='1' "
+	    "listed='yes'/>",
+	    sub);
+	rig_put(world, bare, &roster_kind, contact, item);
+}
+
+static void
+rosters_agree_in_spite_of_blocks(void **state)
+{
+	for (size_t i = 0; i < COUNT_OF(changes); i++) {
+		struct world *world = rig_world(i, 0, NULL);
+		struct world_peer *romeo, *juliet;
+		char text[200];
+
+		put_sub(world, ROMEO, JULIET, changes[i].before[0]);
+		put_sub(world, JULIET, ROMEO, changes[i].before[1]);
+		world_kill(world);
+		romeo = rig_login(world, ROMEO "/orchard");
+		rig_send(romeo, BLOCK("b", JULIET));
+		rig_skip(romeo);
+		juliet = rig_bind(world, JULIET "/balcony");
+		snprintf(text, sizeof(text), "<presence type='%s' to='%s'/>",
+		    changes[i].type, ROMEO);
+		rig_send(juliet, text);
+		rig_expect_nothing(romeo);
+		rig_expect_nothing(juliet);
+		CHECK_EQUAL(rig_sub(world, ROMEO, JULIET), changes[i].after[0]);
+		CHECK_EQUAL(rig_sub(world, JULIET, ROMEO), changes[i].after[1]);
+		CHECK_EQUAL(rig_outbox(world), 0);
+		world_free(&world);
+	}
+}
+
+static void
+the_list_has_a_quota_and_survives_a_store_that_fails(void **state)
+{
+	struct world *world = rig_world(1, 2, "quota.blocked: 1\n");
+	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+
+	world_break_store(world, ERR_UNAVAILABLE);
+	rig_send(romeo, BLOCK("b", "a@b"));
+	rig_expect(romeo, "<iq type='error' id='b'><error type='wait'/></iq>");
+	world_break_store(world, ERR_NONE);
+	world_sleep(world, 60000);
+	rig_send(romeo, GET);
+	rig_expect(romeo,
+	    "<iq type='result'><blocklist xmlns='" NS "'><item>{not}</item>"
+	    "</blocklist></iq>");
+	rig_send(romeo, BLOCK("b", "a@b"));
+	rig_skip(romeo);
+	rig_send(romeo, BLOCK("b", "c@d"));
+	rig_expect(romeo, RIG_ERROR("b", "wait", "resource-constraint"));
+	rig_send(romeo, BLOCK("b", "a@b"));
+	rig_expect(romeo, "<iq type='set'/>");
+	rig_expect(romeo, DONE);
+	world_free(&world);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(requests_are_checked),
+	    cmocka_unit_test(changes_are_pushed_to_who_asked),
+	    cmocka_unit_test(blocked_addresses_get_no_word_through),
+	    cmocka_unit_test(a_blocked_contact_sees_nobody_online),
+	    cmocka_unit_test(rosters_agree_in_spite_of_blocks),
+	    cmocka_unit_test(
+		the_list_has_a_quota_and_survives_a_store_that_fails),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
