@@ -564,6 +564,16 @@ stream_move(struct stream *stream, struct shard *to)
 	return true;
 }
 
+/* The other streams of the shard are gone already: no time for goodbyes. */
+static void
+cut(struct stream *stream)
+{
+	stream->end.err = STREAM_ERR_SYSTEM_SHUTDOWN;
+	stream->is_ending = true;
+	conn_abort(stream->conn);
+	end(stream);
+}
+
 void
 stream_take_move(struct shard *shard, struct post *letter)
 {
@@ -577,7 +587,7 @@ stream_take_move(struct shard *shard, struct post *letter)
 	if (stream->host == NULL)
 		stream_fail(stream, STREAM_ERR_HOST_GONE, NULL);
 	else if (shard->is_draining)
-		stream_fail(stream, STREAM_ERR_SYSTEM_SHUTDOWN, NULL);
+		cut(stream);
 }
 
 /* --- ending --------------------------------------------------------------- */
