@@ -126,10 +126,11 @@ jackdaw_keep()
 # A Jackdaw of build KIND in $scratch/site, on free ports: $port and $tls_port.
 # $scratch/more.yaml, if it is there, is added to its settings. $restart is a
 # command that ends it in order and starts it again. Clients may show
-# certificates of the authority $client_ca.
+# certificates of the authority $client_ca. With a second argument, postgres, it
+# keeps its data in that of postgres_start.
 jackdaw_start()
 {
-	site=$scratch/site
+	site=$scratch/site${2:+-$2}
 	jackdaw=$root/build-$1/jackdaw
 	config=$site/jackdaw.yaml
 	certificate=$site/localhost.pem
@@ -142,6 +143,9 @@ jackdaw_start()
 	cat etc/check/site.yaml "$scratch"/more.yaml >"$scratch"/site.yaml \
 		2>/dev/null
 	etc/make-site "$site" "$port" "$tls_port" "$scratch"/site.yaml
+	local there="backend: postgres, conninfo: \"${JACKDAW_TEST_PG-}\""
+	[ "${2-}" != postgres ] ||
+		sed -i "s|^storage: .*|storage: {$there}|" "$config"
 	jackdaw_keep >"$site"/output 2>&1 &
 	pids+=($!)
 	wait_for jackdaw "$jackdaw" -c "$config" status
@@ -167,7 +171,7 @@ jackdaw_stop()
 		echo "ok jackdaw stops cleanly"
 	else
 		echo "not ok jackdaw stops cleanly"
-		tail -n 60 "$scratch"/site/output | sed 's/^/    /'
+		tail -n 60 "$site"/output | sed 's/^/    /'
 	fi
 }
 
