@@ -13,6 +13,7 @@
 #include "modules/blocking.h"
 #include "modules/last.h"
 #include "modules/roster.h"
+#include "server/metrics.h"
 #include "server/router.h"
 #include "server/session.h"
 #include "server/setup.h"
@@ -265,15 +266,25 @@ read_priority(struct arena *arena, const struct node *node, int8_t *priority_r)
 	return true;
 }
 
+/* No error goes around for presence, but whoever sent it here is told. */
+static void
+refuse(struct session *session, struct post *letter, enum stanza_err err,
+    const char *text)
+{
+	session_send(session,
+	    stanza_make_error(letter->arena, letter->stanza, err, text));
+	metric_add(session->account->owner.shard, METRIC_STANZA_ERRORS, 1);
+	post_free(&letter);
+}
+
 static void
 send_available(struct session *session, struct post *letter)
 {
-	struct shard *shard = session->account->owner.shard;
 	const bool is_new = !session->is_available;
 	int8_t priority;
 
 	if (!read_priority(letter->arena, letter->stanza->node, &priority)) {
-		router_bounce(shard, letter, STANZA_ERR_BAD_REQUEST,
+		refuse(session, letter, STANZA_ERR_BAD_REQUEST,
 		    "priority is a number from -128 to 127");
 		return;
 	}
@@ -309,8 +320,7 @@ send_directed(struct session *session, struct post *letter)
 		directed_remove(session, directed);
 	else if (stanza->type == STANZA_AVAILABLE &&
 		 !directed_add(session, stanza->to)) {
-		router_bounce(account->owner.shard, letter,
-		    STANZA_ERR_RESOURCE_CONSTRAINT,
+		refuse(session, letter, STANZA_ERR_RESOURCE_CONSTRAINT,
 		    "directed presence was sent to too many addresses");
 		return;
 	}
