@@ -262,6 +262,184 @@ a_removed_account_leaves_nothing(void **state)
 	}
 }
 
+/* --- owners in memory -------------------------------------------------------
+ */
+
+static struct owner *
+owner_of(struct world *world, const char *bare)
+{
+	struct arena *arena = arena_make(0);
+	const struct jid *jid = jid_parse(arena, str_of(bare));
+	struct owner *owner = owner_find(shard_of(&world->server, jid), jid);
+
+	arena_free(&arena);
+	return owner;
+}
+
+static void
+owners_are_forgotten_when_nothing_pins_them(void **state)
+{
+	struct world *world = begin(7);
+	struct world_peer *romeo = world_connect(world, ROMEO "/orchard");
+
+	world_send(romeo, "<message to='" JULIET "' id='m1'><body>x</body>"
+			  "</message>");
+	world_run(world);
+	CHECK(owner_of(world, JULIET) != NULL);
+	world_sleep(world, 61000);
+	CHECK(owner_of(world, JULIET) == NULL);
+	CHECK(owner_of(world, ROMEO) != NULL);
+	world_cut(&romeo);
+	world_sleep(world, 61000);
+	CHECK(owner_of(world, ROMEO) == NULL);
+	world_free(&world);
+}
+
+static void
+presence_and_probes_load_nobody(void **state)
+{
+	struct world *world = begin(8);
+	struct world_peer *romeo = world_connect(world, ROMEO "/orchard");
+
+	world_sleep(world, 61000);
+	world_send(romeo, "<presence/><presence to='" JULIET "'/>"
+			  "<presence type='probe' to='" JULIET "'/>");
+	world_run(world);
+	CHECK(owner_of(world, JULIET) == NULL);
+	world_free(&world);
+}
+
+static void
+names_of_nobody_are_remembered_in_limited_number(void **state)
+{
+	struct world *world = begin(9);
+	struct world_peer *romeo = world_connect(world, ROMEO "/orchard");
+	char text[128];
+	size_t most = 0;
+
+	for (unsigned i = 0; i < 5000; i++) {
+		snprintf(text, sizeof(text),
+		    "<message to='n%u@montague.example' id='n%u'/>", i, i);
+		world_send(romeo, text);
+		if (i % 500 == 0)
+			world_sleep(world, 1000);
+	}
+	world_sleep(world, 10000);
+	for (unsigned i = 0; i < world->server.shard_count; i++)
+		most += world->server.shards[i].owners.count;
+	CHECK(most <= 1 + 1024 * world->server.shard_count);
+	world_free(&world);
+}
+
+/* The inbox of an owner that loads holds 1024 letters. */
+static void
+a_full_inbox_refuses_messages(void **state)
+{
+	struct world *world = begin(10);
+	struct world_peer *romeo = world_connect(world, ROMEO "/orchard");
+	char text[128];
+	unsigned refused = 0;
+	const char *got;
+
+	world_sleep(world, 120000);
+	world_hold_store(world, true);
+	for (unsigned i = 0; i < 1030; i++) {
+		snprintf(text, sizeof(text),
+		    "<message type='chat' to='" JULIET "' id='f%u'>"
+		    "<body>x</body></message>",
+		    i);
+		world_send(romeo, text);
+		if (i % 200 == 0)
+			world_sleep(world, 1000);
+	}
+	world_run(world);
+	while ((got = world_next(romeo)) != NULL)
+		refused += contains(got, "resource-constraint");
+	CHECK_EQUAL(refused, 6);
+	world_free(&world);
+}
+
+/* The connection ends, and the server sees it at once. */
+static void
+cut_now(struct world_peer **peer)
+{
+	struct world_conn *conn = (*peer)->conn;
+
+	world_peer_free(peer);
+	shard_enter(conn->conn.shard);
+	world_conn_step(conn);
+}
+
+/* A message on its way to a stream that ends is not lost. */
+static void
+messages_to_a_stream_that_ends_are_kept(void **state)
+{
+	for (uint64_t seed = 1; seed <= 200; seed++) {
+		struct world *world = begin(seed);
+		struct world_peer *romeo =
+		    world_connect(world, ROMEO "/orchard");
+		struct world_peer *juliet =
+		    world_connect(world, JULIET "/balcony");
+		bool has_come;
+
+		world_send(juliet, "<presence/>");
+		world_run(world);
+		world_send(romeo, "<message type='chat' to='" JULIET
+				  "/balcony' id='m1'><body>x</body></message>");
+		world_step(world, (unsigned)seed % 12);
+		has_come = comes(juliet, "m1");
+		cut_now(&juliet);
+		world_run(world);
+		juliet = world_connect(world, JULIET "/balcony");
+		world_send(juliet, "<presence/>");
+		world_run(world);
+		CHECK(has_come != comes(juliet, "m1"));
+		CHECK(is_silent(romeo));
+		world_free(&world);
+	}
+}
+
+static void
+an_account_has_so_many_sessions(void **state)
+{
+	struct world *world = world_new(&(struct world_options){
+	    .seed = 11, .yaml = "sessions.per_account: 2\n"});
+	struct world_peer *third;
+
+	world_add_account(world, ROMEO, NULL);
+	world_connect(world, ROMEO "/one");
+	world_connect(world, ROMEO "/two");
+	third = world_accept(world);
+	CHECK(!world_login(third, STR("romeo"), STR("montague.example"),
+	    STR(WORLD_PASSWORD), STR("three")));
+	CHECK(comes(third, "resource-constraint"));
+	world_free(&world);
+}
+
+/* What fails for good is undone in memory: the roster is as it was. */
+static void
+a_failed_write_is_undone(void **state)
+{
+	for (uint64_t seed = 1; seed <= 10; seed++) {
+		struct world *world = begin(seed);
+		struct world_peer *romeo =
+		    world_connect(world, ROMEO "/orchard");
+
+		world_break_store(world, ERR_IO);
+		world_send(romeo,
+		    "<iq type='set' id='s1'><query xmlns='jabber:iq:roster'>"
+		    "<item jid='nurse@montague.example'/></query></iq>");
+		world_run(world);
+		CHECK(comes(romeo, "type='error' id='s1'"));
+		world_break_store(world, ERR_NONE);
+		world_sleep(world, 5000);
+		world_send(romeo, ROSTER);
+		world_run(world);
+		CHECK(!contains(world_next(romeo), "nurse"));
+		world_free(&world);
+	}
+}
+
 /* --- killed between any two writes -----------------------------------------
  */
 
@@ -379,6 +557,13 @@ main(void)
 	    cmocka_unit_test(login_waits_for_a_store_that_is_well),
 	    cmocka_unit_test(letters_wait_for_their_owner_in_order),
 	    cmocka_unit_test(a_removed_account_leaves_nothing),
+	    cmocka_unit_test(owners_are_forgotten_when_nothing_pins_them),
+	    cmocka_unit_test(presence_and_probes_load_nobody),
+	    cmocka_unit_test(names_of_nobody_are_remembered_in_limited_number),
+	    cmocka_unit_test(a_full_inbox_refuses_messages),
+	    cmocka_unit_test(messages_to_a_stream_that_ends_are_kept),
+	    cmocka_unit_test(an_account_has_so_many_sessions),
+	    cmocka_unit_test(a_failed_write_is_undone),
 	    cmocka_unit_test(rosters_agree_after_a_kill),
 	};
 

@@ -235,6 +235,17 @@ take_iq(struct account *account, struct session *session, struct post *letter)
 		    false);
 }
 
+/* Its stream cannot send any more: the session is over, though its GONE has not
+ * come yet. */
+static void
+end_returning(struct account *account, struct post *letter)
+{
+	struct session *session = session_of_stream(account, letter->stream);
+
+	if (session != NULL)
+		session_end(session);
+}
+
 static void
 on_stanza(struct account *account, struct post *letter)
 {
@@ -247,6 +258,8 @@ on_stanza(struct account *account, struct post *letter)
 	enum stanza_kind kind = letter->stanza->kind;
 	struct session *session = NULL;
 
+	if (letter->is_returned)
+		end_returning(account, letter);
 	if (hook_stanza(received_hooks[kind], account, NULL, letter) == TAKEN)
 		return;
 	if (!jid_is_bare(letter->stanza->to))

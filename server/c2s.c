@@ -395,8 +395,6 @@ on_down(struct c2s *c2s, const struct post *letter)
 {
 	struct stream *stream = &c2s->stream;
 
-	if (stream->is_ending)
-		return;
 	if (letter->blob != NULL)
 		stream_send_blob(stream, letter->blob, letter->to);
 	else

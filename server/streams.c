@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 #include "server/metrics.h"
+#include "server/router.h"
 #include "server/setup.h"
 #include "server/shard.h"
 #include "server/stream.h"
@@ -134,7 +135,11 @@ stream_take(struct shard *shard, struct post *letter)
 {
 	struct stream *stream = stream_find(shard, letter->stream);
 
-	if (stream == NULL || stream->is_gone)
+	const bool is_down = letter->kind == POST_DOWN;
+
+	if (is_down && (stream == NULL || stream->is_gone || stream->is_ending))
+		router_return(shard, letter);
+	else if (stream == NULL || stream->is_gone)
 		post_free(&letter);
 	else
 		stream->role->on_letter(stream, letter);
