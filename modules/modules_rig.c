@@ -216,17 +216,24 @@ write_done(struct store_commit *commit)
 }
 
 void
-rig_put(struct world *world, const char *bare, const struct store_kind *kind,
-    const char *key, const char *value)
+rig_put_key(struct world *world, const char *bare,
+    const struct store_kind *kind, struct str key, const char *value)
 {
 	const struct account *account = rig_account(world, bare);
 	struct store_commit commit;
 	struct store_write *write;
 
 	write = store_write_new(enter_first(world)->store);
-	store_put(write, account->owner.id, kind, str_of(key), str_of(value));
+	store_put(write, account->owner.id, kind, key, str_of(value));
 	store_commit(write, &commit, write_done);
 	world_run(world);
+}
+
+void
+rig_put(struct world *world, const char *bare, const struct store_kind *kind,
+    const char *key, const char *value)
+{
+	rig_put_key(world, bare, kind, str_of(key), value);
 }
 
 void

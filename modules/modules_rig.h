@@ -58,6 +58,8 @@ unsigned rig_outbox(struct world *);
  * anew, after a kill. */
 void rig_put(struct world *, const char *bare, const struct store_kind *,
     const char *key, const char *value);
+void rig_put_key(struct world *, const char *bare, const struct store_kind *,
+    struct str key, const char *value);
 /* Appends a row to a log likewise. */
 void rig_append(struct world *, const char *bare, const struct store_kind *,
     const char *value);

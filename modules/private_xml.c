@@ -11,13 +11,15 @@
 
 #define NS_PRIVATE "jabber:iq:private"
 
+#define ELEMENTS_MAX 10000 /* of an account */
+
 static void on_get(struct iq *);
 static void element_loaded(struct store_get *);
 static void on_set(struct iq *);
-static void space_counted(struct store_count *);
+static void elements_loaded(struct store_scan *);
 static void elements_saved(struct store_commit *);
 
-const struct store_kind private_kind = {"private", STORE_MAP, KIND_COUNTED};
+const struct store_kind private_kind = {"private", STORE_MAP, 0};
 
 static const struct hook hooks[] = {
     {.on = HOOK_IQ_GET,
@@ -116,7 +118,7 @@ element_loaded(struct store_get *get)
 }
 
 struct elements_set {
-	struct store_count count;
+	struct store_scan scan;
 	struct store_commit commit;
 	struct iq *iq;
 };
@@ -130,25 +132,39 @@ on_set(struct iq *iq)
 		return;
 	set = arena_new(iq_arena(iq), struct elements_set);
 	set->iq = iq;
-	store_count(iq_store(iq), &set->count, iq_account(iq)->owner.id,
-	    &private_kind, space_counted);
+	store_scan(iq_store(iq), &set->scan, iq_arena(iq),
+	    &(struct map_query){.owner = iq_account(iq)->owner.id,
+		.kind = &private_kind,
+		.max = ELEMENTS_MAX},
+	    elements_loaded);
 }
 
-/* An element that replaces another counts in full until it has: near the quota
- * the old one must go first. */
+static bool
+is_replaced(struct iq *iq, struct str key)
+{
+	node_each (element, iq_payload(iq))
+		if (str_equal(key_of(iq_arena(iq), element), key))
+			return true;
+	return false;
+}
+
+/* What the new elements take, and the old ones that they do not replace. */
 static void
-space_counted(struct store_count *count)
+elements_loaded(struct store_scan *scan)
 {
 	struct elements_set *set =
-	    container_of(count, struct elements_set, count);
+	    container_of(scan, struct elements_set, scan);
 	struct iq *iq = set->iq;
-	uint64_t bytes = count->bytes;
 	struct store_write *write;
+	uint64_t bytes = 0;
 
-	if (count->err != ERR_NONE) {
-		iq_refuse(iq, stanza_err_of(count->err));
+	if (scan->err != ERR_NONE) {
+		iq_refuse(iq, stanza_err_of(scan->err));
 		return;
 	}
+	for (size_t i = 0; i < scan->count; i++)
+		if (!is_replaced(iq, scan->rows[i].key))
+			bytes += scan->rows[i].value.len;
 	write = store_write_new(iq_store(iq));
 	node_each (element, iq_payload(iq)) {
 		const struct str text = writer_text(iq_arena(iq), element);
@@ -157,7 +173,8 @@ space_counted(struct store_count *count)
 		store_put(write, iq_account(iq)->owner.id, &private_kind,
 		    key_of(iq_arena(iq), element), text);
 	}
-	if (bytes > host_bytes(iq_host(iq), SETTING(QUOTA_PRIVATE))) {
+	if (bytes > host_bytes(iq_host(iq), SETTING(QUOTA_PRIVATE)) ||
+	    scan->is_more) {
 		store_write_free(&write);
 		iq_refuse_text(iq, STANZA_ERR_RESOURCE_CONSTRAINT,
 		    "the private storage is full");
