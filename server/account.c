@@ -45,62 +45,6 @@ account_slot(struct account *account, const struct module *module)
 	       hook_account_slot(account->owner.shard->setup, module);
 }
 
-/* --- what the core keeps: keys ------------------------------------------ */
-
-struct keys_load {
-	struct store_scan scan;
-	struct arena *arena;
-	struct account *account;
-	struct join *join;
-};
-
-/* What stays is only the keys themselves: there are many accounts. */
-static void
-keys_loaded(struct store_scan *scan)
-{
-	struct keys_load *load = container_of(scan, struct keys_load, scan);
-	struct account *account = load->account;
-	struct arena *arena = load->arena;
-	struct join *join = load->join;
-	enum err err = scan->err;
-	struct keys keys = {0}, *own;
-
-	if (err == ERR_NONE &&
-	    !keys_read(arena, scan->rows, scan->count, &keys))
-		log_error(&account->owner.log, "has keys that are damaged");
-	account->keys_arena = arena_make(512);
-	own = arena_new(account->keys_arena, struct keys);
-	keys_copy(account->keys_arena, &keys, own);
-	account->keys = own;
-	arena_free(&arena);
-	join_wait_done(join, err);
-}
-
-void
-account_load(struct account *account, struct join *join)
-{
-	struct arena *arena = arena_make(0);
-	struct keys_load *load = arena_new(arena, struct keys_load);
-
-	account_unload(account);
-	load->arena = arena;
-	load->account = account;
-	load->join = join;
-	join_wait(join);
-	store_scan(account->owner.shard->store, &load->scan, arena,
-	    &(struct map_query){.owner = account->owner.id,
-		.kind = &keys_kind,
-		.max = KEY_HASH_COUNT},
-	    keys_loaded);
-}
-
-void
-account_unload(struct account *account)
-{
-	account->keys = NULL;
-	arena_free(&account->keys_arena);
-}
-
 static uint64_t
 setting_ms(const struct account *account, const struct setting *setting)
 {
@@ -144,24 +88,55 @@ on_login(struct account *account, struct post *letter)
 	post_free(&letter);
 }
 
+/* --- keys: read for each login, for there are many accounts -------------- */
+
+/* Lives in the letter. */
+struct keys_find {
+	struct store_scan scan;
+	struct account *account;
+	struct post *letter;
+};
+
+static void keys_found(struct store_scan *);
+
+/* Also for who does not exist, so that it takes as long. */
 static void
 on_keys_ask(struct account *account, struct post *letter)
 {
-	struct arena *arena = letter->arena;
-	struct keys *keys = arena_new(arena, struct keys);
-	bool exists = account->owner.stage == OWNER_READY;
-	struct str bare = jid_bare(account_jid(account));
+	struct keys_find *find = arena_new(letter->arena, struct keys_find);
 
-	keys_fake(arena, account->owner.shard->server->secret, bare,
+	find->account = account;
+	find->letter = letter;
+	owner_pin(&account->owner);
+	store_scan(account->owner.shard->store, &find->scan, letter->arena,
+	    &(struct map_query){.owner = account->owner.id,
+		.kind = &keys_kind,
+		.max = KEY_HASH_COUNT},
+	    keys_found);
+}
+
+static void
+keys_found(struct store_scan *scan)
+{
+	struct keys_find *find = container_of(scan, struct keys_find, scan);
+	struct account *account = find->account;
+	struct owner *owner = &account->owner;
+	struct post *letter = find->letter;
+	struct keys *keys = arena_new(letter->arena, struct keys);
+
+	keys_fake(letter->arena, owner->shard->server->secret,
+	    jid_bare(owner->jid),
 	    setting_int(account, SETTING(AUTH_ITERATIONS)), keys);
-	if (exists)
-		keys_copy(arena, account->keys, keys);
-	keys->exists = exists;
-	keys->is_disabled = exists && account->owner.state == OWNER_DISABLED;
+	if (!keys_read(letter->arena, scan->rows, scan->count, keys))
+		log_error(&owner->log, "has keys that are damaged");
+	keys->err = scan->err;
+	keys->exists = owner->stage == OWNER_READY;
+	keys->is_disabled = keys->exists && owner->state == OWNER_DISABLED;
 	keys->delay_ms = delay_ms(account);
 	letter->kind = POST_KEYS;
 	letter->keys = keys;
-	post_send(account->owner.shard, letter);
+	post_send(owner->shard, letter);
+	owner_unpin(owner);
 }
 
 /* --- stanzas ------------------------------------------------------------ */

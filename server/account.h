@@ -27,8 +27,6 @@ struct account {
 	bool is_leaving;          /* being deleted */
 	struct list farewells;    /* durable letters until that is committed */
 	char *slots;              /* of the modules */
-	struct arena *keys_arena; /* lifetime: until the keys change */
-	const struct keys *keys;
 };
 
 /* The account of a loaded owner; NULL when it is ABSENT or not an account. */
@@ -77,9 +75,6 @@ void account_set_disabled(struct account *, bool is_disabled,
 
 /* Letters for an account's owner come here from owner_take, unless it loads. */
 void account_take(struct account *, struct post *);
-/* Reads what the core itself keeps of an account. */
-void account_load(struct account *, struct join *);
-void account_unload(struct account *);
 /* The shard has a new configuration: another host, other modules. */
 void account_setup_changed(struct account *);
 /* Ends the account in memory: its streams are told, hooks run, letters find it

@@ -15,8 +15,6 @@ struct edit {
 	struct store_commit commit;
 	struct arena *arena;
 	struct account *account;
-	struct arena *keys_arena; /* becomes the account's */
-	struct keys *keys;
 	struct stream_id keep;
 	bool is_disabled;
 	bool is_holding;
@@ -43,7 +41,6 @@ edit_free(struct edit *edit)
 {
 	struct arena *arena = edit->arena;
 
-	arena_free(&edit->keys_arena);
 	owner_unpin(&edit->account->owner);
 	arena_free(&arena);
 }
@@ -65,13 +62,12 @@ account_set_password(struct account *account, struct str password,
 	struct shard *shard = account->owner.shard;
 	struct store_write *write = store_write_new(shard->store);
 	struct edit *edit = edit_new(account);
+	struct keys keys;
 
 	edit->keep = keep == NULL ? (struct stream_id){0} : keep->stream;
-	edit->keys_arena = arena_make(0);
-	edit->keys = arena_new(edit->keys_arena, struct keys);
-	keys_make(edit->keys_arena, password,
-	    iterations(shard->setup, account->host), edit->keys);
-	keys_put(write, account->owner.id, edit->keys);
+	keys_make(edit->arena, password,
+	    iterations(shard->setup, account->host), &keys);
+	keys_put(write, account->owner.id, &keys);
 	store_also(write, &edit->commit, edit_password_done);
 	store_commit(write, wait, done);
 }
@@ -82,14 +78,9 @@ edit_password_done(struct store_commit *commit)
 	struct edit *edit = container_of(commit, struct edit, commit);
 	struct account *account = edit->account;
 
-	if (commit->err == ERR_NONE && account->owner.stage == OWNER_READY) {
-		account_unload(account);
-		account->keys = edit->keys;
-		account->keys_arena = edit->keys_arena;
-		edit->keys_arena = NULL;
+	if (commit->err == ERR_NONE && account->owner.stage == OWNER_READY)
 		account_close_sessions(account,
 		    session_of_stream(account, edit->keep), STREAM_ERR_RESET);
-	}
 	edit_free(edit);
 }
 

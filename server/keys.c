@@ -113,6 +113,7 @@ read_value(struct arena *arena, const struct hash_row *hash, struct str value,
     struct scram_keys *keys)
 {
 	struct str count, salt, stored, server, rest;
+	struct scram_keys found;
 	uint64_t iterations;
 
 	if (!str_cut(value, ' ', &count, &rest) ||
@@ -120,13 +121,14 @@ read_value(struct arena *arena, const struct hash_row *hash, struct str value,
 	    !str_cut(rest, ' ', &stored, &server) ||
 	    !str_to_u64(count, UINT32_MAX, &iterations) || iterations == 0)
 		return false;
-	if (!base64_decode(arena, salt, &keys->salt) ||
-	    !base64_decode(arena, stored, &keys->stored_key) ||
-	    !base64_decode(arena, server, &keys->server_key) ||
-	    keys->stored_key.len != hash->len ||
-	    keys->server_key.len != hash->len)
+	if (!base64_decode(arena, salt, &found.salt) ||
+	    !base64_decode(arena, stored, &found.stored_key) ||
+	    !base64_decode(arena, server, &found.server_key) ||
+	    found.stored_key.len != hash->len ||
+	    found.server_key.len != hash->len)
 		return false;
-	keys->iterations = (uint32_t)iterations;
+	found.iterations = (uint32_t)iterations;
+	*keys = found;
 	return true;
 }
 
@@ -139,11 +141,9 @@ keys_read(struct arena *arena, const struct map_row *rows, size_t count,
 	for (size_t i = 0; i < count; i++)
 		for (unsigned h = 0; h < KEY_HASH_COUNT; h++)
 			if (str_equal(rows[i].key, str_of(hashes[h].name)) &&
-			    !read_value(arena, &hashes[h], rows[i].value,
-				&keys->of[h])) {
-				keys->of[h] = (struct scram_keys){0};
+			    !read_value(
+				arena, &hashes[h], rows[i].value, &keys->of[h]))
 				is_right = false;
-			}
 	return is_right;
 }
 

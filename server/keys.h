@@ -41,7 +41,8 @@ extern const struct store_kind keys_kind;
  * path). */
 void keys_make(struct arena *, struct str password, unsigned iterations,
     struct keys *keys_r);
-/* Puts them into a transaction; reads them back from rows of keys_kind. */
+/* Puts them into a transaction; reads them back from rows of keys_kind over
+ * what is in keys. False when some are damaged: those are not touched. */
 void keys_put(struct store_write *, owner_id, const struct keys *);
 bool keys_read(
     struct arena *, const struct map_row *, size_t count, struct keys *keys_r);

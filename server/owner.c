@@ -104,7 +104,6 @@ forget_slots(struct account *account)
 {
 	if (account->slots != NULL)
 		hook_account(HOOK_ACCOUNT_FORGET, account);
-	account_unload(account);
 }
 
 static void
@@ -400,7 +399,6 @@ load_modules(struct owner *owner)
 	if (account->slots == NULL)
 		account->slots = arena_alloc(owner->arena, len == 0 ? 1 : len);
 	join_init(&owner->loading, owner_loaded);
-	account_load(account, &owner->loading);
 	hook_load(account, &owner->loading);
 	join_wait_done(&owner->loading, ERR_NONE);
 }
