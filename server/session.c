@@ -13,6 +13,7 @@
 #define GONE_WITHIN_MS (10 * SECOND)
 #define RESOURCE_LEN   12 /* of one that the server makes */
 #define SUFFIX_LEN     4
+#define PRESENCE_LEN   256 /* of one as most are */
 
 /* --- finding ------------------------------------------------------------ */
 
@@ -267,20 +268,30 @@ forget_presence(struct session *session)
 	arena_free(&session->presence_arena);
 }
 
+/* Most are short, and there are as many as sessions: from is the session's. */
+static void
+keep_presence(struct session *session, const struct stanza *stanza)
+{
+	struct stanza head = *stanza, *kept;
+
+	session->presence_arena = arena_make(PRESENCE_LEN);
+	head.from = NULL;
+	kept = stanza_copy_deep(session->presence_arena, &head);
+	kept->from = session->jid;
+	session->presence = kept;
+}
+
 void
 session_set_presence(
     struct session *session, const struct stanza *stanza, int8_t priority)
 {
 	bool is_available = stanza->type == STANZA_AVAILABLE;
-	struct arena *arena = is_available ? arena_make(512) : NULL;
 
 	forget_presence(session);
 	session->is_available = is_available;
 	session->priority = priority;
-	if (is_available) {
-		session->presence = stanza_copy_deep(arena, stanza);
-		session->presence_arena = arena;
-	}
+	if (is_available)
+		keep_presence(session, stanza);
 	hook_session(
 	    is_available ? HOOK_SESSION_AVAILABLE : HOOK_SESSION_UNAVAILABLE,
 	    session);
