@@ -259,13 +259,18 @@ copier_main(void *arg)
 static void
 read_job(struct sqlite_conn *conn, struct job *job)
 {
-	enum err err;
+	enum err err = sqlite_conn_run(conn, job);
 
-	conn->until_ms = job->until_ms;
-	err = sqlite_conn_run(conn, job);
-	conn->until_ms = 0;
 	if (err != ERR_NONE)
 		job->err = err;
+}
+
+static void
+read_job_in_time(struct sqlite_conn *conn, struct job *job)
+{
+	conn->until_ms = job->until_ms;
+	read_job(conn, job);
+	conn->until_ms = 0;
 }
 
 static void
@@ -313,7 +318,7 @@ reader_main(void *arg)
 			sqlite->is_first_busy = true;
 		pthread_mutex_unlock(&sqlite->lock);
 		list_each (job, &jobs, struct job, link)
-			read_job(&reader->conn, job);
+			read_job_in_time(&reader->conn, job);
 		give_back(&jobs);
 		pthread_mutex_lock(&sqlite->lock);
 		if (!reader->takes_long)
