@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -117,6 +118,7 @@ def run_all(bench, servers, asked):
 
 def main():
     asked = read_arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     build(asked.servers.split(",") if asked.servers else SERVERS)
     bench = Bench(asked.sessions)
     with contextlib.ExitStack() as stack:
