@@ -18,6 +18,8 @@
 #include "server/setup.h"
 #include "server/shard.h"
 
+/* A handshake holds one of few places: so long at most. */
+#define HANDSHAKE_MS 10000
 /* A peer that was told goodbye has so long to say it too. */
 #define LINGER_MS 2000
 /* Bytes that wait for a peer that does not read, in stanzas of full size. */
@@ -27,6 +29,7 @@
 
 enum stage {
 	STAGE_OPEN,
+	STAGE_HELLO,     /* for the first bytes of the peer's handshake */
 	STAGE_WAITING,   /* for its turn to shake hands */
 	STAGE_HANDSHAKE, /* TLS */
 	STAGE_SENDING,   /* closing: what was written leaves */
@@ -116,15 +119,57 @@ on_poller_closed(uv_handle_t *handle)
 }
 
 static void
+handshake_timed_out(struct timer *timer)
+{
+	struct socket *socket = container_of(timer, struct socket, timer);
+
+	fail(socket, "TLS handshake failed: ", "it took too long");
+}
+
+static void
+begin_handshake(struct socket *socket)
+{
+	struct conn *conn = &socket->conn;
+	struct net *net = net_of(socket);
+	struct tls_options options = {
+	    .setup = conn->shard->setup,
+	    .host = conn->host,
+	    .is_direct = conn->is_direct_tls,
+	};
+
+	socket->stage = STAGE_HANDSHAKE;
+	net->handshakes++;
+	socket->tls = tls_new(&options, &net->records);
+	timer_start(
+	    conn->shard, &socket->timer, HANDSHAKE_MS, handshake_timed_out);
+	watch(socket);
+}
+
+static void
 start_next_handshake(struct net *net)
 {
 	struct link *link = list_take_first(&net->waiting);
 	struct socket *socket = list_entry(link, struct socket, waiting);
 
-	if (socket == NULL)
+	if (socket != NULL)
+		begin_handshake(socket);
+}
+
+/* The peer's first bytes are there: it shakes hands now or when others are done
+ * with it. Who only connects takes no place. */
+static void
+ask_for_handshake(struct socket *socket)
+{
+	struct net *net = net_of(socket);
+	uint64_t max = config_int(setup_config(socket->conn.shard->setup),
+	    CONFIG_GLOBAL, SETTING(LIMITS_HANDSHAKES));
+
+	if (net->handshakes < max) {
+		begin_handshake(socket);
 		return;
-	socket->stage = STAGE_HANDSHAKE;
-	net->handshakes++;
+	}
+	socket->stage = STAGE_WAITING;
+	list_add_last(&net->waiting, &socket->waiting);
 	watch(socket);
 }
 
@@ -136,6 +181,7 @@ end_handshake(struct socket *socket)
 	if (socket->stage != STAGE_HANDSHAKE)
 		return;
 	net->handshakes--;
+	timer_stop(socket->conn.shard, &socket->timer);
 	start_next_handshake(net);
 }
 
@@ -375,8 +421,13 @@ static void
 on_readable(struct socket *socket)
 {
 	char *in = net_of(socket)->in;
-	ssize_t len = recv(socket->fd, in, NET_IN_LEN, 0);
+	ssize_t len;
 
+	if (socket->stage == STAGE_HELLO)
+		ask_for_handshake(socket);
+	if (socket->stage == STAGE_WAITING)
+		return;
+	len = recv(socket->fd, in, NET_IN_LEN, 0);
 	if (len < 0 &&
 	    (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
 		return;
@@ -466,26 +517,11 @@ static void
 socket_start_tls(struct conn *conn)
 {
 	struct socket *socket = socket_of(conn);
-	struct net *net = net_of(socket);
-	const struct setup *setup = conn->shard->setup;
-	struct tls_options options = {
-	    .setup = conn->shard->setup,
-	    .host = conn->host,
-	    .is_direct = conn->is_direct_tls,
-	};
 
 	conn_flush(conn);
 	if (socket->stage != STAGE_OPEN)
 		return;
-	socket->tls = tls_new(&options, &net->records);
-	if (net->handshakes < config_int(setup_config(setup), CONFIG_GLOBAL,
-				  SETTING(LIMITS_HANDSHAKES))) {
-		socket->stage = STAGE_HANDSHAKE;
-		net->handshakes++;
-	} else {
-		socket->stage = STAGE_WAITING;
-		list_add_last(&net->waiting, &socket->waiting);
-	}
+	socket->stage = STAGE_HELLO;
 	watch(socket);
 }
 

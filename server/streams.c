@@ -153,6 +153,8 @@ streams_setup_changed(struct shard *shard)
 		if (stream->host == NULL)
 			continue;
 		stream->host = setup_host(shard->setup, stream->host_name);
+		if (stream->conn->host != NULL)
+			stream->conn->host = stream->host;
 		if (stream->host == NULL)
 			stream_fail(stream, STREAM_ERR_HOST_GONE,
 			    "this host is served no more");

@@ -6,6 +6,7 @@ import socket
 import ssl
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from site_ import HOST, PASSWORD, PATIENCE_S, client, online, ping, until
 
@@ -254,6 +255,49 @@ def serves_whom_it_has_without_descriptors(make):
     stream.close()
 
 
+def shakes_hands_in_turn(make):
+    site = make()
+    site.add("limits: {handshakes: 1}\n")
+    site.start()
+    # Who only connects, or never goes on, must not keep the others out.
+    idle = [socket.create_connection(("127.0.0.1", site.tls_port))
+            for _ in range(3)]
+    threads = ThreadPoolExecutor(10)
+    done = [threads.submit(certificate_of, site) for _ in range(20)]
+    assert len({each.result(PATIENCE_S) for each in done}) == 1
+    for each in idle:
+        each.close()
+
+
+def closes_whom_does_not_read(make):
+    site = make()
+    site.add("limits: {stanza: 10000 B, rate: 0 B}\n")
+    site.start()
+    site.adduser("romeo", "juliet")
+    romeo, juliet = site.login("romeo"), site.login("juliet", "deaf")
+    message = (f"<message type='headline' to='{juliet.jid}'>"
+               f"<body>{'x' * 9000}</body></message>")
+    sent = 0
+    while "/deaf: closed: peer does not read" not in site.said():
+        assert sent < 5000, "the queue has no end"
+        for _ in range(50):
+            romeo.send(message)
+        sent += 50
+        ping(romeo, f"p{sent}")
+    romeo.close()
+
+
+def hears_a_client_that_sends_single_bytes(make):
+    site = make().start()
+    site.adduser("romeo")
+    stream = site.login("romeo")
+    for byte in "<iq type='get' id='b1'><ping xmlns='urn:xmpp:ping'/></iq>":
+        stream.send(byte)
+    assert stream.take(lambda event: event[0] == "element" and
+                       event[1].get("id") == "b1") is not None
+    stream.close()
+
+
 def can_log_in(site, name="romeo"):
     try:
         site.login(name, "again").close()
@@ -330,6 +374,9 @@ CASES = [
     ends_in_order,
     starts_again_after_kill,
     serves_whom_it_has_without_descriptors,
+    shakes_hands_in_turn,
+    closes_whom_does_not_read,
+    hears_a_client_that_sends_single_bytes,
     says_why_streams_end_and_no_secrets,
     survives_its_database,
 ]
