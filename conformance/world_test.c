@@ -440,6 +440,44 @@ a_failed_write_is_undone(void **state)
 	}
 }
 
+/* --- a new configuration ----------------------------------------------------
+ */
+
+static void
+a_reload_changes_hosts_and_modules(void **state)
+{
+	for (uint64_t seed = 1; seed <= 5; seed++) {
+		struct world *world = begin(seed);
+		struct world_peer *romeo =
+		    world_connect(world, ROMEO "/orchard");
+		struct world_peer *juliet =
+		    world_connect(world, JULIET "/balcony");
+
+		world_send(romeo, "<iq type='get' id='p1'>"
+				  "<ping xmlns='urn:xmpp:ping'/></iq>");
+		world_run(world);
+		CHECK(comes(romeo, "type='result' id='p1'"));
+		world_reload(world,
+		    "hosts: {montague.example: {modules.ping: false}}\n");
+		world_sleep(world, 10000);
+		CHECK(comes(juliet, "host-gone"));
+		world_send(romeo, "<iq type='get' id='p2'>"
+				  "<ping xmlns='urn:xmpp:ping'/></iq>");
+		world_run(world);
+		CHECK(comes(romeo, "service-unavailable"));
+		world_send(romeo, "<message to='" JULIET "' id='m1'/>");
+		world_run(world);
+		CHECK(comes(romeo, "remote-server-not-found"));
+		world_reload(world,
+		    "hosts: {montague.example: {}, capulet.example: {}}\n");
+		juliet = world_connect(world, JULIET "/balcony");
+		world_send(romeo, "<message to='" JULIET "/balcony' id='m2'/>");
+		world_run(world);
+		CHECK(comes(juliet, "m2"));
+		world_free(&world);
+	}
+}
+
 /* --- killed between any two writes -----------------------------------------
  */
 
@@ -564,6 +602,7 @@ main(void)
 	    cmocka_unit_test(messages_to_a_stream_that_ends_are_kept),
 	    cmocka_unit_test(an_account_has_so_many_sessions),
 	    cmocka_unit_test(a_failed_write_is_undone),
+	    cmocka_unit_test(a_reload_changes_hosts_and_modules),
 	    cmocka_unit_test(rosters_agree_after_a_kill),
 	};
 

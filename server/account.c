@@ -48,15 +48,15 @@ account_slot(struct account *account, const struct module *module)
 static uint64_t
 setting_ms(const struct account *account, const struct setting *setting)
 {
-	return config_ms(setup_config(account->owner.shard->setup),
-	    account->host->index, setting);
+	return config_ms(
+	    setup_config(account->host->setup), account->host->index, setting);
 }
 
 static unsigned
 setting_int(const struct account *account, const struct setting *setting)
 {
-	return (unsigned)config_int(setup_config(account->owner.shard->setup),
-	    account->host->index, setting);
+	return (unsigned)config_int(
+	    setup_config(account->host->setup), account->host->index, setting);
 }
 
 /* --- the brake ---------------------------------------------------------- */

@@ -133,8 +133,9 @@ owner_free(struct owner *owner)
 static bool
 is_braked(struct owner *owner)
 {
-	uint64_t for_ms = config_ms(setup_config(owner->shard->setup),
-	    account_in(owner)->host->index, SETTING(AUTH_FORGET_AFTER));
+	uint64_t for_ms =
+	    config_ms(setup_config(account_in(owner)->host->setup),
+		account_in(owner)->host->index, SETTING(AUTH_FORGET_AFTER));
 
 	return owner->failures > 0 &&
 	       clock_mono_ms() - owner->failed_ms < for_ms;
@@ -563,17 +564,24 @@ owner_take(struct shard *shard, struct post *letter)
 
 /* --- the configuration changes; the end --------------------------------- */
 
+/* Pinned, all of them: one that ends may push out another. */
 void
 owner_setup_changed(struct shard *shard)
 {
-	struct table_link *link = table_next(&shard->owners, NULL);
+	struct arena *arena = arena_make(0);
+	size_t count = 0, max = shard->owners.count;
+	struct owner **owners = arena_array(arena, struct owner *, max);
+	struct table_link *link = NULL;
 
-	while (link != NULL) {
-		struct owner *owner = container_of(link, struct owner, link);
-
-		link = table_next(&shard->owners, link);
-		account_setup_changed(account_in(owner));
+	while ((link = table_next(&shard->owners, link)) != NULL) {
+		owners[count] = container_of(link, struct owner, link);
+		owner_pin(owners[count++]);
 	}
+	while (count-- > 0) {
+		account_setup_changed(account_in(owners[count]));
+		owner_unpin(owners[count]);
+	}
+	arena_free(&arena);
 }
 
 void

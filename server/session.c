@@ -73,8 +73,8 @@ static void
 send_down(struct session *session, struct post *letter)
 {
 	struct shard *shard = session->account->owner.shard;
-	uint64_t max = config_int(setup_config(shard->setup),
-	    session->account->host->index, SETTING(SESSIONS_QUEUE));
+	uint64_t max =
+	    host_int(session->account->host, SETTING(SESSIONS_QUEUE));
 
 	letter->kind = POST_DOWN;
 	letter->stream = session->stream;
@@ -484,8 +484,7 @@ static void
 bind_as(struct account *account, struct post *letter, struct str resource)
 {
 	struct shard *shard = account->owner.shard;
-	uint64_t max = config_int(setup_config(shard->setup),
-	    account->host->index, SETTING(SESSIONS_PER_ACCOUNT));
+	uint64_t max = host_int(account->host, SETTING(SESSIONS_PER_ACCOUNT));
 	struct session *session;
 
 	if (account->session_count >= max) {
@@ -506,8 +505,8 @@ resolve_conflict(
 	struct arena *arena = letter->arena;
 	struct str suffix;
 
-	switch (config_choice(setup_config(shard->setup), account->host->index,
-	    SETTING(SESSIONS_CONFLICT))) {
+	switch (config_choice(setup_config(account->host->setup),
+	    account->host->index, SETTING(SESSIONS_CONFLICT))) {
 	case CONFLICT_REFUSE:
 		session_refuse(shard, letter, STANZA_ERR_CONFLICT);
 		break;

@@ -275,28 +275,40 @@ world_hold_store(struct world *world, bool is_held)
 /* --- the world itself ----------------------------------------------------- */
 
 static void
-make_setup(struct world *world)
+make_setup(struct world *world, struct str yaml)
 {
-	const char *more = world->options.yaml;
 	size_t count;
 	const struct setting *const *tables =
 	    settings_tables(world->arena, world->modules, &count);
 	struct str why = STR_NONE;
-	struct str yaml =
-	    str_format(world->arena, "%s%s", hosts, more == NULL ? "" : more);
 
+	setup_unref(&world->setup);
+	config_unref(&world->config);
 	world->config =
 	    config_parse(world->arena, "world", yaml, tables, count, &why);
-	if (world->config == NULL) {
-		fprintf(stderr, "world: %.*s\n", STR_ARG(why));
-		abort();
-	}
-	world->setup =
-	    setup_new(world->arena, world->config, world->modules, false, &why);
+	if (world->config != NULL)
+		world->setup = setup_new(
+		    world->arena, world->config, world->modules, false, &why);
 	if (world->setup == NULL) {
 		fprintf(stderr, "world: %.*s\n", STR_ARG(why));
 		abort();
 	}
+}
+
+void
+world_reload(struct world *world, const char *yaml)
+{
+	struct shard *first = shard_at(world, 0);
+
+	make_setup(world, str_dup(world->arena, str_of(yaml)));
+	shard_enter(first);
+	for (unsigned i = 0; i < world->server.shard_count; i++) {
+		struct post *letter = post_new(POST_RELOAD, NULL);
+
+		letter->setup = setup_ref(world->setup);
+		post_send_to(first, i, letter);
+	}
+	world_run(world);
 }
 
 static void
@@ -348,7 +360,8 @@ world_new(const struct world_options *options)
 	world->wall_us = START_WALL_US;
 	world->mono_ms = START_MONO_MS;
 	clock_fake(world->mono_ms, world->wall_us);
-	make_setup(world);
+	make_setup(world, str_format(arena, "%s%s", hosts,
+			      options->yaml == NULL ? "" : options->yaml));
 	open_storage(world);
 	boot(world);
 	return world;

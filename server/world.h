@@ -48,6 +48,8 @@ void world_hold_store(struct world *, bool);
 /* Kill -9: everything in memory is gone, what was committed stays; then the
  * server starts again. Peers see their connections cut. */
 void world_kill(struct world *);
+/* A new configuration, all of it. */
+void world_reload(struct world *, const char *yaml);
 /* Kills it after so many more steps of any kind: between any two writes. */
 void world_kill_after(struct world *, unsigned steps);
 
