@@ -23,10 +23,10 @@ struct account {
 	struct setup *setup;     /* referenced */
 	struct list sessions;    /* struct session, oldest first */
 	unsigned session_count;
-	struct list binds;        /* BINDs that wait for a GONE: session.c */
-	bool is_leaving;          /* being deleted */
-	struct list farewells;    /* durable letters until that is committed */
-	char *slots;              /* of the modules */
+	struct list binds;     /* BINDs that wait for a GONE: session.c */
+	bool is_leaving;       /* being deleted */
+	struct list farewells; /* durable letters until that is committed */
+	char *slots;           /* of the modules */
 };
 
 /* The account of a loaded owner; NULL when it is ABSENT or not an account. */
