@@ -130,26 +130,24 @@ clear(struct roster *roster)
 }
 
 /* Also before it is loaded anew. Edits that are on their way then are void:
- * what they were made of is gone. */
+ * what they were made of goes. */
 static void
-roster_init(struct roster *roster)
+roster_init(struct account *account)
 {
-	struct list edits, gets;
+	struct roster *roster = roster_of(account);
+	struct list gets;
 
-	list_init(&edits);
 	list_init(&gets);
 	if (roster->edits.head.next != NULL) {
-		list_move(&edits, &roster->edits);
+		roster_give_up(account);
 		list_move(&gets, &roster->gets);
 	}
 	clear(roster);
-	*roster = (struct roster){.is_void = !list_is_empty(&edits),
-	    .edits_made = roster->edits_made,
+	*roster = (struct roster){.edits_made = roster->edits_made,
 	    .edits_ended = roster->edits_ended};
 	table_init(&roster->contacts);
 	list_init(&roster->edits);
 	list_init(&roster->gets);
-	list_move(&roster->edits, &edits);
 	list_move(&roster->gets, &gets);
 }
 
@@ -227,7 +225,7 @@ on_load(struct account *account, struct join *join)
 	    .kind = &roster_kind,
 	    .max = ROSTER_ROWS_MAX};
 
-	roster_init(roster_of(account));
+	roster_init(account);
 	load->account = account;
 	load->join = join;
 	load->arena = arena;

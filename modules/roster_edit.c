@@ -46,7 +46,6 @@ static void advance(struct account *);
 static void sender_sure(struct outbox_wait *);
 static void commit_ready(struct roster *);
 static void committed(struct store_commit *);
-static void give_up(struct account *);
 static void fail(struct roster_edit *, enum err);
 
 struct roster_edit *
@@ -234,8 +233,8 @@ roster_edit_commit(struct roster_edit *edit, struct iq *iq)
 static void
 advance(struct account *account)
 {
-	if (roster_of(account)->is_void || account->owner.is_detached)
-		give_up(account);
+	if (account->owner.is_detached)
+		roster_give_up(account);
 	else
 		commit_ready(roster_of(account));
 }
@@ -258,32 +257,32 @@ static void
 sender_sure(struct outbox_wait *wait)
 {
 	struct roster_edit *edit = container_of(wait, struct roster_edit, wait);
+	struct account *account = edit->account;
 
 	edit->is_waiting = false;
 	edit->letter->durable.is_sure = true;
-	if (wait->err != ERR_NONE) {
-		post_free(&edit->letter);
-		roster_of(edit->account)->is_void = true;
+	if (wait->err == ERR_NONE) {
+		advance(account);
+		return;
 	}
-	advance(edit->account);
+	post_free(&edit->letter);
+	roster_give_up(account);
+	owner_reload(&account->owner);
 }
 
-/* What is not committed yet is void; then the account is loaded anew. Edits
- * whose letter is still in question end when it is answered. */
-static void
-give_up(struct account *account)
+void
+roster_give_up(struct account *account)
 {
 	struct roster *roster = roster_of(account);
 
+	roster->is_void = true;
 	list_each (edit, &roster->edits, struct roster_edit, link) {
-		if (edit->is_waiting)
-			continue;
 		list_remove(&edit->link);
+		if (edit->is_waiting)
+			outbox_unwait(account, &edit->wait);
 		store_write_free(&edit->write);
 		fail(edit, ERR_CANCELED);
 	}
-	if (list_is_empty(&roster->edits))
-		owner_reload(&account->owner);
 }
 
 /* --- when it is committed ----------------------------------------------- */
@@ -357,8 +356,8 @@ committed(struct store_commit *commit)
 	if (commit->err != ERR_NONE) {
 		owner_pin(&account->owner);
 		fail(edit, commit->err);
-		roster_of(account)->is_void = true;
-		give_up(account);
+		roster_give_up(account);
+		owner_reload(&account->owner);
 		owner_unpin(&account->owner);
 		return;
 	}

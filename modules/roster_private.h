@@ -51,6 +51,9 @@ void roster_drop(struct roster *, struct contact *);
 /* The contact as the client wants it: name and groups. */
 void roster_edit_item(
     struct roster_edit *, const struct jid *, const struct node *item);
+/* What is not given to the store yet is void: the account is to be loaded anew,
+ * and the durable letters are handled once more then. */
+void roster_give_up(struct account *);
 /* Answers the requests whose edits have ended. */
 void roster_answer_gets(struct roster *);
 /* Makes it a tombstone. */

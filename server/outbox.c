@@ -28,6 +28,7 @@ next_id(struct shard *shard)
 /* What becomes of the write that holds the row. */
 struct outbox_sent {
 	struct store_commit commit;
+	struct store_page page; /* when that is uncertain */
 	struct arena *arena;
 	struct shard *shard;
 	const struct jid *to;
@@ -35,17 +36,41 @@ struct outbox_sent {
 };
 
 static void
-tell_receiver(struct store_commit *commit)
+tell_receiver(struct outbox_sent *sent, bool is_sure)
 {
-	struct outbox_sent *sent =
-	    container_of(commit, struct outbox_sent, commit);
 	struct post *letter = post_new(POST_SURE, sent->arena);
 
 	letter->to = sent->to;
-	letter->durable = (struct durable_id){.owner = OWNER_SERVER,
-	    .row = sent->row,
-	    .is_sure = commit->err == ERR_NONE};
+	letter->durable = (struct durable_id){
+	    .owner = OWNER_SERVER, .row = sent->row, .is_sure = is_sure};
 	post_send(sent->shard, letter);
+}
+
+static void
+row_found(struct store_page *page)
+{
+	struct outbox_sent *sent = container_of(page, struct outbox_sent, page);
+
+	tell_receiver(sent, page->err == ERR_NONE && page->count > 0 &&
+				page->rows[0].id == sent->row);
+}
+
+/* The row is there exactly when the change is that caused it. */
+static void
+write_ended(struct store_commit *commit)
+{
+	struct outbox_sent *sent =
+	    container_of(commit, struct outbox_sent, commit);
+
+	if (commit->err == ERR_UNCERTAIN)
+		store_page(sent->shard->store, &sent->page, sent->arena,
+		    &(struct log_query){.owner = OWNER_SERVER,
+			.kind = &outbox_kind,
+			.after = sent->row - 1,
+			.max = 1},
+		    row_found);
+	else
+		tell_receiver(sent, commit->err == ERR_NONE);
 }
 
 static void
@@ -74,7 +99,7 @@ watch_write(
 	sent->shard = shard;
 	sent->to = jid_copy(arena, letter->stanza->to);
 	sent->row = letter->durable.row;
-	store_also(write, &sent->commit, tell_receiver);
+	store_also(write, &sent->commit, write_ended);
 }
 
 static bool
@@ -142,6 +167,12 @@ outbox_wait(struct account *account, struct outbox_wait *wait,
 	sure->to = jid_copy(sure->arena, account_jid(account));
 	sure->durable = wait->durable;
 	post_send(shard, sure);
+}
+
+void
+outbox_unwait(struct account *account, struct outbox_wait *wait)
+{
+	table_remove(&account->owner.shard->outbox_waits, &wait->link);
 }
 
 static void

@@ -38,6 +38,9 @@ struct outbox_wait {
 void outbox_wait(struct account *, struct outbox_wait *,
     const struct post *letter, void (*done)(struct outbox_wait *));
 
+/* Gives the wait up: done will not be called. */
+void outbox_unwait(struct account *, struct outbox_wait *);
+
 /* The row goes with this transaction of the receiver, which is given to the
  * store after done of outbox_wait. */
 void outbox_remove(struct store_write *, struct durable_id);

@@ -461,7 +461,12 @@ void
 owner_again(struct owner *owner, struct post *letter)
 {
 	list_add_last(&owner->again, &letter->link);
-	owner_reload(owner);
+	if (owner->stage == OWNER_LOADING)
+		owner->is_stale = true;
+	if (owner->stage != OWNER_READY)
+		return;
+	owner->stage = OWNER_LOADING;
+	retry_later(owner);
 }
 
 void
@@ -523,7 +528,7 @@ wait_in_inbox(struct owner *owner, struct post *letter)
 	if (owner->inbox_count < INBOX_MAX || !is_bounded(letter)) {
 		owner->inbox_count++;
 		list_add_last(&owner->inbox, &post_own(letter)->link);
-		if (!owner->is_loading) {
+		if (!owner->is_loading && !is_durable(letter)) {
 			timer_stop(owner->shard, &owner->idle);
 			load(owner);
 		}

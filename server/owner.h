@@ -69,7 +69,8 @@ void owner_unpin(struct owner *);
  * sessions stay, letters wait meanwhile. */
 void owner_reload(struct owner *);
 /* A durable letter whose change could not be committed: it is handled once more
- * when the owner is loaded anew, before all that came later. Takes it. */
+ * when the owner was loaded anew, in a while, before all that came later. Takes
+ * it. */
 void owner_again(struct owner *, struct post *);
 /* While an account is being removed its letters wait, until it is known whether
  * it is gone: what it answered meanwhile could not be taken back. */
