@@ -1,0 +1,463 @@
+/*
+ * server/tls_test.c - certificates that are refused, and sessions with a client
+ * of GnuTLS over memory.
+ */
+#include "server/tls.h"
+
+#include <errno.h>
+#include <gnutls/crypto.h>
+#include <gnutls/gnutls.h>
+#include <gnutls/x509.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "server/settings.h"
+#include "server/setup.h"
+
+#define DAY_S 86400
+
+const struct module *const modules_builtin[] = {NULL};
+
+static struct arena *arena;
+static char folder[] = "/tmp/tls_test.XXXXXX";
+
+/* --- certificates --------------------------------------------------------- */
+
+static struct str
+path_of(const char *name, const char *end)
+{
+	return str_format(arena, "%s/%s.%s", folder, name, end);
+}
+
+static void
+keep(struct str path, const gnutls_datum_t *pem)
+{
+	FILE *file = fopen(path.text, "w");
+
+	CHECK(file != NULL);
+	CHECK(fwrite(pem->data, 1, pem->size, file) == pem->size);
+	fclose(file);
+	gnutls_free(pem->data);
+}
+
+static void
+make_certificate(const char *name, int64_t from_s, int64_t to_s)
+{
+	gnutls_x509_privkey_t key;
+	gnutls_x509_crt_t crt;
+	gnutls_datum_t pem;
+	time_t now_s = time(NULL);
+
+	CHECK(gnutls_x509_privkey_init(&key) == 0);
+	CHECK(gnutls_x509_privkey_generate(key, GNUTLS_PK_ECDSA,
+		  GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0) == 0);
+	CHECK(gnutls_x509_crt_init(&crt) == 0);
+	gnutls_x509_crt_set_version(crt, 3);
+	gnutls_x509_crt_set_serial(crt, "\1", 1);
+	gnutls_x509_crt_set_key(crt, key);
+	gnutls_x509_crt_set_activation_time(crt, now_s + from_s);
+	gnutls_x509_crt_set_expiration_time(crt, now_s + to_s);
+	gnutls_x509_crt_set_subject_alt_name(crt, GNUTLS_SAN_DNSNAME, name,
+	    (unsigned)strlen(name), GNUTLS_FSAN_SET);
+	CHECK(gnutls_x509_crt_sign2(crt, crt, key, GNUTLS_DIG_SHA384, 0) == 0);
+	CHECK(gnutls_x509_crt_export2(crt, GNUTLS_X509_FMT_PEM, &pem) == 0);
+	keep(path_of(name, "pem"), &pem);
+	CHECK(gnutls_x509_privkey_export2(key, GNUTLS_X509_FMT_PEM, &pem) == 0);
+	keep(path_of(name, "key"), &pem);
+	gnutls_x509_crt_deinit(crt);
+	gnutls_x509_privkey_deinit(key);
+}
+
+static const struct {
+	const char *certificate, *key, *why;
+} refused[] = {
+    {"elsewhere.pem", "one.example.key", "No such file"},
+    {"one.example.pem", "elsewhere.key", "No such file"},
+    {"one.example.key", "one.example.key", "no certificate"},
+    {"one.example.pem", "two.example.key", "is not that of"},
+    {"over.example.pem", "over.example.key", "expired on"},
+    {"early.example.pem", "early.example.key", "is valid from"},
+    {"", "one.example.key", "no certificate is configured"},
+    {"one.example.pem", "", "no key is configured"},
+};
+
+static struct str
+in_folder(const char *name)
+{
+	return *name == '\0' ? STR_NONE
+			     : str_format(arena, "%s/%s", folder, name);
+}
+
+static void
+certificates_that_will_not_do_are_refused(void **state)
+{
+	struct tls_identity *identity;
+	struct str why;
+
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		why = STR_NONE;
+		CHECK(
+		    tls_identity_load(arena, in_folder(refused[i].certificate),
+			in_folder(refused[i].key), &why) == NULL);
+		if (strstr(why.text, refused[i].why) == NULL)
+			print_error("%s\n", why.text);
+		CHECK(strstr(why.text, refused[i].why) != NULL);
+	}
+	identity = tls_identity_load(arena, in_folder("one.example.pem"),
+	    in_folder("one.example.key"), &why);
+	CHECK(identity != NULL);
+	CHECK(tls_identity_is_for(identity, STR("one.example")));
+	CHECK(!tls_identity_is_for(identity, STR("two.example")));
+	CHECK(!tls_identity_trust(
+	    identity, arena, in_folder("one.example.key"), &why));
+	CHECK(tls_identity_trust(
+	    identity, arena, in_folder("one.example.pem"), &why));
+	tls_identity_free(&identity);
+	CHECK(identity == NULL);
+}
+
+/* --- sessions ------------------------------------------------------------- */
+
+static struct setup *setup;
+static gnutls_certificate_credentials_t credentials;
+
+struct pair {
+	struct tls *server;
+	gnutls_session_t client;
+	struct buf to_client, to_server;
+	size_t taken; /* of to_client */
+	bool is_client_done;
+};
+
+static ssize_t
+push(gnutls_transport_ptr_t transport, const void *bytes, size_t len)
+{
+	struct pair *pair = transport;
+
+	buf_add(&pair->to_server, (struct str){bytes, len});
+	return (ssize_t)len;
+}
+
+static ssize_t
+pull(gnutls_transport_ptr_t transport, void *bytes, size_t len)
+{
+	struct pair *pair = transport;
+	size_t left = pair->to_client.len - pair->taken;
+
+	if (left == 0) {
+		gnutls_transport_set_errno(pair->client, EAGAIN);
+		return -1;
+	}
+	if (len > left)
+		len = left;
+	memcpy(bytes, pair->to_client.text + pair->taken, len);
+	pair->taken += len;
+	return (ssize_t)len;
+}
+
+static void
+open_pair(
+    struct pair *pair, const char *sni, const char *alpn, const char *priority)
+{
+	const struct tls_options options = {.setup = setup, .is_direct = true};
+	gnutls_datum_t protocol = {
+	    (unsigned char *)alpn, alpn == NULL ? 0 : (unsigned)strlen(alpn)};
+
+	*pair = (struct pair){0};
+	pair->server = tls_new(&options, &pair->to_client);
+	CHECK(gnutls_init(&pair->client, GNUTLS_CLIENT | GNUTLS_NONBLOCK) == 0);
+	CHECK(gnutls_priority_set_direct(pair->client, priority, NULL) == 0);
+	gnutls_credentials_set(
+	    pair->client, GNUTLS_CRD_CERTIFICATE, credentials);
+	if (sni != NULL)
+		gnutls_server_name_set(
+		    pair->client, GNUTLS_NAME_DNS, sni, strlen(sni));
+	if (alpn != NULL)
+		gnutls_alpn_set_protocols(pair->client, &protocol, 1, 0);
+	gnutls_transport_set_ptr(pair->client, pair);
+	gnutls_transport_set_push_function(pair->client, push);
+	gnutls_transport_set_pull_function(pair->client, pull);
+}
+
+static void
+close_pair(struct pair *pair)
+{
+	tls_free(&pair->server);
+	gnutls_deinit(pair->client);
+	buf_deinit(&pair->to_client);
+	buf_deinit(&pair->to_server);
+}
+
+/* On a complete session it would begin another handshake. */
+static void
+client_shakes(struct pair *pair)
+{
+	if (!pair->is_client_done)
+		pair->is_client_done = gnutls_handshake(pair->client) == 0;
+}
+
+/* The server gets its bytes one by one. */
+static enum tls_result
+shake_hands(struct pair *pair, const char **why)
+{
+	enum tls_result result = TLS_WANTS_MORE;
+
+	for (unsigned i = 0; i < 8 && result == TLS_WANTS_MORE; i++) {
+		client_shakes(pair);
+		for (size_t at = 0;
+		     at < pair->to_server.len && result == TLS_WANTS_MORE;
+		     at++) {
+			tls_feed(pair->server,
+			    (struct str){pair->to_server.text + at, 1});
+			result = tls_handshake(pair->server, why);
+		}
+		buf_clear(&pair->to_server, 0);
+	}
+	if (result == TLS_DONE)
+		client_shakes(pair);
+	return result;
+}
+
+/* Tickets come first. */
+static ssize_t
+client_read(struct pair *pair, char *plain, size_t room)
+{
+	ssize_t len = GNUTLS_E_AGAIN;
+
+	for (unsigned i = 0; i < 8 && len == GNUTLS_E_AGAIN; i++)
+		len = gnutls_record_recv(pair->client, plain, room);
+	return len;
+}
+
+/* Something in each direction; this is also when tickets come. */
+static void
+talk(struct pair *pair)
+{
+	char plain[64];
+	const char *why;
+	size_t len = 0;
+
+	CHECK(tls_write(pair->server, STR("from the server")));
+	CHECK_EQUAL(client_read(pair, plain, sizeof(plain)), 15);
+	CHECK_EQUAL(gnutls_record_send(pair->client, "hello", 5), 5);
+	tls_feed(pair->server, buf_str(&pair->to_server));
+	CHECK_EQUAL(
+	    tls_read(pair->server, plain, sizeof(plain), &len, &why), TLS_DONE);
+	CHECK_STR(((struct str){plain, len}), "hello");
+	CHECK_EQUAL(tls_read(pair->server, plain, sizeof(plain), &len, &why),
+	    TLS_WANTS_MORE);
+	buf_clear(&pair->to_server, 0);
+}
+
+static bool
+shows_certificate_of(struct pair *pair, const char *name)
+{
+	unsigned count;
+	const gnutls_datum_t *der =
+	    gnutls_certificate_get_peers(pair->client, &count);
+	gnutls_x509_crt_t crt;
+	bool is_it;
+
+	CHECK(der != NULL);
+	CHECK(gnutls_x509_crt_init(&crt) == 0);
+	CHECK(gnutls_x509_crt_import(crt, der, GNUTLS_X509_FMT_DER) == 0);
+	is_it = gnutls_x509_crt_check_hostname(crt, name) != 0;
+	gnutls_x509_crt_deinit(crt);
+	return is_it;
+}
+
+/* The hash of the certificate by that of its signature: SHA-384 here. */
+static void
+check_end_point(struct pair *pair)
+{
+	unsigned count;
+	uint8_t hash[48];
+	struct str data;
+	const gnutls_datum_t *der =
+	    gnutls_certificate_get_peers(pair->client, &count);
+
+	CHECK(gnutls_hash_fast(GNUTLS_DIG_SHA384, der->data, der->size, hash) ==
+	      0);
+	CHECK(tls_end_point(pair->server, arena, &data));
+	CHECK_EQUAL(data.len, sizeof(hash));
+	CHECK(memcmp(data.text, hash, sizeof(hash)) == 0);
+}
+
+static const struct {
+	const char *sni, *alpn, *priority, *certificate;
+} sessions[] = {
+    {"one.example", "xmpp-client", "NORMAL", "one.example"},
+    {"two.example", "xmpp-client", "NORMAL", "two.example"},
+    {"two.example", NULL, "NORMAL:-VERS-ALL:+VERS-TLS1.2", "two.example"},
+    {"elsewhere.example", NULL, "NORMAL", "one.example"},
+    {NULL, NULL, "NORMAL", "one.example"},
+};
+
+static void
+sessions_show_the_certificate_and_bind(void **state)
+{
+	static const char label[] = "EXPORTER-Channel-Binding";
+	struct pair pair;
+	const char *why = NULL;
+	char ours[32], theirs[32];
+	struct str data;
+
+	for (size_t i = 0; i < sizeof(sessions) / sizeof(sessions[0]); i++) {
+		open_pair(&pair, sessions[i].sni, sessions[i].alpn,
+		    sessions[i].priority);
+		CHECK_EQUAL(shake_hands(&pair, &why), TLS_DONE);
+		talk(&pair);
+		CHECK(shows_certificate_of(&pair, sessions[i].certificate));
+		check_end_point(&pair);
+		CHECK(tls_exporter(pair.server, (uint8_t *)ours));
+		CHECK(gnutls_prf_rfc5705(pair.client, sizeof(label) - 1, label,
+			  0, "", 32, theirs) == 0);
+		CHECK(memcmp(ours, theirs, 32) == 0);
+		CHECK(!tls_peer_certificate(pair.server, arena, &data));
+		data = tls_sni(pair.server, arena);
+		CHECK(str_equal(data, str_of(sessions[i].sni)));
+		close_pair(&pair);
+	}
+}
+
+static const struct {
+	const char *alpn, *priority;
+} failing[] = {
+    {"http/1.1", "NORMAL"},
+    {NULL, "NORMAL:-VERS-ALL:+VERS-TLS1.1"},
+    {NULL, "NORMAL:-CIPHER-ALL:+AES-128-CBC:-VERS-ALL:+VERS-TLS1.2"},
+};
+
+static void
+what_is_not_spoken_is_refused(void **state)
+{
+	struct pair pair;
+	const char *why;
+
+	for (size_t i = 0; i < sizeof(failing) / sizeof(failing[0]); i++) {
+		open_pair(&pair, NULL, failing[i].alpn, failing[i].priority);
+		why = NULL;
+		CHECK_EQUAL(shake_hands(&pair, &why), TLS_FAILED);
+		CHECK(why != NULL);
+		/* The client is told, by an alert. */
+		CHECK(pair.to_client.len > pair.taken);
+		close_pair(&pair);
+	}
+}
+
+static void
+a_ticket_resumes_a_session(void **state)
+{
+	static const char *const versions[] = {
+	    "NORMAL", "NORMAL:-VERS-ALL:+VERS-TLS1.2"};
+
+	for (size_t i = 0; i < 2; i++) {
+		gnutls_datum_t session;
+		struct pair pair;
+		const char *why;
+
+		open_pair(&pair, "two.example", NULL, versions[i]);
+		CHECK_EQUAL(shake_hands(&pair, &why), TLS_DONE);
+		talk(&pair);
+		CHECK(gnutls_session_get_data2(pair.client, &session) == 0);
+		close_pair(&pair);
+		open_pair(&pair, "two.example", NULL, versions[i]);
+		gnutls_session_set_data(
+		    pair.client, session.data, session.size);
+		gnutls_free(session.data);
+		CHECK_EQUAL(shake_hands(&pair, &why), TLS_DONE);
+		talk(&pair);
+		CHECK(gnutls_session_is_resumed(pair.client) != 0);
+		check_end_point(&pair);
+		close_pair(&pair);
+	}
+}
+
+static void
+a_goodbye_is_heard(void **state)
+{
+	struct pair pair;
+	const char *why;
+	char plain[64];
+	size_t len;
+
+	open_pair(&pair, NULL, NULL, "NORMAL");
+	CHECK_EQUAL(shake_hands(&pair, &why), TLS_DONE);
+	talk(&pair);
+	tls_bye(pair.server);
+	CHECK_EQUAL(client_read(&pair, plain, sizeof(plain)), 0);
+	(void)gnutls_bye(pair.client, GNUTLS_SHUT_WR);
+	tls_feed(pair.server, buf_str(&pair.to_server));
+	CHECK_EQUAL(tls_read(pair.server, plain, sizeof(plain), &len, &why),
+	    TLS_CLOSED);
+	close_pair(&pair);
+}
+
+/* --- what all share ------------------------------------------------------- */
+
+static int
+set_up(void **state)
+{
+	static const uint8_t secret[32] = {1};
+	const struct setting *const *tables;
+	const struct config *config;
+	struct str text, why = STR_NONE;
+	size_t count;
+
+	arena = arena_make(0);
+	CHECK(mkdtemp(folder) != NULL);
+	make_certificate("one.example", -DAY_S, 100 * DAY_S);
+	make_certificate("two.example", -DAY_S, 100 * DAY_S);
+	make_certificate("over.example", -2 * DAY_S, -DAY_S);
+	make_certificate("early.example", DAY_S, 2 * DAY_S);
+	text = str_format(arena,
+	    "hosts:\n"
+	    "  one.example: {certificate: %s/one.example.pem,"
+	    " key: %s/one.example.key}\n"
+	    "  two.example: {certificate: %s/two.example.pem,"
+	    " key: %s/two.example.key}\n",
+	    folder, folder, folder, folder);
+	tables = settings_tables(arena, modules_builtin, &count);
+	config = config_parse(arena, "test", text, tables, count, &why);
+	CHECK(config != NULL);
+	setup = setup_new(arena, config, modules_builtin, true, &why);
+	CHECK(setup != NULL);
+	config_unref(&config);
+	gnutls_certificate_allocate_credentials(&credentials);
+	tls_start(secret);
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	static const char *const names[] = {
+	    "one.example", "two.example", "over.example", "early.example"};
+
+	for (size_t i = 0; i < 4; i++) {
+		unlink(path_of(names[i], "pem").text);
+		unlink(path_of(names[i], "key").text);
+	}
+	rmdir(folder);
+	setup_unref(&setup);
+	gnutls_certificate_free_credentials(credentials);
+	tls_stop();
+	arena_free(&arena);
+	return 0;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(certificates_that_will_not_do_are_refused),
+	    cmocka_unit_test(sessions_show_the_certificate_and_bind),
+	    cmocka_unit_test(what_is_not_spoken_is_refused),
+	    cmocka_unit_test(a_ticket_resumes_a_session),
+	    cmocka_unit_test(a_goodbye_is_heard),
+	};
+
+	return cmocka_run_group_tests_name("tls", tests, set_up, tear_down);
+}
