@@ -44,8 +44,6 @@ const struct setting server_settings[SETTINGS_COUNT + 1] = {
     {"tls.min_version", SETTING_CHOICE, RELOADS, .preset = "\"1.2\"",
 	.choices = tls_versions,
 	.help = "The oldest version of TLS that is spoken."},
-    {"admins", SETTING_LIST, RELOADS | PER_HOST, .preset = "[]",
-	.help = "JIDs of those who may administer the host."},
     {"contact.abuse", SETTING_LIST, RELOADS | PER_HOST, .preset = "[]",
 	.help = "URIs to report abuse (XEP-0157)."},
     {"contact.admin", SETTING_LIST, RELOADS | PER_HOST, .preset = "[]",
@@ -107,10 +105,6 @@ const struct setting server_settings[SETTINGS_COUNT + 1] = {
 	.max = 1000000, .preset = "1000",
 	.help = "Stanzas kept for a session that does not take or "
 		"acknowledge them."},
-    {"sessions.resume", SETTING_TIME, RELOADS | PER_HOST, .max = 7 * DAY,
-	.preset = "10 min",
-	.help = "How long a session without connection can be "
-		"resumed (XEP-0198)."},
     {"limits.first_stanza", SETTING_SIZE, RELOADS | PER_HOST, .min = 10000,
 	.max = 16 * MIB, .preset = "10 KiB",
 	.help = "The largest stanza before authentication."},

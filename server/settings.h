@@ -19,7 +19,6 @@ struct module;
 	X(KEY)                     \
 	X(TLS_REQUIRED)            \
 	X(TLS_MIN_VERSION)         \
-	X(ADMINS)                  \
 	X(CONTACT_ABUSE)           \
 	X(CONTACT_ADMIN)           \
 	X(CONTACT_FEEDBACK)        \
@@ -40,7 +39,6 @@ struct module;
 	X(SESSIONS_PER_ACCOUNT)    \
 	X(SESSIONS_CONFLICT)       \
 	X(SESSIONS_QUEUE)          \
-	X(SESSIONS_RESUME)         \
 	X(LIMITS_FIRST_STANZA)     \
 	X(LIMITS_STANZA)           \
 	X(LIMITS_DEPTH)            \
