@@ -66,8 +66,11 @@ fill_scalar(struct reading *reading, struct yaml *yaml, struct fy_token *token)
 	    token == NULL || fy_token_scalar_style(token) == FYSS_PLAIN;
 
 	yaml->kind = YAML_TEXT;
-	set_mark(yaml, token);
 	yaml->text = text_of(reading, token);
+	/* Where nothing stands the library's versions put different marks; that
+	 * of the key is kept. */
+	if (yaml->text.len > 0 || !is_plain)
+		set_mark(yaml, token);
 	if (is_plain && (yaml->text.len == 0 || str_is(yaml->text, "~") ||
 			    str_is(yaml->text, "null")))
 		yaml->kind = YAML_NOTHING;

@@ -13,7 +13,7 @@ enum yaml_kind { YAML_NOTHING, YAML_TEXT, YAML_LIST, YAML_MAP };
 /* Lives in the arena it was read into, and so do its texts. */
 struct yaml {
 	enum yaml_kind kind;
-	unsigned line, column; /* from 1; of its key when it is NOTHING */
+	unsigned line, column; /* from 1; of its key when it is empty */
 	struct str text;       /* TEXT; ends with NUL */
 	struct yaml *first;    /* LIST, MAP: what is in it */
 	struct yaml *next;     /* in the same list or map */
