@@ -148,6 +148,7 @@ kill_at(struct world *world, size_t pair, const char *stanza, unsigned step)
 	}
 	world_cut(&romeo);
 	world_cut(&juliet);
+	world_sleep(world, 5000);
 	CHECK_EQUAL(rig_outbox(world), 0);
 	if (rig_account(world, ROMEO) != NULL) {
 		check_whole(world, owner);
