@@ -103,14 +103,6 @@ conn_tls_text(struct conn *conn, struct arena *arena)
 	return tls == NULL ? STR_NONE : tls_text(tls, arena);
 }
 
-struct str
-conn_sni(struct conn *conn, struct arena *arena)
-{
-	struct tls *tls = tls_of(conn);
-
-	return tls == NULL ? STR_NONE : tls_sni(tls, arena);
-}
-
 bool
 conn_exporter(struct conn *conn, uint8_t data[32])
 {

@@ -83,8 +83,6 @@ uint64_t conn_acknowledged(struct conn *);
 
 /* "TLS1.3 AES-256-GCM". */
 struct str conn_tls_text(struct conn *, struct arena *);
-/* The host that SNI asked for; text NULL without. */
-struct str conn_sni(struct conn *, struct arena *);
 /* Channel binding data, RFC 9266 and 5929; false when there is none. */
 bool conn_exporter(struct conn *, uint8_t data[32]);
 bool conn_end_point(struct conn *, struct arena *, struct str *data_r);

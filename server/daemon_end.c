@@ -64,12 +64,10 @@ static void
 close_streams(struct shard *shard)
 {
 	struct shard_thread *thread = thread_of(shard);
-	struct stream *stream = NULL;
 
 	listeners_stop(thread->daemon->listeners, shard);
 	shard->is_draining = true;
-	while ((stream = stream_next(shard, stream)) != NULL)
-		stream_fail(stream, STREAM_ERR_SYSTEM_SHUTDOWN, NULL);
+	streams_close_all(shard, STREAM_ERR_SYSTEM_SHUTDOWN);
 	thread->give_up_ms = clock_mono_ms() + PATIENCE_MS;
 	look_for_streams(&thread->patience);
 }

@@ -52,7 +52,6 @@ bool daemon_configure(struct daemon *, struct str *why_r);
 bool daemon_start(struct daemon *, struct str *why_r);
 /* Starts the threads of the other shards. */
 void daemon_start_threads(struct daemon *);
-void daemon_free(struct daemon *);
 struct setup *daemon_read_setup(
     struct daemon *, struct arena *, const struct config *, struct str *why_r);
 

@@ -122,6 +122,13 @@ mailbox_put_back(struct shard *shard, struct list *letters)
 	list_move(ready, letters);
 }
 
+/* What the shard is doing, should it abort. */
+static const char *const kind_texts[] = {
+#define X(name, text) text,
+    POST_MAP(X)
+#undef X
+};
+
 bool
 mailbox_work(struct shard *shard, unsigned max)
 {
@@ -134,8 +141,10 @@ mailbox_work(struct shard *shard, unsigned max)
 		struct post *letter = list_entry(link, struct post, link);
 
 		count++;
+		err_doing(kind_texts[letter->kind]);
 		post_handlers[letter->kind](shard, letter);
 	}
+	err_doing("waiting for letters");
 	if (count > 0)
 		metric_add(shard, METRIC_LETTERS, count);
 	return !list_is_empty(&mailbox->ready);

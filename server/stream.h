@@ -141,8 +141,6 @@ void stream_take(struct shard *, struct post *);
 void stream_take_move(struct shard *, struct post *);
 /* Hosts of a new configuration: streams of one that is gone end. */
 void streams_setup_changed(struct shard *);
-/* How many there are. */
-unsigned streams_count(const struct shard *);
 /* Ends all, as the server goes. */
 void streams_close_all(struct shard *, enum stream_err);
 

@@ -101,12 +101,6 @@ streams_remove(struct stream *stream)
 	metric_add(stream->shard, METRIC_STREAMS, -1);
 }
 
-unsigned
-streams_count(const struct shard *shard)
-{
-	return shard->streams->count;
-}
-
 struct stream *
 stream_find(struct shard *shard, struct stream_id id)
 {

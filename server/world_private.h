@@ -105,5 +105,3 @@ bool world_authenticate(
 bool world_bind(struct world_peer *, struct str resource);
 bool world_login(struct world_peer *, struct str local, struct str host,
     struct str password, struct str resource);
-/* All that the session sent has been handled. */
-bool world_fence(struct world_peer *);

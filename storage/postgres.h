@@ -96,8 +96,6 @@ void line_close(struct line *);
 bool pipe_send(PGconn *, const struct job *, const struct step *);
 bool pipe_send_plain(PGconn *, enum sql);
 bool pipe_prepare_all(PGconn *);
-/* How many results pipe_prepare_all makes. */
-unsigned pipe_prepared_count(void);
 void pipe_add_rows(struct job *, const PGresult *);
 uint64_t pipe_changed(PGresult *);
 uint64_t pipe_number(const PGresult *, int row, int column);

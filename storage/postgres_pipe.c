@@ -107,20 +107,6 @@ pipe_prepare_all(PGconn *conn)
 	return is_sent;
 }
 
-unsigned
-pipe_prepared_count(void)
-{
-	struct buf text = {0};
-	unsigned count = 0;
-
-	for (unsigned sql = 0; sql < SQL_COUNT_ALL; sql++) {
-		sql_text(sql, true, &text);
-		count += text.len > 0;
-	}
-	buf_deinit(&text);
-	return count;
-}
-
 /* --- results ---------------------------------------------------------- */
 
 uint64_t
