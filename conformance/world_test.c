@@ -440,6 +440,62 @@ a_failed_write_is_undone(void **state)
 	}
 }
 
+static void
+a_conflict_is_settled_as_configured(void **state)
+{
+	static const struct {
+		const char *yaml, *want;
+		bool is_bound;
+	} cases[] = {
+	    {"sessions.conflict: refuse\n", "<conflict ", false},
+	    {"sessions.conflict: rename\n", NULL, true},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct world *world = world_new(
+		    &(struct world_options){.seed = i, .yaml = cases[i].yaml});
+		struct world_peer *old, *new;
+
+		world_add_account(world, ROMEO, NULL);
+		old = world_connect(world, ROMEO "/orchard");
+		new = world_accept(world);
+		CHECK(world_login(new, STR("romeo"), STR("montague.example"),
+			  STR(WORLD_PASSWORD),
+			  STR("orchard")) == cases[i].is_bound);
+		if (cases[i].is_bound)
+			CHECK(str_starts(new->jid, STR(ROMEO "/orchard-")));
+		else
+			CHECK(comes(new, cases[i].want));
+		CHECK(!world_is_closed(old));
+		world_free(&world);
+	}
+}
+
+/* Failures are counted by the account, wherever they come from; the right
+ * password is not held up. */
+static void
+wrong_passwords_are_slowed_down(void **state)
+{
+	struct world *world = begin(12);
+	struct world_peer *peer;
+
+	for (unsigned i = 0; i < 12; i++) {
+		peer = open_stream(world);
+		world_send(peer,
+		    "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' "
+		    "mechanism='PLAIN'>AHJvbWVvAHdyb25n</auth>");
+		world_run(world);
+		CHECK(comes(peer, "not-authorized") == (i < 5));
+		world_cut(&peer);
+		world_run(world);
+	}
+	peer = open_stream(world);
+	world_send(peer, AUTH);
+	world_run(world);
+	CHECK(comes(peer, "success"));
+	world_free(&world);
+}
+
 /* --- a new configuration ----------------------------------------------------
  */
 
@@ -602,6 +658,8 @@ main(void)
 	    cmocka_unit_test(messages_to_a_stream_that_ends_are_kept),
 	    cmocka_unit_test(an_account_has_so_many_sessions),
 	    cmocka_unit_test(a_failed_write_is_undone),
+	    cmocka_unit_test(a_conflict_is_settled_as_configured),
+	    cmocka_unit_test(wrong_passwords_are_slowed_down),
 	    cmocka_unit_test(a_reload_changes_hosts_and_modules),
 	    cmocka_unit_test(rosters_agree_after_a_kill),
 	};
