@@ -15,6 +15,7 @@
 #include "xml/writer.h"
 
 #define NS_STREAM_ERR "urn:ietf:params:xml:ns:xmpp-streams"
+#define NS_REGISTER   "jabber:iq:register"
 #define OUR_LANG      "en"
 #define LANG_MAX      35 /* RFC 5646, section 4.4.1 */
 #define ID_LEN        20
@@ -299,6 +300,22 @@ hang_up(struct stream *stream)
 	end(stream);
 }
 
+/* No secrets, even here: before login, and where passwords are changed, only
+ * what kind of element it was. */
+static void
+log_element(
+    const struct stream *stream, struct arena *arena, const struct node *node)
+{
+	struct str text = node->name;
+
+	if (!log_shows(LOG_WIRE))
+		return;
+	if (stream->is_authenticated &&
+	    node_child_ns(node, NS_REGISTER) == NULL)
+		text = writer_text(arena, node);
+	log_at(LOG_WIRE, &stream->log, "got %.*s", STR_ARG(text));
+}
+
 static void
 on_stanza(struct reader *reader, struct arena *arena, const struct node *node)
 {
@@ -308,11 +325,7 @@ on_stanza(struct reader *reader, struct arena *arena, const struct node *node)
 		arena_free(&arena);
 		return;
 	}
-	if (log_shows(LOG_WIRE)) {
-		struct str text = writer_text(arena, node);
-
-		log_at(LOG_WIRE, &stream->log, "got %.*s", STR_ARG(text));
-	}
+	log_element(stream, arena, node);
 	stream->role->on_element(stream, arena, node);
 }
 

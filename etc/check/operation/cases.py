@@ -308,10 +308,16 @@ def can_log_in(site, name="romeo"):
 
 def says_why_streams_end_and_no_secrets(make):
     site = make()
-    site.add("log: {level: debug}\n")
+    site.add("log: {level: wire}\n")
     site.start()
     site.adduser("romeo")
     stream = site.login("romeo", "orchard")
+    assert "got <iq" in site.said()
+    answer = stream.ask(
+        "r1", "<iq type='set' id='r1'><query xmlns='jabber:iq:register'>"
+        f"<username>romeo</username><password>{PASSWORD}</password></query>"
+        "</iq>")
+    assert answer.get("type") == "result", client.show(answer)
     stream.send("</stream:stream>")
     stream.take(lambda event: event[0] == "eof")
     until("the end is logged", lambda: "/orchard: closed" in site.said())
