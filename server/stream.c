@@ -399,6 +399,15 @@ limits_of(const struct stream *stream)
 	};
 }
 
+void
+stream_limit(struct stream *stream)
+{
+	struct reader_limits limits = limits_of(stream);
+
+	if (stream->reader != NULL)
+		reader_limit(stream->reader, &limits);
+}
+
 static void
 pause_over(struct timer *timer)
 {
@@ -537,14 +546,10 @@ stream_start_tls(struct stream *stream)
 void
 stream_authenticated(struct stream *stream, const struct jid *bare)
 {
-	struct reader_limits limits;
-
 	stream->peer = jid_copy(stream->arena, bare);
 	stream->is_authenticated = true;
 	stream->deadline_ms = 0;
-	limits = limits_of(stream);
-	if (stream->reader != NULL)
-		reader_limit(stream->reader, &limits);
+	stream_limit(stream);
 	timer_start(stream->shard, &stream->timer, 0, on_timer);
 }
 

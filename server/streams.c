@@ -149,6 +149,7 @@ streams_setup_changed(struct shard *shard)
 		stream->host = setup_host(shard->setup, stream->host_name);
 		if (stream->conn->host != NULL)
 			stream->conn->host = stream->host;
+		stream_limit(stream);
 		if (stream->host == NULL)
 			stream_fail(stream, STREAM_ERR_HOST_GONE,
 			    "this host is served no more");
