@@ -155,68 +155,73 @@ router_send(
 
 /* --- many receivers ----------------------------------------------------- */
 
+/* Receivers that live on no shard: of other servers, and hosts. */
+#define ABROAD  UINT32_MAX
+#define NOWHERE (UINT32_MAX - 1)
+
 struct fan_out {
 	struct shard *shard;
 	const struct stanza *stanza;
 	struct blob *blob;
 	const struct jid *const *receivers;
 	size_t count;
+	uint32_t *homes; /* of the receivers: shards */
+	struct many {
+		struct post *letter;
+		const struct jid **receivers;
+		size_t count; /* that it will have */
+	} * many;             /* of each shard */
 };
 
-static bool
-is_local(const struct shard *shard, const struct jid *jid)
+static uint32_t
+home_of(const struct shard *shard, const struct jid *jid)
 {
-	return setup_host(shard->setup, jid_domain(jid)) != NULL;
-}
-
-/* Those of the receivers that live on one shard. */
-static size_t
-collect(const struct fan_out *fan, unsigned index, struct arena *arena,
-    const struct jid **found)
-{
-	const struct server *server = fan->shard->server;
-	size_t count = 0;
-
-	for (size_t i = 0; i < fan->count; i++) {
-		const struct jid *jid = fan->receivers[i];
-
-		if (shard_of(server, jid)->index != index ||
-		    jid_local(jid).len == 0 || !is_local(fan->shard, jid))
-			continue;
-		if (found != NULL)
-			found[count] = jid_copy(arena, jid);
-		count++;
-	}
-	return count;
+	if (setup_host(shard->setup, jid_domain(jid)) == NULL)
+		return ABROAD;
+	if (jid_local(jid).len == 0)
+		return NOWHERE;
+	return shard_of(shard->server, jid)->index;
 }
 
 static void
-send_many(const struct fan_out *fan, unsigned index)
+begin_many(const struct fan_out *fan, struct many *many)
 {
-	size_t count = collect(fan, index, NULL, NULL);
-	const struct jid **receivers;
-	struct post *letter;
+	struct post *letter = post_new(POST_MANY, NULL);
 
-	if (count == 0)
-		return;
-	letter = post_new(POST_MANY, NULL);
-	receivers = arena_array(letter->arena, const struct jid *, count);
-	letter->receiver_count = collect(fan, index, letter->arena, receivers);
-	letter->receivers = receivers;
+	many->receivers =
+	    arena_array(letter->arena, const struct jid *, many->count);
+	letter->receivers = many->receivers;
 	letter->stanza = stanza_copy_deep(letter->arena, fan->stanza);
 	letter->blob = blob_ref(fan->blob);
-	post_send_to(fan->shard, index, letter);
+	many->letter = letter;
 }
 
 static void
-send_abroad(const struct fan_out *fan)
+add_receiver(const struct fan_out *fan, size_t i)
+{
+	struct stanza one = *fan->stanza;
+	struct many *many;
+
+	if (fan->homes[i] == ABROAD) {
+		one.to = fan->receivers[i];
+		router_send(fan->shard, NULL, &one);
+	}
+	if (fan->homes[i] >= NOWHERE)
+		return;
+	many = &fan->many[fan->homes[i]];
+	if (many->letter == NULL)
+		begin_many(fan, many);
+	many->receivers[many->letter->receiver_count++] =
+	    jid_copy(many->letter->arena, fan->receivers[i]);
+}
+
+static void
+find_homes(const struct fan_out *fan)
 {
 	for (size_t i = 0; i < fan->count; i++) {
-		struct stanza one = *fan->stanza;
-
-		one.to = fan->receivers[i];
-		if (!is_local(fan->shard, one.to))
-			router_send(fan->shard, NULL, &one);
+		fan->homes[i] = home_of(fan->shard, fan->receivers[i]);
+		if (fan->homes[i] < NOWHERE)
+			fan->many[fan->homes[i]].count++;
 	}
 }
 
@@ -224,15 +229,27 @@ void
 router_fan_out(struct shard *shard, const struct stanza *stanza,
     const struct jid *const *receivers, size_t count)
 {
-	struct fan_out fan = {shard, stanza, NULL, receivers, count};
+	const unsigned shards = shard->server->shard_count;
+	struct arena *arena;
+	struct fan_out fan = {.shard = shard,
+	    .stanza = stanza,
+	    .receivers = receivers,
+	    .count = count};
 
 	if (count == 0)
 		return;
+	arena = arena_make(0);
+	fan.homes = arena_array(arena, uint32_t, count);
+	fan.many = arena_array(arena, struct many, shards);
 	fan.blob = router_serialise(shard, stanza);
-	for (unsigned i = 0; i < shard->server->shard_count; i++)
-		send_many(&fan, i);
-	send_abroad(&fan);
+	find_homes(&fan);
+	for (size_t i = 0; i < count; i++)
+		add_receiver(&fan, i);
+	for (unsigned i = 0; i < shards; i++)
+		if (fan.many[i].letter != NULL)
+			post_send_to(shard, i, fan.many[i].letter);
 	blob_unref(&fan.blob);
+	arena_free(&arena);
 }
 
 void
