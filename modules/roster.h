@@ -37,6 +37,8 @@ struct contact {
 	bool is_listed;  /* the user sees it in the roster */
 	bool is_removed; /* a tombstone: was listed */
 	uint64_t ver;    /* of its last change that was pushed; 0 for none */
+	uint64_t asked;  /* requests (subscribe, unsubscribe) that we sent */
+	uint64_t seen;   /* the contact's last request, by its number */
 	struct str name; /* empty without */
 	const struct str *groups;
 	size_t group_count;
@@ -70,6 +72,11 @@ struct store_write *roster_edit_write(struct roster_edit *);
  * SUB_PENDING_IN; NULL leaves the one that is there. */
 void roster_edit_sub(struct roster_edit *, const struct jid *, unsigned sub,
     bool is_listed, const struct node *request);
+/* The change is a request that we send: contacts count them, so that an answer
+ * to an earlier one is known. Before roster_edit_sub. */
+void roster_edit_ask(struct roster_edit *);
+/* The change answers that request of the contact. Before roster_edit_sub. */
+void roster_edit_seen(struct roster_edit *, uint64_t turn);
 /* The letter that asks for this change is carried out with its commit. */
 void roster_edit_durable(struct roster_edit *, const struct post *letter);
 /* Commits and takes the edit. iq, which may be NULL, is answered then. */

@@ -39,6 +39,8 @@ struct roster_edit {
 	struct hold *held; /* sessions that wait for the pushes */
 	size_t held_count;
 	struct iq *iq;
+	bool is_request;
+	uint64_t seen;       /* 0: no request came */
 	struct post *letter; /* the durable one that caused it; else NULL */
 };
 
@@ -67,6 +69,32 @@ struct store_write *
 roster_edit_write(struct roster_edit *edit)
 {
 	return edit->write;
+}
+
+void
+roster_edit_ask(struct roster_edit *edit)
+{
+	edit->is_request = true;
+}
+
+void
+roster_edit_seen(struct roster_edit *edit, uint64_t turn)
+{
+	edit->seen = turn;
+}
+
+static void
+count_turns(const struct roster_edit *edit, const struct contact *old,
+    struct contact *contact)
+{
+	if (old != NULL) {
+		contact->asked = old->asked;
+		contact->seen = old->seen;
+	}
+	if (edit->is_request)
+		contact->asked++;
+	if (edit->seen != 0)
+		contact->seen = edit->seen;
 }
 
 /* Puts the changed contact into memory and into the transaction; a change that
@@ -113,6 +141,7 @@ roster_edit_sub(struct roster_edit *edit, const struct jid *jid, unsigned sub,
 	}
 	contact =
 	    old == NULL ? roster_item_make(jid, NULL) : roster_item_copy(old);
+	count_turns(edit, old, contact);
 	contact->sub = sub;
 	contact->is_listed = was_listed || is_listed;
 	contact->is_removed = contact->is_removed && !contact->is_listed;
@@ -133,6 +162,7 @@ roster_edit_item(
 	const struct contact *old = roster_find(roster_of(edit->account), jid);
 	struct contact *contact = roster_item_make(jid, item);
 
+	count_turns(edit, old, contact);
 	if (old != NULL) {
 		contact->sub = old->sub;
 		if (old->request != NULL)
@@ -172,6 +202,7 @@ roster_edit_remove(struct roster_edit *edit, const struct jid *jid)
 {
 	struct contact *contact = roster_item_make(jid, NULL);
 
+	count_turns(edit, roster_find(roster_of(edit->account), jid), contact);
 	contact->is_removed = true;
 	keep(edit, contact, true);
 	trim_tombstones(edit);
@@ -181,11 +212,22 @@ void
 roster_edit_letter(
     struct roster_edit *edit, const struct jid *to, enum stanza_type type)
 {
+	const bool is_request =
+	    type == STANZA_SUBSCRIBE || type == STANZA_UNSUBSCRIBE;
+	const struct contact *contact =
+	    roster_find(roster_of(edit->account), to);
+	uint64_t turn = edit->seen;
 	const struct stanza *stanza;
 
+	if (is_request)
+		edit->is_request = true;
+	if (contact != NULL && is_request)
+		turn = contact->asked + 1;
+	else if (contact != NULL && turn == 0)
+		turn = contact->seen;
 	stanza = stanza_make(edit->arena, STANZA_PRESENCE, type,
 	    account_jid(edit->account), to, rand_id(edit->arena, 12));
-	outbox_send(edit->account, edit->write, stanza);
+	outbox_send(edit->account, edit->write, stanza, turn);
 }
 
 void

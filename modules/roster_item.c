@@ -85,6 +85,8 @@ roster_item_copy(const struct contact *old)
 	contact->is_listed = old->is_listed;
 	contact->is_removed = old->is_removed;
 	contact->ver = old->ver;
+	contact->asked = old->asked;
+	contact->seen = old->seen;
 	contact->name = str_dup(contact->arena, old->name);
 	groups = arena_array(contact->arena, struct str, old->group_count);
 	for (size_t i = 0; i < old->group_count; i++)
@@ -178,6 +180,10 @@ roster_item_text(struct arena *arena, const struct contact *contact)
 
 	node_set_format(item, "sub", "%u", contact->sub);
 	node_set_format(item, "ver", "%llx", (unsigned long long)contact->ver);
+	node_set_format(
+	    item, "asked", "%llu", (unsigned long long)contact->asked);
+	node_set_format(
+	    item, "seen", "%llu", (unsigned long long)contact->seen);
 	node_set(item, "listed",
 	    contact->is_removed  ? STR("removed")
 	    : contact->is_listed ? STR("yes")
@@ -205,6 +211,10 @@ roster_item_read(const struct map_row *row)
 		contact = roster_item_make(jid, item);
 		contact->sub = (unsigned)sub;
 		contact->ver = ver;
+		(void)str_to_u64(
+		    node_attr(item, "asked"), UINT64_MAX, &contact->asked);
+		(void)str_to_u64(
+		    node_attr(item, "seen"), UINT64_MAX, &contact->seen);
 		contact->is_listed = str_is(node_attr(item, "listed"), "yes");
 		contact->is_removed =
 		    str_is(node_attr(item, "listed"), "removed");

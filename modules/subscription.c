@@ -51,6 +51,7 @@ struct change {
 	struct account *account;
 	const struct jid *contact; /* bare */
 	unsigned sub;
+	uint64_t asked, seen;
 	bool is_listed;
 	bool is_blocked; /* nothing is shown or answered: XEP-0191 */
 	struct post *letter;
@@ -63,6 +64,13 @@ is_subscription(const struct stanza *stanza)
 	       stanza->type <= STANZA_UNSUBSCRIBED;
 }
 
+static bool
+is_request(const struct stanza *stanza)
+{
+	return stanza->type == STANZA_SUBSCRIBE ||
+	       stanza->type == STANZA_UNSUBSCRIBE;
+}
+
 static struct change
 change_of(struct account *account, struct post *letter, const struct jid *jid)
 {
@@ -73,6 +81,8 @@ change_of(struct account *account, struct post *letter, const struct jid *jid)
 
 	if (contact != NULL) {
 		change.sub = contact->sub;
+		change.asked = contact->asked;
+		change.seen = contact->seen;
 		change.is_listed = contact->is_listed;
 	}
 	return change;
@@ -85,10 +95,15 @@ static void
 change_and_route(const struct change *change, unsigned sub, bool is_listed)
 {
 	struct roster_edit *edit = roster_edit_new(change->account);
+	const struct stanza *stanza = change->letter->stanza;
+	uint64_t turn = change->seen;
 
+	if (is_request(stanza)) {
+		roster_edit_ask(edit);
+		turn = change->asked + 1;
+	}
 	roster_edit_sub(edit, change->contact, sub, is_listed, NULL);
-	outbox_send(
-	    change->account, roster_edit_write(edit), change->letter->stanza);
+	outbox_send(change->account, roster_edit_write(edit), stanza, turn);
 	roster_edit_commit(edit, NULL);
 	post_free(&(struct post *){change->letter});
 }
@@ -116,13 +131,14 @@ drop(const struct change *change)
 	post_free(&(struct post *){change->letter});
 }
 
+/* Also when nothing changes it counts: an answer may be on its way. */
 static void
 send_subscribe(const struct change *change)
 {
-	if ((change->sub & (SUB_TO | SUB_ASK)) == 0)
-		change_and_route(change, change->sub | SUB_ASK, true);
-	else
-		route(change);
+	const bool is_known = (change->sub & (SUB_TO | SUB_ASK)) != 0;
+
+	change_and_route(
+	    change, is_known ? change->sub : change->sub | SUB_ASK, true);
 }
 
 static void
@@ -221,13 +237,23 @@ deliver(const struct change *change, bool to_interested)
 			session_send(session, change->letter->stanza);
 }
 
+static struct roster_edit *
+edit_of(const struct change *change)
+{
+	struct roster_edit *edit = roster_edit_new(change->account);
+
+	if (is_request(change->letter->stanza))
+		roster_edit_seen(edit, change->letter->durable.turn);
+	return edit;
+}
+
 /* Our new state, and an answer to the contact (type NONE: STANZA_ERROR), in one
  * transaction; the letter is done with its commit. */
 static void
 keep(const struct change *change, unsigned sub, const struct node *request,
     enum stanza_type answer)
 {
-	struct roster_edit *edit = roster_edit_new(change->account);
+	struct roster_edit *edit = edit_of(change);
 
 	roster_edit_sub(edit, change->contact, sub, change->is_listed, request);
 	if (answer != STANZA_ERROR)
@@ -245,7 +271,10 @@ ignore(const struct change *change)
 
 	if (change->letter->durable.row == 0)
 		return;
-	edit = roster_edit_new(change->account);
+	edit = edit_of(change);
+	if (change->sub != 0)
+		roster_edit_sub(edit, change->contact, change->sub,
+		    change->is_listed, NULL);
 	roster_edit_durable(edit, change->letter);
 	roster_edit_commit(edit, NULL);
 }
@@ -254,8 +283,10 @@ ignore(const struct change *change)
 static void
 answer_again(const struct change *change, enum stanza_type type)
 {
-	struct roster_edit *edit = roster_edit_new(change->account);
+	struct roster_edit *edit = edit_of(change);
 
+	roster_edit_sub(
+	    edit, change->contact, change->sub, change->is_listed, NULL);
 	roster_edit_letter(edit, change->contact, type);
 	roster_edit_durable(edit, change->letter);
 	roster_edit_commit(edit, NULL);
@@ -321,10 +352,20 @@ receive_unsubscribe(const struct change *change)
 					     : STANZA_UNSUBSCRIBED);
 }
 
+/* An answer that the contact gave before it saw our last request, which it will
+ * answer too: until then that one waits. */
+static bool
+is_late(const struct change *change)
+{
+	const uint64_t turn = change->letter->durable.turn;
+
+	return turn != 0 && turn < change->asked;
+}
+
 static void
 receive_subscribed(const struct change *change)
 {
-	if ((change->sub & SUB_ASK) == 0) {
+	if ((change->sub & SUB_ASK) == 0 || is_late(change)) {
 		ignore(change);
 		return;
 	}
@@ -337,13 +378,17 @@ static void
 receive_unsubscribed(const struct change *change)
 {
 	const unsigned ends = SUB_TO | SUB_ASK;
+	unsigned sub = change->sub & ~ends;
 
-	if ((change->sub & ends) == 0) {
+	if ((change->sub & ends) == 0 ||
+	    (is_late(change) && (change->sub & SUB_TO) == 0)) {
 		ignore(change);
 		return;
 	}
+	if (is_late(change))
+		sub |= SUB_ASK;
 	deliver(change, true);
-	keep(change, change->sub & ~ends, NULL, STANZA_ERROR);
+	keep(change, sub, NULL, STANZA_ERROR);
 }
 
 static enum verdict
@@ -425,14 +470,16 @@ on_removed(struct account *account, struct store_write *write)
 			outbox_send(account, write,
 			    stanza_make(arena, STANZA_PRESENCE,
 				STANZA_UNSUBSCRIBE, own, contact->jid,
-				rand_id(arena, 12)));
+				rand_id(arena, 12)),
+			    contact->asked + 1);
 		if ((contact->sub & SUB_FROM) != 0)
 			roster_send_presence(account, contact->jid, false);
 		if ((sub & (SUB_FROM | SUB_PENDING_IN)) != 0)
 			outbox_send(account, write,
 			    stanza_make(arena, STANZA_PRESENCE,
 				STANZA_UNSUBSCRIBED, own, contact->jid,
-				rand_id(arena, 12)));
+				rand_id(arena, 12)),
+			    0);
 	}
 	arena_free(&arena);
 }

@@ -218,11 +218,81 @@ rosters_agree_after_a_kill_at_any_step(void **state)
 	}
 }
 
+/* --- both at once -------------------------------------------------------- */
+
+static const char *const said[] = {
+    "<presence type='subscribe' to='%s'/>",
+    "<presence type='unsubscribe' to='%s'/>",
+    "<presence type='subscribed' to='%s'/>",
+    "<presence type='unsubscribed' to='%s'/>",
+    "<iq type='set' id='s'><query xmlns='jabber:iq:roster'><item jid='%s' "
+    "subscription='remove'/></query></iq>",
+};
+
+static bool
+agree(unsigned asker, unsigned asked)
+{
+	return !(asker & SUB_TO) == !(asked & SUB_FROM) &&
+	       !(asker & SUB_ASK) == !(asked & SUB_PENDING_IN);
+}
+
+/* Each says something, what the other said is under way still; perhaps the
+ * server is killed. */
+static void
+quarrel(struct world *world, unsigned words)
+{
+	struct world_peer *peers[2] = {rig_login(world, ROMEO "/orchard"),
+	    rig_login(world, JULIET "/balcony")};
+
+	if (world_random(world, 2) == 0)
+		world_kill_after(world, 1 + world_random(world, 10 * words));
+	for (unsigned i = 0; i < words; i++) {
+		const unsigned who = world_random(world, 2);
+		char text[250];
+
+		snprintf(text, sizeof(text),
+		    said[world_random(world, COUNT_OF(said))],
+		    who == 0 ? JULIET : ROMEO);
+		world_send(peers[who], text);
+		world_step(world, world_random(world, 12));
+	}
+	world_run(world);
+	world_kill_after(world, 0);
+	world_sleep(world, 5000);
+	world_cut(&peers[0]);
+	world_cut(&peers[1]);
+}
+
+static void
+rosters_agree_whatever_both_say(void **state)
+{
+	for (uint64_t seed = first_seed; seed < first_seed + seed_count;
+	     seed++) {
+		struct world *world = rig_world(seed, 0, NULL);
+
+		for (unsigned i = 0; i < 20; i++) {
+			struct pair have;
+
+			quarrel(world, 2 + i % 8);
+			have = get_pair(world);
+			if (!agree(have.romeo, have.juliet) ||
+			    !agree(have.juliet, have.romeo))
+				fail_msg("seed %llu, quarrel %u: they have %u "
+					 "and %u",
+				    (unsigned long long)seed, i, have.romeo,
+				    have.juliet);
+			CHECK_EQUAL(rig_outbox(world), 0);
+		}
+		world_free(&world);
+	}
+}
+
 int
 main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(rosters_agree_after_a_kill_at_any_step),
+	    cmocka_unit_test(rosters_agree_whatever_both_say),
 	};
 
 	if (argc > 2) {

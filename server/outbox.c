@@ -76,13 +76,15 @@ write_ended(struct store_commit *commit)
 static void
 add_row(struct store_write *write, struct post *letter)
 {
+	const struct str text = stanza_text(letter->arena, letter->stanza);
 	struct log_row row = {
 	    .owner = OWNER_SERVER,
 	    .id = letter->durable.row,
 	    .nonce = rand_u64(),
 	    .time_us = clock_wall_us(),
 	    .peer = jid_bare(letter->stanza->to),
-	    .value = stanza_text(letter->arena, letter->stanza),
+	    .value = str_format(letter->arena, "%llu %.*s",
+		(unsigned long long)letter->durable.turn, STR_ARG(text)),
 	};
 
 	store_append(write, &outbox_kind, &row);
@@ -113,7 +115,7 @@ is_for_account(const struct shard *shard, const struct jid *to)
  * contacts could not take it back. */
 void
 outbox_send(struct account *account, struct store_write *write,
-    const struct stanza *stanza)
+    const struct stanza *stanza, uint64_t turn)
 {
 	struct shard *shard = account->owner.shard;
 	struct post *letter = post_new(POST_STANZA, NULL);
@@ -124,6 +126,7 @@ outbox_send(struct account *account, struct store_write *write,
 	if (is_for_account(shard, letter->to)) {
 		letter->durable.owner = OWNER_SERVER;
 		letter->durable.row = next_id(shard);
+		letter->durable.turn = turn;
 		add_row(write, letter);
 	}
 	if (account->is_leaving) {
@@ -277,8 +280,10 @@ static void
 post_row(struct shard *shard, const struct log_row *row)
 {
 	struct post *letter = post_new(POST_STANZA, NULL);
+	struct str turn, text;
 
-	letter->stanza = stanza_parse(letter->arena, row->value);
+	str_cut(row->value, ' ', &turn, &text);
+	letter->stanza = stanza_parse(letter->arena, text);
 	if (letter->stanza == NULL || letter->stanza->to == NULL ||
 	    letter->stanza->from == NULL) {
 		log_error(&log_server, "durable letter %llu is damaged",
@@ -289,6 +294,7 @@ post_row(struct shard *shard, const struct log_row *row)
 	letter->to = letter->stanza->to;
 	letter->durable = (struct durable_id){
 	    .owner = row->owner, .row = row->id, .is_sure = true};
+	(void)str_to_u64(turn, UINT64_MAX, &letter->durable.turn);
 	router_route(shard, NULL, letter);
 }
 

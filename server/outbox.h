@@ -21,8 +21,10 @@ extern const struct store_kind outbox_kind;
 /* Adds the stanza to the transaction of the account and posts it at once. When
  * the write is committed, or failed, the receiver gets SURE. Rows belong to the
  * server, not to the account: they outlive it. What is not for an account of
- * ours is sent without a row. */
-void outbox_send(struct account *, struct store_write *, const struct stanza *);
+ * ours is sent without a row. turn, which the receiver finds in
+ * letter->durable, is the caller's. */
+void outbox_send(struct account *, struct store_write *, const struct stanza *,
+    uint64_t turn);
 
 /* By the receiver of a durable letter (letter->durable.row is not 0), before it
  * commits its part: done when the sender's part is committed; err is

@@ -64,6 +64,7 @@ struct stream_id {
 /* A row of the log outbox (server/outbox.h). */
 struct durable_id {
 	uint64_t owner, row; /* row 0: not durable */
+	uint64_t turn;       /* STANZA: server/outbox.h; 0: none */
 	bool is_sure;        /* STANZA: posted again; SURE: it is committed */
 };
 
