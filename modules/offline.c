@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/rand.h"
+#include "modules/blocking.h"
 #include "modules/hints.h"
 #include "server/iq.h"
 #include "server/metrics.h"
@@ -316,6 +317,9 @@ send_row(const struct reading *reading, struct session *session,
 		    (unsigned long long)row->id);
 		return;
 	}
+	/* Kept before the block: XEP-0191, section 3.3. */
+	if (blocking_blocks(session->account, stanza->from))
+		return;
 	node = node_copy(arena, stanza->node);
 	delay = node_add(node, "delay", NS_DELAY);
 	node_set(delay, "from", host->name);

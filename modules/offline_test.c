@@ -319,6 +319,25 @@ a_damaged_row_does_not_stop_the_others(void **state)
 	world_free(&world);
 }
 
+/* Kept before she blocked him. */
+static void
+what_a_blocked_contact_said_is_not_sent(void **state)
+{
+	struct world *world = rig_world(1, 2, NULL);
+	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+	struct world_peer *juliet = rig_bind(world, JULIET "/balcony");
+
+	say(romeo, "m1");
+	rig_send(juliet,
+	    "<iq type='set' id='b'><block xmlns='urn:xmpp:blocking'><item jid='" ROMEO
+	    "'/></block></iq>");
+	rig_expect(juliet, "<iq type='result' id='b'/>");
+	rig_send(juliet, "<presence/>");
+	rig_expect(juliet, "<presence/>");
+	rig_expect_nothing(juliet);
+	world_free(&world);
+}
+
 int
 main(void)
 {
@@ -332,6 +351,7 @@ main(void)
 	    cmocka_unit_test(what_cannot_be_kept_is_refused),
 	    cmocka_unit_test(what_cannot_be_read_is_read_later),
 	    cmocka_unit_test(a_damaged_row_does_not_stop_the_others),
+	    cmocka_unit_test(what_a_blocked_contact_said_is_not_sent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
