@@ -7,6 +7,7 @@
 #include "server/hooks.h"
 #include "server/iq.h"
 #include "server/outbox.h"
+#include "server/register.h"
 #include "server/router.h"
 #include "server/session.h"
 #include "server/settings.h"
@@ -288,6 +289,7 @@ static account_handler *const handlers[POST_KIND_COUNT] = {
     [POST_PROVED] = on_proved,
     [POST_SURE] = on_sure,
     [POST_ADMIN] = on_admin,
+    [POST_REGISTER] = register_end,
 };
 
 static account_handler *const absent_handlers[POST_KIND_COUNT] = {

@@ -500,7 +500,9 @@ is_for_sessions_only(struct shard *shard, const struct post *letter)
 	if (letter->kind != POST_STANZA)
 		return letter->kind != POST_KEYS_ASK &&
 		       letter->kind != POST_LOGIN &&
-		       letter->kind != POST_BIND && letter->kind != POST_ADMIN;
+		       letter->kind != POST_BIND &&
+		       letter->kind != POST_ADMIN &&
+		       letter->kind != POST_REGISTER;
 	switch (stanza->type) {
 	case STANZA_ERROR:
 	case STANZA_RESULT:

@@ -9,6 +9,7 @@
 #include "server/address.h"
 #include "server/c2s_internal.h"
 #include "server/iq.h"
+#include "server/owner.h"
 #include "server/settings.h"
 #include "server/setup.h"
 #include "server/shard.h"
@@ -205,12 +206,21 @@ register_passing(struct shard *shard, struct stream_id stream,
 	struct register_ask *ask =
 	    arena_new(letter->arena, struct register_ask);
 
+	ask->is_passing = true;
 	ask->is_over = is_over;
 	ask->password = rand_id(letter->arena, PASSING_PASSWORD_LEN);
 	letter->to = jid_to_bare(letter->arena, jid_copy(letter->arena, jid));
 	letter->stream = stream;
 	letter->register_ask = ask;
 	post_send(shard, letter);
+}
+
+void
+register_missed(struct shard *shard, const struct post *letter)
+{
+	if (letter->registered->passing != NULL)
+		register_passing(
+		    shard, letter->stream, letter->registered->passing, true);
 }
 
 /* --- on the shard of the name
@@ -231,6 +241,9 @@ made(struct account_make *make)
 	    arena_new(answer->arena, struct registered);
 
 	registered->err = make->err;
+	if (make->err == ERR_NONE && making->letter->register_ask->is_passing)
+		registered->passing =
+		    jid_copy(answer->arena, making->letter->to);
 	answer->registered = registered;
 	answer->stream = making->letter->stream;
 	post_send(making->shard, answer);
@@ -250,15 +263,13 @@ removed(struct store_commit *commit)
 	post_free(&(struct post *){removal->letter});
 }
 
-/* The GONE of its session came just before. */
-static void
-remove_passing(struct shard *shard, struct post *letter)
+void
+register_end(struct account *account, struct post *letter)
 {
 	struct removal *removal = arena_new(letter->arena, struct removal);
-	struct account *account = account_find(shard, letter->to);
 
 	removal->letter = letter;
-	if (account == NULL || account->is_leaving)
+	if (account->is_leaving)
 		post_free(&letter);
 	else
 		account_remove(account, &removal->commit, removed);
@@ -270,7 +281,7 @@ register_make(struct shard *shard, struct post *letter)
 	struct making *making = arena_new(letter->arena, struct making);
 
 	if (letter->register_ask->is_over) {
-		remove_passing(shard, letter);
+		owner_take(shard, letter);
 		return;
 	}
 	making->shard = shard;

@@ -12,16 +12,19 @@
 
 #define NS_REGISTER "jabber:iq:register"
 
+struct account;
 struct c2s;
 
 /* REGISTER: to the account that shall be. */
 struct register_ask {
 	struct str password; /* prepared */
-	bool is_over; /* a passing account (ANONYMOUS) goes, without answer */
+	bool is_passing;     /* for ANONYMOUS */
+	bool is_over;        /* it goes again, without answer */
 };
 /* REGISTERED: the answer to the stream. */
 struct registered {
-	enum err err; /* EXISTS: the name is taken */
+	enum err err;              /* EXISTS: the name is taken */
+	const struct jid *passing; /* made for ANONYMOUS; else NULL */
 };
 
 /* Adds the stream feature (section 8) where accounts can be made. */
@@ -38,5 +41,10 @@ void register_free(struct c2s *);
 void register_passing(
     struct shard *, struct stream_id, const struct jid *, bool is_over);
 
+/* REGISTERED came for a stream that is gone; the letter stays the caller's. */
+void register_missed(struct shard *, const struct post *);
+
 /* Post handler of REGISTER, on the shard of the name. */
 void register_make(struct shard *, struct post *);
+/* The same at the account, which is over; takes the letter. */
+void register_end(struct account *, struct post *);

@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 #include "server/metrics.h"
+#include "server/register.h"
 #include "server/router.h"
 #include "server/setup.h"
 #include "server/shard.h"
@@ -124,6 +125,15 @@ stream_next(struct shard *shard, struct stream *stream)
 	return at < streams->room ? streams->slots[at].stream : NULL;
 }
 
+/* What was made for a stream that went meanwhile is undone. */
+static void
+drop(struct shard *shard, struct post *letter)
+{
+	if (letter->kind == POST_REGISTERED)
+		register_missed(shard, letter);
+	post_free(&letter);
+}
+
 void
 stream_take(struct shard *shard, struct post *letter)
 {
@@ -134,7 +144,7 @@ stream_take(struct shard *shard, struct post *letter)
 	if (is_down && (stream == NULL || stream->is_gone || stream->is_ending))
 		router_return(shard, letter);
 	else if (stream == NULL || stream->is_gone)
-		post_free(&letter);
+		drop(shard, letter);
 	else
 		stream->role->on_letter(stream, letter);
 }
