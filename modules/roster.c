@@ -59,6 +59,13 @@ roster_of(struct account *account)
 }
 
 bool
+roster_is_full(struct account *account)
+{
+	return roster_of(account)->listed >=
+	       host_int(account->host, SETTING(QUOTA_ROSTER_ITEMS));
+}
+
+bool
 roster_is_settled(struct account *account)
 {
 	const struct roster *roster = roster_of(account);
@@ -437,8 +444,7 @@ set_item(struct iq *iq, const struct jid *jid, const struct node *item)
 		iq_refuse(iq, err);
 		return;
 	}
-	if (is_new && roster_of(account)->listed >=
-			  host_int(iq_host(iq), SETTING(QUOTA_ROSTER_ITEMS))) {
+	if (is_new && roster_is_full(account)) {
 		iq_refuse_text(
 		    iq, STANZA_ERR_RESOURCE_CONSTRAINT, "the roster is full");
 		return;

@@ -38,6 +38,8 @@ struct roster_session {
 extern const struct store_kind roster_kind;
 
 struct roster *roster_of(struct account *);
+/* Whether the quota allows no more listed contacts. */
+bool roster_is_full(struct account *);
 /* Whether all changes in memory are kept. */
 bool roster_is_settled(struct account *);
 struct contact *roster_find(struct roster *, const struct jid *);

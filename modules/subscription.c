@@ -192,6 +192,19 @@ send_unsubscribed(const struct change *change)
 		drop(change);
 }
 
+/* Whether the contact becomes one that the user sees. An answer to a request
+ * does not count: the quota of those bounds it. */
+static bool
+lists_more(const struct change *change)
+{
+	const enum stanza_type type = change->letter->stanza->type;
+
+	return !change->is_listed &&
+	       (type == STANZA_SUBSCRIBE ||
+		   (type == STANZA_SUBSCRIBED &&
+		       (change->sub & SUB_PENDING_IN) == 0));
+}
+
 static enum verdict
 on_sent(struct account *account, struct session *session, struct post *letter)
 {
@@ -215,6 +228,11 @@ on_sent(struct account *account, struct session *session, struct post *letter)
 	/* Everybody sees their own presence already. */
 	if (jid_equal(change.contact, account_jid(account))) {
 		post_free(&letter);
+		return TAKEN;
+	}
+	if (lists_more(&change) && roster_is_full(account)) {
+		router_bounce(shard, letter, STANZA_ERR_RESOURCE_CONSTRAINT,
+		    "the roster is full");
 		return TAKEN;
 	}
 	/* Both addresses bare: sections 3 and 3.1.2. */

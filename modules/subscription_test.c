@@ -112,6 +112,27 @@ requests_have_a_quota(void **state)
 	world_free(&world);
 }
 
+static void
+a_full_roster_takes_no_more(void **state)
+{
+	struct world *world = rig_world(1, 2, "quota.roster_items: 1\n");
+	struct world_peer *romeo = rig_login(world, ROMEO "/orchard");
+	static const struct rig_talk talks[] = {
+	    {"<presence type='subscribe' to='a@b.example'/>",
+		"<presence type='error' from='a@b.example'/>"},
+	    {"<presence type='subscribe' id='p' to='" JULIET "'/>",
+		"<presence type='error' id='p'><error type='wait'>"
+		"<resource-constraint xmlns='" STANZAS
+		"'/></error></presence>"},
+	    {"<presence type='subscribed' id='p' to='" JULIET "'/>", NULL},
+	};
+
+	rig_talks(romeo, talks, COUNT_OF(talks));
+	CHECK_EQUAL(rig_sub(world, ROMEO, JULIET), 0);
+	CHECK_EQUAL(rig_sub(world, JULIET, ROMEO), 0);
+	world_free(&world);
+}
+
 /* What leads nowhere leaves no durable letter. */
 static const char *const nowhere[] = {"nobody@capulet.example",
     "capulet.example", "juliet@elsewhere.example", ROMEO};
@@ -220,6 +241,7 @@ main(void)
 	    cmocka_unit_test(a_request_is_shown_pushed_and_approved),
 	    cmocka_unit_test(a_request_waits_for_an_answer),
 	    cmocka_unit_test(requests_have_a_quota),
+	    cmocka_unit_test(a_full_roster_takes_no_more),
 	    cmocka_unit_test(requests_to_nobody_leave_nothing),
 	    cmocka_unit_test(rosters_agree_when_the_store_is_back),
 	};
