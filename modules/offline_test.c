@@ -329,8 +329,8 @@ what_a_blocked_contact_said_is_not_sent(void **state)
 
 	say(romeo, "m1");
 	rig_send(juliet,
-	    "<iq type='set' id='b'><block xmlns='urn:xmpp:blocking'><item jid='" ROMEO
-	    "'/></block></iq>");
+	    "<iq type='set' id='b'><block xmlns='urn:xmpp:blocking'>"
+	    "<item jid='" ROMEO "'/></block></iq>");
 	rig_expect(juliet, "<iq type='result' id='b'/>");
 	rig_send(juliet, "<presence/>");
 	rig_expect(juliet, "<presence/>");
