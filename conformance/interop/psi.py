@@ -109,7 +109,7 @@ class Psi:
         self.start_display()
         self.start_bus()
         self.start("psi", "--profile=default")
-        self.dbus("wake", until=time.monotonic() + 30)
+        self.dbus("wake", until=time.monotonic() + 90)
         threading.Thread(target=self.watch, daemon=True).start()
 
     def prepare(self):
