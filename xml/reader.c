@@ -478,7 +478,9 @@ parse(struct reader *reader, struct str bytes)
 	status = XML_Parse(parser->expat, bytes.text, (int)bytes.len, 0);
 	if (reader->turn != GO_ON) {
 		make_turn(reader);
-		return reader->rest - before;
+		/* What ends the stream may have begun in an earlier piece. */
+		return reader->state == AT_END ? bytes.len
+					       : reader->rest - before;
 	}
 	if (status != XML_STATUS_OK)
 		end_with(reader, err_of_expat(parser));

@@ -211,6 +211,8 @@ static const struct {
     {"<p:stream/>", "error namespace prefix is not declared;"},
     {STREAM "<iq/>x", OPEN "<iq/>;error text between stanzas;"},
     {STREAM "&#65;", OPEN "error text between stanzas;"},
+    {STREAM "]]]x", OPEN "error text between stanzas;"},
+    {STREAM "]]]\xff", OPEN "error text between stanzas;"},
     {STREAM STREAM, OPEN "error not one stream element;"},
     /* Limits. */
     {STREAM "<a><b><c><d><e><f><g/></f></e></d></c></b></a>",
