@@ -4,7 +4,8 @@
  * Moves TLS records between sockets without looking into them. The load
  * generator's login is answered with canned text, picked by a word in what
  * came; after its first presence a session's records go to its pair, the
- * session whose resource rN has the number N ^ 1, as they are. One thread,
+ * session whose resource rN has the number N ^ 1, as they are, and those that
+ * begin like a presence to all others of its circle (plan.h). One thread,
  * epoll, GnuTLS.
  */
 #include <err.h>
@@ -21,6 +22,8 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "bench/plan.h"
 
 #define EVENTS_MAX   256
 #define SESSIONS_MAX 20000
@@ -53,7 +56,7 @@ struct session {
 static char arrived[1 << 16];
 static size_t arrived_at, arrived_len;
 
-static struct session *bound[SESSIONS_MAX];
+static struct session *bound[SESSIONS_MAX + PLAN_CIRCLE];
 static gnutls_certificate_credentials_t credentials;
 static gnutls_priority_t priority;
 static int epoll;
@@ -140,12 +143,24 @@ answer(struct session *session, const char *text, size_t len)
 }
 
 static void
+tell_circle(const struct session *session, const char *text, size_t len)
+{
+	unsigned first = plan_centre(session->number);
+
+	for (unsigned i = first; i < first + PLAN_CIRCLE; i++)
+		if (bound[i] != NULL && bound[i] != session)
+			say(bound[i], text, len);
+}
+
+static void
 move_record(struct session *session, const char *text, size_t len)
 {
-	struct session *pair = bound[session->number ^ 1];
+	struct session *pair = bound[plan_pair(session->number)];
 
 	if (!session->present || len == strlen("</stream:stream>"))
 		answer(session, text, len);
+	else if (strncmp(text, "<presence", strlen("<presence")) == 0)
+		tell_circle(session, text, len);
 	else if (pair != NULL)
 		say(pair, text, len);
 }

@@ -149,7 +149,7 @@ def need(found, package):
 
 class Floor(Server):
     name = "floor"
-    workloads = ("idle", "login", "plain", "chat", "rate")
+    workloads = ("idle", "login", "plain", "chat", "rate", "presence")
     has_accounts = False
 
     def command(self):
