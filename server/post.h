@@ -46,7 +46,8 @@ struct shard;
 	X(PULSE, "whether a shard still turns, and that it does")           \
 	X(REGISTER,                                                         \
 	    "a stream asks for a new account, at the shard of its name")    \
-	X(REGISTERED, "the answer to REGISTER")
+	X(REGISTERED, "the answer to REGISTER")                             \
+	X(PATH, "a stream to another domain tells its remote how it is")
 
 enum post_kind {
 #define X(name, text) POST_##name,
@@ -100,6 +101,7 @@ struct post {
 		const struct admin_answer *answer;
 		struct stream_move *move;
 		struct setup *setup;
+		const struct path_note *path;
 	};
 };
 

@@ -5,6 +5,7 @@
 #include "server/outbox.h"
 #include "server/owner.h"
 #include "server/register.h"
+#include "server/remote.h"
 #include "server/router.h"
 #include "server/setup.h"
 #include "server/shard.h"
@@ -48,4 +49,5 @@ post_handler *const post_handlers[POST_KIND_COUNT] = {
     [POST_PULSE] = daemon_take_pulse,
     [POST_REGISTER] = register_make,
     [POST_REGISTERED] = stream_take,
+    [POST_PATH] = remote_take_path,
 };

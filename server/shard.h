@@ -35,6 +35,11 @@ struct server {
 	const struct module *const *modules; /* ends with NULL */
 	struct daemon *daemon; /* server/daemon.h; NULL in worlds */
 	uint8_t secret[32];    /* of this domain server, kept in the store */
+	/* Asks for a path between a domain of ours and a remote one: on the
+	 * remote's shard, at most one attempt per pair at a time, answered by a
+	 * letter PATH (server/remote.h). NULL: there are no other servers. */
+	void (*s2s_connect)(
+	    struct shard *, struct str local, struct str domain);
 };
 
 struct shard {

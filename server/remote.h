@@ -1,0 +1,65 @@
+/*
+ * server/remote.h - domains that are not ours: what is to go there, in order.
+ *
+ * A remote is the owner of such a domain, on the shard of its hash, with one
+ * pair for each domain of ours that talks to it. A pair holds what was not
+ * proved to have been handled there yet, and outlives the streams that carry
+ * it. It knows a stream only as a path: a stream_id that said READY. Remotes
+ * and streams talk by letters:
+ *
+ *	server->s2s_connect		a path is wanted
+ *	PATH READY, or FAILED		the answer; READY also comes unasked,
+ *from streams that peers opened (XEP-0288)
+ *	DOWN				to the path: see below
+ *	PATH ACKED			all up to a ticket was handled there
+ *	PATH GONE			the stream's last letter
+ *
+ * A letter DOWN to a path has no stanza but its bytes: blob, in the namespace
+ * of servers and without to, is to be sent to each of receivers, in that order
+ * (stream_send_blob). Its ticket (> 0, growing in the order of sending) is to
+ *be ACKED; stanzas that were sent again have the ticket that they had.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "server/post.h"
+
+struct shard;
+
+enum path_event {
+	PATH_READY,  /* this stream may carry stanzas from local to the remote;
+			again after FAILED or GONE of another one */
+	PATH_FAILED, /* the attempt that was asked for came to nothing */
+	PATH_ACKED,  /* letter->ticket: all up to it was handled; never a later
+			one than was sent */
+	PATH_GONE,   /* a stream that was READY: what was not ACKED was perhaps
+			not handled, and goes again on the next path */
+};
+
+/* PATH: from a stream (letter->stream; for FAILED none) to the remote that
+ * letter->to, a domain, names. */
+struct path_note {
+	enum path_event event;
+	struct str local;    /* our domain of the pair */
+	enum stanza_err err; /* FAILED: what senders are told */
+	struct str text;     /* FAILED, GONE: why, for people; may be empty */
+	bool is_final; /* FAILED: trying again soon is of no use (not found,
+			  policy, certificate): what waits is answered */
+	/* READY, for those who watch: */
+	bool is_out, is_bidi, has_acks, is_resumed;
+	unsigned proof;        /* enum proof */
+	uint64_t max_bytes;    /* of a stanza that the peer takes (XEP-0478);
+				  0: not said */
+	struct str proof_text; /* "certificate", "dialback", ... */
+	struct str tls;        /* "TLS1.3"; empty without */
+	struct str address;    /* of the peer */
+};
+
+/* STANZA or MANY (without blob and to its receivers) whose letter->to is a
+ * domain that is not ours; router_route and router_fan_out make it so. Takes
+ * it. */
+void remote_take(struct shard *, struct post *);
+/* The handler of PATH. */
+void remote_take_path(struct shard *, struct post *);
