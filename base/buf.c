@@ -42,7 +42,9 @@ buf_add(struct buf *buf, struct str str)
 {
 	if (str.len == 0)
 		return;
-	memcpy(buf_room(buf, str.len), str.text, str.len);
+	if (str.len > buf->cap - buf->len)
+		buf_room(buf, str.len);
+	memcpy(buf->text + buf->len, str.text, str.len);
 	buf->len += str.len;
 }
 

@@ -73,14 +73,15 @@ plain_len(struct str text, enum byte_class stop)
 	while (len < text.len) {
 		enum byte_class class = classes[(uint8_t)text.text[len]];
 
-		if (class == HIGH) {
+		if (class == PLAIN) {
+			len++;
+		} else if (class == HIGH) {
 			high = high_len(
 			    (struct str){text.text + len, text.len - len});
 			if (high == 0)
 				break;
 			len += high;
-		} else if (class == PLAIN ||
-			   (class == QUOTED && stop == MARKUP)) {
+		} else if (class == QUOTED && stop == MARKUP) {
 			len++;
 		} else {
 			break;
