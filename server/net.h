@@ -12,12 +12,13 @@
 
 struct shard;
 
-#define NET_IN_LEN    ((size_t)64 * 1024)
-#define NET_SPARE_MAX 32
+#define NET_IN_LEN ((size_t)64 * 1024)
+/* As many connections may be written to in one turn. */
+#define NET_SPARE_MAX 256
 /* A turn comes after so many reads. */
 #define NET_READS_PER_TURN 32
 /* A buffer that grew beyond this is not kept. */
-#define NET_SPARE_LEN ((size_t)16 * 1024)
+#define NET_SPARE_LEN ((size_t)2 * 1024)
 
 struct net {
 	char *in;           /* what recv gave, for the call */

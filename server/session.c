@@ -10,10 +10,11 @@
 #include "server/settings.h"
 #include "server/setup.h"
 
-#define GONE_WITHIN_MS (10 * SECOND)
-#define RESOURCE_LEN   12 /* of one that the server makes */
-#define SUFFIX_LEN     4
-#define PRESENCE_LEN   256 /* of one as most are */
+#define GONE_WITHIN_MS  (10 * SECOND)
+#define RESOURCE_LEN    12 /* of one that the server makes */
+#define SUFFIX_LEN      4
+#define PRESENCE_LEN    256 /* of one as most are */
+#define BLOB_LETTER_LEN 256 /* of one that only refers to a blob */
 
 /* --- finding ------------------------------------------------------------ */
 
@@ -69,12 +70,17 @@ is_first(const struct session *session)
 	       (session->filling != NULL && first == &session->filling->link);
 }
 
+static bool
+holds_too_many(const struct session *session)
+{
+	return session->held_count >
+	       host_int(session->account->host, SETTING(SESSIONS_QUEUE));
+}
+
 static void
 send_down(struct session *session, struct post *letter)
 {
 	struct shard *shard = session->account->owner.shard;
-	uint64_t max =
-	    host_int(session->account->host, SETTING(SESSIONS_QUEUE));
 
 	letter->kind = POST_DOWN;
 	letter->stream = session->stream;
@@ -86,9 +92,20 @@ send_down(struct session *session, struct post *letter)
 		list_add_before(&session->filling->link, &letter->link);
 	else
 		list_add_last(&session->held, &letter->link);
-	if (++session->held_count > max)
+	session->held_count++;
+	if (holds_too_many(session))
 		session_close(session, STREAM_ERR_RESOURCE_CONSTRAINT,
 		    "too much waits to be sent");
+}
+
+static struct post *
+blob_letter(struct blob *blob, const struct jid *to)
+{
+	struct post *letter = post_new(POST_DOWN, arena_make(BLOB_LETTER_LEN));
+
+	letter->blob = blob_ref(blob);
+	letter->to = to == NULL ? NULL : jid_copy(letter->arena, to);
+	return letter;
 }
 
 /* Of a lent letter only the bytes and the address travel on. */
@@ -99,10 +116,8 @@ own_bytes(struct post *letter)
 
 	if (!letter->is_lent || letter->blob == NULL)
 		return post_own(letter);
-	own = post_new(POST_DOWN, NULL);
-	own->blob = blob_ref(letter->blob);
+	own = blob_letter(letter->blob, letter->to);
 	own->ticket = letter->ticket;
-	own->to = jid_copy(own->arena, letter->to);
 	return own;
 }
 
@@ -177,11 +192,7 @@ void
 session_send_blob(
     struct session *session, struct blob *blob, const struct jid *to)
 {
-	struct post *letter = post_new(POST_DOWN, NULL);
-
-	letter->blob = blob_ref(blob);
-	letter->to = to == NULL ? NULL : jid_copy(letter->arena, to);
-	send_down(session, letter);
+	send_down(session, blob_letter(blob, to));
 }
 
 void

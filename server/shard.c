@@ -65,6 +65,8 @@ shard_place(const struct jid *jid)
 struct shard *
 shard_of(const struct server *server, const struct jid *jid)
 {
+	if (server->shard_count == 1)
+		return server->shards;
 	return &server->shards[server->place_shard[shard_place(jid)]];
 }
 

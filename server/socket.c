@@ -260,7 +260,7 @@ send_or_keep(struct socket *socket, struct str bytes)
 	}
 	if (bytes.len > 0)
 		buf_add(&socket->unsent, bytes);
-	if (socket->unsent.len > unsent_max(socket)) {
+	if (socket->unsent.len > 0 && socket->unsent.len > unsent_max(socket)) {
 		fail(socket, "", "peer does not read");
 		return false;
 	}
