@@ -4,8 +4,7 @@
 #pragma once
 
 #include "server/module.h"
-
-#define NS_HINTS "urn:xmpp:hints"
+#include "xml/keepable.h"
 
 extern const struct module hints_module;
 

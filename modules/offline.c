@@ -19,8 +19,7 @@
 #include "server/settings.h"
 #include "server/setup.h"
 
-#define NS_DELAY       "urn:xmpp:delay"
-#define NS_CHAT_STATES "http://jabber.org/protocol/chatstates"
+#define NS_DELAY "urn:xmpp:delay"
 
 /* Rows read at once. */
 #define PAGE_MAX 100
@@ -159,21 +158,6 @@ on_received(
 /* --- keeping
  * ------------------------------------------------------------------ */
 
-/* XEP-0160, section 3: a chat message that only says how somebody types is not
- * worth keeping. */
-static bool
-is_only_chat_state(const struct stanza *stanza)
-{
-	if (stanza->type != STANZA_CHAT)
-		return false;
-	node_each (child, stanza->node)
-		if (!str_is(child->ns, NS_CHAT_STATES) &&
-		    !str_is(child->ns, NS_HINTS) &&
-		    !str_is(child->name, "thread"))
-			return false;
-	return true;
-}
-
 struct keeping {
 	struct store_commit commit;
 	struct account *account; /* pinned */
@@ -230,7 +214,7 @@ on_undelivered(
 	const struct stanza *stanza = letter->stanza;
 
 	(void)session;
-	if (is_only_chat_state(stanza)) {
+	if (stanza_is_only_chat_state(stanza)) {
 		post_free(&letter);
 		return TAKEN;
 	}

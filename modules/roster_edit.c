@@ -242,7 +242,8 @@ roster_edit_durable(struct roster_edit *edit, const struct post *letter)
 	edit->letter->durable = letter->durable;
 	edit->is_waiting = true;
 	outbox_remove(edit->write, letter->durable);
-	outbox_wait(edit->account, &edit->wait, letter, sender_sure);
+	outbox_wait(
+	    edit->account->owner.shard, &edit->wait, letter, sender_sure);
 }
 
 /* RFC 6121, section 3.1.6: the push comes before the presence of who is now a
@@ -321,7 +322,7 @@ roster_give_up(struct account *account)
 	list_each (edit, &roster->edits, struct roster_edit, link) {
 		list_remove(&edit->link);
 		if (edit->is_waiting)
-			outbox_unwait(account, &edit->wait);
+			outbox_unwait(account->owner.shard, &edit->wait);
 		store_write_free(&edit->write);
 		fail(edit, ERR_CANCELED);
 	}

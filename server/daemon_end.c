@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "server/daemon_private.h"
 #include "server/outbox.h"
+#include "server/remote.h"
 #include "server/runner.h"
 #include "server/stream.h"
 #include "storage/store.h"
@@ -119,6 +120,7 @@ daemon_take_drain(struct shard *shard, struct post *letter)
 	} else if (phase == DRAIN_STREAMS) {
 		close_streams(shard);
 	} else if (phase == DRAIN_STORES) {
+		remote_keep_all(shard);
 		outbox_cancel(shard);
 		store_close(shard->store, store_closed, shard);
 	} else if (phase == DRAIN_LOOPS) {

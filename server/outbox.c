@@ -74,20 +74,31 @@ write_ended(struct store_commit *commit)
 }
 
 static void
-add_row(struct store_write *write, struct post *letter)
+add_row(struct shard *shard, struct store_write *write, struct post *letter,
+    uint64_t since_us)
 {
 	const struct str text = stanza_text(letter->arena, letter->stanza);
 	struct log_row row = {
 	    .owner = OWNER_SERVER,
-	    .id = letter->durable.row,
+	    .id = next_id(shard),
 	    .nonce = rand_u64(),
-	    .time_us = clock_wall_us(),
+	    .time_us = since_us,
 	    .peer = jid_bare(letter->stanza->to),
 	    .value = str_format(letter->arena, "%llu %.*s",
 		(unsigned long long)letter->durable.turn, STR_ARG(text)),
 	};
 
+	letter->durable.owner = row.owner;
+	letter->durable.row = row.id;
 	store_append(write, &outbox_kind, &row);
+}
+
+void
+outbox_keep(struct shard *shard, struct store_write *write, struct post *letter,
+    uint64_t since_us)
+{
+	add_row(shard, write, letter, since_us);
+	letter->durable.is_sure = true;
 }
 
 static void
@@ -99,44 +110,53 @@ watch_write(
 
 	sent->arena = arena;
 	sent->shard = shard;
-	sent->to = jid_copy(arena, letter->stanza->to);
+	sent->to = jid_copy(arena, letter->to);
 	sent->row = letter->durable.row;
 	store_also(write, &sent->commit, write_ended);
 }
 
-static bool
-is_for_account(const struct shard *shard, const struct jid *to)
+void
+outbox_post(struct shard *shard, struct store_write *write, struct post *letter)
 {
-	return jid_local(to).len > 0 &&
-	       setup_host(shard->setup, jid_domain(to)) != NULL;
+	shard_must_be_current(shard);
+	letter->to = router_owner_of(shard, letter->arena, letter->stanza->to);
+	if (letter->to != NULL) {
+		add_row(shard, write, letter, clock_wall_us());
+		watch_write(shard, write, letter);
+	}
+	router_route(shard, NULL, letter);
 }
 
 /* What an account says when it goes is posted when that is certain: its
  * contacts could not take it back. */
+static void
+say_farewell(
+    struct account *account, struct store_write *write, struct post *letter)
+{
+	struct shard *shard = account->owner.shard;
+
+	letter->to = router_owner_of(shard, letter->arena, letter->stanza->to);
+	if (letter->to == NULL) {
+		post_free(&letter);
+		return;
+	}
+	add_row(shard, write, letter, clock_wall_us());
+	letter->durable.is_sure = true;
+	list_add_last(&account->farewells, &letter->link);
+}
+
 void
 outbox_send(struct account *account, struct store_write *write,
     const struct stanza *stanza, uint64_t turn)
 {
-	struct shard *shard = account->owner.shard;
 	struct post *letter = post_new(POST_STANZA, NULL);
 
-	shard_must_be_current(shard);
 	letter->stanza = stanza_copy_deep(letter->arena, stanza);
-	letter->to = letter->stanza->to;
-	if (is_for_account(shard, letter->to)) {
-		letter->durable.owner = OWNER_SERVER;
-		letter->durable.row = next_id(shard);
-		letter->durable.turn = turn;
-		add_row(write, letter);
-	}
-	if (account->is_leaving) {
-		letter->durable.is_sure = true;
-		list_add_last(&account->farewells, &letter->link);
-		return;
-	}
-	if (letter->durable.row != 0)
-		watch_write(shard, write, letter);
-	router_route(shard, account, letter);
+	letter->durable.turn = turn;
+	if (account->is_leaving)
+		say_farewell(account, write, letter);
+	else
+		outbox_post(account->owner.shard, write, letter);
 }
 
 /* --- by the receiver ---------------------------------------------------- */
@@ -154,10 +174,9 @@ is_wait(const struct table_link *link, const void *key)
 /* A letter that is sure already is told of by one to ourselves, so that done
  * is not called before we have returned. */
 void
-outbox_wait(struct account *account, struct outbox_wait *wait,
+outbox_wait(struct shard *shard, struct outbox_wait *wait,
     const struct post *letter, void (*done)(struct outbox_wait *))
 {
-	struct shard *shard = account->owner.shard;
 	struct post *sure;
 
 	must(letter->durable.row != 0);
@@ -167,15 +186,15 @@ outbox_wait(struct account *account, struct outbox_wait *wait,
 	if (!letter->durable.is_sure)
 		return;
 	sure = post_new(POST_SURE, NULL);
-	sure->to = jid_copy(sure->arena, account_jid(account));
+	sure->to = jid_copy(sure->arena, letter->to);
 	sure->durable = wait->durable;
 	post_send(shard, sure);
 }
 
 void
-outbox_unwait(struct account *account, struct outbox_wait *wait)
+outbox_unwait(struct shard *shard, struct outbox_wait *wait)
 {
-	table_remove(&account->owner.shard->outbox_waits, &wait->link);
+	table_remove(&shard->outbox_waits, &wait->link);
 }
 
 static void
@@ -292,8 +311,10 @@ post_row(struct shard *shard, const struct log_row *row)
 		return;
 	}
 	letter->to = letter->stanza->to;
-	letter->durable = (struct durable_id){
-	    .owner = row->owner, .row = row->id, .is_sure = true};
+	letter->durable = (struct durable_id){.owner = row->owner,
+	    .row = row->id,
+	    .since_us = row->time_us,
+	    .is_sure = true};
 	(void)str_to_u64(turn, UINT64_MAX, &letter->durable.turn);
 	router_route(shard, NULL, letter);
 }

@@ -20,11 +20,18 @@ extern const struct store_kind outbox_kind;
 
 /* Adds the stanza to the transaction of the account and posts it at once. When
  * the write is committed, or failed, the receiver gets SURE. Rows belong to the
- * server, not to the account: they outlive it. What is not for an account of
- * ours is sent without a row. turn, which the receiver finds in
- * letter->durable, is the caller's. */
+ * server, not to the account: they outlive it. What is neither for an account
+ * of ours nor for another domain is sent without a row. turn, which an account
+ * finds in letter->durable, is the caller's. */
 void outbox_send(struct account *, struct store_write *, const struct stanza *,
     uint64_t turn);
+
+/* The same without an account, of a letter with its stanza; takes it. */
+void outbox_post(struct shard *, struct store_write *, struct post *);
+/* A row for a letter that its receiver, on this shard, keeps: it is posted
+ * again only after the next start, in its place by time. */
+void outbox_keep(
+    struct shard *, struct store_write *, struct post *, uint64_t since_us);
 
 /* By the receiver of a durable letter (letter->durable.row is not 0), before it
  * commits its part: done when the sender's part is committed; err is
@@ -37,11 +44,11 @@ struct outbox_wait {
 	enum err err;
 	void (*done)(struct outbox_wait *);
 };
-void outbox_wait(struct account *, struct outbox_wait *,
+void outbox_wait(struct shard *, struct outbox_wait *,
     const struct post *letter, void (*done)(struct outbox_wait *));
 
 /* Gives the wait up: done will not be called. */
-void outbox_unwait(struct account *, struct outbox_wait *);
+void outbox_unwait(struct shard *, struct outbox_wait *);
 
 /* The row goes with this transaction of the receiver, which is given to the
  * store after done of outbox_wait. */

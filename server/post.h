@@ -66,6 +66,7 @@ struct stream_id {
 struct durable_id {
 	uint64_t owner, row; /* row 0: not durable */
 	uint64_t turn;       /* STANZA: server/outbox.h; 0: none */
+	uint64_t since_us;   /* STANZA posted again: when it was first */
 	bool is_sure;        /* STANZA: posted again; SURE: it is committed */
 };
 
@@ -81,7 +82,7 @@ struct post {
 	const struct stanza *stanza;
 	struct blob *blob; /* the stanza, serialised without its to; the
 			      letter has a reference */
-	const struct jid *const *receivers; /* MANY */
+	const struct jid *const *receivers; /* MANY; DOWN to a path */
 	size_t receiver_count;
 	struct durable_id durable; /* STANZA, SURE */
 	bool is_lent;     /* it belongs to a MANY: post_own before keeping it */
@@ -120,8 +121,8 @@ void post_lend(struct post *one_r, struct post *many, const struct jid *to);
  * REGISTERED) or else of
  * to. Never blocks, never fails. */
 void post_send(struct shard *from, struct post *);
-/* To a shard by number: MANY, ADDRESS, ADMIN, ADMIN_ANSWER, MOVE, RELOAD,
- * DRAIN, PULSE. */
+/* To a shard by number: MANY without to, ADDRESS, ADMIN, ADMIN_ANSWER, MOVE,
+ * RELOAD, DRAIN, PULSE. */
 void post_send_to(struct shard *from, unsigned shard, struct post *);
 
 /* What a shard does with each kind: one function, which takes the letter (frees

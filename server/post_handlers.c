@@ -25,8 +25,18 @@ reload(struct shard *shard, struct post *letter)
 	post_free(&letter);
 }
 
+/* Accounts have a localpart, other domains have none. */
+static void
+take_stanza(struct shard *shard, struct post *letter)
+{
+	if (jid_local(letter->to).len > 0)
+		owner_take(shard, letter);
+	else
+		remote_take(shard, letter);
+}
+
 post_handler *const post_handlers[POST_KIND_COUNT] = {
-    [POST_STANZA] = owner_take,
+    [POST_STANZA] = take_stanza,
     [POST_MANY] = router_take_many,
     [POST_SENT] = owner_take,
     [POST_DOWN] = stream_take,

@@ -1,16 +1,449 @@
 #include "server/remote.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/hash.h"
+#include "base/rand.h"
+#include "server/metrics.h"
+#include "server/remote_private.h"
 #include "server/router.h"
+#include "server/setting.h"
+#include "server/setup.h"
+
+/* Pairs without a path, of a shard: whoever writes to names at random must not
+ * fill the memory. */
+#define PATHLESS_MAX     4096
+#define BACKOFF_FIRST_MS (1 * SECOND)
+#define BACKOFF_LAST_MS  (5 * MINUTE)
+
+static void on_retry(struct timer *);
+
+/* --- remotes and pairs ---------------------------------------------------- */
+
+struct remotes *
+remotes_new(void)
+{
+	struct remotes *remotes = calloc(1, sizeof(*remotes));
+
+	must(remotes != NULL);
+	table_init(&remotes->table);
+	return remotes;
+}
+
+bool
+remote_is_on(const struct shard *shard)
+{
+	return shard->server->s2s_connect != NULL;
+}
+
+static bool
+is_remote(const struct table_link *link, const void *key)
+{
+	const struct remote *remote =
+	    container_of((struct table_link *)link, struct remote, link);
+
+	return jid_equal(remote->domain, key);
+}
+
+static struct remote *
+remote_find(struct shard *shard, const struct jid *domain)
+{
+	return table_entry(table_find(&shard->remotes->table,
+			       hash_keyed(jid_full(domain)), is_remote, domain),
+	    struct remote, link);
+}
+
+static struct remote *
+remote_new(struct shard *shard, const struct jid *domain)
+{
+	struct arena *arena = arena_make(0);
+	struct remote *remote = arena_new(arena, struct remote);
+
+	remote->shard = shard;
+	remote->arena = arena;
+	remote->domain = jid_copy(arena, domain);
+	list_init(&remote->pairs);
+	table_add(&shard->remotes->table, &remote->link,
+	    hash_keyed(jid_full(domain)));
+	return remote;
+}
+
+static void
+remote_free(struct remote *remote)
+{
+	struct arena *arena = remote->arena;
+
+	table_remove(&remote->shard->remotes->table, &remote->link);
+	arena_free(&arena);
+}
+
+static void
+name_pair(const struct log *log, char *text, size_t len)
+{
+	const struct pair *pair = container_of(log, const struct pair, log);
+
+	snprintf(text, len, "s2s %.*s -> %s", STR_ARG(pair->local),
+	    pair->remote->domain->text);
+}
+
+static struct pair *
+pair_find(const struct remote *remote, struct str local)
+{
+	if (remote == NULL)
+		return NULL;
+	list_each (pair, &remote->pairs, struct pair, link)
+		if (str_equal(pair->local, local))
+			return pair;
+	return NULL;
+}
+
+static struct pair *
+pair_new(struct remote *remote, struct str local)
+{
+	struct arena *arena = arena_make(0);
+	struct pair *pair = arena_new(arena, struct pair);
+
+	pair->remote = remote;
+	pair->arena = arena;
+	pair->local = str_dup(arena, local);
+	pair->log.name = name_pair;
+	list_init(&pair->sent);
+	list_init(&pair->waits);
+	list_add_last(&remote->pairs, &pair->link);
+	remote->shard->remotes->pathless_count++;
+	return pair;
+}
+
+static void
+pair_free(struct pair *pair)
+{
+	struct remote *remote = pair->remote;
+	struct shard *shard = remote->shard;
+	struct arena *arena = pair->arena;
+
+	queue_free(pair);
+	timer_stop(shard, &pair->retry);
+	timer_stop(shard, &pair->sweep);
+	timer_stop(shard, &pair->keep);
+	if (pair->path_count == 0)
+		shard->remotes->pathless_count--;
+	list_remove(&pair->link);
+	arena_free(&pair->why_arena);
+	arena_free(&arena);
+	if (list_is_empty(&remote->pairs))
+		remote_free(remote);
+}
+
+static struct pair *
+pair_want(struct shard *shard, const struct jid *domain, struct str local)
+{
+	struct remote *remote = remote_find(shard, domain);
+	struct pair *pair = pair_find(remote, local);
+
+	if (pair != NULL)
+		return pair;
+	if (remote == NULL)
+		remote = remote_new(shard, domain);
+	return pair_new(remote, local);
+}
+
+static struct remote *
+any_remote(struct remotes *remotes)
+{
+	return table_entry(
+	    table_next(&remotes->table, NULL), struct remote, link);
+}
+
+void
+remotes_free(struct remotes **remotes)
+{
+	struct remotes *freed = *remotes;
+	struct remote *remote;
+	struct pair *pair;
+
+	*remotes = NULL;
+	while ((remote = any_remote(freed)) != NULL) {
+		pair =
+		    list_entry(list_first(&remote->pairs), struct pair, link);
+		must(pair != NULL);
+		pair_free(pair);
+	}
+	table_deinit(&freed->table);
+	free(freed);
+}
+
+void
+remote_keep_all(struct shard *shard)
+{
+	const struct table_link *link = NULL;
+
+	while ((link = table_next(&shard->remotes->table, link)) != NULL) {
+		struct remote *remote = container_of(
+		    (struct table_link *)link, struct remote, link);
+
+		list_each (pair, &remote->pairs, struct pair, link)
+			keep_older(pair, 0);
+	}
+}
+
+/* --- what happens next ---------------------------------------------------- */
+
+void
+pair_settle(struct pair *pair)
+{
+	if (queue_is_empty(pair) && pair->path_count == 0 && !pair->is_asked &&
+	    pair->open_writes == 0 && !timer_is_running(&pair->retry))
+		pair_free(pair);
+}
+
+static void
+ask(struct pair *pair)
+{
+	struct shard *shard = pair_shard(pair);
+
+	if (pair->is_asked || timer_is_running(&pair->retry) ||
+	    shard->is_draining)
+		return;
+	pair->is_asked = true;
+	pair->is_refused = false;
+	pair->counters.connects++;
+	shard->server->s2s_connect(
+	    shard, pair->local, jid_full(pair->remote->domain));
+}
+
+void
+pair_advance(struct pair *pair)
+{
+	if (pair->path_count > 0)
+		queue_send(pair);
+	else if (pair->is_refused)
+		queue_sweep(pair, true);
+	else if (!list_is_empty(&pair->waits))
+		ask(pair);
+	pair_settle(pair);
+}
+
+/* Each time twice as long as before, give or take a quarter, so that not all
+ * who lost a server come back to it at once. */
+static void
+back_off(struct pair *pair)
+{
+	uint64_t ms = BACKOFF_FIRST_MS;
+
+	for (unsigned i = 0; i < pair->failures && ms < BACKOFF_LAST_MS; i++)
+		ms *= 2;
+	if (ms > BACKOFF_LAST_MS)
+		ms = BACKOFF_LAST_MS;
+	pair->failures++;
+	pair->counters.failures++;
+	timer_start(pair_shard(pair), &pair->retry,
+	    ms * 3 / 4 + rand_below(ms / 2), on_retry);
+}
+
+static void
+on_retry(struct timer *timer)
+{
+	struct pair *pair = container_of(timer, struct pair, retry);
+
+	pair->is_refused = false;
+	pair_advance(pair);
+}
+
+/* --- stanzas -------------------------------------------------------------- */
+
+/* Who is not of ours may not speak through us. */
+static bool
+is_from_us(const struct shard *shard, const struct post *letter)
+{
+	const struct jid *from = letter->stanza->from;
+
+	return from != NULL &&
+	       setup_host(shard->setup, jid_domain(from)) != NULL;
+}
+
+static void
+refuse(struct shard *shard, struct post *letter)
+{
+	if (letter->kind == POST_MANY ||
+	    letter->stanza->kind == STANZA_PRESENCE) {
+		outbox_drop(shard, letter->durable);
+		post_free(&letter);
+		return;
+	}
+	router_bounce(shard, letter, STANZA_ERR_RESOURCE_CONSTRAINT,
+	    "too many other servers are waited for");
+}
 
 void
 remote_take(struct shard *shard, struct post *letter)
 {
-	router_bounce(shard, letter, STANZA_ERR_REMOTE_SERVER_NOT_FOUND, NULL);
+	struct pair *pair;
+	struct str local;
+
+	shard_must_be_current(shard);
+	if (!is_from_us(shard, letter)) {
+		outbox_drop(shard, letter->durable);
+		post_free(&letter);
+		return;
+	}
+	local = jid_domain(letter->stanza->from);
+	pair = pair_find(remote_find(shard, letter->to), local);
+	if (pair == NULL && shard->remotes->pathless_count >= PATHLESS_MAX) {
+		refuse(shard, letter);
+		return;
+	}
+	if (pair == NULL)
+		pair = pair_want(shard, letter->to, local);
+	queue_add(pair, letter);
+	pair_advance(pair);
+}
+
+/* --- paths ---------------------------------------------------------------- */
+
+static bool
+is_path(const struct path *path, struct stream_id id)
+{
+	return path->stream.slot == id.slot && path->stream.use == id.use &&
+	       path->stream.shard == id.shard && path->stream.node == id.node;
+}
+
+static struct path *
+path_find(struct pair *pair, struct stream_id id)
+{
+	for (unsigned i = 0; i < pair->path_count; i++)
+		if (is_path(&pair->paths[i], id))
+			return &pair->paths[i];
+	return NULL;
+}
+
+static void
+copy(char *to, size_t len, struct str text)
+{
+	snprintf(to, len, "%.*s", STR_ARG(text));
+}
+
+static void
+path_init(struct path *path, const struct post *letter)
+{
+	const struct path_note *note = letter->path;
+
+	*path = (struct path){
+	    .stream = letter->stream,
+	    .max_bytes = note->max_bytes,
+	    .since_ms = clock_mono_ms(),
+	    .is_out = note->is_out,
+	    .is_bidi = note->is_bidi,
+	    .has_acks = note->has_acks,
+	};
+	copy(path->proof, sizeof(path->proof), note->proof_text);
+	copy(path->tls, sizeof(path->tls), note->tls);
+	copy(path->address, sizeof(path->address), note->address);
+}
+
+/* The first path carries all until it is gone, whatever others come: so order
+ * is kept. */
+static void
+on_ready(struct pair *pair, const struct post *letter)
+{
+	struct remotes *remotes = pair_shard(pair)->remotes;
+
+	if (letter->path->is_out)
+		pair->is_asked = false;
+	if (pair->path_count == PATHS_MAX ||
+	    path_find(pair, letter->stream) != NULL)
+		return;
+	if (pair->path_count == 0)
+		remotes->pathless_count--;
+	path_init(&pair->paths[pair->path_count++], letter);
+	pair->is_refused = false;
+	pair->is_fruitful = false;
+	timer_stop(pair_shard(pair), &pair->retry);
+}
+
+static void
+remember(struct pair *pair, const struct path_note *note)
+{
+	arena_free(&pair->why_arena);
+	pair->why_arena = arena_make(note->text.len + 1);
+	pair->why = str_dup(pair->why_arena, note->text);
+	pair->err = note->err == STANZA_ERR_NONE
+			? STANZA_ERR_REMOTE_SERVER_TIMEOUT
+			: note->err;
+}
+
+static void
+on_failed(struct pair *pair, const struct post *letter)
+{
+	pair->is_asked = false;
+	remember(pair, letter->path);
+	if (pair->path_count > 0)
+		return;
+	pair->is_refused = letter->path->is_final;
+	back_off(pair);
+}
+
+static void
+on_acked(struct pair *pair, const struct post *letter)
+{
+	queue_acked(pair, letter->ticket);
+	if (pair->is_fruitful)
+		pair->failures = 0;
+}
+
+/* A path that ended before anything was acknowledged was of no more use than
+ * none. */
+static void
+lose_path(struct pair *pair, const struct path_note *note)
+{
+	const bool is_vain = !pair->is_fruitful && !list_is_empty(&pair->sent);
+
+	queue_unsend(pair);
+	if (pair->path_count > 0)
+		return;
+	pair_shard(pair)->remotes->pathless_count++;
+	remember(pair, note);
+	queue_sweep(pair, false);
+	if (is_vain)
+		back_off(pair);
+}
+
+static void
+on_gone(struct pair *pair, const struct post *letter)
+{
+	struct path *path = path_find(pair, letter->stream);
+	const bool is_first = path == pair->paths;
+
+	if (path == NULL)
+		return;
+	pair->path_count--;
+	for (; path < pair->paths + pair->path_count; path++)
+		*path = path[1];
+	if (is_first)
+		lose_path(pair, letter->path);
 }
 
 void
 remote_take_path(struct shard *shard, struct post *letter)
 {
-	(void)shard;
+	static void (*const on[])(struct pair *, const struct post *) = {
+	    [PATH_READY] = on_ready,
+	    [PATH_FAILED] = on_failed,
+	    [PATH_ACKED] = on_acked,
+	    [PATH_GONE] = on_gone,
+	};
+	const struct path_note *note = letter->path;
+	struct pair *pair;
+
+	shard_must_be_current(shard);
+	pair = note->event == PATH_READY
+		   ? pair_want(shard, letter->to, note->local)
+		   : pair_find(remote_find(shard, letter->to), note->local);
+	if (pair != NULL) {
+		on[note->event](pair, letter);
+		pair_advance(pair);
+	}
 	post_free(&letter);
 }

@@ -57,9 +57,18 @@ struct path_note {
 	struct str address;    /* of the peer */
 };
 
-/* STANZA or MANY (without blob and to its receivers) whose letter->to is a
- * domain that is not ours; router_route and router_fan_out make it so. Takes
- * it. */
+/* The remotes of a shard. */
+struct remotes *remotes_new(void);
+/* At the shard's end; what still waits is forgotten with its letters. */
+void remotes_free(struct remotes **);
+/* Whether there are other servers at all. */
+bool remote_is_on(const struct shard *);
+
+/* STANZA or MANY (without blob, to its receivers) whose letter->to is a domain
+ * that is not ours; router_route and router_fan_out make it so. Takes it. */
 void remote_take(struct shard *, struct post *);
 /* The handler of PATH. */
 void remote_take_path(struct shard *, struct post *);
+/* The server goes: all that is worth it and waits still is written down, and
+ * sent at the next start. Before its store is closed. */
+void remote_keep_all(struct shard *);

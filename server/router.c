@@ -1,9 +1,12 @@
 #include "server/router.h"
 
+#include <stdlib.h>
+
 #include "base/err.h"
 #include "server/iq.h"
 #include "server/metrics.h"
 #include "server/outbox.h"
+#include "server/remote.h"
 #include "server/session.h"
 #include "server/setup.h"
 
@@ -117,6 +120,23 @@ fill_in_to(struct account *sender, struct post *letter)
 	return true;
 }
 
+const struct jid *
+router_owner_of(struct shard *shard, struct arena *arena, const struct jid *to)
+{
+	const bool is_ours = setup_host(shard->setup, jid_domain(to)) != NULL;
+
+	if (is_ours)
+		return jid_local(to).len > 0 ? to : NULL;
+	return remote_is_on(shard) ? jid_to_domain(arena, to) : NULL;
+}
+
+static void
+to_nowhere(struct shard *shard, struct post *letter)
+{
+	outbox_drop(shard, letter->durable);
+	router_bounce(shard, letter, STANZA_ERR_REMOTE_SERVER_NOT_FOUND, NULL);
+}
+
 void
 router_route(struct shard *shard, struct account *sender, struct post *letter)
 {
@@ -128,19 +148,14 @@ router_route(struct shard *shard, struct account *sender, struct post *letter)
 		return;
 	}
 	stanza = letter->stanza;
-	if (setup_host(shard->setup, jid_domain(stanza->to)) == NULL) {
-		outbox_drop(shard, letter->durable);
-		router_bounce(
-		    shard, letter, STANZA_ERR_REMOTE_SERVER_NOT_FOUND, NULL);
-		return;
-	}
-	if (jid_local(stanza->to).len == 0) {
-		to_host(shard, sender, letter);
-		return;
-	}
+	letter->to = router_owner_of(shard, letter->arena, stanza->to);
 	letter->kind = POST_STANZA;
-	letter->to = stanza->to;
-	post_send(shard, letter);
+	if (letter->to != NULL)
+		post_send(shard, letter);
+	else if (setup_host(shard->setup, jid_domain(stanza->to)) != NULL)
+		to_host(shard, sender, letter);
+	else
+		to_nowhere(shard, letter);
 }
 
 void
@@ -166,6 +181,8 @@ struct fan_out {
 	const struct jid *const *receivers;
 	size_t count;
 	uint32_t *homes; /* of the receivers: shards */
+	const struct jid **abroad;
+	size_t abroad_count;
 	struct many {
 		struct post *letter;
 		const struct jid **receivers;
@@ -197,15 +214,12 @@ begin_many(const struct fan_out *fan, struct many *many)
 }
 
 static void
-add_receiver(const struct fan_out *fan, size_t i)
+add_receiver(struct fan_out *fan, size_t i)
 {
-	struct stanza one = *fan->stanza;
 	struct many *many;
 
-	if (fan->homes[i] == ABROAD) {
-		one.to = fan->receivers[i];
-		router_send(fan->shard, NULL, &one);
-	}
+	if (fan->homes[i] == ABROAD)
+		fan->abroad[fan->abroad_count++] = fan->receivers[i];
 	if (fan->homes[i] >= NOWHERE)
 		return;
 	many = &fan->many[fan->homes[i]];
@@ -225,6 +239,47 @@ find_homes(const struct fan_out *fan)
 	}
 }
 
+static int
+by_domain(const void *a, const void *b)
+{
+	const struct jid *const *left = a, *const *right = b;
+
+	return str_compare(jid_domain(*left), jid_domain(*right));
+}
+
+/* The bytes for other servers are made by their remote. */
+static void
+send_abroad(const struct fan_out *fan, size_t first, size_t count)
+{
+	struct post *letter = post_new(POST_MANY, NULL);
+	const struct jid **receivers =
+	    arena_array(letter->arena, const struct jid *, count);
+
+	for (size_t i = 0; i < count; i++)
+		receivers[i] = jid_copy(letter->arena, fan->abroad[first + i]);
+	letter->receivers = receivers;
+	letter->receiver_count = count;
+	letter->stanza = stanza_copy_deep(letter->arena, fan->stanza);
+	letter->to = jid_to_domain(letter->arena, receivers[0]);
+	post_send(fan->shard, letter);
+}
+
+static void
+send_all_abroad(const struct fan_out *fan)
+{
+	const struct jid **abroad = fan->abroad;
+
+	if (fan->abroad_count == 0 || !remote_is_on(fan->shard))
+		return;
+	qsort(abroad, fan->abroad_count, sizeof(abroad[0]), by_domain);
+	for (size_t i = 0, end; i < fan->abroad_count; i = end) {
+		for (end = i + 1; end < fan->abroad_count; end++)
+			if (by_domain(&abroad[i], &abroad[end]) != 0)
+				break;
+		send_abroad(fan, i, end - i);
+	}
+}
+
 void
 router_fan_out(struct shard *shard, const struct stanza *stanza,
     const struct jid *const *receivers, size_t count)
@@ -240,11 +295,13 @@ router_fan_out(struct shard *shard, const struct stanza *stanza,
 		return;
 	arena = arena_make(0);
 	fan.homes = arena_array(arena, uint32_t, count);
+	fan.abroad = arena_array(arena, const struct jid *, count);
 	fan.many = arena_array(arena, struct many, shards);
 	fan.blob = router_serialise(shard, stanza);
 	find_homes(&fan);
 	for (size_t i = 0; i < count; i++)
 		add_receiver(&fan, i);
+	send_all_abroad(&fan);
 	for (unsigned i = 0; i < shards; i++)
 		if (fan.many[i].letter != NULL)
 			post_send_to(shard, i, fan.many[i].letter);
@@ -255,6 +312,10 @@ router_fan_out(struct shard *shard, const struct stanza *stanza,
 void
 router_take_many(struct shard *shard, struct post *letter)
 {
+	if (letter->to != NULL) {
+		remote_take(shard, letter);
+		return;
+	}
 	for (size_t i = 0; i < letter->receiver_count; i++) {
 		struct post one;
 

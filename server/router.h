@@ -10,6 +10,11 @@
  * host itself (handled at once, at the account of the sender) or a domain that
  * is not ours. sender is the account at hand, or NULL. Takes the letter. */
 void router_route(struct shard *, struct account *sender, struct post *);
+/* Whose letters stanzas to this address are: a local account (the address
+ * itself) or another domain; NULL for what has no owner: our hosts, and other
+ * domains when there are no other servers. */
+const struct jid *router_owner_of(
+    struct shard *, struct arena *, const struct jid *to);
 /* Makes a letter of a stanza (copied) and routes it. */
 void router_send(struct shard *, struct account *sender, const struct stanza *);
 /* Answers the letter's stanza with an error, if it may have one; takes the
@@ -17,9 +22,9 @@ void router_send(struct shard *, struct account *sender, const struct stanza *);
 void router_bounce(
     struct shard *, struct post *, enum stanza_err, const char *text);
 
-/* One stanza for many bare or full JIDs: serialised once, one letter per shard.
- * Receivers on other servers get one letter each. The stanza has no to; the
- * receivers are copied. */
+/* One presence for many bare or full JIDs: serialised once, one letter per
+ * shard and one per other domain. The stanza has no to; the receivers are
+ * copied. */
 void router_fan_out(struct shard *, const struct stanza *,
     const struct jid *const *receivers, size_t count);
 

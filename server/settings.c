@@ -141,6 +141,21 @@ const struct setting server_settings[SETTINGS_COUNT + 1] = {
     {"limits.idle_timeout", SETTING_TIME, RELOADS, .min = SECOND, .max = DAY,
 	.preset = "1 min",
 	.help = "When it is then given up, if it stays silent."},
+    {"s2s.hold_messages", SETTING_TIME, RELOADS, .max = 7 * DAY,
+	.preset = "15 min",
+	.help = "How long messages wait for another server that cannot be "
+		"reached, before they are returned."},
+    {"s2s.hold_others", SETTING_TIME, RELOADS, .max = DAY, .preset = "60 s",
+	.help = "How long everything else waits for it."},
+    {"s2s.queue", SETTING_INT, RELOADS, .min = 10, .max = 1000000,
+	.preset = "1000", .help = "The most stanzas that wait for one domain."},
+    {"s2s.keep_after", SETTING_TIME, RELOADS, .max = SECOND, .preset = "20 ms",
+	.help = "How long another server may take to acknowledge a message "
+		"before it is written to the database."},
+    {"s2s.presence_lost", SETTING_TIME, RELOADS, .min = SECOND, .max = DAY,
+	.preset = "5 min",
+	.help = "When contacts of a domain that cannot be reached are shown "
+		"as unavailable."},
     {"quota.roster_items", SETTING_INT, RELOADS | PER_HOST, .min = 1,
 	.max = 1000000, .preset = "1000", .help = "Contacts of an account."},
     {"quota.pending_requests", SETTING_INT, RELOADS | PER_HOST, .min = 1,

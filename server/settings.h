@@ -51,6 +51,11 @@ struct module;
 	X(LIMITS_HANDSHAKES)       \
 	X(LIMITS_IDLE_PING)        \
 	X(LIMITS_IDLE_TIMEOUT)     \
+	X(S2S_HOLD_MESSAGES)       \
+	X(S2S_HOLD_OTHERS)         \
+	X(S2S_QUEUE)               \
+	X(S2S_KEEP_AFTER)          \
+	X(S2S_PRESENCE_LOST)       \
 	X(QUOTA_ROSTER_ITEMS)      \
 	X(QUOTA_PENDING_REQUESTS)  \
 	X(QUOTA_VCARD)             \

@@ -10,6 +10,7 @@
 #include "server/metrics.h"
 #include "server/net.h"
 #include "server/owner.h"
+#include "server/remote.h"
 #include "server/setup.h"
 #include "server/stream.h"
 
@@ -92,6 +93,7 @@ shard_init(struct shard *shard, struct server *server, unsigned index,
 	    .streams = streams_new(),
 	    .addresses = addresses_new(),
 	    .metrics = metrics_new(),
+	    .remotes = remotes_new(),
 	    .net = loop == NULL ? NULL : net_new(),
 	};
 	mailbox_init(&shard->mailbox, NULL);
@@ -112,6 +114,7 @@ shard_deinit(struct shard *shard)
 	streams_free(&shard->streams);
 	mailbox_deinit(&shard->mailbox);
 	owner_free_all(shard);
+	remotes_free(&shard->remotes);
 	addresses_free(&shard->addresses);
 	timers_deinit(&shard->timers);
 	table_deinit(&shard->owners);

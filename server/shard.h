@@ -65,6 +65,7 @@ struct shard {
 	struct list absents; /* owners that do not exist, oldest first */
 	unsigned absent_count;
 	struct table outbox_waits; /* server/outbox.h */
+	struct remotes *remotes;   /* server/remote.h */
 	uint64_t outbox_last;
 	struct runner *runner; /* server/runner.h; NULL in a world */
 	bool is_draining;      /* shutting down: no new streams */

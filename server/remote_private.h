@@ -1,0 +1,123 @@
+/*
+ * server/remote_private.h - what the files of the remote share.
+ *
+ *	remote.c	pairs, paths, attempts
+ *	remote_queue.c	what waits, what is sent, what is answered
+ *	remote_keep.c	what is written down meanwhile
+ */
+#pragma once
+
+#include "base/list.h"
+#include "base/log.h"
+#include "base/table.h"
+#include "server/outbox.h"
+#include "server/remote.h"
+#include "server/shard.h"
+#include "server/timer.h"
+
+#define PATHS_MAX 4 /* of a pair; the first carries, the others wait */
+
+struct remotes {
+	struct table table;    /* struct remote, by domain */
+	size_t pathless_count; /* pairs without a path */
+};
+
+struct remote {
+	struct table_link link;
+	struct shard *shard;
+	struct arena *arena;      /* lifetime: remote */
+	const struct jid *domain; /* without localpart and resource */
+	struct list pairs;
+};
+
+struct path {
+	struct stream_id stream;
+	uint64_t max_bytes, since_ms;
+	bool is_out, is_bidi, has_acks;
+	char proof[32], tls[16], address[64];
+};
+
+struct pair {
+	struct link link;
+	struct remote *remote;
+	struct arena *arena; /* lifetime: pair */
+	struct str local;
+	struct log log;    /* subject: "montague.example -> capulet.example" */
+	struct list sent;  /* struct entry, by ticket; then come those of */
+	struct list waits; /* these, by ticket too */
+	size_t count, bytes; /* of both */
+	uint64_t last_ticket;
+	struct path paths[PATHS_MAX];
+	unsigned path_count;
+	bool is_asked;    /* an attempt is under way */
+	bool is_refused;  /* it failed for good; until the next one */
+	bool is_fruitful; /* something was acknowledged since READY */
+	unsigned failures;
+	enum stanza_err err; /* of the last failure */
+	struct arena *why_arena;
+	struct str why;
+	struct timer retry; /* until the next attempt */
+	struct timer sweep; /* until something has waited too long */
+	struct timer keep;  /* until something is to be written down */
+	unsigned open_writes;
+	struct pair_counters {
+		uint64_t out, bounced, dropped, connects, failures;
+	} counters;
+};
+
+/* One letter in a queue; it lives in the letter's arena. */
+struct entry {
+	struct link link;
+	struct pair *pair;
+	struct post *letter; /* STANZA; MANY */
+	uint64_t ticket;
+	uint64_t since_ms; /* clock_mono_ms, 0 at the least */
+	uint64_t since_us; /* clock_wall_us */
+	size_t bytes;
+	bool is_keepable, is_unsure; /* its sender's commit is awaited */
+	struct outbox_wait wait;
+};
+
+/* --- remote.c ------------------------------------------------------------ */
+
+/* After anything changed: sends what may go, or asks for a path, or settles the
+ * pair. */
+void pair_advance(struct pair *);
+/* Forgets the pair when there is no more need of it: it may not be touched
+ * afterwards. */
+void pair_settle(struct pair *);
+static inline struct shard *
+pair_shard(const struct pair *pair)
+{
+	return pair->remote->shard;
+}
+
+/* --- remote_queue.c ------------------------------------------------------ */
+
+/* Takes the letter; answers it when there is no room. */
+void queue_add(struct pair *, struct post *);
+/* Sends what waits on the first path. */
+void queue_send(struct pair *);
+/* All up to the ticket was handled. */
+void queue_acked(struct pair *, uint64_t ticket);
+/* What was sent waits again. */
+void queue_unsend(struct pair *);
+/* Answers what waits and may be answered; only what has waited too long, or
+ * all. */
+void queue_sweep(struct pair *, bool is_all);
+/* The pair is forgotten, or the shard ends: frees all, nobody is told. */
+void queue_free(struct pair *);
+/* Answers one letter with the pair's last failure or another; takes it. */
+void queue_refuse(struct pair *, struct post *, enum stanza_err, const char *);
+static inline bool
+queue_is_empty(const struct pair *pair)
+{
+	return list_is_empty(&pair->sent) && list_is_empty(&pair->waits);
+}
+
+/* --- remote_keep.c ------------------------------------------------------- */
+
+/* The entry is in the queue: it will be written down if it stays. */
+void keep_watch(struct entry *);
+/* Writes down what is keepable and as old as that. */
+void keep_older(struct pair *, uint64_t age_ms);

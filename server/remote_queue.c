@@ -1,0 +1,367 @@
+#include "base/clock.h"
+#include "base/err.h"
+#include "server/metrics.h"
+#include "server/remote_private.h"
+#include "server/router.h"
+#include "server/settings.h"
+#include "server/setup.h"
+#include "xml/keepable.h"
+
+#define BYTES_MAX    ((size_t)16 * 1024 * 1024)
+#define SCRATCH_KEPT ((size_t)64 * 1024)
+
+static void on_sweep(struct timer *);
+static void sender_sure(struct outbox_wait *);
+
+static bool
+is_subscription(const struct stanza *stanza)
+{
+	return stanza->type >= STANZA_SUBSCRIBE &&
+	       stanza->type <= STANZA_UNSUBSCRIBED;
+}
+
+/* --- answers -------------------------------------------------------------- */
+
+/* Presence that got lost is no news to anybody, but for a request, whose sender
+ * waits. */
+static bool
+is_answered(const struct post *letter)
+{
+	return letter->kind == POST_STANZA &&
+	       (letter->stanza->kind != STANZA_PRESENCE ||
+		   letter->stanza->type == STANZA_SUBSCRIBE) &&
+	       stanza_may_fail(letter->stanza);
+}
+
+/* The answer to a message that was written down takes its place, in one
+ * transaction. */
+static void
+return_kept(struct pair *pair, struct post *letter, enum stanza_err err,
+    const char *text)
+{
+	struct shard *shard = pair_shard(pair);
+	struct store_write *write = store_write_new(shard->store);
+	struct post *answer = post_new(POST_STANZA, NULL);
+	const struct stanza *error;
+
+	error = stanza_make_error(answer->arena, letter->stanza, err, text);
+	answer->stanza = stanza_copy_deep(answer->arena, error);
+	outbox_remove(write, letter->durable);
+	outbox_post(shard, write, answer);
+	store_commit(write, NULL, NULL);
+	metric_add(shard, METRIC_STANZA_ERRORS, 1);
+	post_free(&letter);
+}
+
+void
+queue_refuse(struct pair *pair, struct post *letter, enum stanza_err err,
+    const char *text)
+{
+	struct shard *shard = pair_shard(pair);
+
+	if (!is_answered(letter)) {
+		pair->counters.dropped++;
+		outbox_drop(shard, letter->durable);
+		post_free(&letter);
+		return;
+	}
+	pair->counters.bounced++;
+	if (letter->durable.row != 0 &&
+	    letter->stanza->kind == STANZA_MESSAGE) {
+		return_kept(pair, letter, err, text);
+		return;
+	}
+	outbox_drop(shard, letter->durable);
+	router_bounce(shard, letter, err, text);
+}
+
+/* --- in ------------------------------------------------------------------- */
+
+static bool
+has_room(const struct pair *pair)
+{
+	const struct config *config = setup_config(pair_shard(pair)->setup);
+
+	return pair->bytes < BYTES_MAX &&
+	       pair->count <
+		   config_int(config, CONFIG_GLOBAL, SETTING(S2S_QUEUE));
+}
+
+/* When it came, also before a restart. */
+static void
+set_age(struct entry *entry)
+{
+	const uint64_t now_us = clock_wall_us(), now_ms = clock_mono_ms();
+	const uint64_t since_us = entry->letter->durable.since_us;
+	uint64_t age_ms = 0;
+
+	if (since_us != 0 && since_us < now_us)
+		age_ms = (now_us - since_us) / 1000;
+	entry->since_us = now_us - age_ms * 1000;
+	entry->since_ms = age_ms < now_ms ? now_ms - age_ms : 0;
+}
+
+static uint64_t
+hold_ms(const struct entry *entry)
+{
+	const struct stanza *stanza = entry->letter->stanza;
+	const bool is_long =
+	    stanza->kind == STANZA_MESSAGE || is_subscription(stanza);
+
+	return config_ms(setup_config(pair_shard(entry->pair)->setup),
+	    CONFIG_GLOBAL,
+	    is_long ? SETTING(S2S_HOLD_MESSAGES) : SETTING(S2S_HOLD_OTHERS));
+}
+
+static void
+sweep_at(struct pair *pair, uint64_t due_ms)
+{
+	const uint64_t now = clock_mono_ms();
+
+	if (timer_is_running(&pair->sweep) && pair->sweep.due_ms <= due_ms)
+		return;
+	timer_start(pair_shard(pair), &pair->sweep,
+	    due_ms > now ? due_ms - now : 0, on_sweep);
+}
+
+static void
+add(struct pair *pair, struct post *letter)
+{
+	struct entry *entry = arena_new(letter->arena, struct entry);
+
+	blob_unref(&letter->blob);
+	entry->pair = pair;
+	entry->letter = letter;
+	entry->ticket = ++pair->last_ticket;
+	entry->bytes = arena_len(letter->arena);
+	entry->is_keepable = letter->kind == POST_STANZA &&
+			     letter->durable.row == 0 &&
+			     stanza_is_keepable(letter->stanza);
+	set_age(entry);
+	list_add_last(&pair->waits, &entry->link);
+	pair->count++;
+	pair->bytes += entry->bytes;
+	if (letter->durable.row != 0 && !letter->durable.is_sure) {
+		entry->is_unsure = true;
+		outbox_wait(
+		    pair_shard(pair), &entry->wait, letter, sender_sure);
+	}
+	if (entry->is_keepable)
+		keep_watch(entry);
+	if (pair->path_count == 0)
+		sweep_at(pair, entry->since_ms + hold_ms(entry));
+}
+
+void
+queue_add(struct pair *pair, struct post *letter)
+{
+	if (letter->durable.row != 0 || has_room(pair))
+		add(pair, letter);
+	else
+		queue_refuse(pair, letter, STANZA_ERR_RESOURCE_CONSTRAINT,
+		    "too much waits for that server already");
+}
+
+/* --- out ------------------------------------------------------------------ */
+
+static struct post *
+take(struct entry *entry)
+{
+	struct pair *pair = entry->pair;
+
+	list_remove(&entry->link);
+	pair->count--;
+	pair->bytes -= entry->bytes;
+	return entry->letter;
+}
+
+static void
+sender_sure(struct outbox_wait *wait)
+{
+	struct entry *entry = container_of(wait, struct entry, wait);
+	struct pair *pair = entry->pair;
+	struct post *letter = entry->letter;
+
+	entry->is_unsure = false;
+	letter->durable.is_sure = true;
+	if (wait->err == ERR_NONE) {
+		pair_advance(pair);
+		return;
+	}
+	take(entry);
+	post_free(&letter);
+	pair_settle(pair);
+}
+
+static void
+serialise(struct shard *shard, struct post *letter)
+{
+	struct stanza bare = *letter->stanza;
+
+	bare.to = NULL;
+	buf_clear(&shard->scratch, SCRATCH_KEPT);
+	stanza_write(&shard->scratch, &bare, STR(NS_SERVER), STR_NONE);
+	letter->blob = blob_new(buf_str(&shard->scratch));
+}
+
+static struct post *
+letter_down(const struct entry *entry)
+{
+	const struct post *letter = entry->letter;
+	struct post *down = post_new(POST_DOWN, NULL);
+	const bool is_many = letter->kind == POST_MANY;
+	const size_t count = is_many ? letter->receiver_count : 1;
+	const struct jid **receivers =
+	    arena_array(down->arena, const struct jid *, count);
+
+	for (size_t i = 0; i < count; i++)
+		receivers[i] = jid_copy(down->arena,
+		    is_many ? letter->receivers[i] : letter->stanza->to);
+	down->receivers = receivers;
+	down->receiver_count = count;
+	down->blob = blob_ref(letter->blob);
+	down->stream = entry->pair->paths[0].stream;
+	down->ticket = entry->ticket;
+	return down;
+}
+
+/* XEP-0478: what the peer would not take, it need not see. */
+static bool
+is_too_large(const struct entry *entry)
+{
+	const uint64_t max = entry->pair->paths[0].max_bytes;
+	const struct post *letter = entry->letter;
+	size_t to_len = 0;
+
+	if (max == 0)
+		return false;
+	if (letter->kind == POST_STANZA)
+		to_len = jid_full(letter->stanza->to).len;
+	return blob_str(letter->blob).len + to_len + sizeof(" to=''") > max;
+}
+
+void
+queue_send(struct pair *pair)
+{
+	struct shard *shard = pair_shard(pair);
+
+	list_each (entry, &pair->waits, struct entry, link) {
+		if (entry->is_unsure)
+			return;
+		if (entry->letter->blob == NULL)
+			serialise(shard, entry->letter);
+		if (is_too_large(entry)) {
+			queue_refuse(pair, take(entry),
+			    STANZA_ERR_POLICY_VIOLATION,
+			    "larger than that server takes");
+			continue;
+		}
+		list_remove(&entry->link);
+		list_add_last(&pair->sent, &entry->link);
+		post_send(shard, letter_down(entry));
+	}
+}
+
+void
+queue_acked(struct pair *pair, uint64_t ticket)
+{
+	struct store_write *write = NULL;
+
+	list_each (entry, &pair->sent, struct entry, link) {
+		struct post *letter = entry->letter;
+
+		if (entry->ticket > ticket)
+			break;
+		take(entry);
+		pair->is_fruitful = true;
+		pair->counters.out +=
+		    letter->kind == POST_MANY ? letter->receiver_count : 1;
+		if (letter->durable.row != 0 && write == NULL)
+			write = store_write_new(pair_shard(pair)->store);
+		if (letter->durable.row != 0)
+			outbox_remove(write, letter->durable);
+		post_free(&letter);
+	}
+	if (write != NULL)
+		store_commit_lazy(write, NULL, NULL);
+}
+
+void
+queue_unsend(struct pair *pair)
+{
+	struct list later;
+
+	list_init(&later);
+	list_move(&later, &pair->waits);
+	list_move(&pair->waits, &pair->sent);
+	list_move(&pair->waits, &later);
+	list_each (entry, &pair->waits, struct entry, link)
+		sweep_at(pair, entry->since_ms + hold_ms(entry));
+}
+
+/* --- what waits too long -------------------------------------------------- */
+
+static const char *
+reason(const struct pair *pair, struct arena *arena, bool is_all)
+{
+	struct str domain = jid_full(pair->remote->domain);
+	struct str why = pair->why;
+
+	if (why.len == 0)
+		why = STR("it does not answer");
+	return str_format(arena, "%.*s %s: %.*s", STR_ARG(domain),
+	    is_all ? "cannot be reached" : "could not be reached in time",
+	    STR_ARG(why))
+	    .text;
+}
+
+void
+queue_sweep(struct pair *pair, bool is_all)
+{
+	const uint64_t now = clock_mono_ms();
+	struct arena *arena = arena_make(0);
+	const char *text = reason(pair, arena, is_all);
+	const enum stanza_err err =
+	    is_all ? pair->err : STANZA_ERR_REMOTE_SERVER_TIMEOUT;
+
+	list_each (entry, &pair->waits, struct entry, link) {
+		const uint64_t due = entry->since_ms + hold_ms(entry);
+
+		if (entry->is_unsure)
+			continue;
+		if (is_all || due <= now)
+			queue_refuse(pair, take(entry), err, text);
+		else
+			sweep_at(pair, due);
+	}
+	arena_free(&arena);
+}
+
+static void
+on_sweep(struct timer *timer)
+{
+	struct pair *pair = container_of(timer, struct pair, sweep);
+
+	if (pair->path_count == 0)
+		queue_sweep(pair, false);
+	pair_advance(pair);
+}
+
+static void
+free_all(struct shard *shard, struct list *entries)
+{
+	list_each (entry, entries, struct entry, link) {
+		struct post *letter = take(entry);
+
+		if (entry->is_unsure)
+			outbox_unwait(shard, &entry->wait);
+		post_free(&letter);
+	}
+}
+
+void
+queue_free(struct pair *pair)
+{
+	free_all(pair_shard(pair), &pair->sent);
+	free_all(pair_shard(pair), &pair->waits);
+}

@@ -1,0 +1,15 @@
+/*
+ * xml/keepable.h - which messages are worth keeping for a reader who cannot be
+ * reached now: XEP-0160, section 3, and the hints of XEP-0334.
+ */
+#pragma once
+
+#include "xml/stanza.h"
+
+#define NS_HINTS "urn:xmpp:hints"
+
+/* A chat message that only says how somebody types (XEP-0085). */
+bool stanza_is_only_chat_state(const struct stanza *);
+/* A normal or chat message that says more than that, unless its sender wants
+ * it not to be stored. */
+bool stanza_is_keepable(const struct stanza *);
