@@ -169,6 +169,8 @@ static void
 take_message(
     struct account *account, struct session *session, struct post *letter)
 {
+	outbox_drop(account->owner.shard, letter->durable);
+	letter->durable = (struct durable_id){0};
 	if (session != NULL)
 		session_pass(session, letter);
 	else if (letter->stanza->type == STANZA_ERROR ||

@@ -164,7 +164,6 @@ remotes_free(struct remotes **remotes)
 	struct remote *remote;
 	struct pair *pair;
 
-	*remotes = NULL;
 	while ((remote = any_remote(freed)) != NULL) {
 		pair =
 		    list_entry(list_first(&remote->pairs), struct pair, link);
@@ -173,6 +172,7 @@ remotes_free(struct remotes **remotes)
 	}
 	table_deinit(&freed->table);
 	free(freed);
+	*remotes = NULL;
 }
 
 void

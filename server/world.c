@@ -12,6 +12,7 @@
 #include "server/iq.h"
 #include "server/outbox.h"
 #include "server/settings.h"
+#include "server/world_neighbour.h"
 #include "server/world_private.h"
 
 #define START_MONO_MS 1000000
@@ -189,6 +190,7 @@ boot(struct world *world)
 	if (count == 0)
 		count = 2 + world_random(world, WORLD_SHARDS_MAX - 1);
 	server_init(&world->server, world->storage, count, world->modules);
+	neighbours_boot(world);
 	memset(world->server.secret, SECRET_BYTE, sizeof(world->server.secret));
 	for (unsigned i = 0; i < count; i++) {
 		shard_enter(shard_at(world, i));
@@ -355,6 +357,7 @@ world_new(const struct world_options *options)
 	    options->modules == NULL ? modules_builtin : options->modules;
 	list_init(&world->conns);
 	list_init(&world->peers);
+	list_init(&world->neighbours);
 	world->readers = reader_pool_new();
 	rand_fake(options->seed + 1);
 	world->wall_us = START_WALL_US;
@@ -403,6 +406,7 @@ world_free(struct world **world)
 	storage_close(&freed->storage);
 	setup_unref(&freed->setup);
 	config_unref(&freed->config);
+	neighbours_free(freed);
 	arena_free(&freed->next);
 	clock_fake(0, 0);
 	rand_fake(0);

@@ -1,0 +1,356 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "server/remote_private.h"
+#include "server/world_neighbour.h"
+#include "server/world_private.h"
+
+/* Without modules: stanzas go straight from sessions to the remote. */
+const struct module *const modules_builtin[] = {NULL};
+
+#define ROMEO  "romeo@montague.example"
+#define VERONA "verona.example"
+
+#define SECONDS ((uint64_t)1000)
+#define MINUTES (60 * SECONDS)
+
+struct stage {
+	struct world *world;
+	struct neighbour *verona;
+	struct world_peer *romeo;
+};
+
+static struct stage
+begin_with(uint64_t seed, const char *yaml)
+{
+	struct stage stage = {.world = world_new(&(struct world_options){
+				  .seed = seed, .yaml = yaml})};
+
+	world_add_account(stage.world, ROMEO, NULL);
+	stage.verona = neighbour_new(stage.world, VERONA);
+	stage.romeo = world_connect(stage.world, ROMEO "/orchard");
+	return stage;
+}
+
+static struct stage
+begin(uint64_t seed)
+{
+	return begin_with(seed, "limits.idle_ping: 0 s\n");
+}
+
+static void
+say(const struct stage *stage, const char *id)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text),
+	    "<message type='chat' id='%s' to='escalus@" VERONA "'>"
+	    "<body>x</body></message>",
+	    id);
+	world_send(stage->romeo, text);
+	world_run(stage->world);
+}
+
+static bool
+contains(const char *text, const char *part)
+{
+	return text != NULL && strstr(text, part) != NULL;
+}
+
+static bool
+got(const struct stage *stage, const char *part)
+{
+	return contains(neighbour_next(stage->verona), part);
+}
+
+static bool
+comes(const struct stage *stage, const char *part)
+{
+	return contains(world_next(stage->romeo), part);
+}
+
+static void
+page_came(struct store_page *page)
+{
+	CHECK(page->err == ERR_NONE);
+}
+
+/* Rows of the outbox. */
+static size_t
+kept(const struct stage *stage)
+{
+	struct shard *shard = &stage->world->server.shards[0];
+	struct arena *arena = arena_make(0);
+	struct store_page page;
+	size_t count;
+
+	shard_enter(shard);
+	store_due(shard->store, &page, arena,
+	    &(struct due_query){
+		.kind = &outbox_kind, .until_us = INT64_MAX, .max = 100},
+	    page_came);
+	world_hold_store(stage->world, false);
+	world_run(stage->world);
+	count = page.count;
+	arena_free(&arena);
+	return count;
+}
+
+static size_t
+remotes(const struct stage *stage)
+{
+	size_t count = 0;
+
+	for (unsigned i = 0; i < stage->world->server.shard_count; i++)
+		count += stage->world->server.shards[i].remotes->table.count;
+	return count;
+}
+
+static void
+a_path_is_asked_for_once_and_order_is_kept(void **state)
+{
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		struct stage stage = begin(seed);
+
+		for (unsigned i = 0; i < 30; i++) {
+			char id[16];
+
+			snprintf(id, sizeof(id), "m%u", i);
+			say(&stage, id);
+		}
+		CHECK(stage.verona->connects == 1);
+		for (unsigned i = 0; i < 30; i++) {
+			char id[16];
+
+			snprintf(id, sizeof(id), "id='m%u'", i);
+			CHECK(got(&stage, id));
+		}
+		CHECK(neighbour_next(stage.verona) == NULL);
+		CHECK(world_next(stage.romeo) == NULL);
+		world_free(&stage.world);
+	}
+}
+
+static void
+what_is_sent_is_in_the_namespace_of_servers(void **state)
+{
+	struct stage stage = begin(1);
+	const char *text;
+
+	say(&stage, "m1");
+	text = neighbour_next(stage.verona);
+	CHECK_TEXT(text,
+	    "<message to='escalus@verona.example' "
+	    "from='romeo@montague.example/orchard' type='chat' id='m1' xml:lang='en'>"
+	    "<body>x</body></message>");
+	world_free(&stage.world);
+}
+
+static void
+what_was_not_acknowledged_goes_again_first(void **state)
+{
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		struct stage stage = begin(seed);
+
+		stage.verona->is_lazy = true;
+		say(&stage, "m1");
+		neighbour_ack(stage.verona);
+		say(&stage, "m2");
+		say(&stage, "m3");
+		stage.verona->mood = NEIGHBOUR_SILENT;
+		neighbour_cut(stage.verona, false);
+		say(&stage, "m4");
+		CHECK(got(&stage, "m1"));
+		CHECK(got(&stage, "m2"));
+		CHECK(got(&stage, "m3"));
+		CHECK(neighbour_next(stage.verona) == NULL);
+		neighbour_open(stage.verona, "montague.example");
+		CHECK(got(&stage, "m2"));
+		CHECK(got(&stage, "m3"));
+		CHECK(got(&stage, "m4"));
+		CHECK(neighbour_next(stage.verona) == NULL);
+		world_free(&stage.world);
+	}
+}
+
+static void
+the_first_path_carries_all_until_it_is_gone(void **state)
+{
+	struct stage stage = begin(1);
+
+	stage.verona->is_lazy = true;
+	say(&stage, "m1");
+	neighbour_open(stage.verona, "montague.example");
+	say(&stage, "m2");
+	CHECK(stage.verona->connects == 1);
+	CHECK(got(&stage, "m1"));
+	CHECK(got(&stage, "m2"));
+	CHECK(neighbour_next(stage.verona) == NULL);
+	world_free(&stage.world);
+}
+
+static void
+what_is_refused_for_good_is_answered_at_once(void **state)
+{
+	struct stage stage = begin(1);
+
+	stage.verona->mood = NEIGHBOUR_REFUSING;
+	say(&stage, "m1");
+	CHECK(comes(&stage, "<remote-server-not-found"));
+	say(&stage, "m2");
+	CHECK(comes(&stage, "there is no such domain"));
+	CHECK(stage.verona->connects == 1);
+	world_sleep(stage.world, 10 * MINUTES);
+	CHECK(remotes(&stage) == 0);
+	stage.verona->mood = NEIGHBOUR_WILLING;
+	say(&stage, "m3");
+	CHECK(got(&stage, "m3"));
+	CHECK(world_next(stage.romeo) == NULL);
+	world_free(&stage.world);
+}
+
+static void
+unreachable_servers_are_waited_for(void **state)
+{
+	struct stage stage = begin(1);
+
+	stage.verona->mood = NEIGHBOUR_UNREACHABLE;
+	say(&stage, "m1");
+	world_send(stage.romeo, "<iq type='get' id='i1' to='" VERONA "'>"
+				"<ping xmlns='urn:xmpp:ping'/></iq>"
+				"<presence to='escalus@" VERONA "'/>");
+	world_sleep(stage.world, 55 * SECONDS);
+	CHECK(world_next(stage.romeo) == NULL);
+	world_sleep(stage.world, 10 * SECONDS);
+	CHECK(comes(&stage, "id='i1'"));
+	CHECK(world_next(stage.romeo) == NULL);
+	world_sleep(stage.world, 13 * MINUTES);
+	CHECK(world_next(stage.romeo) == NULL);
+	world_sleep(stage.world, 2 * MINUTES);
+	CHECK(comes(&stage, "connection refused"));
+	CHECK(kept(&stage) == 0);
+	/* 1, 2, 4 ... 256, 300 s */
+	CHECK(stage.verona->connects >= 8 && stage.verona->connects <= 14);
+	world_sleep(stage.world, 10 * MINUTES);
+	CHECK(remotes(&stage) == 0);
+	world_free(&stage.world);
+}
+
+static void
+what_waits_goes_when_the_server_is_back(void **state)
+{
+	struct stage stage = begin(1);
+
+	stage.verona->mood = NEIGHBOUR_UNREACHABLE;
+	say(&stage, "m1");
+	world_sleep(stage.world, 5 * MINUTES);
+	stage.verona->mood = NEIGHBOUR_WILLING;
+	world_sleep(stage.world, 5 * MINUTES);
+	CHECK(got(&stage, "m1"));
+	CHECK(kept(&stage) == 0);
+	CHECK(world_next(stage.romeo) == NULL);
+	world_free(&stage.world);
+}
+
+static void
+a_full_queue_answers(void **state)
+{
+	struct stage stage =
+	    begin_with(1, "limits.idle_ping: 0 s\ns2s.queue: 10\n");
+	char id[16];
+
+	stage.verona->mood = NEIGHBOUR_SILENT;
+	for (unsigned i = 0; i < 11; i++) {
+		snprintf(id, sizeof(id), "m%u", i);
+		say(&stage, id);
+	}
+	CHECK(comes(&stage, "id='m10'"));
+	world_send(stage.romeo, "<presence to='escalus@" VERONA "'/>");
+	world_run(stage.world);
+	CHECK(world_next(stage.romeo) == NULL);
+	world_free(&stage.world);
+}
+
+static void
+a_path_that_does_nothing_is_no_success(void **state)
+{
+	struct stage stage = begin(1);
+
+	stage.verona->is_lazy = true;
+	say(&stage, "m1");
+	for (unsigned i = 0; i < 100; i++) {
+		neighbour_cut(stage.verona, false);
+		world_sleep(stage.world, 1 * SECONDS);
+	}
+	CHECK(stage.verona->connects < 12);
+	world_free(&stage.world);
+}
+
+static void
+what_is_too_large_for_the_peer_comes_back(void **state)
+{
+	struct stage stage = begin(1);
+
+	stage.verona->max_bytes = 100;
+	say(&stage, "m1");
+	CHECK(comes(&stage, "<policy-violation"));
+	CHECK(neighbour_next(stage.verona) == NULL);
+	world_free(&stage.world);
+}
+
+static void
+strangers_do_not_speak_through_us(void **state)
+{
+	struct stage stage = begin(1);
+
+	neighbour_send(stage.verona,
+	    "<message xmlns='jabber:client' from='a@mantua.example' "
+	    "to='b@" VERONA "'><body>x</body></message>");
+	CHECK(stage.verona->connects == 0);
+	CHECK(remotes(&stage) == 0);
+	world_free(&stage.world);
+}
+
+/* --- written down --------------------------------------------------------- */
+
+static void
+only_what_waits_is_written_down(void **state)
+{
+	struct stage stage = begin(1);
+
+	say(&stage, "m1");
+	world_sleep(stage.world, 1 * SECONDS);
+	CHECK(got(&stage, "m1"));
+	CHECK(kept(&stage) == 0);
+	stage.verona->is_lazy = true;
+	say(&stage, "m2");
+	CHECK(kept(&stage) == 0);
+	world_sleep(stage.world, 50);
+	CHECK(kept(&stage) == 1);
+	neighbour_ack(stage.verona);
+	world_sleep(stage.world, 50);
+	CHECK(kept(&stage) == 0);
+	world_free(&stage.world);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_path_is_asked_for_once_and_order_is_kept),
+	    cmocka_unit_test(what_is_sent_is_in_the_namespace_of_servers),
+	    cmocka_unit_test(what_was_not_acknowledged_goes_again_first),
+	    cmocka_unit_test(the_first_path_carries_all_until_it_is_gone),
+	    cmocka_unit_test(what_is_refused_for_good_is_answered_at_once),
+	    cmocka_unit_test(unreachable_servers_are_waited_for),
+	    cmocka_unit_test(what_waits_goes_when_the_server_is_back),
+	    cmocka_unit_test(a_full_queue_answers),
+	    cmocka_unit_test(a_path_that_does_nothing_is_no_success),
+	    cmocka_unit_test(what_is_too_large_for_the_peer_comes_back),
+	    cmocka_unit_test(strangers_do_not_speak_through_us),
+	    cmocka_unit_test(only_what_waits_is_written_down),
+	};
+
+	return cmocka_run_group_tests_name("remote", tests, NULL, NULL);
+}
