@@ -87,7 +87,8 @@ value_of(
 	    &config->slots[config_slot(config, setting)];
 
 	must(slot->setting == setting);
-	must(host == CONFIG_GLOBAL || host < config->host_count);
+	must(host == CONFIG_GLOBAL ||
+	     host < config->host_count + config->domain_count);
 	return config->values[config_values_at(config, host) + slot->index];
 }
 
@@ -148,6 +149,64 @@ config_list(
 {
 	must(setting->type == SETTING_LIST || setting->type == SETTING_CHOICES);
 	return value_of(config, host, setting)->list;
+}
+
+const struct str *
+config_domains(const struct config *config, size_t *count_r)
+{
+	*count_r = config->domain_count;
+	return config->domains;
+}
+
+static unsigned
+find_domain(const struct config *config, struct str name)
+{
+	for (size_t i = 0; i < config->domain_count; i++) {
+		if (str_equal(config->domains[i], name))
+			return (unsigned)(config->host_count + i);
+	}
+	return CONFIG_GLOBAL;
+}
+
+/* "*." and what is above stand side by side in no text: they are compared each
+ * alone. */
+static unsigned
+find_above(const struct config *config, struct str above)
+{
+	for (size_t i = 0; i < config->domain_count; i++) {
+		struct str name = config->domains[i];
+
+		if (str_starts(name, STR("*.")) &&
+		    str_equal((struct str){name.text + 2, name.len - 2}, above))
+			return (unsigned)(config->host_count + i);
+	}
+	return CONFIG_GLOBAL;
+}
+
+unsigned
+config_domain(const struct config *config, struct str domain)
+{
+	unsigned found = find_domain(config, domain);
+	struct str label;
+
+	while (found == CONFIG_GLOBAL && str_cut(domain, '.', &label, &domain))
+		found = find_above(config, domain);
+	return found;
+}
+
+unsigned
+config_for(const struct config *config, unsigned host, unsigned domain,
+    const struct setting *setting)
+{
+	const struct config_slot *slot =
+	    &config->slots[config_slot(config, setting)];
+
+	must((setting->flags & SETTING_PER_DOMAIN) != 0);
+	if (domain == CONFIG_GLOBAL ||
+	    config->values[config_values_at(config, domain) + slot->index] ==
+		NULL)
+		return host;
+	return domain;
 }
 
 /* The host of the same name; CONFIG_GLOBAL when it is not there. */

@@ -10,6 +10,13 @@
  *	    certificate: example.org.pem
  *	    contact: {abuse: [mailto:abuse@example.org]}
  *
+ * The map domains says likewise what holds for domains that are not ours, or
+ * for all below one:
+ *
+ *	domains:
+ *	  example.net: {s2s: {dialback: never}}
+ *	  "*.example.com": {s2s: {tls_required: false}}
+ *
  * A reload makes a new snapshot; who reads an old one keeps a reference.
  * Asking costs a look into a small table and no lock.
  */
@@ -50,6 +57,16 @@ bool config_peek(struct arena *, const char *path, const struct setting *,
 const struct str *config_hosts(const struct config *, size_t *count_r);
 /* "file:line:column" of a host, to complain about it. */
 struct str config_host_place(const struct config *, unsigned host);
+
+/* The entry of the map domains for a prepared domain: that of its name, else of
+ * the nearest one above it that begins with "*."; CONFIG_GLOBAL without. */
+unsigned config_domain(const struct config *, struct str domain);
+/* In place of a host's index below, for one setting: the domain's entry where
+ * that says something, else the host. */
+unsigned config_for(const struct config *, unsigned host, unsigned domain,
+    const struct setting *);
+/* All names of the map, "*." in front of those that stand for many. */
+const struct str *config_domains(const struct config *, size_t *count_r);
 
 /* A setting by its name; NULL when no table has it. Ask once and keep it. */
 const struct setting *config_find(const struct config *, struct str name);

@@ -71,7 +71,8 @@ make(const struct setting *const *tables, size_t table_count)
 static void
 add_values(struct config *config, struct str folder)
 {
-	size_t all = config->count * (config->host_count + 1);
+	size_t all =
+	    config->count * (config->host_count + config->domain_count + 1);
 
 	config->values =
 	    arena_array(config->arena, const struct setting_value *, all);
@@ -169,6 +170,7 @@ nearest(const struct config *config, struct str name)
 	struct guess guess = {.name = name, .distance = UINT_MAX};
 
 	consider(&guess, STR("hosts"), distance(name, STR("hosts")));
+	consider(&guess, STR("domains"), distance(name, STR("domains")));
 	for (size_t i = 0; i < config->count; i++) {
 		struct str known = str_of(config->rows[i]->name);
 		struct str group, rest;
@@ -206,6 +208,23 @@ is_group(const struct config *config, struct str name)
 	return false;
 }
 
+/* Whether the setting may be given for what is at hand. */
+static bool
+may_be_given(struct load *load, unsigned host, const struct setting *setting,
+    const struct yaml *yaml)
+{
+	const bool is_host = host < load->config->host_count;
+	const unsigned flag = is_host ? SETTING_PER_HOST : SETTING_PER_DOMAIN;
+
+	if (host == CONFIG_GLOBAL || (setting->flags & flag) != 0)
+		return true;
+	return refuse(load, yaml->key_line, yaml->key_column,
+	    str_format(load->arena,
+		is_host ? "%s is for the whole server, not for one host"
+			: "%s says nothing about domains that are not ours",
+		setting->name));
+}
+
 static bool
 read_value(
     struct load *load, unsigned host, size_t index, const struct yaml *yaml)
@@ -216,11 +235,8 @@ read_value(
 	    arena_new(config->arena, struct setting_value);
 	struct str why;
 
-	if (host != CONFIG_GLOBAL && (setting->flags & SETTING_PER_HOST) == 0)
-		return refuse(load, yaml->key_line, yaml->key_column,
-		    str_format(load->arena,
-			"%s is for the whole server, not for one host",
-			setting->name));
+	if (!may_be_given(load, host, setting, yaml))
+		return false;
 	if (load->lines[index] != 0)
 		return refuse(load, yaml->key_line, yaml->key_column,
 		    str_format(load->arena,
@@ -268,7 +284,8 @@ read_map(
 
 	for (const struct yaml *item = map->first; item != NULL;
 	     item = item->next) {
-		if (is_top && str_is(item->key, "hosts"))
+		if (is_top && (str_is(item->key, "hosts") ||
+				  str_is(item->key, "domains")))
 			continue;
 		if (!read_item(load, host, group, item))
 			return false;
@@ -337,17 +354,93 @@ count_hosts(struct load *load, const struct yaml *root)
 	return true;
 }
 
+/* --- domains that are not ours -------------------------------------------- */
+
+static bool
+name_domain(struct load *load, unsigned number, const struct yaml *yaml)
+{
+	struct config *config = load->config;
+	bool is_many = str_starts(yaml->key, STR("*."));
+	struct str name =
+	    is_many ? (struct str){yaml->key.text + 2, yaml->key.len - 2}
+		    : yaml->key;
+
+	name = str_dup(config->arena, name);
+	if (!prep_domain(config->arena, &name))
+		return refuse(load, yaml->key_line, yaml->key_column,
+		    str_format(
+			load->arena, "\"%s\" is not a domain", yaml->key.text));
+	if (is_many)
+		name = str_format(config->arena, "*.%.*s", STR_ARG(name));
+	for (unsigned i = 0; i < number; i++) {
+		if (str_equal(config->domains[i], name))
+			return refuse(load, yaml->key_line, yaml->key_column,
+			    str_format(load->arena, "domain %s is given twice",
+				yaml->key.text));
+	}
+	config->domains[number] = name;
+	return true;
+}
+
+static bool
+read_domain(struct load *load, unsigned number, const struct yaml *yaml)
+{
+	struct config *config = load->config;
+
+	if (!name_domain(load, number, yaml))
+		return false;
+	if (yaml->kind != YAML_MAP && yaml->kind != YAML_NOTHING)
+		return refuse(load, yaml->line, yaml->column,
+		    str_format(load->arena,
+			"domain %.*s must be a map of settings",
+			STR_ARG(yaml->key)));
+	memset(load->lines, 0, config->count * sizeof(*load->lines));
+	return read_map(
+	    load, (unsigned)config->host_count + number, STR_NONE, yaml);
+}
+
+static bool
+count_domains(struct load *load, const struct yaml *domains)
+{
+	struct config *config = load->config;
+
+	if (domains == NULL || domains->kind == YAML_NOTHING)
+		return true;
+	if (domains->kind != YAML_MAP)
+		return refuse(load, domains->line, domains->column,
+		    STR("domains must be a map, like \"example.net: {s2s: "
+			"{dialback: never}}\""));
+	for (const struct yaml *each = domains->first; each != NULL;
+	     each = each->next)
+		config->domain_count++;
+	config->domains =
+	    arena_array(config->arena, struct str, config->domain_count);
+	return true;
+}
+
+static bool
+read_domains(struct load *load, const struct yaml *domains)
+{
+	const struct yaml *each = domains == NULL ? NULL : domains->first;
+
+	for (unsigned i = 0; each != NULL; each = each->next) {
+		if (!read_domain(load, i++, each))
+			return false;
+	}
+	return true;
+}
+
 /* Global settings first: hosts begin with them. */
 static bool
 read_all(struct load *load, const struct yaml *root)
 {
-	const struct yaml *host;
+	const struct yaml *domains = yaml_get(root, STR("domains")), *host;
 	unsigned i = 0;
 
 	if (root->kind != YAML_MAP && root->kind != YAML_NOTHING)
 		return refuse(load, root->line, root->column,
 		    STR("a configuration is a map of settings"));
-	if (!count_hosts(load, root))
+	if (!count_hosts(load, root) || !count_domains(load, domains))
 		return false;
 	add_values(load->config, load->folder);
 	load->lines = arena_array(load->arena, unsigned, load->config->count);
@@ -358,7 +451,7 @@ read_all(struct load *load, const struct yaml *root)
 		if (!read_host(load, i++, host))
 			return false;
 	}
-	return true;
+	return read_domains(load, domains);
 }
 
 /* The path up to its last slash. */

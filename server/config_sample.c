@@ -43,10 +43,11 @@ add_comment(struct sample *sample, unsigned depth, struct str words)
 static const char *
 flag_words(const struct setting *setting)
 {
-	static const char *const words[] = {
-	    "", "; reload", "; host", "; reload, host"};
+	static const char *const words[] = {"", "; reload", "; host",
+	    "; reload, host", "; domain", "; reload, domain", "; host, domain",
+	    "; reload, host, domain"};
 
-	return words[setting->flags & (SETTING_RELOADS | SETTING_PER_HOST)];
+	return words[setting->flags];
 }
 
 static void
@@ -128,7 +129,8 @@ static const char head[] =
     "# what is wrong with the file. Relative paths begin at its folder.\n"
     "#\n"
     "# In brackets stands what may be written; \"reload\" where a reload\n"
-    "# changes it while the server runs, \"host\" where hosts may differ.\n"
+    "# changes it while the server runs, \"host\" where hosts may differ,\n"
+    "# \"domain\" where domains that are not ours may be treated so.\n"
     "\n"
     "# The domains to serve. What may differ per host can stand here too:\n"
     "#\n"
@@ -137,7 +139,14 @@ static const char head[] =
     "#     key: example.org.key\n"
     "#     contact: {abuse: [\"mailto:abuse@example.org\"]}\n"
     "hosts:\n"
-    "  localhost: {}\n";
+    "  localhost: {}\n"
+    "\n"
+    "# Domains that are not ours, where something else holds for them;\n"
+    "# \"*.\" stands for all below one:\n"
+    "#\n"
+    "#   example.net: {s2s: {dialback: never}}\n"
+    "#   \"*.example.com\": {s2s: {tls_required: false}}\n"
+    "#domains: {}\n";
 
 static size_t
 count_rows(const struct setting *const *tables, size_t table_count)

@@ -1,6 +1,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "server/metrics.h"
+#include "server/policy.h"
 #include "server/remote_private.h"
 #include "server/router.h"
 #include "server/settings.h"
@@ -77,14 +78,21 @@ queue_refuse(struct pair *pair, struct post *letter, enum stanza_err err,
 
 /* --- in ------------------------------------------------------------------- */
 
+/* Domains may have settings of their own. */
+static unsigned
+index_of(const struct pair *pair, const struct setting *setting)
+{
+	return policy_index(pair_shard(pair)->setup, NULL,
+	    jid_domain(pair->remote->domain), setting);
+}
+
 static bool
 has_room(const struct pair *pair)
 {
-	const struct config *config = setup_config(pair_shard(pair)->setup);
-
 	return pair->bytes < BYTES_MAX &&
-	       pair->count <
-		   config_int(config, CONFIG_GLOBAL, SETTING(S2S_QUEUE));
+	       pair->count < config_int(setup_config(pair_shard(pair)->setup),
+				 index_of(pair, SETTING(S2S_QUEUE)),
+				 SETTING(S2S_QUEUE));
 }
 
 /* When it came, also before a restart. */
@@ -108,9 +116,11 @@ hold_ms(const struct entry *entry)
 	const bool is_long =
 	    stanza->kind == STANZA_MESSAGE || is_subscription(stanza);
 
+	const struct setting *setting =
+	    is_long ? SETTING(S2S_HOLD_MESSAGES) : SETTING(S2S_HOLD_OTHERS);
+
 	return config_ms(setup_config(pair_shard(entry->pair)->setup),
-	    CONFIG_GLOBAL,
-	    is_long ? SETTING(S2S_HOLD_MESSAGES) : SETTING(S2S_HOLD_OTHERS));
+	    index_of(entry->pair, setting), setting);
 }
 
 static void

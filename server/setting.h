@@ -31,8 +31,9 @@ enum setting_type {
 };
 
 enum setting_flag {
-	SETTING_RELOADS = 1 << 0, /* may change while running */
-	SETTING_PER_HOST = 1 << 1 /* a host may have its own */
+	SETTING_RELOADS = 1 << 0,   /* may change while running */
+	SETTING_PER_HOST = 1 << 1,  /* a host may have its own */
+	SETTING_PER_DOMAIN = 1 << 2 /* so may a domain that is not ours */
 };
 
 #define KIB    1024ull

@@ -2,8 +2,9 @@
 
 #include "server/module.h"
 
-#define RELOADS  SETTING_RELOADS
-#define PER_HOST SETTING_PER_HOST
+#define RELOADS    SETTING_RELOADS
+#define PER_HOST   SETTING_PER_HOST
+#define PER_DOMAIN SETTING_PER_DOMAIN
 
 static const char *const tls_versions[] = {"1.2", "1.3", NULL};
 static const char *const conflicts[] = {"replace", "refuse", "rename", NULL};
@@ -12,6 +13,9 @@ static const char *const log_levels[] = {
     "error", "warn", "info", "debug", "wire", NULL};
 static const char *const log_sinks[] = {"stderr", "journal", NULL};
 static const char *const log_forms[] = {"text", "json", NULL};
+static const char *const dialbacks[] = {
+    "never", "without_certificate", "always", NULL};
+static const char *const proofs[] = {"pkix", "dane", "posh", "dialback", NULL};
 static const char *const mechanisms[] = {
     "SCRAM-SHA-1",
     "SCRAM-SHA-1-PLUS",
@@ -35,6 +39,22 @@ const struct setting server_settings[SETTINGS_COUNT + 1] = {
 		"once."},
     {"listen.tls.port", SETTING_INT, 0, .max = 65535, .preset = "5223",
 	.help = "Their TCP port; 0 takes a free one."},
+    {"listen.s2s.addresses", SETTING_LIST, 0, .preset = "[\"::\", 0.0.0.0]",
+	.help = "Addresses to accept servers on that begin in clear "
+		"and use STARTTLS."},
+    {"listen.s2s.port", SETTING_INT, 0, .max = 65535, .preset = "5269",
+	.help = "Their TCP port; 0 takes a free one."},
+    {"listen.s2s_tls.addresses", SETTING_LIST, 0, .preset = "[\"::\", 0.0.0.0]",
+	.help = "Addresses to accept servers on that speak TLS at "
+		"once."},
+    {"listen.s2s_tls.port", SETTING_INT, 0, .max = 65535, .preset = "5270",
+	.help = "Their TCP port; 0 takes a free one."},
+    {"listen.components.addresses", SETTING_LIST, 0,
+	.preset = "[\"::1\", 127.0.0.1]",
+	.help = "Addresses to accept components on (XEP-0114)."},
+    {"listen.components.port", SETTING_INT, 0, .max = 65535, .preset = "5347",
+	.help = "Their TCP port; 0 takes a free one. Nothing listens "
+		"unless a domain has component.secret."},
     {"certificate", SETTING_PATH, RELOADS | PER_HOST,
 	.help = "The certificate with its chain, in PEM form."},
     {"key", SETTING_PATH, RELOADS | PER_HOST,
@@ -141,21 +161,6 @@ const struct setting server_settings[SETTINGS_COUNT + 1] = {
     {"limits.idle_timeout", SETTING_TIME, RELOADS, .min = SECOND, .max = DAY,
 	.preset = "1 min",
 	.help = "When it is then given up, if it stays silent."},
-    {"s2s.hold_messages", SETTING_TIME, RELOADS, .max = 7 * DAY,
-	.preset = "15 min",
-	.help = "How long messages wait for another server that cannot be "
-		"reached, before they are returned."},
-    {"s2s.hold_others", SETTING_TIME, RELOADS, .max = DAY, .preset = "60 s",
-	.help = "How long everything else waits for it."},
-    {"s2s.queue", SETTING_INT, RELOADS, .min = 10, .max = 1000000,
-	.preset = "1000", .help = "The most stanzas that wait for one domain."},
-    {"s2s.keep_after", SETTING_TIME, RELOADS, .max = SECOND, .preset = "20 ms",
-	.help = "How long another server may take to acknowledge a message "
-		"before it is written to the database."},
-    {"s2s.presence_lost", SETTING_TIME, RELOADS, .min = SECOND, .max = DAY,
-	.preset = "5 min",
-	.help = "When contacts of a domain that cannot be reached are shown "
-		"as unavailable."},
     {"quota.roster_items", SETTING_INT, RELOADS | PER_HOST, .min = 1,
 	.max = 1000000, .preset = "1000", .help = "Contacts of an account."},
     {"quota.pending_requests", SETTING_INT, RELOADS | PER_HOST, .min = 1,
@@ -171,6 +176,67 @@ const struct setting server_settings[SETTINGS_COUNT + 1] = {
     {"quota.offline_messages", SETTING_INT, RELOADS | PER_HOST, .min = 1,
 	.max = 1000000, .preset = "1000",
 	.help = "Messages kept for an account that is not online."},
+    {"s2s.enabled", SETTING_BOOL, 0, .preset = "true",
+	.help = "Whether domains of other servers can be talked to."},
+    {"s2s.tls_required", SETTING_BOOL, RELOADS | PER_HOST | PER_DOMAIN,
+	.preset = "true",
+	.help = "Whether servers must use TLS before anything else."},
+    {"s2s.proofs", SETTING_CHOICES, RELOADS | PER_HOST | PER_DOMAIN,
+	.preset = "[pkix, dane, posh, dialback]", .choices = proofs,
+	.help = "What proves that a server is the domain's: any of these."},
+    {"s2s.dialback", SETTING_CHOICE, RELOADS | PER_HOST | PER_DOMAIN,
+	.preset = "without_certificate", .choices = dialbacks,
+	.help = "Whether a call back proves a server: never, only if it "
+		"shows no certificate, or also if its certificate is bad."},
+    {"s2s.authorities", SETTING_PATH, RELOADS,
+	.help = "Certificates, in PEM form, of those who may vouch for "
+		"servers; empty: those the system trusts."},
+    {"s2s.allow", SETTING_LIST, RELOADS | PER_HOST, .preset = "[]",
+	.help = "The only domains that are talked to, if any are named; "
+		"\"*.example.org\" is all below that one."},
+    {"s2s.deny", SETTING_LIST, RELOADS | PER_HOST, .preset = "[]",
+	.help = "Domains that are not talked to."},
+    {"s2s.route", SETTING_LIST, RELOADS | PER_DOMAIN, .preset = "[]",
+	.help = "Where the domain is, instead of asking DNS: "
+		"xmpp://192.0.2.1:5269 or, for TLS at once, "
+		"xmpps://host.example.net:5270."},
+    {"s2s.hold_messages", SETTING_TIME, RELOADS | PER_DOMAIN, .max = 30 * DAY,
+	.preset = "15 min",
+	.help = "How long messages wait for a domain that cannot be "
+		"reached."},
+    {"s2s.hold_others", SETTING_TIME, RELOADS | PER_DOMAIN, .max = DAY,
+	.preset = "1 min", .help = "Likewise requests and presence."},
+    {"s2s.queue", SETTING_INT, RELOADS | PER_DOMAIN, .min = 10, .max = 1000000,
+	.preset = "1000",
+	.help = "Stanzas that wait for a domain, from each of ours."},
+    {"s2s.keep_after", SETTING_TIME, RELOADS, .max = MINUTE, .preset = "20 ms",
+	.help = "When a message that its domain has not acknowledged is "
+		"written to the database."},
+    {"s2s.idle", SETTING_TIME, RELOADS, .min = SECOND, .max = DAY,
+	.preset = "10 min",
+	.help = "When a stream that nobody uses is closed."},
+    {"s2s.connect_timeout", SETTING_TIME, RELOADS, .min = SECOND,
+	.max = 10 * MINUTE, .preset = "30 s",
+	.help = "How long a stream to another server may take until it "
+		"can be used."},
+    {"s2s.presence_lost", SETTING_TIME, RELOADS, .min = SECOND, .max = DAY,
+	.preset = "5 min",
+	.help = "When contacts of a domain that cannot be reached become "
+		"unavailable."},
+    {"component.secret", SETTING_TEXT, RELOADS | PER_DOMAIN,
+	.help = "The domain is a component (XEP-0114) that knows this "
+		"secret."},
+    {"component.subdomains", SETTING_BOOL, RELOADS | PER_DOMAIN,
+	.preset = "false",
+	.help = "Whether what is below its domain is the component's too."},
+    {"dns.resolvers", SETTING_LIST, RELOADS | PER_DOMAIN, .preset = "[]",
+	.help = "Addresses of DNS servers to ask, like 192.0.2.53 or "
+		"\"192.0.2.53@5353\"; empty: those of the system."},
+    {"dns.trust_anchor", SETTING_PATH, 0,
+	.help = "The key that DNSSEC begins with; empty: Debian's, where "
+		"the package dns-root-data is installed."},
+    {"dns.timeout", SETTING_TIME, RELOADS, .min = 100, .max = 5 * MINUTE,
+	.preset = "10 s", .help = "When a question to DNS is given up."},
     {"storage.backend", SETTING_CHOICE, 0, .preset = "sqlite",
 	.choices = backends, .help = "Where accounts and messages are kept."},
     {"storage.path", SETTING_PATH, 0,
