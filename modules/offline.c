@@ -6,7 +6,7 @@
  * next resource would get it too. While rows are read the resource holds its
  * place, so that newer messages come after older ones.
  */
-#include "modules/offline.h"
+#include "modules/offline_private.h"
 
 #include "base/clock.h"
 #include "base/rand.h"
@@ -14,6 +14,7 @@
 #include "modules/hints.h"
 #include "server/iq.h"
 #include "server/metrics.h"
+#include "server/outbox.h"
 #include "server/router.h"
 #include "server/session.h"
 #include "server/settings.h"
@@ -37,17 +38,19 @@ static void read_page(struct session *, unsigned place);
 static void page_read(struct store_page *);
 static void on_proved(struct session *, uint64_t ticket);
 static void on_gone(struct session *);
+static void on_closed(struct session *);
 
 const struct store_kind offline_kind = {"offline", STORE_LOG, KIND_COUNTED};
 
 static const struct hook hooks[] = {
     {.on = HOOK_ACCOUNT_LOAD, .load = on_load},
+    {.on = HOOK_RECEIVED_MESSAGE, .order = -200, .stanza = bounce_received},
     {.on = HOOK_RECEIVED_MESSAGE, .order = -50, .stanza = on_received},
     {.on = HOOK_UNDELIVERED, .stanza = on_undelivered},
     {.on = HOOK_SESSION_AVAILABLE, .order = 200, .session = on_available},
     {.on = HOOK_PROVED, .proved = on_proved},
     {.on = HOOK_SESSION_UNAVAILABLE, .session = on_gone},
-    {.on = HOOK_SESSION_CLOSED, .session = on_gone},
+    {.on = HOOK_SESSION_CLOSED, .session = on_closed},
     {.on = HOOK_END},
 };
 
@@ -71,6 +74,7 @@ const struct module offline_module = {
     .hooks = hooks,
     .kinds = (const struct store_kind *const[]){&offline_kind, NULL},
     .account_size = sizeof(struct offline),
+    .session_size = sizeof(struct offline_session),
 };
 
 static struct offline *
@@ -160,15 +164,17 @@ on_received(
 
 struct keeping {
 	struct store_commit commit;
+	struct outbox_wait wait;
 	struct account *account; /* pinned */
 	struct post *letter;
 };
 
 static void
-keep(struct account *account, struct post *letter)
+append(struct keeping *keeping)
 {
+	struct account *account = keeping->account;
+	struct post *letter = keeping->letter;
 	struct offline *offline = offline_of(account);
-	struct keeping *keeping = arena_new(letter->arena, struct keeping);
 	struct store_write *write;
 	const struct log_row row = {.owner = account->owner.id,
 	    .id = store_log_id(offline->last_id),
@@ -180,12 +186,41 @@ keep(struct account *account, struct post *letter)
 	offline->last_id = row.id;
 	offline->count++;
 	offline->added++;
+	write = store_write_new(account->owner.shard->store);
+	store_append(write, &offline_kind, &row);
+	if (letter->durable.row != 0)
+		outbox_remove(write, letter->durable);
+	store_commit_lazy(write, &keeping->commit, message_kept);
+}
+
+/* When its sender could not commit, the letter was never sent. */
+static void
+sender_sure(struct outbox_wait *wait)
+{
+	struct keeping *keeping = container_of(wait, struct keeping, wait);
+	struct account *account = keeping->account;
+
+	if (wait->err == ERR_NONE) {
+		append(keeping);
+		return;
+	}
+	post_free(&keeping->letter);
+	owner_unpin(&account->owner);
+}
+
+void
+offline_keep(struct account *account, struct post *letter)
+{
+	struct keeping *keeping = arena_new(letter->arena, struct keeping);
+
 	keeping->account = account;
 	keeping->letter = letter;
 	owner_pin(&account->owner);
-	write = store_write_new(account->owner.shard->store);
-	store_append(write, &offline_kind, &row);
-	store_commit_lazy(write, &keeping->commit, message_kept);
+	if (letter->durable.row != 0)
+		outbox_wait(
+		    account->owner.shard, &keeping->wait, letter, sender_sure);
+	else
+		append(keeping);
 }
 
 static void
@@ -194,6 +229,7 @@ message_kept(struct store_commit *commit)
 	struct keeping *keeping = container_of(commit, struct keeping, commit);
 	struct account *account = keeping->account;
 	struct post *letter = keeping->letter;
+	const bool is_durable = letter->durable.row != 0;
 
 	if (commit->err == ERR_NONE) {
 		metric_add(account->owner.shard, METRIC_OFFLINE_STORED, 1);
@@ -204,6 +240,10 @@ message_kept(struct store_commit *commit)
 		    stanza_err_of(commit->err),
 		    "the message could not be kept");
 	}
+	/* Another resource may be there to take it. */
+	if (is_durable)
+		session_each (session, account)
+			on_available(session);
 	owner_unpin(&account->owner);
 }
 
@@ -227,7 +267,7 @@ on_undelivered(
 		    "too many messages wait for this account");
 		return TAKEN;
 	}
-	keep(account, post_own(letter));
+	offline_keep(account, post_own(letter));
 	return TAKEN;
 }
 
@@ -379,6 +419,10 @@ on_proved(struct session *session, uint64_t ticket)
 	struct account *account = session->account;
 	struct store_write *write;
 
+	if ((ticket & TICKET_APART) != 0) {
+		bounce_proved(session, ticket);
+		return;
+	}
 	write = store_write_new(account->owner.shard->store);
 	store_log_trim(write, account->owner.id, &offline_kind, ticket);
 	store_commit_lazy(write, NULL, NULL);
@@ -398,4 +442,11 @@ on_gone(struct session *session)
 		session_each (other, session->account)
 			if (other != session)
 				on_available(other);
+}
+
+static void
+on_closed(struct session *session)
+{
+	on_gone(session);
+	bounce_session_closed(session);
 }

@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "server/c2s_internal.h"
 #include "server/conn.h"
+#include "server/session.h"
 
 /* How often the kernel is asked while proofs are awaited. */
 #define ASK_MS 1000
@@ -66,6 +67,8 @@ c2s_prove(struct c2s *c2s)
 	list_each (proof, &c2s->proofs, struct proof, link) {
 		if (proof->position > c2s->proof_acked)
 			break;
+		if (ticket != 0 && ((ticket ^ proof->ticket) & TICKET_APART))
+			tell(c2s, ticket);
 		ticket = proof->ticket;
 		list_remove(&proof->link);
 		free(proof);

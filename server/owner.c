@@ -503,6 +503,8 @@ is_for_sessions_only(struct shard *shard, const struct post *letter)
 		       letter->kind != POST_BIND &&
 		       letter->kind != POST_ADMIN &&
 		       letter->kind != POST_REGISTER;
+	if (is_durable(letter))
+		return false;
 	switch (stanza->type) {
 	case STANZA_ERROR:
 	case STANZA_RESULT:
