@@ -286,13 +286,15 @@ outbox_drop(struct shard *shard, struct durable_id durable)
 
 /* --- at the start ------------------------------------------------------- */
 
-static void ask_page(struct shard *, uint64_t, uint64_t);
-
+/* Of what an earlier run left; what this one writes meanwhile was posted. */
 struct outbox_page {
 	struct store_page page;
 	struct arena *arena;
 	struct shard *shard;
+	uint64_t until_us;
 };
+
+static void ask_page(struct shard *, struct due_query);
 
 /* What cannot be read is left where it is, for a later release. */
 static void
@@ -331,30 +333,29 @@ page_read(struct store_page *page)
 	for (size_t i = 0; page->err == ERR_NONE && i < page->count; i++)
 		post_row(wait->shard, &page->rows[i]);
 	if (page->err == ERR_NONE && page->is_more)
-		ask_page(wait->shard, page->rows[page->count - 1].time_us,
-		    page->rows[page->count - 1].id);
+		ask_page(wait->shard,
+		    (struct due_query){.until_us = wait->until_us,
+			.after_us = page->rows[page->count - 1].time_us,
+			.after_id = page->rows[page->count - 1].id});
 	arena_free(&arena);
 }
 
 static void
-ask_page(struct shard *shard, uint64_t after_us, uint64_t after_id)
+ask_page(struct shard *shard, struct due_query query)
 {
 	struct arena *arena = arena_make(0);
 	struct outbox_page *wait = arena_new(arena, struct outbox_page);
 
 	wait->arena = arena;
 	wait->shard = shard;
-	store_due(shard->store, &wait->page, arena,
-	    &(struct due_query){.kind = &outbox_kind,
-		.until_us = clock_wall_us(),
-		.after_us = after_us,
-		.after_id = after_id,
-		.max = PAGE_ROWS},
-	    page_read);
+	wait->until_us = query.until_us;
+	query.kind = &outbox_kind;
+	query.max = PAGE_ROWS;
+	store_due(shard->store, &wait->page, arena, &query, page_read);
 }
 
 void
 outbox_start(struct shard *shard)
 {
-	ask_page(shard, 0, 0);
+	ask_page(shard, (struct due_query){.until_us = clock_wall_us() - 1});
 }

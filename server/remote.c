@@ -10,7 +10,7 @@
 #include "server/metrics.h"
 #include "server/remote_private.h"
 #include "server/router.h"
-#include "server/setting.h"
+#include "server/settings.h"
 #include "server/setup.h"
 
 /* Pairs without a path, of a shard: whoever writes to names at random must not
@@ -36,7 +36,9 @@ remotes_new(void)
 bool
 remote_is_on(const struct shard *shard)
 {
-	return shard->server->s2s_connect != NULL;
+	return shard->server->s2s_connect != NULL &&
+	       config_bool(setup_config(shard->setup), CONFIG_GLOBAL,
+		   SETTING(S2S_ENABLED));
 }
 
 static bool

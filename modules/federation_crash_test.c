@@ -1,0 +1,258 @@
+/*
+ * Messages and requests for another domain wait, something happens to them, the
+ * server is killed at every step of it: what was kept arrives or comes back, at
+ * least once, and the neighbour never knows more than we do.
+ *
+ *	federation_crash_test FIRST_SEED COUNT
+ */
+#include <stdlib.h>
+
+#include "modules/modules_rig.h"
+#include "modules/roster.h"
+#include "server/world_neighbour.h"
+#include "server/world_private.h"
+
+#define STEPS_MAX 200
+#define MESSAGES  4
+#define VERONA    "verona.example"
+#define ESCALUS   "escalus@" VERONA
+#define MINUTES   (60 * (uint64_t)1000)
+
+struct scene {
+	struct world *world;
+	struct neighbour *verona;
+	struct world_peer *romeo;
+	unsigned step;
+	unsigned got[MESSAGES]; /* how often each came somewhere */
+};
+
+static uint64_t first_seed = 1, seed_count = 2;
+
+static void
+begin(struct scene *scene, uint64_t seed, unsigned step)
+{
+	*scene = (struct scene){.step = step,
+	    .world = rig_world(seed, 0, "limits.idle_ping: 0 s\n")};
+	scene->verona = neighbour_new(scene->world, VERONA);
+	scene->verona->mood = NEIGHBOUR_SILENT;
+	scene->romeo = rig_login(scene->world, ROMEO "/orchard");
+}
+
+static void
+say_all(struct scene *scene)
+{
+	char text[200];
+
+	for (unsigned i = 0; i < MESSAGES; i++) {
+		snprintf(text, sizeof(text),
+		    "<message type='chat' to='" ESCALUS "' id='m%u'>"
+		    "<body>Hi</body></message>",
+		    i);
+		world_send(scene->romeo, text);
+	}
+	world_sleep(scene->world, 100);
+	CHECK_EQUAL(rig_outbox(scene->world), MESSAGES);
+}
+
+/* At the neighbour each comes after those before it have. */
+static void
+count(struct scene *scene, const char *text, bool is_ordered)
+{
+	char id[20];
+
+	for (unsigned i = 0; i < MESSAGES; i++) {
+		snprintf(id, sizeof(id), "id='m%u'", i);
+		if (strstr(text, id) == NULL)
+			continue;
+		if (is_ordered && i > 0 && scene->got[i - 1] == 0)
+			fail_msg("step %u: %s came too early", scene->step, id);
+		scene->got[i]++;
+	}
+}
+
+static void
+read_neighbour(struct scene *scene)
+{
+	const char *text;
+
+	while ((text = neighbour_next(scene->verona)) != NULL)
+		if (strstr(text, "<message") != NULL)
+			count(scene, text, true);
+}
+
+static void
+read_romeo(struct scene *scene)
+{
+	const char *text;
+
+	while ((text = world_next(scene->romeo)) != NULL)
+		if (strstr(text, "<message") != NULL)
+			count(scene, text, false);
+}
+
+/* Whether it was killed before there was nothing more to do. */
+static bool
+run_killed(struct scene *scene)
+{
+	bool was_killed;
+
+	world_kill_after(scene->world, scene->step);
+	world_run(scene->world);
+	was_killed = scene->world->kill_after == 0;
+	world_kill_after(scene->world, 0);
+	return was_killed;
+}
+
+static void
+check_all(struct scene *scene, bool was_killed)
+{
+	for (unsigned i = 0; i < MESSAGES; i++)
+		if (scene->got[i] == 0 || (!was_killed && scene->got[i] != 1))
+			fail_msg("step %u: m%u came %u times", scene->step, i,
+			    scene->got[i]);
+	CHECK_EQUAL(rig_outbox(scene->world), 0);
+}
+
+/* --- they arrive ---------------------------------------------------------- */
+
+static bool
+arrive(uint64_t seed, unsigned step)
+{
+	struct scene scene;
+	bool was_killed;
+
+	begin(&scene, seed, step);
+	say_all(&scene);
+	scene.verona->mood = NEIGHBOUR_WILLING;
+	world_kill_after(scene.world, step);
+	neighbour_open(scene.verona, "montague.example");
+	was_killed = scene.world->kill_after == 0;
+	world_kill_after(scene.world, 0);
+	world_sleep(scene.world, 1000);
+	read_neighbour(&scene);
+	check_all(&scene, was_killed);
+	read_romeo(&scene);
+	world_free(&scene.world);
+	return was_killed;
+}
+
+/* --- they come back ------------------------------------------------------- */
+
+static void
+prove(struct scene *scene)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		world_sleep(scene->world, 1500);
+		rig_send(scene->romeo, " ");
+	}
+}
+
+static void
+bring_back(struct scene *scene)
+{
+	scene->verona->mood = NEIGHBOUR_UNREACHABLE;
+	world_sleep(scene->world, 14 * MINUTES);
+	read_romeo(scene);
+	CHECK_EQUAL(scene->got[0], 0);
+}
+
+static bool
+come_back(uint64_t seed, unsigned step)
+{
+	struct scene scene;
+	bool was_killed;
+
+	begin(&scene, seed, 0);
+	say_all(&scene);
+	world_kill(scene.world);
+	world_cut(&scene.romeo);
+	scene.romeo = rig_login(scene.world, ROMEO "/orchard");
+	bring_back(&scene);
+	scene.step = step;
+	world_kill_after(scene.world, step);
+	world_sleep(scene.world, 2 * MINUTES);
+	was_killed = scene.world->kill_after == 0;
+	world_kill_after(scene.world, 0);
+	read_romeo(&scene);
+	if (was_killed) {
+		world_sleep(scene.world, 2 * MINUTES);
+		world_cut(&scene.romeo);
+		scene.romeo = rig_bind(scene.world, ROMEO "/orchard");
+		rig_send(scene.romeo, "<presence/>");
+		read_romeo(&scene);
+	}
+	prove(&scene);
+	check_all(&scene, was_killed);
+	world_free(&scene.world);
+	return was_killed;
+}
+
+/* --- requests ------------------------------------------------------------- */
+
+static bool
+subscribe(uint64_t seed, unsigned step)
+{
+	struct scene scene;
+	bool was_killed, is_known = false;
+	const char *text;
+	unsigned sub;
+
+	begin(&scene, seed, step);
+	scene.verona->mood = NEIGHBOUR_WILLING;
+	world_send(
+	    scene.romeo, "<presence type='subscribe' to='" ESCALUS "'/>");
+	was_killed = run_killed(&scene);
+	world_sleep(scene.world, 1000);
+	while ((text = neighbour_next(scene.verona)) != NULL)
+		is_known |= strstr(text, "type='subscribe'") != NULL;
+	sub = rig_sub(scene.world, ROMEO, ESCALUS);
+	if (((sub & SUB_ASK) != 0) != is_known)
+		fail_msg("step %u: the sides disagree", step);
+	CHECK(was_killed || is_known);
+	CHECK_EQUAL(rig_outbox(scene.world), 0);
+	world_free(&scene.world);
+	return was_killed;
+}
+
+static void
+at_every_step(bool (*play)(uint64_t seed, unsigned step))
+{
+	for (uint64_t seed = first_seed; seed < first_seed + seed_count; seed++)
+		for (unsigned step = 1; step < STEPS_MAX; step++)
+			if (!play(seed, step))
+				break;
+}
+
+static void
+what_waits_arrives(void **state)
+{
+	at_every_step(arrive);
+}
+
+static void
+what_waits_too_long_comes_back(void **state)
+{
+	at_every_step(come_back);
+}
+
+static void
+requests_leave_when_they_are_kept(void **state)
+{
+	at_every_step(subscribe);
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(what_waits_arrives),
+	    cmocka_unit_test(what_waits_too_long_comes_back),
+	    cmocka_unit_test(requests_leave_when_they_are_kept),
+	};
+
+	if (argc > 2) {
+		first_seed = strtoull(argv[1], NULL, 10);
+		seed_count = strtoull(argv[2], NULL, 10);
+	}
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
