@@ -38,7 +38,15 @@ void
 conn_start_tls(struct conn *conn)
 {
 	if (!conn->is_closing)
-		conn->ops->start_tls(conn);
+		conn->ops->start_tls(conn, NULL);
+}
+
+void
+conn_start_tls_client(
+    struct conn *conn, const struct tls_client_options *options)
+{
+	if (!conn->is_closing)
+		conn->ops->start_tls(conn, options);
 }
 
 void
@@ -125,4 +133,13 @@ conn_peer_certificate(struct conn *conn, struct arena *arena, struct str *der_r)
 	struct tls *tls = tls_of(conn);
 
 	return tls != NULL && tls_peer_certificate(tls, arena, der_r);
+}
+
+size_t
+conn_peer_chain(
+    struct conn *conn, struct arena *arena, const struct str **ders_r)
+{
+	struct tls *tls = tls_of(conn);
+
+	return tls == NULL ? 0 : tls_peer_chain(tls, arena, ders_r);
 }

@@ -22,7 +22,7 @@ struct shard;
 /* To the owner of the connection; each may call conn_close. */
 struct conn_events {
 	void (*on_bytes)(struct conn *, struct str); /* lives for the call */
-	/* A TLS handshake that conn_start_tls began is complete. */
+	/* The TLS handshake that was begun is complete. */
 	void (*on_secure)(struct conn *);
 	/* Closed by the peer, by an error or by conn_close; the last event. why
 	 * is for the log: "connection reset by peer". The conn is freed after.
@@ -34,7 +34,8 @@ struct conn_events {
 struct conn_ops {
 	void (*write)(struct conn *, struct str);
 	void (*flush)(struct conn *);
-	void (*start_tls)(struct conn *);
+	/* As a client with options, else as a server. */
+	void (*start_tls)(struct conn *, const struct tls_client_options *);
 	void (*set_reading)(struct conn *, bool);
 	void (*close)(struct conn *, bool in_order);
 	uint64_t (*acknowledged)(struct conn *);
@@ -52,6 +53,7 @@ struct conn {
 	uint16_t port;           /* of the peer */
 	const struct host *host; /* that the peer asked for before TLS; NULL */
 	bool is_direct_tls;      /* TLS from the first byte (XEP-0368) */
+	bool is_s2s;             /* accepted on a port for servers */
 	bool is_secure;          /* TLS is up */
 	bool is_closing;
 	uint64_t written; /* bytes given to conn_write since it began */
@@ -66,6 +68,8 @@ void conn_flush_all(struct shard *);
 void conn_flush(struct conn *);
 /* Server side handshake; certificate by SNI, else of conn->host. */
 void conn_start_tls(struct conn *);
+/* Client side, towards another server; the options are copied. */
+void conn_start_tls_client(struct conn *, const struct tls_client_options *);
 /* Not reading makes the peer wait: back-pressure. */
 void conn_set_reading(struct conn *, bool);
 /* Sends what was written, says goodbye in TLS, closes; on_closed comes later.
@@ -83,9 +87,14 @@ uint64_t conn_acknowledged(struct conn *);
 
 /* "TLS1.3 AES-256-GCM". */
 struct str conn_tls_text(struct conn *, struct arena *);
-/* Channel binding data, RFC 9266 and 5929; false when there is none. */
+/* Channel binding data, RFC 9266 and 5929; false when there is none. The
+ * latter only of the server's side. */
 bool conn_exporter(struct conn *, uint8_t data[32]);
 bool conn_end_point(struct conn *, struct arena *, struct str *data_r);
 /* The peer's certificate in DER when it gave one that the configured client
  * authorities vouch for; false without. */
 bool conn_peer_certificate(struct conn *, struct arena *, struct str *der_r);
+/* The chain that the peer presented, DER, its own certificate first, copied to
+ * the arena and not verified; 0 when there is none. */
+size_t conn_peer_chain(
+    struct conn *, struct arena *, const struct str **ders_r);

@@ -64,6 +64,7 @@ struct socket {
 
 static void finish(struct socket *);
 static void on_poll(uv_poll_t *, int status, int events);
+static void shake_hands(struct socket *);
 static void watch(struct socket *);
 
 static struct socket *
@@ -135,11 +136,15 @@ begin_handshake(struct socket *socket)
 	    .setup = conn->shard->setup,
 	    .host = conn->host,
 	    .is_direct = conn->is_direct_tls,
+	    .is_s2s = conn->is_s2s,
 	};
 
 	socket->stage = STAGE_HANDSHAKE;
 	net->handshakes++;
-	socket->tls = tls_new(&options, &net->records);
+	if (socket->tls == NULL)
+		socket->tls = tls_new(&options, &net->records);
+	else if (!list_holds(&conn->flush))
+		list_add_last(&conn->shard->flushes, &conn->flush);
 	timer_start(
 	    conn->shard, &socket->timer, HANDSHAKE_MS, handshake_timed_out);
 	watch(socket);
@@ -155,8 +160,8 @@ start_next_handshake(struct net *net)
 		begin_handshake(socket);
 }
 
-/* The peer's first bytes are there: it shakes hands now or when others are done
- * with it. Who only connects takes no place. */
+/* A client, or a server to which the first bytes came: it shakes hands now or
+ * when others are done with it. Who only connects takes no place. */
 static void
 ask_for_handshake(struct socket *socket)
 {
@@ -322,6 +327,8 @@ socket_flush(struct conn *conn)
 
 	if (socket->stage == STAGE_OPEN)
 		(void)send_pending(socket);
+	else if (socket->stage == STAGE_HANDSHAKE && tls_is_client(socket->tls))
+		shake_hands(socket);
 }
 
 static void
@@ -514,13 +521,18 @@ watch(struct socket *socket)
 /* --- what streams ask for ------------------------------------------------- */
 
 static void
-socket_start_tls(struct conn *conn)
+socket_start_tls(struct conn *conn, const struct tls_client_options *options)
 {
 	struct socket *socket = socket_of(conn);
 
 	conn_flush(conn);
 	if (socket->stage != STAGE_OPEN)
 		return;
+	if (options != NULL) {
+		socket->tls = tls_new_client(options, &net_of(socket)->records);
+		ask_for_handshake(socket);
+		return;
+	}
 	socket->stage = STAGE_HELLO;
 	watch(socket);
 }

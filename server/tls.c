@@ -1,5 +1,6 @@
 #include "server/tls.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <gnutls/crypto.h>
 #include <gnutls/x509.h>
@@ -17,10 +18,13 @@
 #include "server/setup.h"
 #include "server/tls_internal.h"
 
-#define ALPN           "xmpp-client"
+#define ALPN_CLIENT    "xmpp-client"
+#define ALPN_SERVER    "xmpp-server"
 #define EXTENSION_ALPN 16 /* RFC 7301, section 6 */
 #define RECORD_MAX     ((size_t)16384)
 #define TICKETS_KEY    "jackdaw: key of TLS tickets"
+/* Of all certificates that a server may show. */
+#define CHAIN_LEN_MAX ((size_t)64 * 1024)
 
 struct tls {
 	gnutls_session_t session;
@@ -29,11 +33,12 @@ struct tls {
 	const struct host *host;       /* likewise */
 	struct buf *out;
 	struct str in; /* fed and not yet read */
-	bool is_direct;
+	bool is_client, is_direct, is_s2s;
 };
 
 static struct {
 	gnutls_priority_t since_1_2, since_1_3;
+	gnutls_certificate_credentials_t nobody; /* of hosts without key */
 	uint8_t tickets[64]; /* GnuTLS makes its keys of it and rotates them */
 } shared;
 
@@ -73,6 +78,7 @@ tls_start(const uint8_t secret[32])
 {
 	shared.since_1_2 = make_priority("+VERS-TLS1.3:+VERS-TLS1.2");
 	shared.since_1_3 = make_priority("+VERS-TLS1.3");
+	must(gnutls_certificate_allocate_credentials(&shared.nobody) >= 0);
 	must(gnutls_hmac_fast(GNUTLS_MAC_SHA512, secret, 32, TICKETS_KEY,
 		 sizeof(TICKETS_KEY) - 1, shared.tickets) >= 0);
 }
@@ -83,6 +89,7 @@ tls_stop(void)
 	if (shared.since_1_2 != NULL) {
 		gnutls_priority_deinit(shared.since_1_2);
 		gnutls_priority_deinit(shared.since_1_3);
+		gnutls_certificate_free_credentials(shared.nobody);
 	}
 	gnutls_memset(&shared, 0, sizeof(shared));
 }
@@ -143,23 +150,34 @@ choose_host(gnutls_session_t session)
 		host = setup_default_host(tls->setup);
 	if (tls->identity == NULL)
 		tls->identity = tls_identity_ref(host->identity);
-	if (tls->identity->asks_clients)
+	if (tls->identity->asks_clients || tls->is_s2s)
 		gnutls_certificate_server_set_request(
 		    session, GNUTLS_CERT_REQUEST);
+	/* Authorities for clients are none for servers. */
+	if (tls->is_s2s)
+		gnutls_certificate_send_x509_rdn_sequence(session, 1);
 	return gnutls_credentials_set(
 	    session, GNUTLS_CRD_CERTIFICATE, tls->identity->credentials);
 }
 
 static int
+set_alpn(gnutls_session_t session, const char *protocol, unsigned flags)
+{
+	const gnutls_datum_t alpn = {
+	    (unsigned char *)protocol, (unsigned)strlen(protocol)};
+
+	return gnutls_alpn_set_protocols(session, &alpn, 1, flags);
+}
+
+static int
 on_extension(void *tls, unsigned id, const unsigned char *bytes, unsigned len)
 {
-	const gnutls_datum_t alpn = {(unsigned char *)ALPN, sizeof(ALPN) - 1};
 	struct tls *own = tls;
 
 	if (id != EXTENSION_ALPN)
 		return 0;
-	return gnutls_alpn_set_protocols(
-	    own->session, &alpn, 1, GNUTLS_ALPN_MANDATORY);
+	return set_alpn(own->session, own->is_s2s ? ALPN_SERVER : ALPN_CLIENT,
+	    GNUTLS_ALPN_MANDATORY);
 }
 
 /* XEP-0368. Only sessions that are asked for a protocol keep what GnuTLS needs
@@ -177,49 +195,107 @@ on_client_hello(gnutls_session_t session, unsigned type, unsigned when,
 }
 
 static void
-set_parameters(struct tls *tls)
+set_priority(struct tls *tls)
 {
-	const gnutls_datum_t tickets = {shared.tickets, sizeof(shared.tickets)};
 	bool is_strict = config_choice(setup_config(tls->setup), CONFIG_GLOBAL,
 			     SETTING(TLS_MIN_VERSION)) == TLS_MIN_1_3;
 
 	must(gnutls_priority_set(tls->session,
 		 is_strict ? shared.since_1_3 : shared.since_1_2) >= 0);
-	must(gnutls_session_ticket_enable_server(tls->session, &tickets) >= 0);
-	if (tls->is_direct)
-		gnutls_handshake_set_hook_function(tls->session,
-		    GNUTLS_HANDSHAKE_CLIENT_HELLO, GNUTLS_HOOK_PRE,
-		    on_client_hello);
+}
+
+static struct tls *
+open_session(struct setup *setup, struct buf *out, unsigned flags)
+{
+	struct tls *tls = calloc(1, sizeof(*tls));
+
+	must(tls != NULL);
+	tls->setup = setup_ref(setup);
+	tls->out = out;
+	must(gnutls_init(&tls->session,
+		 flags | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL) >= 0);
+	gnutls_session_set_ptr(tls->session, tls);
+	gnutls_transport_set_ptr(tls->session, tls);
+	gnutls_transport_set_pull_function(tls->session, pull);
+	gnutls_transport_set_push_function(tls->session, push);
+	gnutls_handshake_set_timeout(tls->session, 0);
+	gnutls_handshake_set_max_packet_length(tls->session, CHAIN_LEN_MAX);
+	set_priority(tls);
+	return tls;
 }
 
 struct tls *
 tls_new(const struct tls_options *options, struct buf *out)
 {
-	struct tls *tls = calloc(1, sizeof(*tls));
+	const gnutls_datum_t tickets = {shared.tickets, sizeof(shared.tickets)};
+	struct tls *tls = open_session(options->setup, out,
+	    options->is_s2s ? GNUTLS_SERVER | GNUTLS_NO_TICKETS
+			    : GNUTLS_SERVER);
 
-	must(tls != NULL);
-	tls->setup = setup_ref(options->setup);
 	tls->host = options->host;
 	tls->is_direct = options->is_direct;
-	tls->out = out;
-	must(gnutls_init(&tls->session,
-		 GNUTLS_SERVER | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL) >= 0);
-	gnutls_session_set_ptr(tls->session, tls);
-	gnutls_transport_set_ptr(tls->session, tls);
-	gnutls_transport_set_pull_function(tls->session, pull);
-	gnutls_transport_set_push_function(tls->session, push);
+	tls->is_s2s = options->is_s2s;
 	gnutls_handshake_set_post_client_hello_function(
 	    tls->session, choose_host);
-	gnutls_handshake_set_timeout(tls->session, 0);
-	set_parameters(tls);
+	if (!tls->is_s2s)
+		must(gnutls_session_ticket_enable_server(
+			 tls->session, &tickets) >= 0);
+	if (tls->is_direct)
+		gnutls_handshake_set_hook_function(tls->session,
+		    GNUTLS_HANDSHAKE_CLIENT_HELLO, GNUTLS_HOOK_PRE,
+		    on_client_hello);
 	return tls;
+}
+
+/* RFC 6066, section 3: no IP address. What GnuTLS holds for no name is not said
+ * either. */
+static void
+set_server_name(gnutls_session_t session, struct str name)
+{
+	char text[256];
+	uint8_t address[16];
+
+	if (name.len == 0 || name.len >= sizeof(text) || name.text[0] == '[')
+		return;
+	memcpy(text, name.text, name.len);
+	text[name.len] = '\0';
+	if (inet_pton(AF_INET, text, address) != 1)
+		(void)gnutls_server_name_set(
+		    session, GNUTLS_NAME_DNS, text, name.len);
+}
+
+/* Our certificate is shown whatever authorities the peer names: what it makes
+ * of it is its affair. */
+struct tls *
+tls_new_client(const struct tls_client_options *options, struct buf *out)
+{
+	struct tls *tls = open_session(options->setup, out,
+	    GNUTLS_CLIENT | GNUTLS_NO_TICKETS | GNUTLS_FORCE_CLIENT_CERT);
+	const struct host *host = options->host;
+
+	tls->is_client = true;
+	if (host != NULL && host->identity != NULL)
+		tls->identity = tls_identity_ref(host->identity);
+	must(gnutls_credentials_set(tls->session, GNUTLS_CRD_CERTIFICATE,
+		 tls->identity != NULL ? tls->identity->credentials
+				       : shared.nobody) >= 0);
+	set_server_name(tls->session, options->server_name);
+	if (options->alpn != NULL)
+		must(set_alpn(tls->session, options->alpn, 0) >= 0);
+	return tls;
+}
+
+bool
+tls_is_client(const struct tls *tls)
+{
+	return tls->is_client;
 }
 
 /* Of a resumed session the host may not have been asked for. */
 static void
 end_handshake(struct tls *tls)
 {
-	if (tls->identity == NULL && tls->setup != NULL)
+	if (tls->identity == NULL && tls->setup != NULL && !tls->is_client)
 		(void)choose_host(tls->session);
 
 	tls->host = NULL;
@@ -370,7 +446,7 @@ tls_end_point(struct tls *tls, struct arena *arena, struct str *data_r)
 {
 	const struct tls_identity *identity = tls->identity;
 
-	if (identity == NULL || identity->end_point_len == 0)
+	if (tls->is_client || identity == NULL || identity->end_point_len == 0)
 		return false;
 	data_r->text =
 	    arena_dup(arena, identity->end_point, identity->end_point_len);
@@ -394,4 +470,23 @@ tls_peer_certificate(struct tls *tls, struct arena *arena, struct str *der_r)
 	*der_r = (struct str){
 	    arena_dup(arena, chain[0].data, chain[0].size), chain[0].size};
 	return true;
+}
+
+size_t
+tls_peer_chain(struct tls *tls, struct arena *arena, const struct str **ders_r)
+{
+	unsigned count = 0;
+	const gnutls_datum_t *chain =
+	    gnutls_certificate_get_peers(tls->session, &count);
+	struct str *ders;
+
+	if (chain == NULL)
+		return 0;
+	ders = arena_array(arena, struct str, count);
+	for (unsigned i = 0; i < count; i++)
+		ders[i] =
+		    (struct str){arena_dup(arena, chain[i].data, chain[i].size),
+			chain[i].size};
+	*ders_r = ders;
+	return count;
 }

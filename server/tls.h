@@ -15,6 +15,7 @@
 #include "base/str.h"
 
 struct arena;
+struct host;
 struct setup;
 
 /* --- certificates --------------------------------------------------------- */
@@ -50,10 +51,25 @@ struct tls_options {
 	struct setup *setup;     /* picks the host by SNI; for the handshake */
 	const struct host *host; /* without SNI; NULL: the default one */
 	bool is_direct;          /* ALPN counts (XEP-0368) */
+	/* The peer is a server: it is asked for a certificate, of any issuer,
+	 * which the handshake does not verify (server/verify.h does); no
+	 * tickets, for a resumed session would be without the chain. */
+	bool is_s2s;
+};
+
+struct tls_client_options {
+	struct setup *setup;
+	const struct host *host; /* shows its certificate when asked; or NULL */
+	struct str server_name;  /* SNI: the remote domain, as A-labels */
+	const char *alpn;        /* "xmpp-server" with direct TLS, or NULL */
 };
 
 /* A server's session; its records are appended to out. */
 struct tls *tls_new(const struct tls_options *, struct buf *out);
+/* A client's, to another server; begins with tls_handshake. The peer's
+ * certificate is not verified. Keeps nothing of the options' texts. */
+struct tls *tls_new_client(const struct tls_client_options *, struct buf *out);
+bool tls_is_client(const struct tls *);
 void tls_free(struct tls **);
 /* Another shard's buffer, after a move. */
 void tls_set_out(struct tls *, struct buf *out);
@@ -82,3 +98,4 @@ struct str tls_sni(struct tls *, struct arena *);
 bool tls_exporter(struct tls *, uint8_t data[32]);
 bool tls_end_point(struct tls *, struct arena *, struct str *data_r);
 bool tls_peer_certificate(struct tls *, struct arena *, struct str *der_r);
+size_t tls_peer_chain(struct tls *, struct arena *, const struct str **ders_r);

@@ -395,6 +395,139 @@ a_goodbye_is_heard(void **state)
 	close_pair(&pair);
 }
 
+/* --- between servers ------------------------------------------------------ */
+
+struct link_of_two {
+	struct tls *ours, *theirs; /* client, server */
+	struct buf to_ours, to_theirs;
+	bool is_ours_done, is_theirs_done;
+};
+
+static const struct host *
+host_of(const char *name)
+{
+	return name == NULL ? NULL : setup_host(setup, str_of(name));
+}
+
+static void
+open_link(struct link_of_two *two, const struct tls_client_options *ours)
+{
+	const struct tls_options theirs = {
+	    .setup = setup, .is_direct = true, .is_s2s = true};
+
+	*two = (struct link_of_two){0};
+	two->ours = tls_new_client(ours, &two->to_theirs);
+	two->theirs = tls_new(&theirs, &two->to_ours);
+}
+
+static void
+close_link(struct link_of_two *two)
+{
+	tls_free(&two->ours);
+	tls_free(&two->theirs);
+	buf_deinit(&two->to_ours);
+	buf_deinit(&two->to_theirs);
+}
+
+static enum tls_result
+step(struct tls *tls, struct buf *in, bool *is_done, const char **why)
+{
+	enum tls_result result;
+
+	if (*is_done)
+		return TLS_DONE;
+	tls_feed(tls, buf_str(in));
+	result = tls_handshake(tls, why);
+	*is_done = result == TLS_DONE;
+	if (!*is_done) /* else there may be records behind */
+		buf_clear(in, 0);
+	return result;
+}
+
+static bool
+link_shakes_hands(struct link_of_two *two, const char **why)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		if (step(two->ours, &two->to_ours, &two->is_ours_done, why) ==
+			TLS_FAILED ||
+		    step(two->theirs, &two->to_theirs, &two->is_theirs_done,
+			why) == TLS_FAILED)
+			return false;
+	}
+	return two->is_ours_done && two->is_theirs_done;
+}
+
+static bool
+is_certificate_of(const struct str *der, const char *name)
+{
+	const gnutls_datum_t bytes = {
+	    (unsigned char *)der->text, (unsigned)der->len};
+	gnutls_x509_crt_t crt;
+	bool is_it;
+
+	CHECK(gnutls_x509_crt_init(&crt) == 0);
+	CHECK(gnutls_x509_crt_import(crt, &bytes, GNUTLS_X509_FMT_DER) == 0);
+	is_it = gnutls_x509_crt_check_hostname(crt, name) != 0;
+	gnutls_x509_crt_deinit(crt);
+	return is_it;
+}
+
+static const struct {
+	const char *host, *server_name, *alpn;
+	size_t shown;            /* by the client */
+	const char *certificate; /* of the server */
+} links[] = {
+    {"one.example", "two.example", "xmpp-server", 1, "two.example"},
+    {"two.example", "one.example", NULL, 1, "one.example"},
+    {NULL, "two.example", "xmpp-server", 0, "two.example"},
+    {"two.example", "192.0.2.1", NULL, 1, "one.example"},
+    {"two.example", "[2001:db8::1]", NULL, 1, "one.example"},
+};
+
+static void
+servers_show_their_certificates(void **state)
+{
+	for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
+		const struct tls_client_options options = {
+		    .setup = setup,
+		    .host = host_of(links[i].host),
+		    .server_name = str_of(links[i].server_name),
+		    .alpn = links[i].alpn,
+		};
+		struct link_of_two two;
+		const struct str *ders = NULL;
+		const char *why = NULL;
+		struct str data;
+
+		open_link(&two, &options);
+		CHECK(tls_is_client(two.ours) && !tls_is_client(two.theirs));
+		CHECK(link_shakes_hands(&two, &why));
+		CHECK_EQUAL(tls_peer_chain(two.ours, arena, &ders), 1);
+		CHECK(is_certificate_of(&ders[0], links[i].certificate));
+		CHECK(!tls_end_point(two.ours, arena, &data));
+		CHECK_EQUAL(
+		    tls_peer_chain(two.theirs, arena, &ders), links[i].shown);
+		if (links[i].shown > 0)
+			CHECK(is_certificate_of(&ders[0], links[i].host));
+		close_link(&two);
+	}
+}
+
+static void
+servers_do_not_speak_as_clients(void **state)
+{
+	const struct tls_client_options options = {.setup = setup,
+	    .server_name = STR("one.example"),
+	    .alpn = "xmpp-client"};
+	struct link_of_two two;
+	const char *why = NULL;
+
+	open_link(&two, &options);
+	CHECK(!link_shakes_hands(&two, &why));
+	CHECK(why != NULL);
+	close_link(&two);
+}
+
 /* --- what all share ------------------------------------------------------- */
 
 static int
@@ -457,6 +590,8 @@ main(void)
 	    cmocka_unit_test(what_is_not_spoken_is_refused),
 	    cmocka_unit_test(a_ticket_resumes_a_session),
 	    cmocka_unit_test(a_goodbye_is_heard),
+	    cmocka_unit_test(servers_show_their_certificates),
+	    cmocka_unit_test(servers_do_not_speak_as_clients),
 	};
 
 	return cmocka_run_group_tests_name("tls", tests, set_up, tear_down);

@@ -30,8 +30,9 @@ on_flush(struct conn *conn)
 }
 
 static void
-on_start_tls(struct conn *conn)
+on_start_tls(struct conn *conn, const struct tls_client_options *options)
 {
+	(void)options;
 	of(conn)->wants_secure = true;
 }
 
