@@ -135,9 +135,10 @@ begin(struct swarm *swarm)
 	    .enters = true, .on_text = heard};
 
 	state.swarm = swarm;
+	/* Not after the login, which may bring what an earlier run left. */
+	state.began_ns = usage_clock_ns();
 	swarm_login(swarm, &work, 0, 1);
 	swarm_settle(swarm, 300);
-	state.began_ns = usage_clock_ns();
 }
 
 static void
@@ -149,7 +150,7 @@ finish(struct swarm *swarm)
 	while (state.count.came < state.awaited && usage_clock_ns() < end)
 		swarm_turn(swarm, end);
 	figures_add_samples();
-	figures_add("lost", (double)(state.awaited - state.count.came));
+	figures_add("lost", (double)state.awaited - (double)state.count.came);
 	figures_add("repeated", (double)state.count.repeated);
 	figures_add("out_of_order", (double)state.count.out_of_order);
 	figures_add("refused", (double)state.refused);

@@ -157,7 +157,7 @@ offline_run(struct swarm *swarm)
 	delivered = usage_between(&empty, &delivered);
 	figures_add_usage(plan, &stored, sent, "store_");
 	figures_add_usage(plan, &delivered, sent, "deliver_");
-	figures_add("lost", (double)(sent - state.count.came));
+	figures_add("lost", (double)sent - (double)state.count.came);
 	figures_add("repeated", (double)state.count.repeated);
 	figures_add("out_of_order", (double)state.count.out_of_order);
 	figures_add("refused", (double)state.refused);
