@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "server/daemon_private.h"
+#include "server/dns.h"
 #include "server/outbox.h"
 #include "server/remote.h"
 #include "server/runner.h"
@@ -69,6 +70,7 @@ close_streams(struct shard *shard)
 	listeners_stop(thread->daemon->listeners, shard);
 	shard->is_draining = true;
 	streams_close_all(shard, STREAM_ERR_SYSTEM_SHUTDOWN);
+	dns_close(shard);
 	thread->give_up_ms = clock_mono_ms() + PATIENCE_MS;
 	look_for_streams(&thread->patience);
 }

@@ -56,8 +56,9 @@ struct shard {
 	struct streams *streams;     /* server/stream.h */
 	struct addresses *addresses; /* server/address.h */
 	struct net *net;             /* server/net.h; NULL in a world */
-	struct metrics *metrics;     /* server/metrics.h */
-	struct admin *admin;         /* server/admin.h; NULL but on shard 0 */
+	struct dns *dns; /* server/dns.h; NULL until something was asked */
+	struct metrics *metrics; /* server/metrics.h */
+	struct admin *admin;     /* server/admin.h; NULL but on shard 0 */
 	struct list flushes; /* connections with bytes to send: server/conn.h */
 	struct list iqs;     /* unanswered: server/iq.h */
 	struct list loads;   /* owners that wait for their turn to load */

@@ -1,0 +1,453 @@
+#include "server/dns.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unbound.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "server/policy.h"
+#include "server/settings.h"
+#include "server/shard.h"
+
+#define DEBIANS_ANCHOR "/usr/share/dns/root.key"
+#define CLASS_IN       1
+/* Questions of one shard under way at a time. */
+#define UNDER_WAY_MAX 200
+/* Records that are looked at: nobody needs more. */
+#define RECORDS_MAX  32
+#define NAME_MAX_LEN 253
+
+/* A context of libunbound; its thread does the work. */
+struct dns_context {
+	struct link link; /* in dns->contexts */
+	struct shard *shard;
+	struct ub_ctx *unbound;
+	uv_poll_t poll;
+	char *resolvers; /* as text, to find it again */
+};
+
+struct dns {
+	struct list contexts;
+	struct list waiting, asked; /* struct dns_ask */
+	unsigned asked_count;
+};
+
+static void ask_next(struct dns *);
+
+/* --- records -------------------------------------------------------------- */
+
+static uint16_t
+read_u16(struct str data, size_t at)
+{
+	const uint8_t *bytes = (const uint8_t *)data.text + at;
+
+	return (uint16_t)(bytes[0] << 8 | bytes[1]);
+}
+
+/* A label may hold any byte; a host name only these (RFC 1123, and '_'). */
+static bool
+is_host_byte(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	       (c >= '0' && c <= '9') || c == '-' || c == '_';
+}
+
+/* RFC 1035, section 3.1, without compression. */
+static bool
+read_name(struct arena *arena, struct str data, struct str *name_r)
+{
+	struct buf text = {0};
+	size_t at = 0;
+	bool is_good = false;
+
+	while (at < data.len && text.len <= NAME_MAX_LEN) {
+		size_t len = (uint8_t)data.text[at++];
+
+		is_good = len == 0 && at == data.len;
+		if (len == 0 || len > 63 || len > data.len - at)
+			break;
+		if (text.len > 0)
+			buf_add_byte(&text, '.');
+		for (; len > 0; len--, at++) {
+			if (!is_host_byte(data.text[at]))
+				goto out;
+			buf_add_byte(&text, data.text[at]);
+		}
+	}
+	is_good = is_good && text.len <= NAME_MAX_LEN;
+	if (is_good)
+		*name_r = str_dup(arena, buf_str(&text));
+out:
+	buf_deinit(&text);
+	return is_good;
+}
+
+static bool
+read_srv(struct arena *arena, struct str data, struct dns_record *record)
+{
+	if (data.len < 7)
+		return false;
+	record->priority = read_u16(data, 0);
+	record->weight = read_u16(data, 2);
+	record->port = read_u16(data, 4);
+	return read_name(
+	    arena, (struct str){data.text + 6, data.len - 6}, &record->target);
+}
+
+static bool
+read_tlsa(struct arena *arena, struct str data, struct dns_record *record)
+{
+	const uint8_t *bytes = (const uint8_t *)data.text;
+
+	if (data.len < 4)
+		return false;
+	record->usage = bytes[0];
+	record->selector = bytes[1];
+	record->matching = bytes[2];
+	record->association =
+	    str_dup(arena, (struct str){data.text + 3, data.len - 3});
+	return true;
+}
+
+bool
+dns_record_read(struct arena *arena, enum dns_type type, struct str data,
+    struct dns_record *record)
+{
+	*record = (struct dns_record){0};
+	switch (type) {
+	case DNS_A:
+	case DNS_AAAA:
+		if (data.len != (type == DNS_A ? 4 : 16))
+			return false;
+		memcpy(record->address, data.text, data.len);
+		return true;
+	case DNS_SRV:
+		return read_srv(arena, data, record);
+	case DNS_TLSA:
+		return read_tlsa(arena, data, record);
+	}
+	return false;
+}
+
+/* --- answers -------------------------------------------------------------- */
+
+static void
+finish(struct dns_ask *ask, enum err err, const char *why)
+{
+	struct dns *dns = ask->shard->dns;
+
+	list_remove(&ask->link);
+	timer_stop(ask->shard, &ask->deadline);
+	if (ask->is_asked)
+		dns->asked_count--;
+	ask->is_asked = false;
+	ask->err = err;
+	if (err != ERR_NONE)
+		ask->why = str_format(
+		    ask->arena, "DNS, %.*s: %s", STR_ARG(ask->name), why);
+	ask->done(ask);
+	ask_next(dns);
+}
+
+static const char *
+text_of_rcode(int rcode)
+{
+	switch (rcode) {
+	case 2:
+		return "the resolver failed (SERVFAIL)";
+	case 5:
+		return "the resolver refused";
+	default:
+		return "the resolver gave an error";
+	}
+}
+
+static void
+read_records(struct dns_ask *ask, const struct ub_result *result)
+{
+	struct dns_record *records =
+	    arena_array(ask->arena, struct dns_record, RECORDS_MAX);
+	size_t count = 0;
+
+	for (int i = 0; result->data[i] != NULL && count < RECORDS_MAX; i++) {
+		struct str data = {result->data[i], (size_t)result->len[i]};
+
+		if (dns_record_read(
+			ask->arena, ask->type, data, &records[count]))
+			count++;
+	}
+	ask->records = records;
+	ask->count = count;
+}
+
+static void
+take_result(struct dns_ask *ask, const struct ub_result *result)
+{
+	ask->is_secure = result->secure != 0;
+	if (result->bogus != 0) {
+		finish(ask, ERR_DENIED,
+		    result->why_bogus == NULL ? "DNSSEC validation failed"
+					      : result->why_bogus);
+		return;
+	}
+	if (result->rcode != 0 && result->nxdomain == 0) {
+		finish(ask, ERR_UNAVAILABLE, text_of_rcode(result->rcode));
+		return;
+	}
+	if (result->havedata != 0)
+		read_records(ask, result);
+	if (ask->count == 0)
+		finish(ask, ERR_NOT_FOUND,
+		    result->nxdomain != 0 ? "no such name"
+					  : "no record of that type");
+	else
+		finish(ask, ERR_NONE, "");
+}
+
+/* Called by ub_process: on the shard's thread. */
+static void
+on_answer(void *given, int err, struct ub_result *result)
+{
+	struct dns_ask *ask = given;
+
+	if (err != 0 || result == NULL)
+		finish(ask, ERR_UNAVAILABLE, ub_strerror(err));
+	else
+		take_result(ask, result);
+	ub_resolve_free(result);
+}
+
+static void
+on_deadline(struct timer *timer)
+{
+	struct dns_ask *ask = container_of(timer, struct dns_ask, deadline);
+
+	if (ask->is_asked)
+		(void)ub_cancel(ask->context->unbound, ask->id);
+	finish(ask, ERR_TIMEOUT, "no answer came in time");
+}
+
+static void
+on_canceled(struct timer *timer)
+{
+	finish(container_of(timer, struct dns_ask, deadline), ERR_CANCELED,
+	    "canceled");
+}
+
+void
+dns_cancel(struct dns_ask *ask)
+{
+	if (ask->is_asked) {
+		(void)ub_cancel(ask->context->unbound, ask->id);
+		ask->is_asked = false;
+		ask->shard->dns->asked_count--;
+	}
+	timer_start(ask->shard, &ask->deadline, 0, on_canceled);
+}
+
+/* --- contexts ------------------------------------------------------------- */
+
+static void
+on_readable(uv_poll_t *poll, int status, int events)
+{
+	struct dns_context *context =
+	    container_of(poll, struct dns_context, poll);
+
+	(void)status;
+	(void)events;
+	shard_enter(context->shard);
+	(void)ub_process(context->unbound);
+}
+
+static bool
+set_resolvers(struct ub_ctx *unbound, struct setting_list resolvers)
+{
+	if (resolvers.count == 0)
+		return ub_ctx_resolvconf(unbound, NULL) == 0 &&
+		       ub_ctx_hosts(unbound, NULL) == 0;
+	/* A resolver on this machine is as good as any. */
+	if (ub_ctx_set_option(unbound, "do-not-query-localhost:", "no") != 0)
+		return false;
+	for (size_t i = 0; i < resolvers.count; i++) {
+		if (ub_ctx_set_fwd(unbound, resolvers.items[i].text) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* Without a key DNSSEC proves nothing, and all else works. */
+static void
+set_anchor(struct shard *shard, struct ub_ctx *unbound)
+{
+	struct str path = config_text(setup_config(shard->setup), CONFIG_GLOBAL,
+	    SETTING(DNS_TRUST_ANCHOR));
+
+	if (path.len == 0 && access(DEBIANS_ANCHOR, R_OK) == 0)
+		path = STR(DEBIANS_ANCHOR);
+	if (path.len > 0 && ub_ctx_add_ta_file(unbound, path.text) != 0)
+		log_warn(&log_server,
+		    "DNSSEC is off: the trust anchor %.*s cannot be used",
+		    STR_ARG(path));
+}
+
+static struct ub_ctx *
+make_unbound(struct shard *shard, struct setting_list resolvers)
+{
+	struct ub_ctx *unbound = ub_ctx_create();
+
+	if (unbound == NULL)
+		return NULL;
+	if (!set_resolvers(unbound, resolvers) ||
+	    ub_ctx_async(unbound, 1) != 0) {
+		ub_ctx_delete(unbound);
+		return NULL;
+	}
+	set_anchor(shard, unbound);
+	return unbound;
+}
+
+static struct str
+list_text(struct arena *arena, struct setting_list list)
+{
+	struct buf text = {0};
+	struct str result;
+
+	for (size_t i = 0; i < list.count; i++) {
+		buf_add(&text, list.items[i]);
+		buf_add_byte(&text, ' ');
+	}
+	result = str_dup(arena, buf_str(&text));
+	buf_deinit(&text);
+	return result;
+}
+
+static struct dns_context *
+context_new(
+    struct shard *shard, struct setting_list resolvers, const char *text)
+{
+	struct ub_ctx *unbound = make_unbound(shard, resolvers);
+	struct dns_context *context;
+
+	if (unbound == NULL)
+		return NULL;
+	context = calloc(1, sizeof(*context));
+	must(context != NULL);
+	context->shard = shard;
+	context->unbound = unbound;
+	context->resolvers = strdup(text);
+	must(uv_poll_init(shard->loop, &context->poll, ub_fd(unbound)) == 0);
+	uv_poll_start(&context->poll, UV_READABLE, on_readable);
+	list_add_last(&shard->dns->contexts, &context->link);
+	return context;
+}
+
+static struct dns_context *
+context_want(
+    struct shard *shard, struct arena *arena, struct setting_list resolvers)
+{
+	struct str text = list_text(arena, resolvers);
+
+	if (shard->dns == NULL) {
+		shard->dns = calloc(1, sizeof(*shard->dns));
+		must(shard->dns != NULL);
+		list_init(&shard->dns->contexts);
+		list_init(&shard->dns->waiting);
+		list_init(&shard->dns->asked);
+	}
+	list_each (context, &shard->dns->contexts, struct dns_context, link) {
+		if (str_equal(str_of(context->resolvers), text))
+			return context;
+	}
+	return context_new(shard, resolvers, text.text);
+}
+
+/* --- questions ------------------------------------------------------------ */
+
+static void
+ask_now(struct dns *dns, struct dns_ask *ask)
+{
+	ask->is_asked = true;
+	dns->asked_count++;
+	list_add_last(&dns->asked, &ask->link);
+	if (ask->context == NULL ||
+	    ub_resolve_async(ask->context->unbound, ask->name.text,
+		(int)ask->type, CLASS_IN, ask, on_answer, &ask->id) != 0)
+		/* done comes later, never from within dns_query. */
+		timer_start(ask->shard, &ask->deadline, 0, on_deadline);
+}
+
+static void
+ask_next(struct dns *dns)
+{
+	struct link *link;
+
+	while (dns->asked_count < UNDER_WAY_MAX &&
+	       (link = list_take_first(&dns->waiting)) != NULL)
+		ask_now(dns, list_entry(link, struct dns_ask, link));
+}
+
+void
+dns_query(struct shard *shard, struct dns_ask *ask, struct arena *arena,
+    const struct policy *policy, struct str name, enum dns_type type,
+    void (*done)(struct dns_ask *))
+{
+	uint64_t timeout_ms = config_ms(
+	    setup_config(shard->setup), CONFIG_GLOBAL, SETTING(DNS_TIMEOUT));
+
+	*ask = (struct dns_ask){
+	    .shard = shard,
+	    .arena = arena,
+	    .name = str_dup(arena, name),
+	    .type = type,
+	    .done = done,
+	};
+	ask->context = context_want(shard, arena, policy->resolvers);
+	timer_start(shard, &ask->deadline, timeout_ms, on_deadline);
+	list_add_last(&shard->dns->waiting, &ask->link);
+	ask_next(shard->dns);
+}
+
+/* --- the end -------------------------------------------------------------- */
+
+static void
+cancel_all(struct list *asks)
+{
+	struct link *link;
+
+	while ((link = list_first(asks)) != NULL) {
+		struct dns_ask *ask = list_entry(link, struct dns_ask, link);
+
+		if (ask->is_asked && ask->context != NULL)
+			(void)ub_cancel(ask->context->unbound, ask->id);
+		finish(ask, ERR_CANCELED, "canceled");
+	}
+}
+
+static void
+context_closed(uv_handle_t *handle)
+{
+	free(container_of((uv_poll_t *)handle, struct dns_context, poll));
+}
+
+void
+dns_close(struct shard *shard)
+{
+	struct dns *dns = shard->dns;
+
+	if (dns == NULL)
+		return;
+	cancel_all(&dns->waiting);
+	cancel_all(&dns->asked);
+	list_each (context, &dns->contexts, struct dns_context, link) {
+		list_remove(&context->link);
+		uv_poll_stop(&context->poll);
+		uv_close((uv_handle_t *)&context->poll, context_closed);
+		ub_ctx_delete(context->unbound);
+		free(context->resolvers);
+	}
+	free(dns);
+	shard->dns = NULL;
+}

@@ -1,0 +1,459 @@
+#include "server/resolve.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "base/rand.h"
+#include "server/shard.h"
+#include "xml/prep.h"
+
+#define PORT_S2S     5269
+#define PORT_S2S_TLS 5270
+/* Of one domain: whoever lists more wants us to knock on doors. */
+#define TARGETS_MAX   8
+#define ADDRESSES_MAX 8 /* of a target and family */
+#define ENDPOINTS_MAX ((size_t)2 * TARGETS_MAX * ADDRESSES_MAX)
+
+struct resolve_target {
+	struct str name;
+	uint16_t priority, weight, port;
+	bool is_direct_tls, is_secure;
+	struct question v6, v4, tlsa;
+};
+
+/* --- endpoints ------------------------------------------------------------ */
+
+static void
+set_address(struct endpoint *endpoint, int family, const void *bytes)
+{
+	struct sockaddr_in *v4 = (void *)&endpoint->address;
+	struct sockaddr_in6 *v6 = (void *)&endpoint->address;
+
+	if (family == AF_INET) {
+		v4->sin_family = AF_INET;
+		v4->sin_port = htons(endpoint->port);
+		memcpy(&v4->sin_addr, bytes, sizeof(v4->sin_addr));
+		endpoint->len = sizeof(*v4);
+	} else {
+		v6->sin6_family = AF_INET6;
+		v6->sin6_port = htons(endpoint->port);
+		memcpy(&v6->sin6_addr, bytes, sizeof(v6->sin6_addr));
+		endpoint->len = sizeof(*v6);
+	}
+}
+
+/* "192.0.2.1" or "[2001:db8::1]". */
+static bool
+read_literal(struct endpoint *endpoint, struct str name)
+{
+	char text[INET6_ADDRSTRLEN];
+	uint8_t bytes[16];
+
+	if (name.len > 2 && name.text[0] == '[') {
+		name.text++;
+		name.len -= 2;
+	}
+	if (name.len >= sizeof(text))
+		return false;
+	memcpy(text, name.text, name.len);
+	text[name.len] = '\0';
+	if (inet_pton(AF_INET, text, bytes) == 1)
+		set_address(endpoint, AF_INET, bytes);
+	else if (inet_pton(AF_INET6, text, bytes) == 1)
+		set_address(endpoint, AF_INET6, bytes);
+	else
+		return false;
+	return true;
+}
+
+struct str
+endpoint_text(struct arena *arena, const struct endpoint *endpoint)
+{
+	const struct sockaddr_in *v4 = (const void *)&endpoint->address;
+	const struct sockaddr_in6 *v6 = (const void *)&endpoint->address;
+	char text[INET6_ADDRSTRLEN] = "";
+
+	if (endpoint->address.ss_family == AF_INET)
+		inet_ntop(AF_INET, &v4->sin_addr, text, sizeof(text));
+	else
+		inet_ntop(AF_INET6, &v6->sin6_addr, text, sizeof(text));
+	return str_format(arena, "%s, port %u (%.*s)", text, endpoint->port,
+	    STR_ARG(endpoint->target));
+}
+
+static void
+add_endpoint(struct resolve *resolve, const struct resolve_target *target,
+    const struct dns_ask *answer, size_t i)
+{
+	struct endpoint *endpoint = &resolve->list[resolve->count];
+
+	if (i >= answer->count || resolve->count == ENDPOINTS_MAX)
+		return;
+	endpoint->target = target->name;
+	endpoint->port = target->port;
+	endpoint->is_direct_tls = target->is_direct_tls;
+	endpoint->is_secure = target->is_secure && answer->is_secure;
+	if (endpoint->is_secure && target->tlsa.ask.is_secure) {
+		endpoint->tlsa = target->tlsa.ask.records;
+		endpoint->tlsa_count = target->tlsa.ask.count;
+	}
+	set_address(endpoint, answer->type == DNS_A ? AF_INET : AF_INET6,
+	    answer->records[i].address);
+	resolve->count++;
+}
+
+/* --- the end -------------------------------------------------------------- */
+
+static void
+finish(struct resolve *resolve, enum err err, struct str why)
+{
+	resolve->err = resolve->is_canceled ? ERR_CANCELED : err;
+	resolve->why = why;
+	resolve->endpoints = resolve->list;
+	resolve->done(resolve);
+}
+
+/* A failure tells more than that there is no such record. */
+static void
+look_for_failure(const struct dns_ask *answer, const struct dns_ask **worst)
+{
+	if (answer->err != ERR_NONE && answer->err != ERR_NOT_FOUND)
+		*worst = answer;
+}
+
+static void
+fail_without_address(struct resolve *resolve)
+{
+	const struct dns_ask *worst = NULL;
+
+	for (size_t i = 0; i < resolve->target_count; i++) {
+		look_for_failure(&resolve->targets[i].v4.ask, &worst);
+		look_for_failure(&resolve->targets[i].v6.ask, &worst);
+	}
+	if (worst != NULL)
+		finish(resolve, worst->err, worst->why);
+	else if (resolve->target_count > 0)
+		finish(resolve, ERR_NOT_FOUND,
+		    str_format(resolve->arena, "DNS has no address of %.*s",
+			STR_ARG(resolve->targets[0].name)));
+	else
+		finish(resolve, ERR_NOT_FOUND,
+		    str_format(resolve->arena,
+			"no s2s.route of %.*s can be read: write "
+			"xmpp://host:port or xmpps://host:port",
+			STR_ARG(resolve->domain)));
+}
+
+static void
+targets_answered(struct resolve *resolve)
+{
+	for (size_t i = 0; i < resolve->target_count; i++) {
+		const struct resolve_target *target = &resolve->targets[i];
+
+		for (size_t j = 0; j < ADDRESSES_MAX; j++) {
+			add_endpoint(resolve, target, &target->v6.ask, j);
+			add_endpoint(resolve, target, &target->v4.ask, j);
+		}
+	}
+	if (resolve->count == 0)
+		fail_without_address(resolve);
+	else
+		finish(resolve, ERR_NONE, STR_NONE);
+}
+
+/* --- questions ------------------------------------------------------------ */
+
+static void
+one_answered(struct dns_ask *ask)
+{
+	struct resolve *resolve =
+	    container_of(ask, struct question, ask)->resolve;
+
+	if (--resolve->left == 0)
+		resolve->answered(resolve);
+}
+
+static void
+put(struct resolve *resolve, struct question *question, struct str name,
+    enum dns_type type)
+{
+	resolve->left++;
+	question->resolve = resolve;
+	dns_query(resolve->shard, &question->ask, resolve->arena,
+	    &resolve->policy, name, type, one_answered);
+}
+
+/* RFC 7673, section 4: TLSA records count where the way to them is secure. */
+static void
+ask_targets(struct resolve *resolve)
+{
+	resolve->answered = targets_answered;
+	for (size_t i = 0; i < resolve->target_count; i++) {
+		struct resolve_target *target = &resolve->targets[i];
+
+		put(resolve, &target->v6, target->name, DNS_AAAA);
+		put(resolve, &target->v4, target->name, DNS_A);
+		if (target->is_secure &&
+		    (resolve->policy.proofs & PROOF_DANE) != 0)
+			put(resolve, &target->tlsa,
+			    str_format(resolve->arena, "_%u._tcp.%.*s",
+				target->port, STR_ARG(target->name)),
+			    DNS_TLSA);
+	}
+}
+
+static struct resolve_target *
+add_target(struct resolve *resolve, struct str name, uint16_t port)
+{
+	struct resolve_target *target;
+
+	if (resolve->target_count == TARGETS_MAX)
+		return NULL;
+	target = &resolve->targets[resolve->target_count++];
+	target->name = name;
+	target->port = port;
+	return target;
+}
+
+/* --- SRV ------------------------------------------------------------------ */
+
+/* RFC 2782: of those with the least priority one is drawn, by weight. */
+static size_t
+draw(const struct resolve_target *targets, size_t count)
+{
+	uint16_t least = UINT16_MAX;
+	uint64_t sum = 0, lot;
+	size_t drawn = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (targets[i].priority < least)
+			least = targets[i].priority;
+	}
+	/* One more than its weight: none is without a chance. */
+	for (size_t i = 0; i < count; i++) {
+		if (targets[i].priority == least)
+			sum += targets[i].weight + 1u;
+	}
+	lot = rand_below(sum);
+	for (size_t i = 0; i < count; i++) {
+		if (targets[i].priority != least)
+			continue;
+		drawn = i;
+		if (lot <= targets[i].weight)
+			break;
+		lot -= targets[i].weight + 1u;
+	}
+	return drawn;
+}
+
+static void
+order_targets(struct resolve *resolve)
+{
+	struct resolve_target *targets = resolve->targets;
+
+	for (size_t i = 0; i < resolve->target_count; i++) {
+		size_t at = i + draw(targets + i, resolve->target_count - i);
+		struct resolve_target drawn = targets[at];
+
+		targets[at] = targets[i];
+		targets[i] = drawn;
+	}
+}
+
+/* "." as a target says that there is no such service. */
+static void
+add_srv(struct resolve *resolve, const struct dns_ask *answer, bool is_direct)
+{
+	for (size_t i = 0; i < answer->count; i++) {
+		const struct dns_record *record = &answer->records[i];
+		struct resolve_target *target = NULL;
+
+		if (record->target.len > 0)
+			target =
+			    add_target(resolve, record->target, record->port);
+		if (target == NULL)
+			continue;
+		target->priority = record->priority;
+		target->weight = record->weight;
+		target->is_direct_tls = is_direct;
+		target->is_secure = answer->is_secure;
+	}
+}
+
+/* There are no SRV records to follow: why. */
+static void
+without_srv(struct resolve *resolve)
+{
+	const struct dns_ask *plain = &resolve->plain.ask;
+	const struct dns_ask *direct = &resolve->direct.ask, *worst = NULL;
+
+	look_for_failure(direct, &worst);
+	look_for_failure(plain, &worst);
+	if (worst != NULL) {
+		finish(resolve, worst->err, worst->why);
+	} else if (direct->count > 0 || plain->count > 0) {
+		finish(resolve, ERR_NOT_FOUND,
+		    str_format(resolve->arena,
+			"DNS says that %.*s has no XMPP server",
+			STR_ARG(resolve->domain)));
+	} else {
+		add_target(resolve, resolve->domain, PORT_S2S)->is_secure =
+		    resolve->is_srv_secure;
+		ask_targets(resolve);
+	}
+}
+
+static void
+srv_answered(struct resolve *resolve)
+{
+	const struct dns_ask *plain = &resolve->plain.ask;
+	const struct dns_ask *direct = &resolve->direct.ask;
+
+	resolve->is_srv_secure = direct->is_secure && plain->is_secure;
+	add_srv(resolve, direct, true);
+	add_srv(resolve, plain, false);
+	if (resolve->target_count == 0 || resolve->is_canceled) {
+		without_srv(resolve);
+		return;
+	}
+	order_targets(resolve);
+	ask_targets(resolve);
+}
+
+static void
+ask_srv(struct resolve *resolve)
+{
+	resolve->answered = srv_answered;
+	put(resolve, &resolve->direct,
+	    str_format(resolve->arena, "_xmpps-server._tcp.%.*s",
+		STR_ARG(resolve->domain)),
+	    DNS_SRV);
+	put(resolve, &resolve->plain,
+	    str_format(resolve->arena, "_xmpp-server._tcp.%.*s",
+		STR_ARG(resolve->domain)),
+	    DNS_SRV);
+}
+
+/* --- routes --------------------------------------------------------------- */
+
+/* The last colon that is not of an IPv6 address in brackets. */
+static bool
+cut_port(struct str *name, uint16_t *port)
+{
+	size_t at = name->len;
+	uint64_t number;
+
+	while (at > 0 && name->text[at - 1] != ':' && name->text[at - 1] != ']')
+		at--;
+	if (at == 0 || name->text[at - 1] == ']')
+		return name->len > 0;
+	if (!str_to_u64((struct str){name->text + at, name->len - at},
+		UINT16_MAX, &number))
+		return false;
+	*port = (uint16_t)number;
+	name->len = at - 1;
+	return name->len > 0;
+}
+
+static bool
+read_route(struct str route, struct endpoint *endpoint)
+{
+	size_t scheme;
+
+	endpoint->is_direct_tls = str_starts(route, STR("xmpps://"));
+	if (!endpoint->is_direct_tls && !str_starts(route, STR("xmpp://")))
+		return false;
+	scheme = endpoint->is_direct_tls ? 8 : 7;
+	endpoint->port = endpoint->is_direct_tls ? PORT_S2S_TLS : PORT_S2S;
+	endpoint->target =
+	    (struct str){route.text + scheme, route.len - scheme};
+	return cut_port(&endpoint->target, &endpoint->port);
+}
+
+static void
+follow_route(struct resolve *resolve, struct str route)
+{
+	struct endpoint *endpoint = &resolve->list[resolve->count];
+	struct resolve_target *target;
+
+	if (resolve->count == TARGETS_MAX || !read_route(route, endpoint))
+		return;
+	if (read_literal(endpoint, endpoint->target)) {
+		resolve->count++;
+		return;
+	}
+	target = add_target(resolve, endpoint->target, endpoint->port);
+	if (target != NULL)
+		target->is_direct_tls = endpoint->is_direct_tls;
+}
+
+/* --- all of it ------------------------------------------------------------ */
+
+static void
+finish_soon(struct timer *timer)
+{
+	targets_answered(container_of(timer, struct resolve, soon));
+}
+
+static void
+ask_for_all(struct resolve *resolve)
+{
+	struct endpoint *first = resolve->list;
+
+	for (size_t i = 0; i < resolve->policy.routes.count; i++)
+		follow_route(resolve, resolve->policy.routes.items[i]);
+	if (resolve->policy.routes.count == 0) {
+		first->target = resolve->domain;
+		first->port = PORT_S2S;
+		if (!read_literal(first, resolve->domain)) {
+			ask_srv(resolve);
+			return;
+		}
+		resolve->count++;
+	}
+	if (resolve->target_count > 0)
+		ask_targets(resolve);
+	else
+		timer_start(resolve->shard, &resolve->soon, 0, finish_soon);
+}
+
+void
+resolve_start(struct shard *shard, struct resolve *resolve, struct arena *arena,
+    const struct policy *policy, struct str domain,
+    void (*done)(struct resolve *))
+{
+	*resolve = (struct resolve){
+	    .shard = shard,
+	    .arena = arena,
+	    .policy = *policy,
+	    .domain = domain,
+	    .done = done,
+	};
+	/* A domain of a JID that has no such form is in no DNS either. */
+	if (!prep_domain_ascii(arena, &resolve->domain))
+		resolve->domain = domain;
+	resolve->list = arena_array(arena, struct endpoint, ENDPOINTS_MAX);
+	resolve->targets =
+	    arena_array(arena, struct resolve_target, TARGETS_MAX);
+	ask_for_all(resolve);
+}
+
+static void
+cancel(struct question *question)
+{
+	if (list_holds(&question->ask.link))
+		dns_cancel(&question->ask);
+}
+
+void
+resolve_cancel(struct resolve *resolve)
+{
+	resolve->is_canceled = true;
+	cancel(&resolve->direct);
+	cancel(&resolve->plain);
+	for (size_t i = 0; i < resolve->target_count; i++) {
+		cancel(&resolve->targets[i].v6);
+		cancel(&resolve->targets[i].v4);
+		cancel(&resolve->targets[i].tlsa);
+	}
+}

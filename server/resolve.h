@@ -1,0 +1,68 @@
+/*
+ * server/resolve.h - where the server of a domain is: RFC 6120, section 3.2,
+ * and XEP-0368.
+ *
+ * Routes of the configuration come first. Else both kinds of SRV records are
+ * asked for and put into one order; where there are none, the domain's own
+ * addresses at port 5269. Of each target IPv6 and IPv4 addresses take turns
+ * (RFC 8305, section 4).
+ */
+#pragma once
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "server/dns.h"
+#include "server/policy.h"
+
+/* Where to connect to. */
+struct endpoint {
+	struct sockaddr_storage address;
+	socklen_t len;
+	struct str target; /* the name that led there, in A-labels */
+	uint16_t port;
+	bool is_direct_tls;
+	bool is_secure; /* DNSSEC vouches for the way to it: SRV and address */
+	const struct dns_record *tlsa; /* only when it is secure */
+	size_t tlsa_count;
+};
+
+struct question {
+	struct dns_ask ask; /* first */
+	struct resolve *resolve;
+};
+
+struct resolve_target;
+
+struct resolve {
+	enum err err;   /* NOT_FOUND: no such domain, or none with XMPP;
+			   TIMEOUT, UNAVAILABLE, DENIED: not now; CANCELED */
+	struct str why; /* words for people when it failed */
+	const struct endpoint *endpoints; /* in the order to try them */
+	size_t count;
+	bool is_srv_secure; /* DNSSEC vouches for the SRV records, or for that
+			       there are none */
+	void (*done)(struct resolve *);
+	/* Its own: */
+	struct shard *shard;
+	struct arena *arena;
+	struct policy policy;
+	struct str domain; /* in A-labels */
+	struct question direct, plain;
+	struct endpoint *list;
+	struct resolve_target *targets;
+	size_t target_count;
+	unsigned left; /* questions under way */
+	void (*answered)(struct resolve *);
+	struct timer soon;
+	bool is_canceled;
+};
+
+/* domain is prepared (U-labels). The result lives in the arena. */
+void resolve_start(struct shard *, struct resolve *, struct arena *,
+    const struct policy *, struct str domain, void (*done)(struct resolve *));
+/* done is called soon, with CANCELED. */
+void resolve_cancel(struct resolve *);
+
+/* "192.0.2.1, port 5269 (host.example.org)", for people. */
+struct str endpoint_text(struct arena *, const struct endpoint *);

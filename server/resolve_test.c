@@ -1,0 +1,574 @@
+/*
+ * Domains are resolved and dialled, by a DNS server and peers of this test on
+ * free ports of the loopback.
+ */
+#include "server/resolve.h"
+
+#include <arpa/inet.h>
+#include <poll.h>
+#include <pthread.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "base/buf.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "server/dial.h"
+#include "server/settings.h"
+#include "server/shard.h"
+
+static const struct module *const no_modules[] = {NULL};
+
+/* --- a DNS server --------------------------------------------------------- */
+
+#define PACKET_MAX 4096
+
+/* What it knows. "A 1.2.3.4", "AAAA ::1", "SRV 1 2 3 target", "CNAME name",
+ * "RAW 33 3" (so many bytes of nonsense); "silence", "failure". */
+static const struct {
+	const char *name, *record;
+} zone[] = {
+    {"plain.lab", "A 127.0.0.1"},
+    {"plain.lab", "AAAA ::1"},
+    {"_xmpp-server._tcp.srv.lab", "SRV 20 0 5301 late.srv.lab"},
+    {"_xmpp-server._tcp.srv.lab", "SRV 10 0 5302 first.srv.lab"},
+    {"_xmpps-server._tcp.srv.lab", "SRV 15 0 5303 first.srv.lab"},
+    {"late.srv.lab", "A 127.0.0.3"},
+    {"first.srv.lab", "A 127.0.0.2"},
+    {"first.srv.lab", "AAAA ::1"},
+    {"srv.lab", "A 127.0.0.9"},
+    {"_xmpp-server._tcp.none.lab", "SRV 0 0 0 ."},
+    {"none.lab", "A 127.0.0.9"},
+    {"xn--bcher-kva.lab", "A 127.0.0.4"},
+    {"_xmpp-server._tcp.loop.lab", "CNAME one.loop.lab"},
+    {"one.loop.lab", "CNAME two.loop.lab"},
+    {"two.loop.lab", "CNAME one.loop.lab"},
+    {"_xmpp-server._tcp.odd.lab", "RAW 33 5"},
+    {"odd.lab", "A 127.0.0.5"},
+    {"_xmpp-server._tcp.silent.lab", "silence"},
+    {"_xmpp-server._tcp.broken.lab", "failure"},
+    {"_xmpps-server._tcp.broken.lab", "failure"},
+    {"broken.lab", "failure"},
+};
+
+static struct {
+	pthread_t thread;
+	int fd, stop[2];
+	char address[32];
+} names;
+
+static size_t
+put_name(uint8_t *at, const char *name)
+{
+	size_t len = 0;
+
+	while (*name != '\0' && strcmp(name, ".") != 0) {
+		size_t label = strcspn(name, ".");
+
+		at[len] = (uint8_t)label;
+		memcpy(at + len + 1, name, label);
+		len += label + 1;
+		name += label + (name[label] == '.');
+	}
+	at[len] = 0;
+	return len + 1;
+}
+
+static size_t
+put_u16(uint8_t *at, unsigned number)
+{
+	at[0] = (uint8_t)(number >> 8);
+	at[1] = (uint8_t)number;
+	return 2;
+}
+
+/* The type of a record of the zone, and its data. */
+static unsigned
+read_record(const char *record, uint8_t *data, size_t *len_r)
+{
+	unsigned a, b, c;
+	char target[256];
+
+	*len_r = 0;
+	if (sscanf(record, "AAAA %255s", target) == 1) {
+		inet_pton(AF_INET6, target, data);
+		*len_r = 16;
+		return DNS_AAAA;
+	}
+	if (sscanf(record, "A %255s", target) == 1) {
+		inet_pton(AF_INET, target, data);
+		*len_r = 4;
+		return DNS_A;
+	}
+	if (sscanf(record, "SRV %u %u %u %255s", &a, &b, &c, target) == 4) {
+		put_u16(data, a);
+		put_u16(data + 2, b);
+		put_u16(data + 4, c);
+		*len_r = 6 + put_name(data + 6, target);
+		return DNS_SRV;
+	}
+	if (sscanf(record, "CNAME %255s", target) == 1) {
+		*len_r = put_name(data, target);
+		return 5;
+	}
+	if (sscanf(record, "RAW %u %u", &a, &b) == 2) {
+		memset(data, 0xc0, b);
+		*len_r = b;
+		return a;
+	}
+	return 0;
+}
+
+static void
+read_name(const uint8_t *at, char *name)
+{
+	while (*at != 0) {
+		memcpy(name, at + 1, *at);
+		name += *at;
+		*name++ = '.';
+		at += *at + 1;
+	}
+	name[-1] = '\0';
+}
+
+static size_t
+put_answer(uint8_t *at, const char *name, unsigned type, const uint8_t *data,
+    size_t len)
+{
+	size_t used = put_name(at, name);
+
+	used += put_u16(at + used, type);
+	used += put_u16(at + used, 1);
+	used += put_u16(at + used, 0);
+	used += put_u16(at + used, 60);
+	used += put_u16(at + used, (unsigned)len);
+	memcpy(at + used, data, len);
+	return used + len;
+}
+
+/* Appends what there is; the code of the answer, or -1 for none at all. */
+static int
+answer(uint8_t *packet, size_t *len, const char *name, unsigned type)
+{
+	unsigned count = 0;
+	bool is_known = false;
+
+	for (size_t i = 0; i < sizeof(zone) / sizeof(zone[0]); i++) {
+		uint8_t data[512];
+		size_t data_len;
+		unsigned has;
+
+		if (strcasecmp(zone[i].name, name) != 0)
+			continue;
+		if (strcmp(zone[i].record, "silence") == 0)
+			return -1;
+		if (strcmp(zone[i].record, "failure") == 0)
+			return 2;
+		is_known = true;
+		has = read_record(zone[i].record, data, &data_len);
+		if (has != type && has != 5)
+			continue;
+		*len += put_answer(packet + *len, name, has, data, data_len);
+		count++;
+	}
+	put_u16(packet + 6, count);
+	return is_known ? 0 : 3;
+}
+
+static void
+serve_one(void)
+{
+	struct sockaddr_storage from;
+	socklen_t from_len = sizeof(from);
+	uint8_t packet[PACKET_MAX];
+	char name[512];
+	ssize_t got = recvfrom(names.fd, packet, sizeof(packet), 0,
+	    (struct sockaddr *)&from, &from_len);
+	size_t type_at, len;
+	int code;
+
+	if (got < 17)
+		return;
+	read_name(packet + 12, name);
+	type_at = 12 + strlen(name) + 2;
+	len = type_at + 4;
+	code = answer(packet, &len, name,
+	    (unsigned)(packet[type_at] << 8 | packet[type_at + 1]));
+	if (code < 0)
+		return;
+	packet[2] = 0x84;
+	packet[3] = (uint8_t)(0x80 | code);
+	put_u16(packet + 4, 1);
+	put_u16(packet + 8, 0);
+	put_u16(packet + 10, 0);
+	(void)sendto(
+	    names.fd, packet, len, 0, (struct sockaddr *)&from, from_len);
+}
+
+static void *
+serve(void *unused)
+{
+	struct pollfd fds[2] = {{.fd = names.fd, .events = POLLIN},
+	    {.fd = names.stop[0], .events = POLLIN}};
+
+	(void)unused;
+	for (;;) {
+		if (poll(fds, 2, -1) > 0 && fds[1].revents != 0)
+			return NULL;
+		serve_one();
+	}
+}
+
+/* --- a shard of its own --------------------------------------------------- */
+
+/* No more of it than what is tested needs. */
+static struct {
+	struct arena *arena;
+	uv_loop_t loop;
+	struct shard shard;
+	struct setup *setup;
+} rig;
+
+static struct shard *
+shard(void)
+{
+	return &rig.shard;
+}
+
+static void
+turn(void)
+{
+	uv_run(&rig.loop, UV_RUN_NOWAIT);
+	timers_ring(&rig.shard.timers, clock_mono_ms());
+	(void)poll(NULL, 0, 1);
+}
+
+static struct setup *
+make_setup(void)
+{
+	size_t count;
+	struct str why = STR_NONE;
+	const struct setting *const *tables =
+	    settings_tables(rig.arena, no_modules, &count);
+	struct str text = str_format(rig.arena,
+	    "hosts: {a.lab: {}}\n"
+	    "dns: {resolvers: [\"%s\"], timeout: 1500 ms, "
+	    "trust_anchor: /dev/null}\n"
+	    "domains:\n"
+	    "  routed.lab: {s2s: {route: [\"xmpps://[::1]:7001\", "
+	    "\"xmpp://plain.lab:7002\", \"ftp://x\"]}}\n"
+	    "  wrong.lab: {s2s: {route: [\"http://x\"]}}\n",
+	    names.address);
+	const struct config *config =
+	    config_parse(rig.arena, "t.yaml", text, tables, count, &why);
+	struct setup *setup;
+
+	assert_non_null(config);
+	setup = setup_new(rig.arena, config, no_modules, false, &why);
+	config_unref(&config);
+	return setup;
+}
+
+static int
+start(void **state)
+{
+	struct sockaddr_in address = {
+	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(address);
+
+	(void)state;
+	names.fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(
+	    bind(names.fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	getsockname(names.fd, (struct sockaddr *)&address, &len);
+	snprintf(names.address, sizeof(names.address), "127.0.0.1@%u",
+	    ntohs(address.sin_port));
+	assert_int_equal(pipe(names.stop), 0);
+	assert_int_equal(pthread_create(&names.thread, NULL, serve, NULL), 0);
+	rig.arena = arena_make(0);
+	rig.setup = make_setup();
+	assert_non_null(rig.setup);
+	uv_loop_init(&rig.loop);
+	rig.shard.loop = &rig.loop;
+	rig.shard.setup = rig.setup;
+	timers_init(&rig.shard.timers);
+	shard_enter(shard());
+	return 0;
+}
+
+static int
+stop(void **state)
+{
+	(void)state;
+	dns_close(shard());
+	uv_run(&rig.loop, UV_RUN_DEFAULT);
+	uv_loop_close(&rig.loop);
+	timers_deinit(&rig.shard.timers);
+	shard_enter(NULL);
+	setup_unref(&rig.setup);
+	arena_free(&rig.arena);
+	assert_int_equal(write(names.stop[1], "", 1), 1);
+	pthread_join(names.thread, NULL);
+	close(names.fd);
+	close(names.stop[0]);
+	close(names.stop[1]);
+	return 0;
+}
+
+/* --- cases ---------------------------------------------------------------- */
+
+static bool is_done;
+
+static void
+resolved(struct resolve *resolve)
+{
+	(void)resolve;
+	is_done = true;
+}
+
+static struct resolve *
+resolve(struct arena *arena, const char *domain)
+{
+	struct resolve *resolve = arena_new(arena, struct resolve);
+	struct policy policy;
+
+	policy_of(rig.setup, NULL, str_of(domain), &policy);
+	is_done = false;
+	resolve_start(
+	    shard(), resolve, arena, &policy, str_of(domain), resolved);
+	while (!is_done)
+		turn();
+	return resolve;
+}
+
+static const struct {
+	const char *domain;
+	enum err err;
+	const char *text; /* of the endpoints, or words of the failure */
+} cases[] = {
+    {"plain.lab", ERR_NONE,
+	"::1, port 5269 (plain.lab); 127.0.0.1, port 5269 (plain.lab); "},
+    {"srv.lab", ERR_NONE,
+	"::1, port 5302 (first.srv.lab); 127.0.0.2, port 5302 (first.srv.lab); "
+	"::1, port 5303 (first.srv.lab) TLS; "
+	"127.0.0.2, port 5303 (first.srv.lab) TLS; "
+	"127.0.0.3, port 5301 (late.srv.lab); "},
+    {"none.lab", ERR_NOT_FOUND, "has no XMPP server"},
+    {"nothing.lab", ERR_NOT_FOUND, "has no address of nothing.lab"},
+    {"b\xc3\xbc"
+     "cher.lab",
+	ERR_NONE, "127.0.0.4, port 5269 (xn--bcher-kva.lab); "},
+    {"127.0.0.7", ERR_NONE, "127.0.0.7, port 5269 (127.0.0.7); "},
+    {"[::1]", ERR_NONE, "::1, port 5269 ([::1]); "},
+    {"odd.lab", ERR_UNAVAILABLE, "the resolver failed"},
+    {"silent.lab", ERR_TIMEOUT, "no answer came in time"},
+    {"broken.lab", ERR_UNAVAILABLE, "the resolver failed"},
+    {"routed.lab", ERR_NONE,
+	"::1, port 7001 ([::1]) TLS; ::1, port 7002 (plain.lab); "
+	"127.0.0.1, port 7002 (plain.lab); "},
+    {"wrong.lab", ERR_NOT_FOUND, "write xmpp://host:port"},
+};
+
+static struct str
+describe(struct arena *arena, const struct resolve *resolve)
+{
+	struct buf text = {0};
+	struct str result;
+
+	for (size_t i = 0; i < resolve->count; i++) {
+		const struct endpoint *endpoint = &resolve->endpoints[i];
+
+		buf_add(&text, endpoint_text(arena, endpoint));
+		buf_add(
+		    &text, endpoint->is_direct_tls ? STR(" TLS; ") : STR("; "));
+	}
+	result = str_dup(arena, buf_str(&text));
+	buf_deinit(&text);
+	return result;
+}
+
+static void
+domains_are_resolved(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct arena *arena = arena_make(0);
+		struct resolve *found = resolve(arena, cases[i].domain);
+
+		CHECK(found->err == cases[i].err);
+		if (found->err == ERR_NONE)
+			CHECK_TEXT(describe(arena, found).text, cases[i].text);
+		else
+			CHECK(strstr(found->why.text, cases[i].text) != NULL);
+		arena_free(&arena);
+	}
+}
+
+/* A chain that never ends costs one question's time. */
+static void
+loops_end(void **state)
+{
+	struct arena *arena = arena_make(0);
+	struct resolve *found = resolve(arena, "loop.lab");
+
+	(void)state;
+	CHECK(found->err != ERR_NONE);
+	arena_free(&arena);
+}
+
+static void
+questions_can_be_canceled(void **state)
+{
+	struct arena *arena = arena_make(0);
+	struct resolve found;
+	struct policy policy;
+
+	(void)state;
+	policy_of(rig.setup, NULL, STR("silent.lab"), &policy);
+	is_done = false;
+	resolve_start(
+	    shard(), &found, arena, &policy, STR("silent.lab"), resolved);
+	resolve_cancel(&found);
+	assert_false(is_done);
+	while (!is_done)
+		turn();
+	CHECK(found.err == ERR_CANCELED);
+	arena_free(&arena);
+}
+
+/* More at a time than are asked at a time. */
+static void
+thousands_wait_their_turn(void **state)
+{
+	enum { MANY = 1000 };
+	struct arena *arena = arena_make(0);
+	struct resolve *all = arena_array(arena, struct resolve, MANY);
+	unsigned left;
+
+	(void)state;
+	for (unsigned i = 0; i < MANY; i++) {
+		struct str name = str_format(arena, "n%u.lab", i);
+		struct policy policy;
+
+		policy_of(rig.setup, NULL, name, &policy);
+		resolve_start(shard(), &all[i], arena, &policy, name, resolved);
+	}
+	do {
+		turn();
+		left = 0;
+		for (unsigned i = 0; i < MANY; i++)
+			left += all[i].endpoints == NULL;
+	} while (left > 0);
+	for (unsigned i = 0; i < MANY; i++)
+		CHECK(all[i].err == ERR_NOT_FOUND || all[i].err == ERR_TIMEOUT);
+	arena_free(&arena);
+}
+
+/* --- dialling ------------------------------------------------------------- */
+
+static int
+listen_on(const char *address, uint16_t *port_r)
+{
+	struct sockaddr_in here = {.sin_family = AF_INET};
+	socklen_t len = sizeof(here);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	inet_pton(AF_INET, address, &here.sin_addr);
+	assert_int_equal(bind(fd, (struct sockaddr *)&here, len), 0);
+	assert_int_equal(listen(fd, 4), 0);
+	getsockname(fd, (struct sockaddr *)&here, &len);
+	*port_r = ntohs(here.sin_port);
+	return fd;
+}
+
+static void
+set_endpoint(struct endpoint *endpoint, const char *address, uint16_t port)
+{
+	struct sockaddr_in *v4 = (void *)&endpoint->address;
+
+	v4->sin_family = AF_INET;
+	v4->sin_port = htons(port);
+	inet_pton(AF_INET, address, &v4->sin_addr);
+	endpoint->len = sizeof(*v4);
+	endpoint->port = port;
+	endpoint->target = STR("t");
+}
+
+static void
+dialled(struct dial *dial)
+{
+	(void)dial;
+	is_done = true;
+}
+
+static void
+await(void)
+{
+	while (!is_done)
+		turn();
+	is_done = false;
+}
+
+/* The first refuses, the second answers, the third too; then none is left. */
+static void
+endpoints_are_tried_in_order(void **state)
+{
+	struct arena *arena = arena_make(0);
+	struct endpoint endpoints[3] = {0};
+	struct dial dial;
+	uint16_t ports[2];
+	int fds[2] = {listen_on("127.0.0.1", &ports[0]),
+	    listen_on("127.0.0.1", &ports[1])};
+
+	(void)state;
+	set_endpoint(&endpoints[0], "127.0.0.1", 1);
+	set_endpoint(&endpoints[1], "127.0.0.1", ports[0]);
+	set_endpoint(&endpoints[2], "127.0.0.1", ports[1]);
+	is_done = false;
+	dial_start(shard(), &dial, arena, endpoints, 3, 1000, dialled);
+	for (unsigned i = 1; i < 3; i++) {
+		await();
+		CHECK(dial.err == ERR_NONE && dial.endpoint == &endpoints[i]);
+		close(dial.fd);
+		dial_next(&dial);
+	}
+	await();
+	CHECK(dial.err == ERR_UNAVAILABLE);
+	CHECK(strstr(dial.why.text, "refused") != NULL);
+	close(fds[0]);
+	close(fds[1]);
+	arena_free(&arena);
+}
+
+static void
+dialling_can_be_canceled(void **state)
+{
+	struct arena *arena = arena_make(0);
+	struct endpoint endpoint = {0};
+	struct dial dial;
+
+	(void)state;
+	set_endpoint(&endpoint, "127.0.0.1", 1);
+	is_done = false;
+	dial_start(shard(), &dial, arena, &endpoint, 1, 1000, dialled);
+	dial_cancel(&dial);
+	await();
+	CHECK(dial.err == ERR_CANCELED && dial.fd == -1);
+	arena_free(&arena);
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(domains_are_resolved),
+	    cmocka_unit_test(loops_end),
+	    cmocka_unit_test(questions_can_be_canceled),
+	    cmocka_unit_test(thousands_wait_their_turn),
+	    cmocka_unit_test(endpoints_are_tried_in_order),
+	    cmocka_unit_test(dialling_can_be_canceled),
+	};
+
+	return cmocka_run_group_tests(tests, start, stop);
+}
