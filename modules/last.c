@@ -193,7 +193,7 @@ reply_account(struct iq *iq)
 static void
 on_get(struct iq *iq)
 {
-	const struct shard *shard = iq_account(iq)->owner.shard;
+	const struct shard *shard = iq_shard(iq);
 
 	if (iq_is_for_host(iq))
 		reply_seconds(

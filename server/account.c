@@ -209,8 +209,8 @@ take_iq(struct account *account, struct session *session, struct post *letter)
 	else if (!jid_is_bare(stanza->to))
 		bounce(account, letter);
 	else
-		iq_take(account, session_find(account, stanza->from), letter,
-		    false);
+		iq_take(account->owner.shard, account,
+		    session_find(account, stanza->from), letter, false);
 }
 
 /* Its stream cannot send any more: the session is over, though its GONE has not

@@ -9,7 +9,8 @@
 /* Lives in its letter, which becomes the answer. */
 struct iq {
 	struct link link; /* in shard->iqs */
-	struct account *account;
+	struct shard *shard;
+	struct account *account; /* NULL: a host is asked from elsewhere */
 	struct post *letter;
 	struct stream_id stream; /* of the asking session */
 	bool is_own, is_for_host;
@@ -24,10 +25,9 @@ scope_of(bool is_own, bool is_for_host)
 }
 
 void
-iq_take(struct account *account, struct session *session, struct post *letter,
-    bool is_for_host)
+iq_take(struct shard *shard, struct account *account, struct session *session,
+    struct post *letter, bool is_for_host)
 {
-	struct shard *shard = account->owner.shard;
 	const struct stanza *stanza = letter->stanza;
 	const struct node *payload = node_first(stanza->node);
 	const struct host *host =
@@ -46,6 +46,7 @@ iq_take(struct account *account, struct session *session, struct post *letter,
 	}
 	letter = post_own(letter);
 	iq = arena_new(letter->arena, struct iq);
+	iq->shard = shard;
 	iq->account = account;
 	iq->letter = letter;
 	iq->is_own = session != NULL;
@@ -53,7 +54,8 @@ iq_take(struct account *account, struct session *session, struct post *letter,
 	if (session != NULL)
 		iq->stream = session->stream;
 	list_add_last(&shard->iqs, &iq->link);
-	owner_pin(&account->owner);
+	if (account != NULL)
+		owner_pin(&account->owner);
 	hook->iq(iq);
 }
 
@@ -95,16 +97,22 @@ iq_account(const struct iq *iq)
 	return iq->account;
 }
 
+struct shard *
+iq_shard(const struct iq *iq)
+{
+	return iq->shard;
+}
+
 const struct host *
 iq_host(const struct iq *iq)
 {
+	const struct setup *setup = iq->shard->setup;
 	const struct host *host;
 
 	if (!iq->is_for_host)
 		return iq->account->host;
-	host = setup_host(iq->account->owner.shard->setup,
-	    jid_domain(iq->letter->stanza->to));
-	return host == NULL ? iq->account->host : host;
+	host = setup_host(setup, jid_domain(iq->letter->stanza->to));
+	return host == NULL ? setup_default_host(setup) : host;
 }
 
 bool
@@ -128,7 +136,7 @@ iq_is_own(const struct iq *iq)
 struct store *
 iq_store(const struct iq *iq)
 {
-	return iq->account->owner.shard->store;
+	return iq->shard->store;
 }
 
 /* --- answering it ------------------------------------------------------- */
@@ -137,11 +145,12 @@ iq_store(const struct iq *iq)
 static void
 answer(struct iq *iq, const struct stanza *stanza)
 {
+	struct shard *shard = iq->shard;
 	struct account *account = iq->account;
 	struct post *letter = iq->letter;
 	struct session *session = iq_session(iq);
 
-	shard_must_be_current(account->owner.shard);
+	shard_must_be_current(shard);
 	list_remove(&iq->link);
 	letter->kind = POST_STANZA;
 	letter->stanza = stanza;
@@ -150,8 +159,9 @@ answer(struct iq *iq, const struct stanza *stanza)
 	else if (iq->is_own)
 		post_free(&letter);
 	else
-		router_route(account->owner.shard, account, letter);
-	owner_unpin(&account->owner);
+		router_route(shard, account, letter);
+	if (account != NULL)
+		owner_unpin(&account->owner);
 }
 
 void
@@ -170,7 +180,7 @@ iq_refuse(struct iq *iq, enum stanza_err err)
 void
 iq_refuse_text(struct iq *iq, enum stanza_err err, const char *text)
 {
-	metric_add(iq->account->owner.shard, METRIC_STANZA_ERRORS, 1);
+	metric_add(iq->shard, METRIC_STANZA_ERRORS, 1);
 	answer(
 	    iq, stanza_make_error(iq_arena(iq), iq->letter->stanza, err, text));
 }
@@ -188,7 +198,7 @@ iq_refuse_with(struct iq *iq, enum stanza_err err, const char *type,
 		node_set(error, "type", str_of(type));
 	if (specific != NULL)
 		node_add_copy(error, specific);
-	metric_add(iq->account->owner.shard, METRIC_STANZA_ERRORS, 1);
+	metric_add(iq->shard, METRIC_STANZA_ERRORS, 1);
 	answer(iq, stanza);
 }
 

@@ -3,9 +3,10 @@
  *
  * Who holds a struct iq * owes the answer; answering consumes it and frees all
  * that hangs on it. Handlers run where the asked owner lives (for a host: at
- * the sender's owner). They may wait for the store with their structs in
- * iq_arena. Debug builds and worlds fail on an iq that is dropped unanswered;
- * at shutdown the waits end with ERR_CANCELED and are answered as usual.
+ * the sender's owner, or where the stream is when the sender is not ours). They
+ * may wait for the store with their structs in iq_arena. Debug builds and
+ * worlds fail on an iq that is dropped unanswered; at shutdown the waits end
+ * with ERR_CANCELED and are answered as usual.
  */
 #pragma once
 
@@ -18,9 +19,11 @@ struct iq;
 
 /* By the router and account: finds the handler and gives it the duty, or
  * answers service-unavailable (RFC 6120, section 8.4). Takes the letter.
- * account is whose owner it runs at; for_host tells that to is the host.
- * session is the asker's when it is the account's own, else NULL. */
-void iq_take(struct account *, struct session *, struct post *, bool for_host);
+ * account is whose owner it runs at; for_host tells that to is the host: then
+ * it is NULL for askers that are not ours. session is the asker's when it is
+ * the account's own, else NULL. */
+void iq_take(struct shard *, struct account *, struct session *, struct post *,
+    bool for_host);
 
 struct arena *iq_arena(const struct iq *);
 const struct stanza *iq_stanza(const struct iq *);
@@ -28,9 +31,10 @@ const struct jid *iq_from(const struct iq *);
 /* The child of get and set. */
 const struct node *iq_payload(const struct iq *);
 bool iq_is_set(const struct iq *);
-/* Whom it runs at: the asked account, or the asker's own when a host is asked.
- * It is pinned until the answer. */
+/* Whom it runs at: the asked account, or the asker's own when a host is asked,
+ * NULL when that is not one of ours. It is pinned until the answer. */
 struct account *iq_account(const struct iq *);
+struct shard *iq_shard(const struct iq *);
 const struct host *iq_host(const struct iq *);
 bool iq_is_for_host(const struct iq *);
 /* The asking session; NULL when it is not the account's own or went away. */

@@ -95,9 +95,10 @@ to_host(struct shard *shard, struct account *sender, struct post *letter)
 	const struct stanza *stanza = letter->stanza;
 	bool is_iq = stanza->type == STANZA_GET || stanza->type == STANZA_SET;
 
-	if (is_iq && sender != NULL && jid_is_bare(stanza->to))
-		iq_take(
-		    sender, session_find(sender, stanza->from), letter, true);
+	if (is_iq && jid_is_bare(stanza->to))
+		iq_take(shard, sender,
+		    sender == NULL ? NULL : session_find(sender, stanza->from),
+		    letter, true);
 	else if (stanza->kind == STANZA_PRESENCE)
 		post_free(&letter);
 	else
