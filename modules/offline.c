@@ -6,12 +6,13 @@
  * next resource would get it too. While rows are read the resource holds its
  * place, so that newer messages come after older ones.
  */
-#include "modules/offline_private.h"
+#include "modules/offline.h"
 
 #include "base/clock.h"
 #include "base/rand.h"
 #include "modules/blocking.h"
 #include "modules/hints.h"
+#include "modules/offline_private.h"
 #include "server/iq.h"
 #include "server/metrics.h"
 #include "server/outbox.h"

@@ -12,6 +12,7 @@
 #include "base/rand.h"
 #include "modules/blocking.h"
 #include "modules/last.h"
+#include "modules/presence_seen.h"
 #include "modules/roster.h"
 #include "server/metrics.h"
 #include "server/router.h"
@@ -26,6 +27,8 @@ static enum verdict on_received(
 static enum verdict on_received_iq(
     struct account *, struct session *, struct post *);
 static void on_ended(struct session *);
+static void on_closed(struct session *);
+static void on_forget(struct account *);
 
 static const struct setting settings[] = {
     {"presence.directed", SETTING_INT, SETTING_PER_HOST | SETTING_RELOADS,
@@ -40,7 +43,9 @@ static const struct hook hooks[] = {
     {.on = HOOK_RECEIVED_PRESENCE, .order = 10, .stanza = on_received},
     {.on = HOOK_RECEIVED_IQ, .order = 10, .stanza = on_received_iq},
     {.on = HOOK_SESSION_UNAVAILABLE, .order = -10, .session = on_ended},
-    {.on = HOOK_SESSION_CLOSED, .order = -10, .session = on_ended},
+    {.on = HOOK_SESSION_CLOSED, .order = -10, .session = on_closed},
+    {.on = HOOK_ACCOUNT_FORGET, .account = on_forget},
+    {.on = HOOK_DOMAIN, .domain = seen_on_domain},
     {.on = HOOK_END},
 };
 
@@ -63,8 +68,15 @@ const struct module presence_module = {
     .help = "Presence of accounts and their contacts",
     .hooks = hooks,
     .settings = settings,
+    .account_size = sizeof(struct seen),
     .session_size = sizeof(struct presence_session),
 };
+
+struct seen *
+seen_slot(struct account *account)
+{
+	return account_slot(account, &presence_module);
+}
 
 /* --- directed presence -----------------------------------------------------
  */
@@ -234,6 +246,53 @@ probe_contacts(struct session *session)
 	arena_free(&arena);
 }
 
+static const struct jid *const *
+contacts_of(struct account *account, struct arena *arena, unsigned sub,
+    struct str domain, size_t *count_r)
+{
+	const struct jid *const *all;
+	const struct jid **chosen;
+	size_t count;
+
+	all = open_contacts(account, arena, sub, &count);
+	chosen = arena_array(arena, const struct jid *, count);
+	*count_r = 0;
+	for (size_t i = 0; i < count; i++)
+		if (str_equal(jid_domain(all[i]), domain))
+			chosen[(*count_r)++] = all[i];
+	return chosen;
+}
+
+static void
+send_ours(
+    struct account *account, const struct jid *const *contacts, size_t count)
+{
+	session_each (session, account)
+		if (session->is_available)
+			router_fan_out(account->owner.shard, session->presence,
+			    contacts, count);
+}
+
+void
+presence_meet_again(struct account *account, struct str domain, bool with_ours)
+{
+	struct shard *shard = account->owner.shard;
+	struct arena *arena = arena_make(0);
+	const struct jid *const *contacts;
+	struct stanza *probe;
+	size_t count;
+
+	contacts = contacts_of(account, arena, SUB_FROM, domain, &count);
+	if (with_ours && count > 0)
+		send_ours(account, contacts, count);
+	contacts = contacts_of(account, arena, SUB_TO, domain, &count);
+	probe = stanza_make(arena, STANZA_PRESENCE, STANZA_PROBE,
+	    account_jid(account), NULL, rand_id(arena, 12));
+	if (count > 0)
+		router_fan_out(shard, probe, contacts, count);
+	arena_free(&arena);
+}
+
 /* What a new resource does not know yet: its siblings, its contacts. */
 static void
 tell_newcomer(struct session *session)
@@ -364,24 +423,43 @@ on_ended(struct session *session)
 	arena_free(&arena);
 }
 
+/* Nobody is left who would be told. */
+static void
+on_closed(struct session *session)
+{
+	on_ended(session);
+	if (session->account->session_count == 0)
+		seen_forget(session->account);
+}
+
+static void
+on_forget(struct account *account)
+{
+	seen_forget(account);
+}
+
 /* --- inbound -----------------------------------------------------------------
  */
 
 static void
-deliver(struct account *account, struct post *letter)
+deliver(struct account *account, const struct stanza *stanza, struct blob *blob)
 {
-	const struct stanza *stanza = letter->stanza;
-
 	session_each (session, account) {
 		if (jid_is_bare(stanza->to)
 			? !session->is_available
 			: !jid_equal(session->jid, stanza->to))
 			continue;
-		if (letter->blob != NULL)
-			session_send_blob(session, letter->blob, stanza->to);
+		if (blob != NULL)
+			session_send_blob(session, blob, stanza->to);
 		else
 			session_send(session, stanza);
 	}
+}
+
+void
+presence_deliver(struct account *account, const struct stanza *stanza)
+{
+	deliver(account, stanza, NULL);
 }
 
 /* Section 4.6.1: whoever goes is not told of us any more. */
@@ -490,7 +568,8 @@ on_received(
 	if (stanza->type == STANZA_PROBE)
 		receive_probe(account, stanza);
 	else
-		deliver(account, letter);
+		deliver(account, stanza, letter->blob);
+	seen_presence(account, stanza);
 	if (stanza->type == STANZA_UNAVAILABLE)
 		forget_directed(account, stanza->from);
 	post_free(&letter);

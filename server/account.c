@@ -8,10 +8,16 @@
 #include "server/iq.h"
 #include "server/outbox.h"
 #include "server/register.h"
+#include "server/remote.h"
 #include "server/router.h"
 #include "server/session.h"
 #include "server/settings.h"
 #include "server/setup.h"
+
+/* Accounts that have to do with a domain that is back begin within so long,
+ * times their number. */
+#define SPREAD_MS     2
+#define SPREAD_MAX_MS (60 * SECOND)
 
 static const enum hook_on sent_hooks[] = {
     [STANZA_MESSAGE] = HOOK_SENT_MESSAGE,
@@ -344,6 +350,35 @@ account_setup_changed(struct account *account)
 	account->setup = setup_ref(setup);
 	if (!is_same)
 		owner_reload(&account->owner);
+}
+
+/* The more there are, the longer they may take. */
+static void
+tell_domain(struct shard *shard, struct domain_note *note)
+{
+	struct table_link *link = NULL;
+
+	note->spread_ms = shard->owners.count * SPREAD_MS;
+	if (note->spread_ms > SPREAD_MAX_MS)
+		note->spread_ms = SPREAD_MAX_MS;
+	while ((link = table_next(&shard->owners, link)) != NULL) {
+		struct account *account =
+		    account_of(container_of(link, struct owner, link));
+
+		if (account != NULL && account->session_count > 0 &&
+		    account->slots != NULL &&
+		    str_equal(account->host->name, note->local))
+			hook_domain(account, note);
+	}
+}
+
+void
+account_take_domain(struct shard *shard, struct post *letter)
+{
+	struct domain_note note = *letter->domain;
+
+	tell_domain(shard, &note);
+	post_free(&letter);
 }
 
 void

@@ -350,6 +350,13 @@ hook_account(enum hook_on on, struct account *account)
 }
 
 void
+hook_domain(struct account *account, const struct domain_note *note)
+{
+	hook_each(row, list_of(account->host, HOOK_DOMAIN))
+	    row->hook->domain(account, note);
+}
+
+void
 hook_removed(struct account *account, struct store_write *write)
 {
 	hook_each(row, list_of(account->host, HOOK_ACCOUNT_REMOVED))

@@ -22,6 +22,7 @@
 #include "xml/stanza.h"
 
 struct account;
+struct domain_note;
 struct session;
 struct host;
 struct iq;
@@ -64,6 +65,9 @@ enum verdict {
 	X(SESSION_CLOSED)                                                      \
 	/* A session's peer proved receipt of what was sent with a ticket. */  \
 	X(PROVED)                                                              \
+	/* Another domain cannot be reached, or is back: for each account with \
+	 * a session. */                                                       \
+	X(DOMAIN)                                                              \
 	/* Reads what the module keeps of an account, before any letter. */    \
 	X(ACCOUNT_LOAD)                                                        \
 	/* The memory of an account goes: free what is not in its arena. */    \
@@ -131,6 +135,7 @@ struct hook {
 		void (*load)(struct account *, struct join *);
 		void (*account)(struct account *);
 		void (*removed)(struct account *, struct store_write *);
+		void (*domain)(struct account *, const struct domain_note *);
 		void (*features)(struct features_ask *);
 		void (*disco)(struct disco_ask *);
 	};

@@ -47,7 +47,8 @@ struct shard;
 	X(REGISTER,                                                         \
 	    "a stream asks for a new account, at the shard of its name")    \
 	X(REGISTERED, "the answer to REGISTER")                             \
-	X(PATH, "a stream to another domain tells its remote how it is")
+	X(PATH, "a stream to another domain tells its remote how it is")    \
+	X(DOMAIN, "a remote tells accounts that its domain is lost, or back")
 
 enum post_kind {
 #define X(name, text) POST_##name,
@@ -103,6 +104,7 @@ struct post {
 		struct stream_move *move;
 		struct setup *setup;
 		const struct path_note *path;
+		const struct domain_note *domain;
 	};
 };
 
@@ -122,7 +124,7 @@ void post_lend(struct post *one_r, struct post *many, const struct jid *to);
  * to. Never blocks, never fails. */
 void post_send(struct shard *from, struct post *);
 /* To a shard by number: MANY without to, ADDRESS, ADMIN, ADMIN_ANSWER, MOVE,
- * RELOAD, DRAIN, PULSE. */
+ * RELOAD, DRAIN, PULSE, DOMAIN. */
 void post_send_to(struct shard *from, unsigned shard, struct post *);
 
 /* What a shard does with each kind: one function, which takes the letter (frees

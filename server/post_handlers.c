@@ -60,4 +60,5 @@ post_handler *const post_handlers[POST_KIND_COUNT] = {
     [POST_REGISTER] = register_make,
     [POST_REGISTERED] = stream_take,
     [POST_PATH] = remote_take_path,
+    [POST_DOMAIN] = account_take_domain,
 };

@@ -15,7 +15,11 @@
 
 /* Pairs without a path, of a shard: whoever writes to names at random must not
  * fill the memory. */
-#define PATHLESS_MAX     4096
+#define PATHLESS_MAX 4096
+/* A path that ends sooner, without use, is one more failure. */
+#define LASTING_MS (1 * MINUTE)
+/* A link that broke is tried again for so long when nobody wants it. */
+#define GIVE_UP_MS       (1 * DAY)
 #define BACKOFF_FIRST_MS (1 * SECOND)
 #define BACKOFF_LAST_MS  (5 * MINUTE)
 
@@ -130,6 +134,7 @@ pair_free(struct pair *pair)
 	timer_stop(shard, &pair->retry);
 	timer_stop(shard, &pair->sweep);
 	timer_stop(shard, &pair->keep);
+	timer_stop(shard, &pair->lost);
 	if (pair->path_count == 0)
 		shard->remotes->pathless_count--;
 	list_remove(&pair->link);
@@ -197,7 +202,8 @@ void
 pair_settle(struct pair *pair)
 {
 	if (queue_is_empty(pair) && pair->path_count == 0 && !pair->is_asked &&
-	    pair->open_writes == 0 && !timer_is_running(&pair->retry))
+	    pair->broken_ms == 0 && pair->open_writes == 0 &&
+	    !timer_is_running(&pair->retry))
 		pair_free(pair);
 }
 
@@ -223,7 +229,7 @@ pair_advance(struct pair *pair)
 		queue_send(pair);
 	else if (pair->is_refused)
 		queue_sweep(pair, true);
-	else if (!list_is_empty(&pair->waits))
+	else if (!list_is_empty(&pair->waits) || pair->broken_ms != 0)
 		ask(pair);
 	pair_settle(pair);
 }
@@ -251,7 +257,67 @@ on_retry(struct timer *timer)
 	struct pair *pair = container_of(timer, struct pair, retry);
 
 	pair->is_refused = false;
+	if (pair->broken_ms != 0 &&
+	    clock_mono_ms() - pair->broken_ms > GIVE_UP_MS)
+		pair->broken_ms = 0;
 	pair_advance(pair);
+}
+
+/* --- what accounts are told ----------------------------------------------- */
+
+static void
+tell_accounts(struct pair *pair, enum domain_event event)
+{
+	struct shard *shard = pair_shard(pair);
+
+	for (unsigned i = 0; i < shard->server->shard_count; i++) {
+		struct post *letter = post_new(POST_DOMAIN, NULL);
+		struct domain_note *note =
+		    arena_new(letter->arena, struct domain_note);
+
+		note->event = event;
+		note->local = str_dup(letter->arena, pair->local);
+		note->domain =
+		    str_dup(letter->arena, jid_full(pair->remote->domain));
+		letter->domain = note;
+		post_send_to(shard, i, letter);
+	}
+}
+
+static void
+on_lost(struct timer *timer)
+{
+	struct pair *pair = container_of(timer, struct pair, lost);
+
+	if (pair->path_count > 0)
+		return;
+	log_info(&pair->log, "not reached for long: contacts there are shown "
+			     "as unavailable");
+	pair->is_lost = true;
+	tell_accounts(pair, DOMAIN_LOST);
+}
+
+static void
+begin_losing(struct pair *pair)
+{
+	if (!pair->is_lost && !timer_is_running(&pair->lost))
+		timer_start(pair_shard(pair), &pair->lost,
+		    config_ms(setup_config(pair_shard(pair)->setup),
+			CONFIG_GLOBAL, SETTING(S2S_PRESENCE_LOST)),
+		    on_lost);
+}
+
+/* What was sent on a path that is resumed arrives after all. */
+static void
+be_found(struct pair *pair, bool is_resumed)
+{
+	if (pair->is_lost)
+		tell_accounts(pair, DOMAIN_BACK);
+	else if (pair->broken_ms != 0 && !is_resumed)
+		tell_accounts(pair, DOMAIN_DOUBTED);
+	pair->is_lost = false;
+	pair->broken_ms = 0;
+	timer_stop(pair_shard(pair), &pair->lost);
 }
 
 /* --- stanzas -------------------------------------------------------------- */
@@ -363,6 +429,8 @@ on_ready(struct pair *pair, const struct post *letter)
 	pair->is_refused = false;
 	pair->is_fruitful = false;
 	timer_stop(pair_shard(pair), &pair->retry);
+	if (pair->path_count == 1)
+		be_found(pair, letter->path->is_resumed);
 }
 
 static void
@@ -384,6 +452,8 @@ on_failed(struct pair *pair, const struct post *letter)
 	if (pair->path_count > 0)
 		return;
 	pair->is_refused = letter->path->is_final;
+	if (!pair->is_refused || pair->broken_ms != 0)
+		begin_losing(pair);
 	back_off(pair);
 }
 
@@ -395,21 +465,29 @@ on_acked(struct pair *pair, const struct post *letter)
 		pair->failures = 0;
 }
 
-/* A path that ended before anything was acknowledged was of no more use than
- * none. */
-static void
-lose_path(struct pair *pair, const struct path_note *note)
+/* A path that did nothing and did not last was of no more use than none. */
+static bool
+was_vain(const struct pair *pair, const struct path *path)
 {
-	const bool is_vain = !pair->is_fruitful && !list_is_empty(&pair->sent);
+	return !pair->is_fruitful &&
+	       (!list_is_empty(&pair->sent) ||
+		   clock_mono_ms() - path->since_ms < LASTING_MS);
+}
 
-	queue_unsend(pair);
-	if (pair->path_count > 0)
-		return;
+static void
+lose_last(struct pair *pair, const struct path_note *note, bool is_vain)
+{
 	pair_shard(pair)->remotes->pathless_count++;
 	remember(pair, note);
 	queue_sweep(pair, false);
+	if (note->err != STANZA_ERR_NONE && pair->broken_ms == 0)
+		pair->broken_ms = clock_mono_ms();
+	if (pair->broken_ms != 0)
+		begin_losing(pair);
 	if (is_vain)
 		back_off(pair);
+	else
+		pair->failures = 0;
 }
 
 static void
@@ -417,14 +495,20 @@ on_gone(struct pair *pair, const struct post *letter)
 {
 	struct path *path = path_find(pair, letter->stream);
 	const bool is_first = path == pair->paths;
+	bool is_vain;
 
 	if (path == NULL)
 		return;
+	is_vain = was_vain(pair, path);
 	pair->path_count--;
 	for (; path < pair->paths + pair->path_count; path++)
 		*path = path[1];
-	if (is_first)
-		lose_path(pair, letter->path);
+	if (!is_first)
+		return;
+	pair->is_fruitful = false;
+	queue_unsend(pair);
+	if (pair->path_count == 0)
+		lose_last(pair, letter->path, is_vain);
 }
 
 void

@@ -43,7 +43,8 @@ enum path_event {
 struct path_note {
 	enum path_event event;
 	struct str local;    /* our domain of the pair */
-	enum stanza_err err; /* FAILED: what senders are told */
+	enum stanza_err err; /* FAILED: what senders are told; GONE: NONE when
+				it ended in order, being idle */
 	struct str text;     /* FAILED, GONE: why, for people; may be empty */
 	bool is_final; /* FAILED: trying again soon is of no use (not found,
 			  policy, certificate): what waits is answered */
@@ -55,6 +56,17 @@ struct path_note {
 	struct str proof_text; /* "certificate", "dialback", ... */
 	struct str tls;        /* "TLS1.3"; empty without */
 	struct str address;    /* of the peer */
+};
+
+/* DOMAIN, to every shard: what accounts with contacts there should know. */
+struct domain_note {
+	enum domain_event {
+		DOMAIN_LOST,    /* not reached for s2s.presence_lost */
+		DOMAIN_DOUBTED, /* the link broke; it is there again */
+		DOMAIN_BACK     /* after LOST */
+	} event;
+	struct str local, domain;
+	uint64_t spread_ms; /* accounts may take so long to act */
 };
 
 /* The remotes of a shard. */

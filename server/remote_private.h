@@ -56,6 +56,9 @@ struct pair {
 	enum stanza_err err; /* of the last failure */
 	struct arena *why_arena;
 	struct str why;
+	uint64_t broken_ms; /* since then the link is broken; 0: it is not */
+	bool is_lost;       /* accounts were told so */
+	struct timer lost;  /* until they are */
 	struct timer retry; /* until the next attempt */
 	struct timer sweep; /* until something has waited too long */
 	struct timer keep;  /* until something is to be written down */

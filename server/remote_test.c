@@ -142,7 +142,8 @@ what_is_sent_is_in_the_namespace_of_servers(void **state)
 	text = neighbour_next(stage.verona);
 	CHECK_TEXT(text,
 	    "<message to='escalus@verona.example' "
-	    "from='romeo@montague.example/orchard' type='chat' id='m1' xml:lang='en'>"
+	    "from='romeo@montague.example/orchard' type='chat' id='m1' "
+	    "xml:lang='en'>"
 	    "<body>x</body></message>");
 	world_free(&stage.world);
 }

@@ -48,6 +48,21 @@ router_bounce(struct shard *shard, struct post *letter, enum stanza_err err,
 	router_route(shard, NULL, answer);
 }
 
+/* RFC 6121, section 4.3.2, rule 1: so a contact that is gone goes from the
+ * rosters of other servers too. */
+static void
+answer_probe(struct shard *shard, struct post *letter)
+{
+	const struct stanza *probe = letter->stanza;
+	struct post *answer = post_new(POST_STANZA, NULL);
+
+	answer->stanza = stanza_copy_deep(answer->arena,
+	    stanza_make(answer->arena, STANZA_PRESENCE, STANZA_UNSUBSCRIBED,
+		jid_to_bare(answer->arena, probe->to), probe->from, probe->id));
+	post_free(&letter);
+	router_route(shard, NULL, answer);
+}
+
 /* What is said of nobody must not differ from what is said of somebody who is
  * away, save for messages: better an error than one that is lost in silence. */
 void
@@ -60,8 +75,11 @@ router_absent(struct shard *shard, struct post *letter)
 		return;
 	}
 	outbox_drop(shard, letter->durable);
-	if (stanza->kind == STANZA_PRESENCE ||
-	    (stanza->type == STANZA_HEADLINE && jid_is_bare(stanza->to)))
+	if (stanza->type == STANZA_PROBE &&
+	    setup_host(shard->setup, jid_domain(stanza->from)) == NULL)
+		answer_probe(shard, letter);
+	else if (stanza->kind == STANZA_PRESENCE ||
+		 (stanza->type == STANZA_HEADLINE && jid_is_bare(stanza->to)))
 		post_free(&letter);
 	else
 		router_bounce(

@@ -65,6 +65,7 @@ void hook_session(enum hook_on, struct session *);
 void hook_proved(struct session *, uint64_t ticket);
 void hook_load(struct account *, struct join *);
 void hook_account(enum hook_on, struct account *);
+void hook_domain(struct account *, const struct domain_note *);
 void hook_removed(struct account *, struct store_write *);
 void hook_features(struct features_ask *);
 void hook_disco(enum hook_on, struct disco_ask *);

@@ -15,7 +15,7 @@ struct neighbour_stream {
 	struct world_conn *conn;
 	struct str local;
 	uint64_t ticket; /* of the last that came */
-	bool in_order;
+	bool is_out, in_order;
 };
 
 struct got {
@@ -55,6 +55,7 @@ tell(struct neighbour_stream *own, enum path_event event)
 	note->event = event;
 	note->max_bytes = neighbour->max_bytes;
 	note->has_acks = true;
+	note->is_out = own->is_out;
 	note->proof_text = STR("none");
 	if (event == PATH_GONE && !own->in_order)
 		note->err = STANZA_ERR_REMOTE_SERVER_TIMEOUT;
@@ -141,7 +142,8 @@ static const struct stream_role role = {
 };
 
 static void
-open_path(struct neighbour *neighbour, struct shard *shard, struct str local)
+open_path(struct neighbour *neighbour, struct shard *shard, struct str local,
+    bool is_out)
 {
 	struct world_peer *peer = world_peer_new(neighbour->world);
 	struct neighbour_stream *own;
@@ -151,6 +153,7 @@ open_path(struct neighbour *neighbour, struct shard *shard, struct str local)
 	timer_stop(shard, &own->stream.timer);
 	own->neighbour = neighbour;
 	own->conn = peer->conn;
+	own->is_out = is_out;
 	own->local = str_dup(own->stream.arena, local);
 	list_add_last(&neighbour->streams, &own->link);
 	tell(own, PATH_READY);
@@ -171,7 +174,7 @@ on_connect(struct shard *shard, struct str local, struct str domain)
 	    found->mood == NEIGHBOUR_REFUSING)
 		tell_failed(shard, local, domain, found);
 	else if (found->mood == NEIGHBOUR_WILLING)
-		open_path(found, shard, local);
+		open_path(found, shard, local, true);
 }
 
 /* --- by the test ---------------------------------------------------------- */
@@ -238,7 +241,7 @@ any_shard(struct world *world)
 void
 neighbour_open(struct neighbour *neighbour, const char *local)
 {
-	open_path(neighbour, any_shard(neighbour->world), str_of(local));
+	open_path(neighbour, any_shard(neighbour->world), str_of(local), false);
 	world_run(neighbour->world);
 }
 

@@ -31,7 +31,7 @@ struct world {
 	unsigned kill_after; /* steps; 0: not */
 	unsigned peers_made;
 	struct list conns, peers;
-	struct list neighbours; /* server/world_neighbour.h */
+	struct list neighbours;      /* server/world_neighbour.h */
 	struct reader_pool *readers; /* of the peers */
 	struct arena *next;          /* what world_next gave */
 };

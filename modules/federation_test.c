@@ -1,0 +1,345 @@
+#include "modules/modules_rig.h"
+#include "modules/roster.h"
+#include "server/world_neighbour.h"
+#include "server/world_private.h"
+
+#define VERONA  "verona.example"
+#define ESCALUS "escalus@" VERONA
+#define PARIS   "paris@" VERONA
+#define SECONDS ((uint64_t)1000)
+#define MINUTES (60 * SECONDS)
+
+struct stage {
+	struct world *world;
+	struct neighbour *verona;
+	struct world_peer *romeo;
+};
+
+static struct stage
+begin(void)
+{
+	struct stage stage = {
+	    .world = rig_world(7, 0, "limits.idle_ping: 0 s\n")};
+
+	stage.verona = neighbour_new(stage.world, VERONA);
+	stage.romeo = rig_login(stage.world, ROMEO "/orchard");
+	return stage;
+}
+
+static void
+end(struct stage *stage)
+{
+	world_free(&stage->world);
+}
+
+/* Whether it got one that says all of this. */
+static bool
+got(struct stage *stage, const char *one, const char *two)
+{
+	const char *text;
+
+	while ((text = neighbour_next(stage->verona)) != NULL)
+		if (strstr(text, one) != NULL && strstr(text, two) != NULL)
+			return true;
+	return false;
+}
+
+/* Whether both contacts got one that says this, in any order. */
+static bool
+both_got(struct stage *stage, const char *part)
+{
+	bool has_escalus = false, has_paris = false;
+	const char *text;
+
+	while ((text = neighbour_next(stage->verona)) != NULL) {
+		if (strstr(text, part) == NULL)
+			continue;
+		has_escalus |= strstr(text, "to='" ESCALUS "'") != NULL;
+		has_paris |= strstr(text, "to='" PARIS "'") != NULL;
+	}
+	return has_escalus && has_paris;
+}
+
+static void
+forget_all(struct stage *stage)
+{
+	while (neighbour_next(stage->verona) != NULL)
+		continue;
+	if (stage->romeo != NULL)
+		rig_skip(stage->romeo);
+}
+
+#define FROM(jid, more)                                                       \
+	"<presence xmlns='jabber:server' from='" jid "' to='" ROMEO "' " more \
+	"/>"
+
+/* Romeo and they see each other. */
+static void
+befriend(struct stage *stage, const char *jid)
+{
+	char text[200];
+
+	snprintf(
+	    text, sizeof(text), "<presence type='subscribe' to='%s'/>", jid);
+	rig_send(stage->romeo, text);
+	snprintf(text, sizeof(text),
+	    "<presence xmlns='jabber:server' type='subscribed' from='%s' "
+	    "to='" ROMEO "'/>",
+	    jid);
+	neighbour_send(stage->verona, text);
+	snprintf(text, sizeof(text),
+	    "<presence xmlns='jabber:server' type='subscribe' from='%s' "
+	    "to='" ROMEO "'/>",
+	    jid);
+	neighbour_send(stage->verona, text);
+	snprintf(
+	    text, sizeof(text), "<presence type='subscribed' to='%s'/>", jid);
+	rig_send(stage->romeo, text);
+	CHECK_EQUAL(rig_sub(stage->world, ROMEO, jid), SUB_TO | SUB_FROM);
+	forget_all(stage);
+}
+
+static void
+come(struct stage *stage, const char *presence)
+{
+	neighbour_send(stage->verona, presence);
+}
+
+/* --- subscriptions and presence ------------------------------------------- */
+
+static void
+subscriptions_work_both_ways(void **state)
+{
+	struct stage stage = begin();
+
+	rig_send(stage.romeo, "<presence type='subscribe' to='" ESCALUS "'/>");
+	CHECK(got(&stage, "type='subscribe'", "from='" ROMEO "'"));
+	CHECK_EQUAL(rig_outbox(stage.world), 0);
+	come(&stage, FROM(ESCALUS, "type='subscribed'"));
+	CHECK_EQUAL(rig_sub(stage.world, ROMEO, ESCALUS), SUB_TO);
+	come(&stage, FROM(ESCALUS, "type='subscribe'"));
+	CHECK(rig_finds(
+	    stage.romeo, "<presence type='subscribe' from='" ESCALUS "'/>"));
+	rig_send(stage.romeo, "<presence type='subscribed' to='" ESCALUS "'/>");
+	CHECK(got(&stage, "type='subscribed'", "from='" ROMEO "'"));
+	CHECK(got(&stage, "<presence", "from='" ROMEO "/orchard'"));
+	rig_send(stage.romeo,
+	    "<iq type='set' id='r1'><query xmlns='jabber:iq:roster'>"
+	    "<item jid='" ESCALUS "' subscription='remove'/></query></iq>");
+	CHECK(got(&stage, "type='unsubscribe'", "from='" ROMEO "'"));
+	end(&stage);
+}
+
+static void
+presence_goes_to_all_of_a_domain(void **state)
+{
+	struct stage stage = begin();
+
+	befriend(&stage, ESCALUS);
+	befriend(&stage, PARIS);
+	rig_send(stage.romeo, "<presence><show>away</show></presence>");
+	CHECK(both_got(&stage, "<show>away</show>"));
+	world_cut(&stage.romeo);
+	world_run(stage.world);
+	CHECK(both_got(&stage, "unavailable"));
+	stage.romeo = rig_login(stage.world, ROMEO "/orchard");
+	CHECK(got(&stage, "to='" ESCALUS "'", "from='" ROMEO "/orchard'"));
+	CHECK(got(&stage, "type='probe'", "from='" ROMEO "'"));
+	end(&stage);
+}
+
+static void
+probes_are_answered(void **state)
+{
+	struct stage stage = begin();
+
+	befriend(&stage, ESCALUS);
+	come(&stage, FROM(ESCALUS, "type='probe'"));
+	CHECK(got(&stage, "to='" ESCALUS "'", "from='" ROMEO "/orchard'"));
+	come(&stage, FROM(PARIS, "type='probe'"));
+	CHECK(got(&stage, "to='" PARIS "'", "type='unsubscribed'"));
+	come(&stage, "<presence xmlns='jabber:server' type='probe' from='" PARIS
+		     "' to='nobody@montague.example'/>");
+	CHECK(got(&stage, "nobody@montague.example", "type='unsubscribed'"));
+	world_cut(&stage.romeo);
+	world_run(stage.world);
+	forget_all(&stage);
+	come(&stage, FROM(ESCALUS, "type='probe'"));
+	CHECK(got(&stage, "type='unavailable'", "from='" ROMEO "'"));
+	stage.romeo = rig_login(stage.world, ROMEO "/orchard");
+	come(&stage, FROM(ESCALUS, "type='unsubscribed'"));
+	CHECK_EQUAL(rig_sub(stage.world, ROMEO, ESCALUS), SUB_FROM);
+	end(&stage);
+}
+
+/* --- when the link breaks --------------------------------------------------
+ */
+
+static void
+who_cannot_be_reached_becomes_unavailable(void **state)
+{
+	struct stage stage = begin();
+
+	befriend(&stage, ESCALUS);
+	come(&stage, FROM(ESCALUS "/throne", ""));
+	rig_skip(stage.romeo);
+	stage.verona->mood = NEIGHBOUR_UNREACHABLE;
+	neighbour_cut(stage.verona, false);
+	world_sleep(stage.world, 4 * MINUTES);
+	rig_expect_nothing(stage.romeo);
+	world_sleep(stage.world, 2 * MINUTES);
+	CHECK(rig_finds(stage.romeo,
+	    "<presence type='unavailable' from='" ESCALUS "/throne'/>"));
+	rig_expect_nothing(stage.romeo);
+	stage.verona->mood = NEIGHBOUR_WILLING;
+	world_sleep(stage.world, 10 * MINUTES);
+	CHECK(got(&stage, "to='" ESCALUS "'", "from='" ROMEO "/orchard'"));
+	CHECK(got(&stage, "to='" ESCALUS "'", "type='probe'"));
+	end(&stage);
+}
+
+static void
+who_does_not_answer_after_a_break_is_unavailable(void **state)
+{
+	struct stage stage = begin();
+
+	befriend(&stage, ESCALUS);
+	befriend(&stage, PARIS);
+	come(&stage, FROM(ESCALUS "/throne", ""));
+	come(&stage, FROM(ESCALUS "/horse", ""));
+	come(&stage, FROM(PARIS "/churchyard", ""));
+	forget_all(&stage);
+	neighbour_cut(stage.verona, false);
+	world_sleep(stage.world, 5 * SECONDS);
+	CHECK(both_got(&stage, "type='probe'"));
+	come(&stage, FROM(ESCALUS "/horse", ""));
+	come(&stage, FROM(PARIS, "type='unavailable'"));
+	rig_skip(stage.romeo);
+	world_sleep(stage.world, 1 * MINUTES);
+	CHECK(rig_finds(stage.romeo,
+	    "<presence type='unavailable' from='" ESCALUS "/throne'/>"));
+	rig_expect_nothing(stage.romeo);
+	end(&stage);
+}
+
+static void
+idle_links_may_end(void **state)
+{
+	struct stage stage = begin();
+
+	befriend(&stage, ESCALUS);
+	come(&stage, FROM(ESCALUS "/throne", ""));
+	forget_all(&stage);
+	neighbour_cut(stage.verona, true);
+	world_sleep(stage.world, 20 * MINUTES);
+	CHECK(neighbour_next(stage.verona) == NULL);
+	rig_expect_nothing(stage.romeo);
+	CHECK_EQUAL(stage.verona->connects, 1);
+	end(&stage);
+}
+
+/* --- iqs --------------------------------------------------------------------
+ */
+
+#define ASK(id, to, payload)                                              \
+	"<iq xmlns='jabber:server' type='get' id='" id "' from='" ESCALUS \
+	"/throne' to='" to "'>" payload "</iq>"
+
+static void
+a_host_answers_strangers(void **state)
+{
+	struct stage stage = begin();
+
+	come(&stage,
+	    ASK("i1", "montague.example", "<ping xmlns='urn:xmpp:ping'/>"));
+	CHECK(got(&stage, "id='i1'", "type='result'"));
+	come(&stage,
+	    ASK("i2", "montague.example",
+		"<query xmlns='http://jabber.org/protocol/disco#info'/>"));
+	CHECK(got(&stage, "id='i2'", "category='server'"));
+	come(&stage, ASK("i3", "montague.example",
+			 "<query xmlns='jabber:iq:version'/>"));
+	CHECK(got(&stage, "id='i3'", "Jackdaw"));
+	come(&stage,
+	    ASK("i4", "montague.example", "<query xmlns='jabber:iq:last'/>"));
+	CHECK(got(&stage, "id='i4'", "seconds="));
+	come(&stage, ASK("i5", "montague.example",
+			 "<query xmlns='jabber:iq:register'/>"));
+	CHECK(got(&stage, "id='i5'", "forbidden"));
+	come(&stage,
+	    ASK("i6", "montague.example", "<vCard xmlns='vcard-temp'/>"));
+	CHECK(got(&stage, "id='i6'", "service-unavailable"));
+	come(&stage, ASK("i7", ROMEO, "<vCard xmlns='vcard-temp'/>"));
+	CHECK(got(&stage, "id='i7'", "type="));
+	end(&stage);
+}
+
+static void
+resources_are_asked_only_by_who_sees_them(void **state)
+{
+	struct stage stage = begin();
+	const char *ask = ASK("i1", ROMEO "/orchard", "<q xmlns='urn:q'/>");
+
+	come(&stage, ask);
+	CHECK(got(&stage, "id='i1'", "service-unavailable"));
+	rig_expect_nothing(stage.romeo);
+	befriend(&stage, ESCALUS);
+	come(&stage, ask);
+	rig_expect(stage.romeo, "<iq type='get' id='i1' from='" ESCALUS
+				"/throne'><q xmlns='urn:q'/></iq>");
+	rig_send(
+	    stage.romeo, "<iq type='result' id='i1' to='" ESCALUS "/throne'/>");
+	CHECK(got(&stage, "id='i1'", "type='result'"));
+	end(&stage);
+}
+
+/* --- messages ----------------------------------------------------------------
+ */
+
+static void
+messages_go_both_ways(void **state)
+{
+	struct stage stage = begin();
+
+	come(&stage, "<message xmlns='jabber:server' type='chat' from='" ESCALUS
+		     "/throne' to='" ROMEO
+		     "'><body>Rebellious subjects</body></message>");
+	rig_expect(stage.romeo,
+	    "<message type='chat' from='" ESCALUS "/throne'>"
+	    "<body>Rebellious subjects</body></message>");
+	rig_send(stage.romeo,
+	    "<message type='chat' to='" ESCALUS "/throne'><body>?</body>"
+	    "</message>");
+	CHECK(got(&stage, "<body>?</body>", "to='" ESCALUS "/throne'"));
+	come(&stage,
+	    "<message xmlns='jabber:server' type='chat' id='x' from='" ESCALUS
+	    "' to='nobody@montague.example'><body>?</body></message>");
+	CHECK(got(&stage, "id='x'", "service-unavailable"));
+	world_cut(&stage.romeo);
+	come(&stage, "<message xmlns='jabber:server' type='chat' from='" ESCALUS
+		     "/throne' to='" ROMEO "'><body>Later</body></message>");
+	stage.romeo = rig_bind(stage.world, ROMEO "/orchard");
+	rig_send(stage.romeo, "<presence/>");
+	CHECK(rig_finds(stage.romeo,
+	    "<message type='chat'><body>Later</body>"
+	    "<delay xmlns='urn:xmpp:delay'/></message>"));
+	end(&stage);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(subscriptions_work_both_ways),
+	    cmocka_unit_test(presence_goes_to_all_of_a_domain),
+	    cmocka_unit_test(probes_are_answered),
+	    cmocka_unit_test(who_cannot_be_reached_becomes_unavailable),
+	    cmocka_unit_test(who_does_not_answer_after_a_break_is_unavailable),
+	    cmocka_unit_test(idle_links_may_end),
+	    cmocka_unit_test(a_host_answers_strangers),
+	    cmocka_unit_test(resources_are_asked_only_by_who_sees_them),
+	    cmocka_unit_test(messages_go_both_ways),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
