@@ -3,8 +3,10 @@
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "base/prefetch.h"
 
 #define FIRST_CHAINS 8
+#define AHEAD        16 /* chains whose memory is on its way in a walk */
 
 void
 table_init(struct table *table)
@@ -94,6 +96,16 @@ table_find(const struct table *table, uint64_t hash,
 }
 
 struct table_link *
+table_fetch(const struct table *table, uint64_t hash)
+{
+	struct table_link *link =
+	    table->count == 0 ? NULL : *chain_of(table, hash);
+
+	prefetch(link);
+	return link;
+}
+
+struct table_link *
 table_next(const struct table *table, const struct table_link *link)
 {
 	size_t i = 0;
@@ -104,6 +116,8 @@ table_next(const struct table *table, const struct table_link *link)
 		i = (link->hash & (table->chain_count - 1)) + 1;
 	}
 	for (; i < table->chain_count; i++) {
+		if (i + AHEAD < table->chain_count)
+			prefetch(table->chains[i + AHEAD]);
 		if (table->chains[i] != NULL)
 			return table->chains[i];
 	}

@@ -34,6 +34,10 @@ void table_remove(struct table *, struct table_link *);
 struct table_link *table_find(const struct table *, uint64_t hash,
     bool (*is_it)(const struct table_link *, const void *key), const void *key);
 
+/* The memory of what table_find for this hash will see first is asked for;
+ * where that is, NULL when nothing. It need not be what is looked for. */
+struct table_link *table_fetch(const struct table *, uint64_t hash);
+
 /* Any item after this one, NULL to begin; NULL at the end. The item at hand
  * may be removed only after asking for the one after it. */
 struct table_link *table_next(const struct table *, const struct table_link *);

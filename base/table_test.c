@@ -51,6 +51,7 @@ an_empty_one_has_nothing(void **state)
 
 	table_init(&table);
 	CHECK(find(&table, 0, 0) == NULL);
+	CHECK(table_fetch(&table, 0) == NULL);
 	CHECK(table_next(&table, NULL) == NULL);
 	table_deinit(&table);
 }
@@ -64,6 +65,7 @@ all_is_found_again(void **state)
 	CHECK_EQUAL(table.count, MANY);
 	for (uint64_t i = 0; i < MANY; i++)
 		CHECK(find(&table, hash_of(i), i) == &items[i]);
+	CHECK(table_fetch(&table, hash_of(1)) != NULL);
 	CHECK(find(&table, hash_of(1), MANY) == NULL);
 	CHECK(find(&table, hash_of(1) + 1, 1) == NULL);
 	table_deinit(&table);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/hash.h"
+#include "base/prefetch.h"
 #include "modules/push.h"
 #include "modules/roster_item.h"
 #include "modules/roster_private.h"
@@ -192,9 +193,12 @@ roster_with(
 	size_t count = 0;
 
 	jids = arena_array(arena, const struct jid *, roster->contacts.count);
-	while ((contact = roster_next(account, contact)) != NULL)
-		if ((contact->sub & sub) != 0)
-			jids[count++] = contact->jid;
+	while ((contact = roster_next(account, contact)) != NULL) {
+		if ((contact->sub & sub) == 0)
+			continue;
+		prefetch(contact->jid);
+		jids[count++] = contact->jid;
+	}
 	*count_r = count;
 	return jids;
 }

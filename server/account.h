@@ -20,13 +20,13 @@
 struct account {
 	struct owner owner;      /* first */
 	const struct host *host; /* of its setup; another one after a reload */
-	struct setup *setup;     /* referenced */
+	char *slots;             /* of the modules */
 	struct list sessions;    /* struct session, oldest first */
 	unsigned session_count;
-	struct list binds;     /* BINDs that wait for a GONE: session.c */
 	bool is_leaving;       /* being deleted */
+	struct setup *setup;   /* referenced */
+	struct list binds;     /* BINDs that wait for a GONE: session.c */
 	struct list farewells; /* durable letters until that is committed */
-	char *slots;           /* of the modules */
 };
 
 /* The account of a loaded owner; NULL when it is ABSENT or not an account. */

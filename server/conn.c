@@ -1,7 +1,19 @@
 #include "server/conn.h"
 
+#include "base/prefetch.h"
 #include "server/metrics.h"
 #include "server/shard.h"
+
+/* With what a socket has right behind it. */
+void
+conn_fetch(const struct conn *conn)
+{
+	const char *at = (const char *)conn;
+
+	prefetch(at);
+	prefetch(at + 64);
+	prefetch(at + 128);
+}
 
 void
 conn_write(struct conn *conn, struct str bytes)

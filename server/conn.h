@@ -47,17 +47,20 @@ struct conn {
 	const struct conn_ops *ops;
 	const struct conn_events *events;
 	struct shard *shard;
-	void *owner;             /* the stream */
-	struct link flush;       /* in shard->flushes when bytes wait */
+	void *owner;        /* the stream */
+	struct link flush;  /* in shard->flushes when bytes wait */
+	uint64_t written;   /* bytes given to conn_write since it began */
+	bool is_direct_tls; /* TLS from the first byte (XEP-0368) */
+	bool is_s2s;        /* accepted on a port for servers */
+	bool is_secure;     /* TLS is up */
+	bool is_closing;
 	struct str address;      /* of the peer, without port; metered by it */
 	uint16_t port;           /* of the peer */
 	const struct host *host; /* that the peer asked for before TLS; NULL */
-	bool is_direct_tls;      /* TLS from the first byte (XEP-0368) */
-	bool is_s2s;             /* accepted on a port for servers */
-	bool is_secure;          /* TLS is up */
-	bool is_closing;
-	uint64_t written; /* bytes given to conn_write since it began */
 };
+
+/* It will soon be written to: its memory is asked for. */
+void conn_fetch(const struct conn *);
 
 /* Copies the bytes to what leaves at the end of the turn. A peer that does not
  * read is closed when more than the limit of the configuration waits. */

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/hash.h"
+#include "base/prefetch.h"
 #include "server/account.h"
 #include "server/admin.h"
 #include "server/iq.h"
@@ -48,13 +49,54 @@ is_owner(const struct table_link *link, const void *key)
 	return jid_equal_bare(owner->jid, key);
 }
 
+uint64_t
+owner_hash(const struct jid *jid)
+{
+	return hash_keyed(jid_bare(jid));
+}
+
+static struct owner *
+find(struct shard *shard, const struct jid *jid, uint64_t hash)
+{
+	return table_entry(table_find(&shard->owners, hash, is_owner, jid),
+	    struct owner, link);
+}
+
 struct owner *
 owner_find(struct shard *shard, const struct jid *jid)
 {
-	struct table_link *link = table_find(
-	    &shard->owners, hash_keyed(jid_bare(jid)), is_owner, jid);
+	return find(shard, jid, owner_hash(jid));
+}
 
-	return table_entry(link, struct owner, link);
+void
+owner_fetch(struct shard *shard, uint64_t hash)
+{
+	struct owner *owner =
+	    table_entry(table_fetch(&shard->owners, hash), struct owner, link);
+
+	if (owner == NULL)
+		return;
+	prefetch(&owner->stage);
+	prefetch(&account_in(owner)->host);
+	prefetch(&account_in(owner)->sessions);
+}
+
+void
+owner_fetch_rest(struct shard *shard, uint64_t hash)
+{
+	struct owner *owner =
+	    table_entry(table_fetch(&shard->owners, hash), struct owner, link);
+	struct session *session;
+
+	if (owner == NULL)
+		return;
+	prefetch(owner->jid);
+	prefetch(account_in(owner)->slots);
+	session = list_entry(
+	    list_first(&account_in(owner)->sessions), struct session, link);
+	prefetch(session);
+	if (session != NULL)
+		prefetch(&session->held);
 }
 
 static void
@@ -84,8 +126,7 @@ owner_new(struct shard *shard, const struct jid *jid, const struct host *host)
 	list_init(&account->sessions);
 	list_init(&account->binds);
 	list_init(&account->farewells);
-	table_add(
-	    &shard->owners, &owner->link, hash_keyed(jid_bare(owner->jid)));
+	table_add(&shard->owners, &owner->link, owner_hash(owner->jid));
 	metric_add(shard, METRIC_OWNERS, 1);
 	return owner;
 }
@@ -548,7 +589,13 @@ wait_in_inbox(struct owner *owner, struct post *letter)
 void
 owner_take(struct shard *shard, struct post *letter)
 {
-	struct owner *owner = owner_find(shard, letter->to);
+	owner_take_hashed(shard, letter, owner_hash(letter->to));
+}
+
+void
+owner_take_hashed(struct shard *shard, struct post *letter, uint64_t hash)
+{
+	struct owner *owner = find(shard, letter->to, hash);
 
 	shard_must_be_current(shard);
 	if (owner == NULL && letter->kind == POST_SURE) {

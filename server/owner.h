@@ -30,18 +30,18 @@ enum owner_stage { OWNER_LOADING, OWNER_READY, OWNER_ABSENT };
 struct owner {
 	struct table_link link; /* in shard->owners, by bare JID */
 	struct shard *shard;
-	struct arena *arena;    /* lifetime: owner */
-	const struct jid *jid;  /* bare */
-	struct log log;         /* subject: the bare JID */
+	struct arena *arena;   /* lifetime: owner */
+	const struct jid *jid; /* bare */
+	struct log log;        /* subject: the bare JID */
+	enum owner_stage stage;
+	unsigned pins;
 	owner_id id;            /* 0 until loaded, and when ABSENT */
 	enum owner_state state; /* ACTIVE or DISABLED once READY */
 	uint64_t made_us;
-	enum owner_stage stage;
 	struct list inbox; /* letters, while LOADING */
 	struct list again; /* letters that come before those: owner_again */
 	unsigned inbox_count;
 	struct join loading;
-	unsigned pins;
 	struct timer idle;  /* until it is forgotten */
 	struct link queue;  /* in shard->loads, then perhaps in ->absents */
 	unsigned retry_ms;  /* until the next try to load */
@@ -60,6 +60,14 @@ struct owner *owner_want(struct shard *, const struct jid *);
  * the inbox while LOADING. Makes the owner unless what the letter says needs
  * none (presence to an account that is not in memory is dropped). Takes it. */
 void owner_take(struct shard *, struct post *);
+
+/* For letters to many: owner_take with the hash computed before, so that while
+ * one is handled the memory of owners that come later can be asked for, then
+ * that of what they point to. */
+uint64_t owner_hash(const struct jid *);
+void owner_fetch(struct shard *, uint64_t hash);
+void owner_fetch_rest(struct shard *, uint64_t hash);
+void owner_take_hashed(struct shard *, struct post *, uint64_t hash);
 
 /* While pinned it is not forgotten. */
 void owner_pin(struct owner *);

@@ -4,6 +4,7 @@
 #include "server/metrics.h"
 #include "server/setup.h"
 #include "server/shard.h"
+#include "server/stream.h"
 
 struct post *
 post_new(enum post_kind kind, struct arena *arena)
@@ -173,6 +174,8 @@ deliver(struct shard *from, struct shard *to, struct post *letter)
 
 	must(!letter->is_lent);
 	if (from == to) {
+		if (letter->kind == POST_DOWN)
+			stream_fetch(to, letter->stream);
 		list_add_last(&mailbox->ready, &letter->link);
 		return;
 	}

@@ -192,6 +192,8 @@ router_send(
 /* Receivers that live on no shard: of other servers, and hosts. */
 #define ABROAD  UINT32_MAX
 #define NOWHERE (UINT32_MAX - 1)
+/* The memory of so many receivers is on its way. */
+#define AHEAD 4
 
 struct fan_out {
 	struct shard *shard;
@@ -331,15 +333,25 @@ router_fan_out(struct shard *shard, const struct stanza *stanza,
 void
 router_take_many(struct shard *shard, struct post *letter)
 {
+	const size_t count = letter->receiver_count;
+	uint64_t *hashes;
+
 	if (letter->to != NULL) {
 		remote_take(shard, letter);
 		return;
 	}
-	for (size_t i = 0; i < letter->receiver_count; i++) {
+	hashes = arena_array(letter->arena, uint64_t, count);
+	for (size_t i = 0; i < count; i++)
+		hashes[i] = owner_hash(letter->receivers[i]);
+	for (size_t i = 0; i < count; i++) {
 		struct post one;
 
+		if (i + AHEAD < count)
+			owner_fetch(shard, hashes[i + AHEAD]);
+		if (i + AHEAD / 2 < count)
+			owner_fetch_rest(shard, hashes[i + AHEAD / 2]);
 		post_lend(&one, letter, letter->receivers[i]);
-		owner_take(shard, &one);
+		owner_take_hashed(shard, &one, hashes[i]);
 	}
 	post_free(&letter);
 }

@@ -26,22 +26,22 @@ struct session {
 	struct account *account;
 	struct arena *arena;   /* lifetime: session */
 	const struct jid *jid; /* full */
-	struct log log;
 	struct stream_id stream;
+	bool is_closing;      /* CLOSE was sent; GONE will come */
+	bool is_available;    /* its last presence was not unavailable */
+	int8_t priority;      /* of that presence */
+	struct list held;     /* places, and letters behind the first */
+	struct post *filling; /* the place that is being filled */
+	unsigned held_count;  /* of the letters */
+	unsigned place_count; /* of places that were ever held */
+	char *slots;
+	struct log log;
 	struct session_origin origin;
-	uint64_t bound_us;  /* wall time */
-	uint64_t active_ms; /* clock_mono_ms of the last stanza from it */
-	bool is_closing;    /* CLOSE was sent; GONE will come */
-	bool is_available;  /* its last presence was not unavailable */
-	int8_t priority;    /* of that presence */
+	uint64_t bound_us;             /* wall time */
+	uint64_t active_ms;            /* clock_mono_ms of its last stanza */
 	struct arena *presence_arena;  /* lifetime: until the next presence */
 	const struct stanza *presence; /* NULL before the initial one, and after
 					  unavailable */
-	struct list held;     /* places, and letters behind the first */
-	unsigned held_count;  /* of the letters */
-	unsigned place_count; /* of places that were ever held */
-	struct post *filling; /* the place that is being filled */
-	char *slots;
 };
 
 void *session_slot(struct session *, const struct module *);

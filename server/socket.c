@@ -12,6 +12,7 @@
 #include <uv.h>
 
 #include "base/err.h"
+#include "base/prefetch.h"
 #include "server/metrics.h"
 #include "server/net.h"
 #include "server/settings.h"
@@ -46,19 +47,19 @@ struct poller {
 
 struct socket {
 	struct conn conn; /* first */
-	struct poller *poller;
 	struct tls *tls;
 	struct buf pending; /* written in this turn */
 	struct buf unsent;  /* records (or plain bytes) the kernel did not take
 			     */
-	struct timer timer; /* closing */
-	struct link waiting;
-	uint64_t sent; /* of conn.written: what was encrypted or sent */
-	char *why;     /* why it was closed, when there is a reason */
+	uint64_t sent;      /* of conn.written: what was encrypted or sent */
 	int fd;
 	uint8_t stage;
 	bool is_reading;
 	uint8_t watched; /* what the loop was asked for: UV_READABLE... */
+	struct poller *poller;
+	struct timer timer; /* closing */
+	struct link waiting;
+	char *why; /* why it was closed, when there is a reason */
 	char address[INET6_ADDRSTRLEN];
 };
 
@@ -311,6 +312,7 @@ socket_write(struct conn *conn, struct str bytes)
 	if (socket->pending.text == NULL)
 		socket->pending = net_take_spare(net_of(socket));
 	buf_add(&socket->pending, bytes);
+	prefetch(socket->tls);
 	if (socket->pending.len + socket->unsent.len > unsent_max(socket)) {
 		fail(socket, "", "peer does not read");
 		return;

@@ -94,16 +94,7 @@ struct stream {
 	const struct stream_role *role;
 	struct log log; /* "c2s 1/17 romeo@localhost/orchard" */
 	struct shard *shard;
-	struct arena *arena; /* lifetime: stream */
 	struct conn *conn;
-	struct reader *reader;
-	const struct host
-	    *host; /* of the shard's setup; NULL before the header */
-	const struct jid *peer;    /* as authenticated, later bound; or NULL */
-	const struct jid *claimed; /* the from of the peer's header; or NULL */
-	struct str lang;           /* the peer's xml:lang; empty without */
-	struct stream_end end;
-	struct str host_name;  /* of host, also during a change of setup */
 	bool is_open;          /* our header was sent */
 	bool is_ending;        /* our </stream:stream> was sent */
 	bool is_peer_ended;    /* theirs came */
@@ -112,12 +103,21 @@ struct stream {
 	bool is_pinged;        /* since bytes last came */
 	bool is_feeding;       /* the reader is at work */
 	bool is_deaf;          /* what still comes of this feed is dropped */
-	struct timer timer;    /* the next deadline: login, idle, closing */
-	struct timer pause;    /* until the peer may send again */
-	uint64_t deadline_ms;  /* to be authenticated; 0 when it is */
-	uint64_t heard_ms;     /* when bytes last came: clock_mono_ms */
-	int64_t credit;        /* bytes that it may send now */
-	uint64_t credit_ms;    /* when that was counted */
+	struct arena *arena;   /* lifetime: stream */
+	struct reader *reader;
+	const struct host
+	    *host; /* of the shard's setup; NULL before the header */
+	const struct jid *peer;    /* as authenticated, later bound; or NULL */
+	const struct jid *claimed; /* the from of the peer's header; or NULL */
+	struct str lang;           /* the peer's xml:lang; empty without */
+	struct stream_end end;
+	struct str host_name; /* of host, also during a change of setup */
+	struct timer timer;   /* the next deadline: login, idle, closing */
+	struct timer pause;   /* until the peer may send again */
+	uint64_t deadline_ms; /* to be authenticated; 0 when it is */
+	uint64_t heard_ms;    /* when bytes last came: clock_mono_ms */
+	int64_t credit;       /* bytes that it may send now */
+	uint64_t credit_ms;   /* when that was counted */
 };
 
 /* MOVE: between SASL success and bind. */
@@ -130,6 +130,8 @@ struct streams *streams_new(void);
 void streams_free(struct streams **);
 /* NULL when the slot was taken anew since. */
 struct stream *stream_find(struct shard *, struct stream_id);
+/* A letter for it will soon be taken: its memory is asked for. */
+void stream_fetch(struct shard *, struct stream_id);
 /* For the administration: each stream; NULL to begin. */
 struct stream *stream_next(struct shard *, struct stream *);
 

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "base/prefetch.h"
 #include "server/metrics.h"
 #include "server/register.h"
 #include "server/router.h"
@@ -14,6 +15,7 @@
 
 struct slot {
 	struct stream *stream;
+	struct conn *conn;  /* of the stream, to be fetched with it */
 	uint32_t use;       /* of the present or the last stream */
 	uint32_t next_free; /* when it is free */
 };
@@ -77,6 +79,7 @@ streams_add(struct shard *shard, struct stream *stream)
 	at = streams->first_free;
 	streams->first_free = streams->slots[at].next_free;
 	streams->slots[at].stream = stream;
+	streams->slots[at].conn = stream->conn;
 	if (++streams->slots[at].use == 0)
 		streams->slots[at].use = 1;
 	streams->count++;
@@ -112,6 +115,18 @@ stream_find(struct shard *shard, struct stream_id id)
 	    streams->slots[id.slot].use != id.use)
 		return NULL;
 	return streams->slots[id.slot].stream;
+}
+
+void
+stream_fetch(struct shard *shard, struct stream_id id)
+{
+	const struct streams *streams = shard->streams;
+
+	if (id.slot >= streams->room || streams->slots[id.slot].stream == NULL)
+		return;
+	prefetch(streams->slots[id.slot].stream);
+	prefetch(&streams->slots[id.slot].stream->is_open);
+	conn_fetch(streams->slots[id.slot].conn);
 }
 
 struct stream *
