@@ -13,6 +13,7 @@
 #include "server/outbox.h"
 #include "server/settings.h"
 #include "server/tls.h"
+#include "server/trust.h"
 #include "storage/store.h"
 
 /* Signals and the administration find it here; there is one in a process. */
@@ -252,6 +253,7 @@ serve(struct daemon *daemon)
 	listeners_free(&daemon->listeners);
 	server_deinit(server);
 	storage_close(&storage);
+	trust_stop();
 	tls_stop();
 }
 

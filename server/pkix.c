@@ -32,19 +32,17 @@ static void
 read_names(struct chain *chain, struct arena *arena)
 {
 	gnutls_x509_crt_t crt = chain->certs[0];
-	unsigned is_critical;
-	size_t len = 0;
-	char *value;
+	gnutls_datum_t value;
+	struct str copy;
 
 	chain->names = (struct names){NULL, 0};
-	if (gnutls_x509_crt_get_extension_by_oid(
-		crt, OID_ALT_NAME, 0, NULL, &len, &is_critical) < 0)
+	if (gnutls_x509_crt_get_extension_by_oid2(
+		crt, OID_ALT_NAME, 0, &value, NULL) < 0)
 		return;
-	value = arena_text(arena, len + 1);
-	if (gnutls_x509_crt_get_extension_by_oid(
-		crt, OID_ALT_NAME, 0, value, &len, &is_critical) >= 0)
-		(void)names_read(
-		    arena, (struct str){value, len}, &chain->names);
+	copy =
+	    (struct str){arena_dup(arena, value.data, value.size), value.size};
+	gnutls_free(value.data);
+	(void)names_read(arena, copy, &chain->names);
 }
 
 bool

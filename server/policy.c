@@ -90,6 +90,8 @@ policy_of(const struct setup *setup, const struct host *host, struct str domain,
 	    .dialback = config_choice(AT(S2S_DIALBACK)),
 	    .routes = config_list(AT(S2S_ROUTE)),
 	    .resolvers = config_list(AT(DNS_RESOLVERS)),
+	    .authorities =
+		config_text(config, CONFIG_GLOBAL, SETTING(S2S_AUTHORITIES)),
 	};
 #undef AT
 	if (policy_r->dialback == DIALBACK_NEVER)

@@ -27,6 +27,7 @@ struct policy {
 	unsigned proofs; /* enum proof: any of them is enough */
 	enum dialback_rule dialback;
 	struct setting_list routes, resolvers;
+	struct str authorities; /* a file; empty: those of the system */
 };
 
 /* What holds between a host of ours (NULL: the whole server) and a prepared
