@@ -506,6 +506,13 @@ remove_account(
 }
 
 static void
+list_pairs(struct admin *admin, struct http_request *request, struct str rest)
+{
+	(void)rest;
+	ask_all(admin, request, ADMIN_S2S);
+}
+
+static void
 list_sessions(
     struct admin *admin, struct http_request *request, struct str rest)
 {
@@ -542,6 +549,7 @@ static const struct route {
     {"PATCH", "/v1/accounts/", change_account},
     {"DELETE", "/v1/accounts/", remove_account},
     {"GET", "/v1/sessions", list_sessions},
+    {"GET", "/v1/s2s", list_pairs},
     {"DELETE", "/v1/sessions/", kick},
 };
 

@@ -15,6 +15,7 @@
  *{"password": ...}, {"disabled": ...} DELETE /v1/accounts/JID GET  /v1/sessions
  *{"sessions": [...]}
  *	DELETE /v1/sessions/JID			full, or bare for all of it
+ *	GET    /v1/s2s				{"pairs": [...]}
  *
  * Answers are JSON; a failure is {"error": "what is wrong"} with a fitting
  * status. The socket lives on shard 0; what concerns an account or a session
@@ -54,6 +55,7 @@ enum admin_verb {
 	ADMIN_ACCOUNT_REMOVE,
 	ADMIN_KICK,     /* the sessions of the letter's to */
 	ADMIN_SESSIONS, /* of one shard */
+	ADMIN_S2S,      /* of one shard */
 	ADMIN_STATUS,   /* of one shard */
 	ADMIN_VERB_COUNT
 };

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "server/account.h"
 #include "server/admin.h"
+#include "server/remote_list.h"
 #include "server/session.h"
 #include "server/settings.h"
 #include "server/setup.h"
@@ -302,6 +303,13 @@ list_sessions(struct shard *shard, struct post *call)
 }
 
 static void
+list_pairs(struct shard *shard, struct post *call)
+{
+	answer(
+	    shard, call, 200, json_pack("{s:o}", "pairs", remote_list(shard)));
+}
+
+static void
 tell_status(struct shard *shard, struct post *call)
 {
 	struct account *account = NULL;
@@ -346,6 +354,7 @@ admin_take_call(struct shard *shard, struct post *call)
 	    struct shard *, struct post *) = {
 	    [ADMIN_ACCOUNT_MAKE] = make_account,
 	    [ADMIN_SESSIONS] = list_sessions,
+	    [ADMIN_S2S] = list_pairs,
 	    [ADMIN_STATUS] = tell_status,
 	};
 

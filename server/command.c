@@ -276,6 +276,46 @@ sessions(struct command *command)
 	return result;
 }
 
+/* "out certificate TLS1.3, in+ dialback TLS1.2"; + is bidirectional. */
+static const char *
+streams_text(struct command *command, const json_t *pair)
+{
+	const char *text = "";
+	json_t *stream;
+	size_t i;
+
+	json_array_foreach (json_object_get(pair, "streams"), i, stream)
+		text = str_format(command->arena, "%s%s%s%s %s %s", text,
+		    i == 0 ? "" : ", ", text_of(stream, "direction"),
+		    json_is_true(json_object_get(stream, "bidirectional")) ? "+"
+									   : "",
+		    text_of(stream, "proof"), text_of(stream, "tls"))
+			   .text;
+	return text[0] == '\0' ? "-" : text;
+}
+
+static enum command_exit
+s2s(struct command *command)
+{
+	enum command_exit result;
+	json_t *pair;
+	size_t i;
+
+	result = ask(command, "GET", "/v1/s2s", NULL);
+	if (!is_for_people(command, result))
+		return result;
+	printf("%-24s %-24s %-10s %-30s %-7s %-7s %s\n", "ours", "theirs",
+	    "state", "streams", "queued", "oldest", "last error");
+	json_array_foreach (json_object_get(command->json, "pairs"), i, pair)
+		printf("%-24s %-24s %-10s %-30s %-7lld %-5llds  %s\n",
+		    text_of(pair, "local"), text_of(pair, "remote"),
+		    text_of(pair, "state"), streams_text(command, pair),
+		    json_integer_value(json_object_get(pair, "queued")),
+		    json_integer_value(json_object_get(pair, "oldest_s")),
+		    text_of(pair, "last_error"));
+	return result;
+}
+
 static enum command_exit
 kick(struct command *command)
 {
@@ -412,6 +452,7 @@ static const struct entry {
     {"users", "HOST", "lists the accounts of a host", users},
     {"sessions", "", "lists who is logged in", sessions},
     {"kick", "JID", "ends a session, or all of an account", kick},
+    {"s2s", "", "lists links to other domains and what waits there", s2s},
     {"log", "LEVEL", "sets how much is logged: error to wire", set_log},
     {"backup", "FILE", "copies the database while it is in use", backup},
     {"features", "", "lists modules and what they implement", features},

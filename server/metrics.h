@@ -28,6 +28,21 @@ struct server;
 	X(OFFLINE_STORED, counter, "offline_stored", "Messages kept offline") \
 	X(STANZA_ERRORS, counter, "stanza_errors", "Stanza errors sent")      \
 	X(STREAM_ERRORS, counter, "stream_errors", "Stream errors sent")      \
+	X(S2S_SENT, counter, "s2s_stanzas_sent",                              \
+	    "Stanzas that other servers acknowledged")                        \
+	X(S2S_RECEIVED, counter, "s2s_stanzas_received",                      \
+	    "Stanzas from other servers")                                     \
+	X(S2S_BOUNCED, counter, "s2s_bounced",                                \
+	    "Stanzas that could not be sent to other servers and came back")  \
+	X(S2S_DROPPED, counter, "s2s_dropped",                                \
+	    "Presence and answers that could not be sent there")              \
+	X(S2S_QUEUED, gauge, "s2s_queued",                                    \
+	    "Stanzas that wait for other servers now")                        \
+	X(S2S_PAIRS, gauge, "s2s_pairs",                                      \
+	    "Pairs of a domain of ours and another one in memory")            \
+	X(S2S_CONNECTS, counter, "s2s_connects",                              \
+	    "Attempts to connect to other servers")                           \
+	X(S2S_FAILURES, counter, "s2s_failures", "Those that failed")         \
 	X(STORE_ERRORS, counter, "store_errors", "Store questions that failed")
 
 enum metric {

@@ -13,9 +13,9 @@
 #include "server/settings.h"
 #include "server/setup.h"
 
-/* Pairs without a path, of a shard: whoever writes to names at random must not
- * fill the memory. */
-#define PATHLESS_MAX 4096
+/* Pairs that nobody answers for, of a shard: whoever writes to names at random
+ * must not fill the memory. */
+#define SILENT_MAX 4096
 /* A path that ends sooner, without use, is one more failure. */
 #define LASTING_MS (1 * MINUTE)
 /* A link that broke is tried again for so long when nobody wants it. */
@@ -119,7 +119,8 @@ pair_new(struct remote *remote, struct str local)
 	list_init(&pair->sent);
 	list_init(&pair->waits);
 	list_add_last(&remote->pairs, &pair->link);
-	remote->shard->remotes->pathless_count++;
+	remote->shard->remotes->silent_count++;
+	metric_add(remote->shard, METRIC_S2S_PAIRS, 1);
 	return pair;
 }
 
@@ -135,8 +136,9 @@ pair_free(struct pair *pair)
 	timer_stop(shard, &pair->sweep);
 	timer_stop(shard, &pair->keep);
 	timer_stop(shard, &pair->lost);
-	if (pair->path_count == 0)
-		shard->remotes->pathless_count--;
+	if (pair_is_silent(pair))
+		shard->remotes->silent_count--;
+	metric_add(shard, METRIC_S2S_PAIRS, -1);
 	list_remove(&pair->link);
 	arena_free(&pair->why_arena);
 	arena_free(&arena);
@@ -201,7 +203,7 @@ remote_keep_all(struct shard *shard)
 void
 pair_settle(struct pair *pair)
 {
-	if (queue_is_empty(pair) && pair->path_count == 0 && !pair->is_asked &&
+	if (queue_is_empty(pair) && pair_is_silent(pair) && !pair->is_asked &&
 	    pair->broken_ms == 0 && pair->open_writes == 0 &&
 	    !timer_is_running(&pair->retry))
 		pair_free(pair);
@@ -218,6 +220,7 @@ ask(struct pair *pair)
 	pair->is_asked = true;
 	pair->is_refused = false;
 	pair->counters.connects++;
+	metric_add(shard, METRIC_S2S_CONNECTS, 1);
 	shard->server->s2s_connect(
 	    shard, pair->local, jid_full(pair->remote->domain));
 }
@@ -247,6 +250,7 @@ back_off(struct pair *pair)
 		ms = BACKOFF_LAST_MS;
 	pair->failures++;
 	pair->counters.failures++;
+	metric_add(pair_shard(pair), METRIC_S2S_FAILURES, 1);
 	timer_start(pair_shard(pair), &pair->retry,
 	    ms * 3 / 4 + rand_below(ms / 2), on_retry);
 }
@@ -359,7 +363,7 @@ remote_take(struct shard *shard, struct post *letter)
 	}
 	local = jid_domain(letter->stanza->from);
 	pair = pair_find(remote_find(shard, letter->to), local);
-	if (pair == NULL && shard->remotes->pathless_count >= PATHLESS_MAX) {
+	if (pair == NULL && shard->remotes->silent_count >= SILENT_MAX) {
 		refuse(shard, letter);
 		return;
 	}
@@ -379,12 +383,26 @@ is_path(const struct path *path, struct stream_id id)
 }
 
 static struct path *
-path_find(struct pair *pair, struct stream_id id)
+path_find(struct path *paths, unsigned count, struct stream_id id)
 {
-	for (unsigned i = 0; i < pair->path_count; i++)
-		if (is_path(&pair->paths[i], id))
-			return &pair->paths[i];
+	for (unsigned i = 0; i < count; i++)
+		if (is_path(&paths[i], id))
+			return &paths[i];
 	return NULL;
+}
+
+/* Whether it was there. */
+static bool
+path_remove(struct path *paths, unsigned *count, struct stream_id id)
+{
+	struct path *path = path_find(paths, *count, id);
+
+	if (path == NULL)
+		return false;
+	--*count;
+	for (; path < paths + *count; path++)
+		*path = path[1];
+	return true;
 }
 
 static void
@@ -411,26 +429,47 @@ path_init(struct path *path, const struct post *letter)
 	copy(path->address, sizeof(path->address), note->address);
 }
 
+static void
+be_heard(struct pair *pair)
+{
+	if (pair_is_silent(pair))
+		pair_shard(pair)->remotes->silent_count--;
+}
+
 /* The first path carries all until it is gone, whatever others come: so order
  * is kept. */
 static void
 on_ready(struct pair *pair, const struct post *letter)
 {
-	struct remotes *remotes = pair_shard(pair)->remotes;
-
 	if (letter->path->is_out)
 		pair->is_asked = false;
 	if (pair->path_count == PATHS_MAX ||
-	    path_find(pair, letter->stream) != NULL)
+	    path_find(pair->paths, pair->path_count, letter->stream) != NULL)
 		return;
-	if (pair->path_count == 0)
-		remotes->pathless_count--;
+	be_heard(pair);
 	path_init(&pair->paths[pair->path_count++], letter);
 	pair->is_refused = false;
-	pair->is_fruitful = false;
 	timer_stop(pair_shard(pair), &pair->retry);
-	if (pair->path_count == 1)
-		be_found(pair, letter->path->is_resumed);
+	if (pair->path_count > 1)
+		return;
+	pair->is_fruitful = false;
+	be_found(pair, letter->path->is_resumed);
+}
+
+/* Who speaks can perhaps be spoken to again. */
+static void
+on_heard(struct pair *pair, const struct post *letter)
+{
+	pair->counters.received += letter->ticket;
+	metric_add(
+	    pair_shard(pair), METRIC_S2S_RECEIVED, (int64_t)letter->ticket);
+	if (pair->ear_count == EARS_MAX ||
+	    path_find(pair->ears, pair->ear_count, letter->stream) != NULL)
+		return;
+	be_heard(pair);
+	path_init(&pair->ears[pair->ear_count++], letter);
+	pair->is_refused = false;
+	timer_stop(pair_shard(pair), &pair->retry);
 }
 
 static void
@@ -477,7 +516,6 @@ was_vain(const struct pair *pair, const struct path *path)
 static void
 lose_last(struct pair *pair, const struct path_note *note, bool is_vain)
 {
-	pair_shard(pair)->remotes->pathless_count++;
 	remember(pair, note);
 	queue_sweep(pair, false);
 	if (note->err != STANZA_ERR_NONE && pair->broken_ms == 0)
@@ -490,25 +528,31 @@ lose_last(struct pair *pair, const struct path_note *note, bool is_vain)
 		pair->failures = 0;
 }
 
+/* The first path: what it carried goes on the next one. */
 static void
-on_gone(struct pair *pair, const struct post *letter)
+lose_first(struct pair *pair, const struct post *letter)
 {
-	struct path *path = path_find(pair, letter->stream);
-	const bool is_first = path == pair->paths;
-	bool is_vain;
+	const bool is_vain = was_vain(pair, pair->paths);
 
-	if (path == NULL)
-		return;
-	is_vain = was_vain(pair, path);
-	pair->path_count--;
-	for (; path < pair->paths + pair->path_count; path++)
-		*path = path[1];
-	if (!is_first)
-		return;
+	path_remove(pair->paths, &pair->path_count, letter->stream);
 	pair->is_fruitful = false;
 	queue_unsend(pair);
 	if (pair->path_count == 0)
 		lose_last(pair, letter->path, is_vain);
+}
+
+static void
+on_gone(struct pair *pair, const struct post *letter)
+{
+	const bool was_silent = pair_is_silent(pair);
+
+	path_remove(pair->ears, &pair->ear_count, letter->stream);
+	if (pair->path_count > 0 && is_path(pair->paths, letter->stream))
+		lose_first(pair, letter);
+	else
+		path_remove(pair->paths, &pair->path_count, letter->stream);
+	if (!was_silent && pair_is_silent(pair))
+		pair_shard(pair)->remotes->silent_count++;
 }
 
 void
@@ -519,12 +563,13 @@ remote_take_path(struct shard *shard, struct post *letter)
 	    [PATH_FAILED] = on_failed,
 	    [PATH_ACKED] = on_acked,
 	    [PATH_GONE] = on_gone,
+	    [PATH_HEARD] = on_heard,
 	};
 	const struct path_note *note = letter->path;
 	struct pair *pair;
 
 	shard_must_be_current(shard);
-	pair = note->event == PATH_READY
+	pair = note->event == PATH_READY || note->event == PATH_HEARD
 		   ? pair_want(shard, letter->to, note->local)
 		   : pair_find(remote_find(shard, letter->to), note->local);
 	if (pair != NULL) {

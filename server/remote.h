@@ -35,7 +35,12 @@ enum path_event {
 	PATH_ACKED,  /* letter->ticket: all up to it was handled; never a later
 			one than was sent */
 	PATH_GONE,   /* a stream that was READY: what was not ACKED was perhaps
-			not handled, and goes again on the next path */
+			not handled, and goes again on the next path; or one
+			that HEARD */
+	PATH_HEARD,  /* the peer of this stream may send from the remote to
+			local, and letter->ticket stanzas came since the last
+			HEARD: when that was proved, and at times (not for each
+			stanza), so that it can be seen */
 };
 
 /* PATH: from a stream (letter->stream; for FAILED none) to the remote that
@@ -48,7 +53,7 @@ struct path_note {
 	struct str text;     /* FAILED, GONE: why, for people; may be empty */
 	bool is_final; /* FAILED: trying again soon is of no use (not found,
 			  policy, certificate): what waits is answered */
-	/* READY, for those who watch: */
+	/* READY and HEARD, for those who watch: */
 	bool is_out, is_bidi, has_acks, is_resumed;
 	unsigned proof;        /* enum proof */
 	uint64_t max_bytes;    /* of a stanza that the peer takes (XEP-0478);

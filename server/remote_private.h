@@ -4,6 +4,7 @@
  *	remote.c	pairs, paths, attempts
  *	remote_queue.c	what waits, what is sent, what is answered
  *	remote_keep.c	what is written down meanwhile
+ *	remote_list.c	what can be seen of it
  */
 #pragma once
 
@@ -16,10 +17,11 @@
 #include "server/timer.h"
 
 #define PATHS_MAX 4 /* of a pair; the first carries, the others wait */
+#define EARS_MAX  4 /* streams that the peer sends on */
 
 struct remotes {
-	struct table table;    /* struct remote, by domain */
-	size_t pathless_count; /* pairs without a path */
+	struct table table;  /* struct remote, by domain */
+	size_t silent_count; /* pairs that nobody answers for */
 };
 
 struct remote {
@@ -49,6 +51,8 @@ struct pair {
 	uint64_t last_ticket;
 	struct path paths[PATHS_MAX];
 	unsigned path_count;
+	struct path ears[EARS_MAX];
+	unsigned ear_count;
 	bool is_asked;    /* an attempt is under way */
 	bool is_refused;  /* it failed for good; until the next one */
 	bool is_fruitful; /* something was acknowledged since READY */
@@ -64,7 +68,7 @@ struct pair {
 	struct timer keep;  /* until something is to be written down */
 	unsigned open_writes;
 	struct pair_counters {
-		uint64_t out, bounced, dropped, connects, failures;
+		uint64_t sent, received, bounced, dropped, connects, failures;
 	} counters;
 };
 
@@ -93,6 +97,13 @@ static inline struct shard *
 pair_shard(const struct pair *pair)
 {
 	return pair->remote->shard;
+}
+
+/* Whether a stream was proved to be from there. */
+static inline bool
+pair_is_silent(const struct pair *pair)
+{
+	return pair->path_count == 0 && pair->ear_count == 0;
 }
 
 /* --- remote_queue.c ------------------------------------------------------ */

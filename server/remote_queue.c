@@ -62,11 +62,13 @@ queue_refuse(struct pair *pair, struct post *letter, enum stanza_err err,
 
 	if (!is_answered(letter)) {
 		pair->counters.dropped++;
+		metric_add(shard, METRIC_S2S_DROPPED, 1);
 		outbox_drop(shard, letter->durable);
 		post_free(&letter);
 		return;
 	}
 	pair->counters.bounced++;
+	metric_add(shard, METRIC_S2S_BOUNCED, 1);
 	if (letter->durable.row != 0 &&
 	    letter->stanza->kind == STANZA_MESSAGE) {
 		return_kept(pair, letter, err, text);
@@ -149,6 +151,7 @@ add(struct pair *pair, struct post *letter)
 			     stanza_is_keepable(letter->stanza);
 	set_age(entry);
 	list_add_last(&pair->waits, &entry->link);
+	metric_add(pair_shard(pair), METRIC_S2S_QUEUED, 1);
 	pair->count++;
 	pair->bytes += entry->bytes;
 	if (letter->durable.row != 0 && !letter->durable.is_sure) {
@@ -180,6 +183,7 @@ take(struct entry *entry)
 	struct pair *pair = entry->pair;
 
 	list_remove(&entry->link);
+	metric_add(pair_shard(pair), METRIC_S2S_QUEUED, -1);
 	pair->count--;
 	pair->bytes -= entry->bytes;
 	return entry->letter;
@@ -272,25 +276,34 @@ queue_send(struct pair *pair)
 	}
 }
 
+/* One that arrived; its row goes with the write. */
+static void
+end_entry(struct entry *entry, struct store_write **write)
+{
+	struct pair *pair = entry->pair;
+	struct post *letter = take(entry);
+	const size_t count =
+	    letter->kind == POST_MANY ? letter->receiver_count : 1;
+
+	pair->counters.sent += count;
+	metric_add(pair_shard(pair), METRIC_S2S_SENT, (int64_t)count);
+	if (letter->durable.row != 0 && *write == NULL)
+		*write = store_write_new(pair_shard(pair)->store);
+	if (letter->durable.row != 0)
+		outbox_remove(*write, letter->durable);
+	post_free(&letter);
+}
+
 void
 queue_acked(struct pair *pair, uint64_t ticket)
 {
 	struct store_write *write = NULL;
 
 	list_each (entry, &pair->sent, struct entry, link) {
-		struct post *letter = entry->letter;
-
 		if (entry->ticket > ticket)
 			break;
-		take(entry);
 		pair->is_fruitful = true;
-		pair->counters.out +=
-		    letter->kind == POST_MANY ? letter->receiver_count : 1;
-		if (letter->durable.row != 0 && write == NULL)
-			write = store_write_new(pair_shard(pair)->store);
-		if (letter->durable.row != 0)
-			outbox_remove(write, letter->durable);
-		post_free(&letter);
+		end_entry(entry, &write);
 	}
 	if (write != NULL)
 		store_commit_lazy(write, NULL, NULL);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "server/remote_list.h"
 #include "server/remote_private.h"
 #include "server/world_neighbour.h"
 #include "server/world_private.h"
@@ -335,6 +336,67 @@ only_what_waits_is_written_down(void **state)
 	world_free(&stage.world);
 }
 
+/* --- seen ------------------------------------------------------------------
+ */
+
+static json_t *
+seen(const struct stage *stage)
+{
+	json_t *all = json_array();
+
+	for (unsigned i = 0; i < stage->world->server.shard_count; i++) {
+		json_t *list = remote_list(&stage->world->server.shards[i]);
+
+		json_array_extend(all, list);
+		json_decref(list);
+	}
+	return all;
+}
+
+static long long
+counter(json_t *pairs, const char *name)
+{
+	json_t *stanzas = json_object_get(json_array_get(pairs, 0), "stanzas");
+
+	return json_integer_value(json_object_get(stanzas, name));
+}
+
+static void
+pairs_can_be_seen(void **state)
+{
+	struct stage stage = begin(1);
+	json_t *pairs, *pair;
+
+	stage.verona->is_lazy = true;
+	say(&stage, "m1");
+	neighbour_ack(stage.verona);
+	say(&stage, "m2");
+	world_sleep(stage.world, 3 * SECONDS);
+	pairs = seen(&stage);
+	pair = json_array_get(pairs, 0);
+	CHECK(json_array_size(pairs) == 1);
+	CHECK_TEXT(json_string_value(json_object_get(pair, "remote")), VERONA);
+	CHECK_TEXT(
+	    json_string_value(json_object_get(pair, "state")), "connected");
+	CHECK(json_integer_value(json_object_get(pair, "queued")) == 1);
+	CHECK(json_integer_value(json_object_get(pair, "oldest_s")) == 3);
+	CHECK(json_array_size(json_object_get(pair, "streams")) == 1);
+	CHECK(counter(pairs, "sent") == 1 && counter(pairs, "connects") == 1);
+	json_decref(pairs);
+	stage.verona->mood = NEIGHBOUR_UNREACHABLE;
+	neighbour_cut(stage.verona, false);
+	world_run(stage.world);
+	pairs = seen(&stage);
+	pair = json_array_get(pairs, 0);
+	CHECK_TEXT(
+	    json_string_value(json_object_get(pair, "state")), "waiting");
+	CHECK_TEXT(json_string_value(json_object_get(pair, "last_error")),
+	    "connection refused");
+	CHECK(counter(pairs, "failures") == 1);
+	json_decref(pairs);
+	world_free(&stage.world);
+}
+
 int
 main(void)
 {
@@ -351,6 +413,7 @@ main(void)
 	    cmocka_unit_test(what_is_too_large_for_the_peer_comes_back),
 	    cmocka_unit_test(strangers_do_not_speak_through_us),
 	    cmocka_unit_test(only_what_waits_is_written_down),
+	    cmocka_unit_test(pairs_can_be_seen),
 	};
 
 	return cmocka_run_group_tests_name("remote", tests, NULL, NULL);

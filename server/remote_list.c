@@ -1,0 +1,135 @@
+#include "server/remote_list.h"
+
+#include "base/clock.h"
+#include "server/remote_private.h"
+
+static json_t *
+text(struct str str)
+{
+	return str.len == 0 ? json_null() : json_stringn(str.text, str.len);
+}
+
+static json_t *
+number(uint64_t count)
+{
+	return json_integer((json_int_t)count);
+}
+
+static const char *
+state_of(const struct pair *pair)
+{
+	if (pair->path_count > 0)
+		return "connected";
+	if (pair->is_asked)
+		return "connecting";
+	if (pair->is_refused)
+		return "refused";
+	if (timer_is_running(&pair->retry))
+		return "waiting";
+	return "idle";
+}
+
+static json_t *
+stream_json(const struct path *path, const char *direction)
+{
+	json_t *json = json_object();
+
+	json_object_set_new(json, "direction", json_string(direction));
+	json_object_set_new(json, "bidirectional", json_boolean(path->is_bidi));
+	json_object_set_new(
+	    json, "stream_management", json_boolean(path->has_acks));
+	json_object_set_new(json, "proof", text(str_of(path->proof)));
+	json_object_set_new(json, "tls", text(str_of(path->tls)));
+	json_object_set_new(json, "address", text(str_of(path->address)));
+	json_object_set_new(
+	    json, "age_s", number((clock_mono_ms() - path->since_ms) / 1000));
+	return json;
+}
+
+/* A bidirectional stream of theirs is a path and an ear. */
+static json_t *
+streams_json(const struct pair *pair)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < pair->path_count; i++)
+		json_array_append_new(
+		    list, stream_json(&pair->paths[i],
+			      pair->paths[i].is_out ? "out" : "in"));
+	for (unsigned i = 0; i < pair->ear_count; i++)
+		if (!pair->ears[i].is_bidi)
+			json_array_append_new(
+			    list, stream_json(&pair->ears[i], "in"));
+	return list;
+}
+
+static json_t *
+counters_json(const struct pair_counters *counters)
+{
+	json_t *json = json_object();
+
+	json_object_set_new(json, "sent", number(counters->sent));
+	json_object_set_new(json, "received", number(counters->received));
+	json_object_set_new(json, "bounced", number(counters->bounced));
+	json_object_set_new(json, "dropped", number(counters->dropped));
+	json_object_set_new(json, "connects", number(counters->connects));
+	json_object_set_new(json, "failures", number(counters->failures));
+	return json;
+}
+
+static uint64_t
+oldest_s(const struct pair *pair)
+{
+	const struct entry *entry =
+	    list_entry(list_first(&pair->sent), struct entry, link);
+
+	if (entry == NULL)
+		entry =
+		    list_entry(list_first(&pair->waits), struct entry, link);
+	return entry == NULL ? 0 : (clock_mono_ms() - entry->since_ms) / 1000;
+}
+
+static json_t *
+next_try_s(const struct pair *pair)
+{
+	const uint64_t now = clock_mono_ms();
+
+	if (!timer_is_running(&pair->retry))
+		return json_null();
+	return number(
+	    pair->retry.due_ms > now ? (pair->retry.due_ms - now) / 1000 : 0);
+}
+
+static json_t *
+pair_json(const struct pair *pair)
+{
+	json_t *json = json_object();
+
+	json_object_set_new(json, "local", text(pair->local));
+	json_object_set_new(
+	    json, "remote", text(jid_full(pair->remote->domain)));
+	json_object_set_new(json, "state", json_string(state_of(pair)));
+	json_object_set_new(json, "streams", streams_json(pair));
+	json_object_set_new(json, "queued", number(pair->count));
+	json_object_set_new(json, "oldest_s", number(oldest_s(pair)));
+	json_object_set_new(json, "next_try_s", next_try_s(pair));
+	json_object_set_new(json, "last_error", text(pair->why));
+	json_object_set_new(json, "stanzas", counters_json(&pair->counters));
+	return json;
+}
+
+json_t *
+remote_list(struct shard *shard)
+{
+	const struct table_link *link = NULL;
+	json_t *list = json_array();
+
+	while ((link = table_next(&shard->remotes->table, link)) != NULL) {
+		const struct remote *remote = container_of(
+		    (struct table_link *)link, struct remote, link);
+
+		list_each (pair, &remote->pairs, struct pair, link)
+			json_array_append_new(list, pair_json(pair));
+	}
+	return list;
+}

@@ -1,0 +1,11 @@
+/*
+ * server/remote_list.h - what can be seen of remotes: by the administration.
+ */
+#pragma once
+
+#include <jansson.h>
+
+struct shard;
+
+/* The pairs of the shard, as the API tells them (GET /v1/s2s). */
+json_t *remote_list(struct shard *);
