@@ -7,7 +7,11 @@
 #include <uv.h>
 
 #include "base/err.h"
+#include "server/outward.h"
+#include "server/settings.h"
+#include "server/setup.h"
 #include "server/shard.h"
+#include "server/socket.h"
 
 /* RFC 8305, section 5: the delay between two attempts. */
 #define NEXT_MS 250
@@ -44,19 +48,32 @@ drop(struct dial_try *try)
 	return fd;
 }
 
+/* Those that lost the race may have another chance. */
 static void
-finish(struct dial *dial, enum err err, int fd)
+drop_all(struct dial *dial)
 {
-	timer_stop(dial->shard, &dial->next);
-	timer_stop(dial->shard, &dial->deadline);
-	/* Those that lost the race may have another chance. */
 	while (dial->tries != NULL) {
 		dial->is_tried[dial->tries->index] = false;
 		close(drop(dial->tries));
 	}
+}
+
+static void
+finish(struct dial *dial, enum err err)
+{
+	timer_stop(dial->shard, &dial->next);
+	timer_stop(dial->shard, &dial->deadline);
+	drop_all(dial);
 	dial->err = err;
-	dial->fd = fd;
 	dial->done(dial);
+}
+
+static void
+succeed(struct dial *dial, size_t index, struct conn *conn)
+{
+	dial->endpoint = &dial->endpoints[index];
+	dial->conn = conn;
+	finish(dial, ERR_NONE);
 }
 
 static void
@@ -83,6 +100,7 @@ on_connected(uv_poll_t *poll, int status, int events)
 	struct dial_try *try = container_of(poll, struct dial_try, poll);
 	struct dial *dial = try->dial;
 	const size_t index = try->index;
+	const struct endpoint *endpoint = &dial->endpoints[index];
 	int fd, err;
 
 	(void)events;
@@ -90,16 +108,17 @@ on_connected(uv_poll_t *poll, int status, int events)
 	fd = drop(try);
 	err = error_of(fd);
 	if (err == 0 && status == 0) {
-		dial->endpoint = &dial->endpoints[index];
-		finish(dial, ERR_NONE, fd);
+		succeed(dial, index,
+		    socket_new(dial->shard, fd,
+			(const struct sockaddr *)&endpoint->address));
 		return;
 	}
 	close(fd);
-	set_why(dial, &dial->endpoints[index],
-	    strerror(err == 0 ? ECONNREFUSED : err));
+	set_why(dial, endpoint, strerror(err == 0 ? ECONNREFUSED : err));
 	try_next(dial);
 }
 
+/* Whether an answer is awaited. */
 static bool
 try_one(struct dial *dial, size_t index)
 {
@@ -108,7 +127,6 @@ try_one(struct dial *dial, size_t index)
 	int fd = socket(endpoint->address.ss_family,
 	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
-	dial->is_tried[index] = true;
 	if (fd < 0 || (connect(fd, (const struct sockaddr *)&endpoint->address,
 			   endpoint->len) != 0 &&
 			  errno != EINPROGRESS)) {
@@ -135,17 +153,40 @@ on_next(struct timer *timer)
 	try_next(container_of(timer, struct dial, next));
 }
 
+/* In a world an answer comes at once or never. */
+static bool
+try_outward(struct dial *dial, size_t index)
+{
+	const struct endpoint *endpoint = &dial->endpoints[index];
+	struct conn *conn = NULL;
+	enum err err =
+	    dial->shard->server->outward->connect(dial->shard, endpoint, &conn);
+
+	if (err == ERR_NONE) {
+		succeed(dial, index, conn);
+		return true;
+	}
+	set_why(dial, endpoint, err_text(err));
+	dial->is_waiting = dial->is_waiting || err == ERR_TIMEOUT;
+	return err == ERR_TIMEOUT;
+}
+
 static void
 try_next(struct dial *dial)
 {
+	const bool is_world = dial->shard->server->outward != NULL;
+
 	for (size_t i = 0; i < dial->count; i++) {
-		if (dial->is_tried[i] || !try_one(dial, i))
+		if (dial->is_tried[i])
 			continue;
+		dial->is_tried[i] = true;
 		timer_start(dial->shard, &dial->next, NEXT_MS, on_next);
-		return;
+		if (is_world ? try_outward(dial, i) : try_one(dial, i))
+			return;
 	}
-	if (dial->tries == NULL)
-		finish(dial, ERR_UNAVAILABLE, -1);
+	timer_stop(dial->shard, &dial->next);
+	if (dial->tries == NULL && !dial->is_waiting)
+		finish(dial, ERR_UNAVAILABLE);
 }
 
 static void
@@ -156,28 +197,30 @@ on_deadline(struct timer *timer)
 	if (dial->tries != NULL)
 		set_why(dial, &dial->endpoints[dial->tries->index],
 		    "no answer came in time");
-	finish(dial, ERR_TIMEOUT, -1);
+	finish(dial, ERR_TIMEOUT);
 }
 
 static void
 on_canceled(struct timer *timer)
 {
-	finish(container_of(timer, struct dial, deadline), ERR_CANCELED, -1);
+	finish(container_of(timer, struct dial, deadline), ERR_CANCELED);
 }
 
 void
 dial_next(struct dial *dial)
 {
-	dial->fd = -1;
-	timer_start(
-	    dial->shard, &dial->deadline, dial->timeout_ms, on_deadline);
+	dial->conn = NULL;
+	dial->is_waiting = false;
+	timer_start(dial->shard, &dial->deadline,
+	    config_ms(setup_config(dial->shard->setup), CONFIG_GLOBAL,
+		SETTING(S2S_CONNECT_TIMEOUT)),
+	    on_deadline);
 	timer_start(dial->shard, &dial->next, 0, on_next);
 }
 
 void
 dial_start(struct shard *shard, struct dial *dial, struct arena *arena,
-    const struct endpoint *endpoints, size_t count, uint64_t timeout_ms,
-    void (*done)(struct dial *))
+    const struct endpoint *endpoints, size_t count, void (*done)(struct dial *))
 {
 	*dial = (struct dial){
 	    .shard = shard,
@@ -185,7 +228,6 @@ dial_start(struct shard *shard, struct dial *dial, struct arena *arena,
 	    .endpoints = endpoints,
 	    .count = count,
 	    .is_tried = arena_array(arena, bool, count),
-	    .timeout_ms = timeout_ms,
 	    .done = done,
 	};
 	dial_next(dial);
@@ -195,5 +237,6 @@ void
 dial_cancel(struct dial *dial)
 {
 	timer_stop(dial->shard, &dial->next);
+	drop_all(dial);
 	timer_start(dial->shard, &dial->deadline, 0, on_canceled);
 }

@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "server/outward.h"
 #include "server/policy.h"
 #include "server/settings.h"
 #include "server/shard.h"
@@ -134,22 +135,56 @@ dns_record_read(struct arena *arena, enum dns_type type, struct str data,
 
 /* --- answers -------------------------------------------------------------- */
 
+/* Its turn is over: another's comes with the next ask_next. */
+static void
+leave(struct dns_ask *ask)
+{
+	list_remove(&ask->link);
+	timer_stop(ask->shard, &ask->deadline);
+	if (ask->is_asked && ask->shard->dns != NULL)
+		ask->shard->dns->asked_count--;
+	ask->is_asked = false;
+}
+
+/* Libunbound forgets it, whatever came of it. */
+static void
+give_up(struct dns_ask *ask)
+{
+	if (ask->is_asked)
+		(void)ub_cancel(ask->context->unbound, ask->id);
+	leave(ask);
+}
+
 static void
 finish(struct dns_ask *ask, enum err err, const char *why)
 {
-	struct dns *dns = ask->shard->dns;
+	struct shard *shard = ask->shard;
 
-	list_remove(&ask->link);
-	timer_stop(ask->shard, &ask->deadline);
-	if (ask->is_asked)
-		dns->asked_count--;
-	ask->is_asked = false;
+	leave(ask);
 	ask->err = err;
 	if (err != ERR_NONE)
 		ask->why = str_format(
 		    ask->arena, "DNS, %.*s: %s", STR_ARG(ask->name), why);
 	ask->done(ask);
-	ask_next(dns);
+	if (shard->dns != NULL)
+		ask_next(shard->dns);
+}
+
+static void
+on_failed(struct timer *timer)
+{
+	struct dns_ask *ask = container_of(timer, struct dns_ask, deadline);
+
+	finish(ask, ask->err, ask->why.text);
+}
+
+/* Never from within dns_query. */
+static void
+fail_soon(struct dns_ask *ask, enum err err, const char *why)
+{
+	ask->err = err;
+	ask->why = str_of(why);
+	timer_start(ask->shard, &ask->deadline, 0, on_failed);
 }
 
 static const char *
@@ -187,7 +222,8 @@ static void
 take_result(struct dns_ask *ask, const struct ub_result *result)
 {
 	ask->is_secure = result->secure != 0;
-	if (result->bogus != 0) {
+	ask->is_bogus = result->bogus != 0;
+	if (ask->is_bogus) {
 		finish(ask, ERR_DENIED,
 		    result->why_bogus == NULL ? "DNSSEC validation failed"
 					      : result->why_bogus);
@@ -225,27 +261,15 @@ on_deadline(struct timer *timer)
 {
 	struct dns_ask *ask = container_of(timer, struct dns_ask, deadline);
 
-	if (ask->is_asked)
-		(void)ub_cancel(ask->context->unbound, ask->id);
+	give_up(ask);
 	finish(ask, ERR_TIMEOUT, "no answer came in time");
-}
-
-static void
-on_canceled(struct timer *timer)
-{
-	finish(container_of(timer, struct dns_ask, deadline), ERR_CANCELED,
-	    "canceled");
 }
 
 void
 dns_cancel(struct dns_ask *ask)
 {
-	if (ask->is_asked) {
-		(void)ub_cancel(ask->context->unbound, ask->id);
-		ask->is_asked = false;
-		ask->shard->dns->asked_count--;
-	}
-	timer_start(ask->shard, &ask->deadline, 0, on_canceled);
+	give_up(ask);
+	fail_soon(ask, ERR_CANCELED, "canceled");
 }
 
 /* --- contexts ------------------------------------------------------------- */
@@ -265,12 +289,13 @@ on_readable(uv_poll_t *poll, int status, int events)
 static bool
 set_resolvers(struct ub_ctx *unbound, struct setting_list resolvers)
 {
-	if (resolvers.count == 0)
-		return ub_ctx_resolvconf(unbound, NULL) == 0 &&
-		       ub_ctx_hosts(unbound, NULL) == 0;
 	/* A resolver on this machine is as good as any. */
 	if (ub_ctx_set_option(unbound, "do-not-query-localhost:", "no") != 0)
 		return false;
+	if (resolvers.count == 0) {
+		(void)ub_ctx_hosts(unbound, NULL);
+		return ub_ctx_resolvconf(unbound, NULL) == 0;
+	}
 	for (size_t i = 0; i < resolvers.count; i++) {
 		if (ub_ctx_set_fwd(unbound, resolvers.items[i].text) != 0)
 			return false;
@@ -287,7 +312,8 @@ set_anchor(struct shard *shard, struct ub_ctx *unbound)
 
 	if (path.len == 0 && access(DEBIANS_ANCHOR, R_OK) == 0)
 		path = STR(DEBIANS_ANCHOR);
-	if (path.len > 0 && ub_ctx_add_ta_file(unbound, path.text) != 0)
+	if (path.len > 0 && (access(path.text, R_OK) != 0 ||
+				ub_ctx_add_ta_file(unbound, path.text) != 0))
 		log_warn(&log_server,
 		    "DNSSEC is off: the trust anchor %.*s cannot be used",
 		    STR_ARG(path));
@@ -369,14 +395,20 @@ context_want(
 static void
 ask_now(struct dns *dns, struct dns_ask *ask)
 {
+	int err = ub_resolve_async(ask->context->unbound, ask->name.text,
+	    (int)ask->type, CLASS_IN, ask, on_answer, &ask->id);
+
+	if (err == UB_SYNTAX) {
+		fail_soon(ask, ERR_NOT_FOUND, "no such name can be");
+		return;
+	}
+	if (err != UB_NOERROR) {
+		fail_soon(ask, ERR_UNAVAILABLE, ub_strerror(err));
+		return;
+	}
 	ask->is_asked = true;
 	dns->asked_count++;
 	list_add_last(&dns->asked, &ask->link);
-	if (ask->context == NULL ||
-	    ub_resolve_async(ask->context->unbound, ask->name.text,
-		(int)ask->type, CLASS_IN, ask, on_answer, &ask->id) != 0)
-		/* done comes later, never from within dns_query. */
-		timer_start(ask->shard, &ask->deadline, 0, on_deadline);
 }
 
 static void
@@ -389,9 +421,25 @@ ask_next(struct dns *dns)
 		ask_now(dns, list_entry(link, struct dns_ask, link));
 }
 
+static void
+on_answered(struct timer *timer)
+{
+	struct dns_ask *ask = container_of(timer, struct dns_ask, deadline);
+
+	finish(ask, ask->err, ask->is_bogus ? "forged" : err_text(ask->err));
+}
+
+static void
+ask_outward(struct dns_ask *ask)
+{
+	ask->shard->server->outward->answer(ask);
+	if (ask->err != ERR_TIMEOUT)
+		timer_start(ask->shard, &ask->deadline, 0, on_answered);
+}
+
 void
 dns_query(struct shard *shard, struct dns_ask *ask, struct arena *arena,
-    const struct policy *policy, struct str name, enum dns_type type,
+    const struct policy *policy, struct dns_name name,
     void (*done)(struct dns_ask *))
 {
 	uint64_t timeout_ms = config_ms(
@@ -400,12 +448,22 @@ dns_query(struct shard *shard, struct dns_ask *ask, struct arena *arena,
 	*ask = (struct dns_ask){
 	    .shard = shard,
 	    .arena = arena,
-	    .name = str_dup(arena, name),
-	    .type = type,
+	    .name = str_dup(arena, name.text),
+	    .type = name.type,
 	    .done = done,
 	};
-	ask->context = context_want(shard, arena, policy->resolvers);
 	timer_start(shard, &ask->deadline, timeout_ms, on_deadline);
+	if (shard->server->outward != NULL) {
+		ask_outward(ask);
+		return;
+	}
+	if (!shard->is_draining)
+		ask->context = context_want(shard, arena, policy->resolvers);
+	if (ask->context == NULL) {
+		fail_soon(ask, ERR_UNAVAILABLE,
+		    "no resolver: see dns.resolvers and /etc/resolv.conf");
+		return;
+	}
 	list_add_last(&shard->dns->waiting, &ask->link);
 	ask_next(shard->dns);
 }
@@ -420,8 +478,7 @@ cancel_all(struct list *asks)
 	while ((link = list_first(asks)) != NULL) {
 		struct dns_ask *ask = list_entry(link, struct dns_ask, link);
 
-		if (ask->is_asked && ask->context != NULL)
-			(void)ub_cancel(ask->context->unbound, ask->id);
+		give_up(ask);
 		finish(ask, ERR_CANCELED, "canceled");
 	}
 }
@@ -439,6 +496,7 @@ dns_close(struct shard *shard)
 
 	if (dns == NULL)
 		return;
+	shard->dns = NULL;
 	cancel_all(&dns->waiting);
 	cancel_all(&dns->asked);
 	list_each (context, &dns->contexts, struct dns_context, link) {
@@ -449,5 +507,4 @@ dns_close(struct shard *shard)
 		free(context->resolvers);
 	}
 	free(dns);
-	shard->dns = NULL;
 }

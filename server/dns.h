@@ -39,6 +39,7 @@ struct dns_ask {
 			   DENIED: DNSSEC says that it was forged; CANCELED */
 	struct str why; /* words for people when it failed */
 	bool is_secure; /* DNSSEC vouches for the answer, also for none */
+	bool is_bogus;  /* DNSSEC says that it was forged: err is DENIED */
 	const struct dns_record *records; /* in the arena */
 	size_t count;
 	void (*done)(struct dns_ask *);
@@ -48,17 +49,21 @@ struct dns_ask {
 	struct dns_context *context;
 	struct str name;
 	enum dns_type type;
-	int id; /* of libunbound */
-	bool is_asked;
-	struct link link; /* in those that wait, or that are under way */
-	struct timer deadline;
+	int id;                /* of libunbound */
+	bool is_asked;         /* libunbound is at it */
+	struct link link;      /* in those that wait, or that are under way */
+	struct timer deadline; /* runs until done */
 };
 
-/* Asks; name is in A-labels. The resolvers are those of the policy. */
+struct dns_name {
+	struct str text; /* in A-labels */
+	enum dns_type type;
+};
+
+/* Asks the resolvers of the policy. */
 void dns_query(struct shard *, struct dns_ask *, struct arena *,
-    const struct policy *, struct str name, enum dns_type,
-    void (*done)(struct dns_ask *));
-/* done is called soon, with CANCELED. */
+    const struct policy *, struct dns_name, void (*done)(struct dns_ask *));
+/* Until done: it is called soon, with CANCELED. */
 void dns_cancel(struct dns_ask *);
 
 /* Reads the data of a record; false when it is none of its type. For dns.c and

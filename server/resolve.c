@@ -1,6 +1,7 @@
 #include "server/resolve.h"
 
 #include <arpa/inet.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/rand.h"
@@ -12,7 +13,6 @@
 /* Of one domain: whoever lists more wants us to knock on doors. */
 #define TARGETS_MAX   8
 #define ADDRESSES_MAX 8 /* of a target and family */
-#define ENDPOINTS_MAX ((size_t)2 * TARGETS_MAX * ADDRESSES_MAX)
 
 struct resolve_target {
 	struct str name;
@@ -87,8 +87,9 @@ add_endpoint(struct resolve *resolve, const struct resolve_target *target,
 {
 	struct endpoint *endpoint = &resolve->list[resolve->count];
 
-	if (i >= answer->count || resolve->count == ENDPOINTS_MAX)
+	if (i >= answer->count || i >= ADDRESSES_MAX)
 		return;
+	must(resolve->count < resolve->room);
 	endpoint->target = target->name;
 	endpoint->port = target->port;
 	endpoint->is_direct_tls = target->is_direct_tls;
@@ -129,6 +130,7 @@ fail_without_address(struct resolve *resolve)
 	for (size_t i = 0; i < resolve->target_count; i++) {
 		look_for_failure(&resolve->targets[i].v4.ask, &worst);
 		look_for_failure(&resolve->targets[i].v6.ask, &worst);
+		look_for_failure(&resolve->targets[i].tlsa.ask, &worst);
 	}
 	if (worst != NULL)
 		finish(resolve, worst->err, worst->why);
@@ -144,12 +146,43 @@ fail_without_address(struct resolve *resolve)
 			STR_ARG(resolve->domain)));
 }
 
+/* RFC 7673, section 3.3: who hides a target's TLSA records does not make us
+ * go there without. */
+static bool
+is_open(const struct resolve_target *target)
+{
+	const enum err err = target->tlsa.ask.err;
+
+	return err == ERR_NONE || err == ERR_NOT_FOUND;
+}
+
+static void
+make_room(struct resolve *resolve)
+{
+	const size_t more = 2 * (size_t)ADDRESSES_MAX * resolve->target_count;
+	struct endpoint *list;
+
+	resolve->room = resolve->count;
+	for (size_t i = 0; i < resolve->target_count; i++)
+		resolve->room += resolve->targets[i].v6.ask.count +
+				 resolve->targets[i].v4.ask.count;
+	if (resolve->room > resolve->count + more)
+		resolve->room = resolve->count + more;
+	list = arena_array(resolve->arena, struct endpoint, resolve->room);
+	if (resolve->count > 0)
+		memcpy(list, resolve->list, resolve->count * sizeof(*list));
+	resolve->list = list;
+}
+
 static void
 targets_answered(struct resolve *resolve)
 {
+	make_room(resolve);
 	for (size_t i = 0; i < resolve->target_count; i++) {
 		const struct resolve_target *target = &resolve->targets[i];
 
+		if (!is_open(target))
+			continue;
 		for (size_t j = 0; j < ADDRESSES_MAX; j++) {
 			add_endpoint(resolve, target, &target->v6.ask, j);
 			add_endpoint(resolve, target, &target->v4.ask, j);
@@ -180,7 +213,7 @@ put(struct resolve *resolve, struct question *question, struct str name,
 	resolve->left++;
 	question->resolve = resolve;
 	dns_query(resolve->shard, &question->ask, resolve->arena,
-	    &resolve->policy, name, type, one_answered);
+	    &resolve->policy, (struct dns_name){name, type}, one_answered);
 }
 
 /* RFC 7673, section 4: TLSA records count where the way to them is secure. */
@@ -207,6 +240,9 @@ add_target(struct resolve *resolve, struct str name, uint16_t port)
 {
 	struct resolve_target *target;
 
+	if (resolve->targets == NULL)
+		resolve->targets = arena_array(
+		    resolve->arena, struct resolve_target, TARGETS_MAX);
 	if (resolve->target_count == TARGETS_MAX)
 		return NULL;
 	target = &resolve->targets[resolve->target_count++];
@@ -217,33 +253,46 @@ add_target(struct resolve *resolve, struct str name, uint16_t port)
 
 /* --- SRV ------------------------------------------------------------------ */
 
-/* RFC 2782: of those with the least priority one is drawn, by weight. */
+/* Those without weight come first of their priority. */
+static int
+compare_targets(const void *a, const void *b)
+{
+	const struct resolve_target *one = a, *other = b;
+
+	if (one->priority != other->priority)
+		return one->priority < other->priority ? -1 : 1;
+	return (one->weight > 0) - (other->weight > 0);
+}
+
+/* RFC 2782, "Weight": of targets of one priority in that order, one is drawn.
+ * Where none has a weight, any. */
 static size_t
 draw(const struct resolve_target *targets, size_t count)
 {
-	uint16_t least = UINT16_MAX;
 	uint64_t sum = 0, lot;
 	size_t drawn = 0;
 
-	for (size_t i = 0; i < count; i++) {
-		if (targets[i].priority < least)
-			least = targets[i].priority;
-	}
-	/* One more than its weight: none is without a chance. */
-	for (size_t i = 0; i < count; i++) {
-		if (targets[i].priority == least)
-			sum += targets[i].weight + 1u;
-	}
-	lot = rand_below(sum);
-	for (size_t i = 0; i < count; i++) {
-		if (targets[i].priority != least)
-			continue;
-		drawn = i;
-		if (lot <= targets[i].weight)
+	for (size_t i = 0; i < count; i++)
+		sum += targets[i].weight;
+	if (sum == 0)
+		return (size_t)rand_below(count);
+	lot = rand_below(sum + 1);
+	for (sum = 0; drawn < count; drawn++) {
+		sum += targets[drawn].weight;
+		if (sum >= lot)
 			break;
-		lot -= targets[i].weight + 1u;
 	}
 	return drawn;
+}
+
+/* The others keep their order behind it. */
+static void
+put_first(struct resolve_target *targets, size_t at)
+{
+	struct resolve_target drawn = targets[at];
+
+	memmove(targets + 1, targets, at * sizeof(*targets));
+	targets[0] = drawn;
 }
 
 static void
@@ -251,12 +300,15 @@ order_targets(struct resolve *resolve)
 {
 	struct resolve_target *targets = resolve->targets;
 
+	qsort(
+	    targets, resolve->target_count, sizeof(*targets), compare_targets);
 	for (size_t i = 0; i < resolve->target_count; i++) {
-		size_t at = i + draw(targets + i, resolve->target_count - i);
-		struct resolve_target drawn = targets[at];
+		size_t end = i + 1;
 
-		targets[at] = targets[i];
-		targets[i] = drawn;
+		while (end < resolve->target_count &&
+		       targets[end].priority == targets[i].priority)
+			end++;
+		put_first(targets + i, draw(targets + i, end - i));
 	}
 }
 
@@ -310,8 +362,12 @@ srv_answered(struct resolve *resolve)
 	const struct dns_ask *direct = &resolve->direct.ask;
 
 	resolve->is_srv_secure = direct->is_secure && plain->is_secure;
-	add_srv(resolve, direct, true);
-	add_srv(resolve, plain, false);
+	/* RFC 7673, section 3.1: what is forged is not followed, nor what
+	 * stands beside it. */
+	if (!direct->is_bogus && !plain->is_bogus) {
+		add_srv(resolve, direct, true);
+		add_srv(resolve, plain, false);
+	}
 	if (resolve->target_count == 0 || resolve->is_canceled) {
 		without_srv(resolve);
 		return;
@@ -376,7 +432,7 @@ follow_route(struct resolve *resolve, struct str route)
 	struct endpoint *endpoint = &resolve->list[resolve->count];
 	struct resolve_target *target;
 
-	if (resolve->count == TARGETS_MAX || !read_route(route, endpoint))
+	if (resolve->count == resolve->room || !read_route(route, endpoint))
 		return;
 	if (read_literal(endpoint, endpoint->target)) {
 		resolve->count++;
@@ -398,8 +454,13 @@ finish_soon(struct timer *timer)
 static void
 ask_for_all(struct resolve *resolve)
 {
-	struct endpoint *first = resolve->list;
+	struct endpoint *first;
 
+	resolve->room = resolve->policy.routes.count + 1;
+	if (resolve->room > TARGETS_MAX)
+		resolve->room = TARGETS_MAX;
+	first = arena_array(resolve->arena, struct endpoint, resolve->room);
+	resolve->list = first;
 	for (size_t i = 0; i < resolve->policy.routes.count; i++)
 		follow_route(resolve, resolve->policy.routes.items[i]);
 	if (resolve->policy.routes.count == 0) {
@@ -432,16 +493,13 @@ resolve_start(struct shard *shard, struct resolve *resolve, struct arena *arena,
 	/* A domain of a JID that has no such form is in no DNS either. */
 	if (!prep_domain_ascii(arena, &resolve->domain))
 		resolve->domain = domain;
-	resolve->list = arena_array(arena, struct endpoint, ENDPOINTS_MAX);
-	resolve->targets =
-	    arena_array(arena, struct resolve_target, TARGETS_MAX);
 	ask_for_all(resolve);
 }
 
 static void
 cancel(struct question *question)
 {
-	if (list_holds(&question->ask.link))
+	if (timer_is_running(&question->ask.deadline))
 		dns_cancel(&question->ask);
 }
 

@@ -49,7 +49,8 @@ struct resolve {
 	struct policy policy;
 	struct str domain; /* in A-labels */
 	struct question direct, plain;
-	struct endpoint *list;
+	struct endpoint *list; /* what will be the endpoints */
+	size_t room;
 	struct resolve_target *targets;
 	size_t target_count;
 	unsigned left; /* questions under way */
@@ -61,7 +62,7 @@ struct resolve {
 /* domain is prepared (U-labels). The result lives in the arena. */
 void resolve_start(struct shard *, struct resolve *, struct arena *,
     const struct policy *, struct str domain, void (*done)(struct resolve *));
-/* done is called soon, with CANCELED. */
+/* Until done: it is called soon, with CANCELED. */
 void resolve_cancel(struct resolve *);
 
 /* "192.0.2.1, port 5269 (host.example.org)", for people. */

@@ -8,48 +8,59 @@
 #include <poll.h>
 #include <pthread.h>
 #include <unistd.h>
-#include <uv.h>
 
 #include "base/buf.h"
 #include "base/check.h"
-#include "base/clock.h"
 #include "base/err.h"
 #include "server/dial.h"
-#include "server/settings.h"
-#include "server/shard.h"
-
-static const struct module *const no_modules[] = {NULL};
+#include "server/dns_rig.h"
+#include "server/socket.h"
 
 /* --- a DNS server --------------------------------------------------------- */
 
-#define PACKET_MAX 4096
+#define PACKET_MAX 16384
 
-/* What it knows. "A 1.2.3.4", "AAAA ::1", "SRV 1 2 3 target", "CNAME name",
- * "RAW 33 3" (so many bytes of nonsense); "silence", "failure". */
-static const struct {
-	const char *name, *record;
+enum { CNAME = 5, SILENCE = 1000, FAILURE };
+
+/* What it knows. */
+static const struct known {
+	const char *name;
+	unsigned type;       /* or SILENCE: no answer; FAILURE: SERVFAIL */
+	unsigned numbers[3]; /* SRV */
+	const char *text;    /* address or name */
+	unsigned nonsense;   /* bytes of it instead */
+	const char *owner;   /* it says that it is of this name */
+	unsigned class;      /* and of this class */
+	unsigned more;       /* so many more of it */
 } zone[] = {
-    {"plain.lab", "A 127.0.0.1"},
-    {"plain.lab", "AAAA ::1"},
-    {"_xmpp-server._tcp.srv.lab", "SRV 20 0 5301 late.srv.lab"},
-    {"_xmpp-server._tcp.srv.lab", "SRV 10 0 5302 first.srv.lab"},
-    {"_xmpps-server._tcp.srv.lab", "SRV 15 0 5303 first.srv.lab"},
-    {"late.srv.lab", "A 127.0.0.3"},
-    {"first.srv.lab", "A 127.0.0.2"},
-    {"first.srv.lab", "AAAA ::1"},
-    {"srv.lab", "A 127.0.0.9"},
-    {"_xmpp-server._tcp.none.lab", "SRV 0 0 0 ."},
-    {"none.lab", "A 127.0.0.9"},
-    {"xn--bcher-kva.lab", "A 127.0.0.4"},
-    {"_xmpp-server._tcp.loop.lab", "CNAME one.loop.lab"},
-    {"one.loop.lab", "CNAME two.loop.lab"},
-    {"two.loop.lab", "CNAME one.loop.lab"},
-    {"_xmpp-server._tcp.odd.lab", "RAW 33 5"},
-    {"odd.lab", "A 127.0.0.5"},
-    {"_xmpp-server._tcp.silent.lab", "silence"},
-    {"_xmpp-server._tcp.broken.lab", "failure"},
-    {"_xmpps-server._tcp.broken.lab", "failure"},
-    {"broken.lab", "failure"},
+    {"plain.lab", DNS_A, .text = "127.0.0.1"},
+    {"plain.lab", DNS_AAAA, .text = "::1"},
+    {"_xmpp-server._tcp.srv.lab", DNS_SRV, {20, 0, 5301}, "late.srv.lab"},
+    {"_xmpp-server._tcp.srv.lab", DNS_SRV, {10, 0, 5302}, "first.srv.lab"},
+    {"_xmpps-server._tcp.srv.lab", DNS_SRV, {15, 0, 5303}, "first.srv.lab"},
+    {"late.srv.lab", DNS_A, .text = "127.0.0.3"},
+    {"first.srv.lab", DNS_A, .text = "127.0.0.2"},
+    {"first.srv.lab", DNS_AAAA, .text = "::1"},
+    {"srv.lab", DNS_A, .text = "127.0.0.9"},
+    {"_xmpp-server._tcp.none.lab", DNS_SRV, {0, 0, 0}, "."},
+    {"none.lab", DNS_A, .text = "127.0.0.9"},
+    {"xn--bcher-kva.lab", DNS_A, .text = "127.0.0.4"},
+    {"_xmpp-server._tcp.loop.lab", CNAME, .text = "one.loop.lab"},
+    {"one.loop.lab", CNAME, .text = "two.loop.lab"},
+    {"two.loop.lab", CNAME, .text = "one.loop.lab"},
+    {"_xmpp-server._tcp.odd.lab", DNS_SRV, .nonsense = 5},
+    {"odd.lab", DNS_A, .text = "127.0.0.5"},
+    {"_xmpp-server._tcp.stray.lab", DNS_SRV, {0, 0, 5301}, "evil.lab",
+	.owner = "_xmpp-server._tcp.plain.lab"},
+    {"stray.lab", DNS_A, .text = "127.0.0.66", .owner = "plain.lab"},
+    {"_xmpp-server._tcp.chaos.lab", DNS_SRV, {0, 0, 5301}, "plain.lab",
+	.class = 3},
+    {"chaos.lab", DNS_A, .text = "127.0.0.66", .class = 3},
+    {"_xmpp-server._tcp.many.lab", DNS_SRV, {0, 0, 1}, "plain.lab", .more = 99},
+    {"_xmpp-server._tcp.silent.lab", SILENCE},
+    {"_xmpp-server._tcp.broken.lab", FAILURE},
+    {"_xmpps-server._tcp.broken.lab", FAILURE},
+    {"broken.lab", FAILURE},
 };
 
 static struct {
@@ -83,41 +94,31 @@ put_u16(uint8_t *at, unsigned number)
 	return 2;
 }
 
-/* The type of a record of the zone, and its data. */
-static unsigned
-read_record(const char *record, uint8_t *data, size_t *len_r)
+/* The data of a record. */
+static size_t
+put_data(uint8_t *data, const struct known *known)
 {
-	unsigned a, b, c;
-	char target[256];
+	size_t len = 0;
 
-	*len_r = 0;
-	if (sscanf(record, "AAAA %255s", target) == 1) {
-		inet_pton(AF_INET6, target, data);
-		*len_r = 16;
-		return DNS_AAAA;
+	if (known->nonsense > 0) {
+		memset(data, 0xc0, known->nonsense);
+		return known->nonsense;
 	}
-	if (sscanf(record, "A %255s", target) == 1) {
-		inet_pton(AF_INET, target, data);
-		*len_r = 4;
-		return DNS_A;
+	switch (known->type) {
+	case DNS_A:
+		inet_pton(AF_INET, known->text, data);
+		return 4;
+	case DNS_AAAA:
+		inet_pton(AF_INET6, known->text, data);
+		return 16;
+	case DNS_SRV:
+		for (size_t i = 0; i < 3; i++)
+			len += put_u16(data + len, known->numbers[i]);
+		break;
+	default:
+		break;
 	}
-	if (sscanf(record, "SRV %u %u %u %255s", &a, &b, &c, target) == 4) {
-		put_u16(data, a);
-		put_u16(data + 2, b);
-		put_u16(data + 4, c);
-		*len_r = 6 + put_name(data + 6, target);
-		return DNS_SRV;
-	}
-	if (sscanf(record, "CNAME %255s", target) == 1) {
-		*len_r = put_name(data, target);
-		return 5;
-	}
-	if (sscanf(record, "RAW %u %u", &a, &b) == 2) {
-		memset(data, 0xc0, b);
-		*len_r = b;
-		return a;
-	}
-	return 0;
+	return len + put_name(data + len, known->text);
 }
 
 static void
@@ -133,18 +134,32 @@ read_name(const uint8_t *at, char *name)
 }
 
 static size_t
-put_answer(uint8_t *at, const char *name, unsigned type, const uint8_t *data,
-    size_t len)
+put_answer(uint8_t *at, const char *name, const struct known *known)
 {
-	size_t used = put_name(at, name);
+	size_t used = put_name(at, known->owner == NULL ? name : known->owner);
+	size_t len;
 
-	used += put_u16(at + used, type);
-	used += put_u16(at + used, 1);
+	used += put_u16(at + used, known->type);
+	used += put_u16(at + used, known->class == 0 ? 1 : known->class);
 	used += put_u16(at + used, 0);
 	used += put_u16(at + used, 60);
-	used += put_u16(at + used, (unsigned)len);
-	memcpy(at + used, data, len);
-	return used + len;
+	len = put_data(at + used + 2, known);
+	put_u16(at + used, (unsigned)len);
+	return used + 2 + len;
+}
+
+/* As often as it says, with another port each time. */
+static unsigned
+put_answers(
+    uint8_t *packet, size_t *len, const char *name, const struct known *known)
+{
+	struct known record = *known;
+
+	for (unsigned i = 0; i <= known->more; i++) {
+		*len += put_answer(packet + *len, name, &record);
+		record.numbers[2]++;
+	}
+	return known->more + 1;
 }
 
 /* Appends what there is; the code of the answer, or -1 for none at all. */
@@ -154,23 +169,18 @@ answer(uint8_t *packet, size_t *len, const char *name, unsigned type)
 	unsigned count = 0;
 	bool is_known = false;
 
-	for (size_t i = 0; i < sizeof(zone) / sizeof(zone[0]); i++) {
-		uint8_t data[512];
-		size_t data_len;
-		unsigned has;
+	for (size_t i = 0; i < COUNT_OF(zone); i++) {
+		const struct known *known = &zone[i];
 
-		if (strcasecmp(zone[i].name, name) != 0)
+		if (strcasecmp(known->name, name) != 0)
 			continue;
-		if (strcmp(zone[i].record, "silence") == 0)
+		if (known->type == SILENCE)
 			return -1;
-		if (strcmp(zone[i].record, "failure") == 0)
+		if (known->type == FAILURE)
 			return 2;
 		is_known = true;
-		has = read_record(zone[i].record, data, &data_len);
-		if (has != type && has != 5)
-			continue;
-		*len += put_answer(packet + *len, name, has, data, data_len);
-		count++;
+		if (known->type == type || known->type == CNAME)
+			count += put_answers(packet, len, name, known);
 	}
 	put_u16(packet + 6, count);
 	return is_known ? 0 : 3;
@@ -222,13 +232,7 @@ serve(void *unused)
 
 /* --- a shard of its own --------------------------------------------------- */
 
-/* No more of it than what is tested needs. */
-static struct {
-	struct arena *arena;
-	uv_loop_t loop;
-	struct shard shard;
-	struct setup *setup;
-} rig;
+static struct dns_rig rig;
 
 static struct shard *
 shard(void)
@@ -239,19 +243,15 @@ shard(void)
 static void
 turn(void)
 {
-	uv_run(&rig.loop, UV_RUN_NOWAIT);
-	timers_ring(&rig.shard.timers, clock_mono_ms());
-	(void)poll(NULL, 0, 1);
+	dns_rig_turn(&rig);
 }
 
-static struct setup *
-make_setup(void)
+static void
+start_rig(void)
 {
-	size_t count;
-	struct str why = STR_NONE;
-	const struct setting *const *tables =
-	    settings_tables(rig.arena, no_modules, &count);
-	struct str text = str_format(rig.arena,
+	char yaml[512];
+
+	snprintf(yaml, sizeof(yaml),
 	    "hosts: {a.lab: {}}\n"
 	    "dns: {resolvers: [\"%s\"], timeout: 1500 ms, "
 	    "trust_anchor: /dev/null}\n"
@@ -260,14 +260,7 @@ make_setup(void)
 	    "\"xmpp://plain.lab:7002\", \"ftp://x\"]}}\n"
 	    "  wrong.lab: {s2s: {route: [\"http://x\"]}}\n",
 	    names.address);
-	const struct config *config =
-	    config_parse(rig.arena, "t.yaml", text, tables, count, &why);
-	struct setup *setup;
-
-	assert_non_null(config);
-	setup = setup_new(rig.arena, config, no_modules, false, &why);
-	config_unref(&config);
-	return setup;
+	dns_rig_start(&rig, yaml);
 }
 
 static int
@@ -286,14 +279,7 @@ start(void **state)
 	    ntohs(address.sin_port));
 	assert_int_equal(pipe(names.stop), 0);
 	assert_int_equal(pthread_create(&names.thread, NULL, serve, NULL), 0);
-	rig.arena = arena_make(0);
-	rig.setup = make_setup();
-	assert_non_null(rig.setup);
-	uv_loop_init(&rig.loop);
-	rig.shard.loop = &rig.loop;
-	rig.shard.setup = rig.setup;
-	timers_init(&rig.shard.timers);
-	shard_enter(shard());
+	start_rig();
 	return 0;
 }
 
@@ -301,13 +287,7 @@ static int
 stop(void **state)
 {
 	(void)state;
-	dns_close(shard());
-	uv_run(&rig.loop, UV_RUN_DEFAULT);
-	uv_loop_close(&rig.loop);
-	timers_deinit(&rig.shard.timers);
-	shard_enter(NULL);
-	setup_unref(&rig.setup);
-	arena_free(&rig.arena);
+	dns_rig_stop(&rig);
 	assert_int_equal(write(names.stop[1], "", 1), 1);
 	pthread_join(names.thread, NULL);
 	close(names.fd);
@@ -362,6 +342,8 @@ static const struct {
     {"127.0.0.7", ERR_NONE, "127.0.0.7, port 5269 (127.0.0.7); "},
     {"[::1]", ERR_NONE, "::1, port 5269 ([::1]); "},
     {"odd.lab", ERR_UNAVAILABLE, "the resolver failed"},
+    {"stray.lab", ERR_NOT_FOUND, "has no address of stray.lab"},
+    {"chaos.lab", ERR_NOT_FOUND, "has no address of chaos.lab"},
     {"silent.lab", ERR_TIMEOUT, "no answer came in time"},
     {"broken.lab", ERR_UNAVAILABLE, "the resolver failed"},
     {"routed.lab", ERR_NONE,
@@ -403,6 +385,18 @@ domains_are_resolved(void **state)
 			CHECK(strstr(found->why.text, cases[i].text) != NULL);
 		arena_free(&arena);
 	}
+}
+
+/* Who lists more than anybody needs is not followed everywhere. */
+static void
+targets_are_limited(void **state)
+{
+	struct arena *arena = arena_make(0);
+	struct resolve *found = resolve(arena, "many.lab");
+
+	(void)state;
+	CHECK(found->err == ERR_NONE && found->count == 16);
+	arena_free(&arena);
 }
 
 /* A chain that never ends costs one question's time. */
@@ -483,6 +477,25 @@ listen_on(const char *address, uint16_t *port_r)
 }
 
 static void
+conn_gave(struct conn *conn, struct str bytes)
+{
+	(void)conn;
+	(void)bytes;
+}
+
+static void
+conn_closed(struct conn *conn, const char *why)
+{
+	(void)conn;
+	(void)why;
+}
+
+static const struct conn_events events = {
+    .on_bytes = conn_gave,
+    .on_closed = conn_closed,
+};
+
+static void
 set_endpoint(struct endpoint *endpoint, const char *address, uint16_t port)
 {
 	struct sockaddr_in *v4 = (void *)&endpoint->address;
@@ -498,7 +511,8 @@ set_endpoint(struct endpoint *endpoint, const char *address, uint16_t port)
 static void
 dialled(struct dial *dial)
 {
-	(void)dial;
+	if (dial->conn != NULL)
+		dial->conn->events = &events;
 	is_done = true;
 }
 
@@ -526,11 +540,11 @@ endpoints_are_tried_in_order(void **state)
 	set_endpoint(&endpoints[1], "127.0.0.1", ports[0]);
 	set_endpoint(&endpoints[2], "127.0.0.1", ports[1]);
 	is_done = false;
-	dial_start(shard(), &dial, arena, endpoints, 3, 1000, dialled);
+	dial_start(shard(), &dial, arena, endpoints, 3, dialled);
 	for (unsigned i = 1; i < 3; i++) {
 		await();
 		CHECK(dial.err == ERR_NONE && dial.endpoint == &endpoints[i]);
-		close(dial.fd);
+		conn_abort(dial.conn);
 		dial_next(&dial);
 	}
 	await();
@@ -551,10 +565,10 @@ dialling_can_be_canceled(void **state)
 	(void)state;
 	set_endpoint(&endpoint, "127.0.0.1", 1);
 	is_done = false;
-	dial_start(shard(), &dial, arena, &endpoint, 1, 1000, dialled);
+	dial_start(shard(), &dial, arena, &endpoint, 1, dialled);
 	dial_cancel(&dial);
 	await();
-	CHECK(dial.err == ERR_CANCELED && dial.fd == -1);
+	CHECK(dial.err == ERR_CANCELED && dial.conn == NULL);
 	arena_free(&arena);
 }
 
@@ -563,6 +577,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(domains_are_resolved),
+	    cmocka_unit_test(targets_are_limited),
 	    cmocka_unit_test(loops_end),
 	    cmocka_unit_test(questions_can_be_canceled),
 	    cmocka_unit_test(thousands_wait_their_turn),

@@ -40,6 +40,7 @@ struct server {
 	 * letter PATH (server/remote.h). NULL: there are no other servers. */
 	void (*s2s_connect)(
 	    struct shard *, struct str local, struct str domain);
+	const struct outward *outward; /* server/outward.h; NULL: the network */
 };
 
 struct shard {

@@ -190,6 +190,7 @@ boot(struct world *world)
 	if (count == 0)
 		count = 2 + world_random(world, WORLD_SHARDS_MAX - 1);
 	server_init(&world->server, world->storage, count, world->modules);
+	world->server.outward = &world_outward;
 	neighbours_boot(world);
 	memset(world->server.secret, SECRET_BYTE, sizeof(world->server.secret));
 	for (unsigned i = 0; i < count; i++) {
@@ -358,6 +359,7 @@ world_new(const struct world_options *options)
 	list_init(&world->conns);
 	list_init(&world->peers);
 	list_init(&world->neighbours);
+	list_init(&world->places);
 	world->readers = reader_pool_new();
 	rand_fake(options->seed + 1);
 	world->wall_us = START_WALL_US;

@@ -60,6 +60,15 @@ void world_send(struct world_peer *, const char *xml);
 /* What came next, one top-level element as text; NULL when nothing is there. It
  * lives until the next call. */
 const char *world_next(struct world_peer *);
+/* What the address of another server does with connections. */
+enum world_door { WORLD_OPEN, WORLD_SHUT /* refuses */, WORLD_SILENT };
+
+/* From now on DNS has an address of that domain; or its door changes. Domains
+ * that were not named here do not exist. */
+void world_serve(struct world *, const char *domain, enum world_door);
+/* The other end of the next connection that the server made to that domain,
+ * before TLS; NULL when there is none. */
+struct world_peer *world_dialled(struct world *, const char *domain);
 /* The peer is cut off without a goodbye; the peer is freed. */
 void world_cut(struct world_peer **);
 /* Whether the server closed the connection. */

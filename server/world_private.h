@@ -31,7 +31,9 @@ struct world {
 	unsigned kill_after; /* steps; 0: not */
 	unsigned peers_made;
 	struct list conns, peers;
-	struct list neighbours;      /* server/world_neighbour.h */
+	struct list neighbours; /* server/world_neighbour.h */
+	struct list places;     /* world_outward.c: other servers */
+	unsigned place_count;
 	struct reader_pool *readers; /* of the peers */
 	struct arena *next;          /* what world_next gave */
 };
@@ -89,6 +91,10 @@ void world_conns_drop(struct world *);
 void world_peer_send(struct world_peer *, struct str bytes);
 /* The peer's next stream begins in what comes next. */
 void world_peer_restart(struct world_peer *);
+
+/* --- world_outward.c: DNS and TCP ---------------------------------------- */
+
+extern const struct outward world_outward;
 
 /* --- world_login.c ------------------------------------------------------- */
 

@@ -1,0 +1,68 @@
+#include "server/dns_rig.h"
+
+#include <poll.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "server/conn.h"
+#include "server/dns.h"
+#include "server/net.h"
+#include "server/settings.h"
+
+static const struct module *const no_modules[] = {NULL};
+
+static struct setup *
+make_setup(struct dns_rig *rig, const char *yaml)
+{
+	size_t count;
+	struct str why = STR_NONE;
+	const struct setting *const *tables =
+	    settings_tables(rig->arena, no_modules, &count);
+	const struct config *config = config_parse(
+	    rig->arena, "t.yaml", str_of(yaml), tables, count, &why);
+	struct setup *setup;
+
+	must(config != NULL);
+	setup = setup_new(rig->arena, config, no_modules, false, &why);
+	config_unref(&config);
+	return setup;
+}
+
+void
+dns_rig_start(struct dns_rig *rig, const char *yaml)
+{
+	*rig = (struct dns_rig){.arena = arena_make(0)};
+	rig->setup = make_setup(rig, yaml);
+	must(rig->setup != NULL);
+	must(uv_loop_init(&rig->loop) == 0);
+	rig->shard.server = &rig->server;
+	rig->shard.loop = &rig->loop;
+	rig->shard.setup = rig->setup;
+	rig->shard.net = net_new();
+	list_init(&rig->shard.flushes);
+	timers_init(&rig->shard.timers);
+	shard_enter(&rig->shard);
+}
+
+void
+dns_rig_turn(struct dns_rig *rig)
+{
+	uv_run(&rig->loop, UV_RUN_NOWAIT);
+	timers_ring(&rig->shard.timers, clock_mono_ms());
+	conn_flush_all(&rig->shard);
+	(void)poll(NULL, 0, 1);
+}
+
+void
+dns_rig_stop(struct dns_rig *rig)
+{
+	rig->shard.is_draining = true;
+	dns_close(&rig->shard);
+	uv_run(&rig->loop, UV_RUN_DEFAULT);
+	must(uv_loop_close(&rig->loop) == 0);
+	timers_deinit(&rig->shard.timers);
+	net_free(&rig->shard.net);
+	shard_enter(NULL);
+	setup_unref(&rig->setup);
+	arena_free(&rig->arena);
+}
