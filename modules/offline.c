@@ -45,6 +45,7 @@ const struct store_kind offline_kind = {"offline", STORE_LOG, KIND_COUNTED};
 
 static const struct hook hooks[] = {
     {.on = HOOK_ACCOUNT_LOAD, .load = on_load},
+    {.on = HOOK_ACCOUNT_FORGET, .account = bounce_forget},
     {.on = HOOK_RECEIVED_MESSAGE, .order = -200, .stanza = bounce_received},
     {.on = HOOK_RECEIVED_MESSAGE, .order = -50, .stanza = on_received},
     {.on = HOOK_UNDELIVERED, .stanza = on_undelivered},
@@ -62,6 +63,7 @@ struct offline {
 	struct session *reader; /* whom rows were sent to; NULL: nobody */
 	uint64_t sent_id;       /* up to this one */
 	bool is_reading;
+	struct bounces bounces;
 	struct timer retry; /* of a read that failed; while the account is
 			       pinned by the reader */
 };
@@ -75,13 +77,18 @@ const struct module offline_module = {
     .hooks = hooks,
     .kinds = (const struct store_kind *const[]){&offline_kind, NULL},
     .account_size = sizeof(struct offline),
-    .session_size = sizeof(struct offline_session),
 };
 
 static struct offline *
 offline_of(struct account *account)
 {
 	return account_slot(account, &offline_module);
+}
+
+struct bounces *
+offline_bounces(struct account *account)
+{
+	return &offline_of(account)->bounces;
 }
 
 /* --- how many there are ------------------------------------------------------

@@ -13,34 +13,35 @@ static void sender_sure(struct outbox_wait *);
 
 /* Lives in the arena of its letter. */
 struct bounce {
-	struct link link; /* in the session's; not when it is proved */
+	struct link link; /* in the account's; not when it is proved */
+	struct session *session;
 	struct shard *shard;
 	struct post *letter;
 	uint64_t ticket;
 	struct outbox_wait wait; /* while the letter is not sure */
 };
 
-static struct offline_session *
-slot_of(struct session *session)
+static struct bounces *
+bounces_of(struct account *account)
 {
-	struct offline_session *slot;
+	struct bounces *bounces = offline_bounces(account);
 
-	slot = session_slot(session, &offline_module);
-	if (slot->bounces.head.next == NULL)
-		list_init(&slot->bounces);
-	return slot;
+	if (bounces->list.head.next == NULL)
+		list_init(&bounces->list);
+	return bounces;
 }
 
 static void
 send_proved(struct session *session, struct post *letter)
 {
-	struct offline_session *slot = slot_of(session);
+	struct bounces *bounces = bounces_of(session->account);
 	struct bounce *bounce = arena_new(letter->arena, struct bounce);
 
 	bounce->shard = session->account->owner.shard;
+	bounce->session = session;
 	bounce->letter = letter;
-	bounce->ticket = TICKET_APART | ++slot->bounce_count;
-	list_add_last(&slot->bounces, &bounce->link);
+	bounce->ticket = TICKET_APART | ++bounces->count;
+	list_add_last(&bounces->list, &bounce->link);
 	if (!letter->durable.is_sure)
 		outbox_wait(bounce->shard, &bounce->wait, letter, sender_sure);
 	session_send_proved(session, letter->stanza, bounce->ticket);
@@ -86,23 +87,43 @@ bounce_received(
 void
 bounce_proved(struct session *session, uint64_t ticket)
 {
-	list_each (bounce, &slot_of(session)->bounces, struct bounce, link) {
-		if (bounce->ticket > ticket)
-			return;
+	struct bounces *bounces = bounces_of(session->account);
+
+	list_each (bounce, &bounces->list, struct bounce, link) {
+		if (bounce->session != session || bounce->ticket > ticket)
+			continue;
 		list_remove(&bounce->link);
 		if (bounce->letter->durable.is_sure)
 			done_with(bounce);
 	}
 }
 
+static struct post *
+give_up(struct bounce *bounce)
+{
+	list_remove(&bounce->link);
+	if (!bounce->letter->durable.is_sure)
+		outbox_unwait(bounce->shard, &bounce->wait);
+	return bounce->letter;
+}
+
 /* What it did not prove is the next one's. */
 void
 bounce_session_closed(struct session *session)
 {
-	list_each (bounce, &slot_of(session)->bounces, struct bounce, link) {
-		list_remove(&bounce->link);
-		if (!bounce->letter->durable.is_sure)
-			outbox_unwait(bounce->shard, &bounce->wait);
-		offline_keep(session->account, bounce->letter);
+	struct bounces *bounces = bounces_of(session->account);
+
+	list_each (bounce, &bounces->list, struct bounce, link)
+		if (bounce->session == session)
+			offline_keep(session->account, give_up(bounce));
+}
+
+void
+bounce_forget(struct account *account)
+{
+	list_each (bounce, &bounces_of(account)->list, struct bounce, link) {
+		struct post *letter = give_up(bounce);
+
+		post_free(&letter);
 	}
 }

@@ -8,11 +8,14 @@
 #include "modules/offline.h"
 #include "server/account.h"
 
-/* Of a session: errors that were sent to it and not proved to have arrived. */
-struct offline_session {
-	struct list bounces; /* zeroed until first used */
-	uint64_t bounce_count;
+/* Of an account: errors that were sent to its sessions and not proved to have
+ * arrived. */
+struct bounces {
+	struct list list; /* zeroed until first used */
+	uint64_t count;   /* that there ever were */
 };
+
+struct bounces *offline_bounces(struct account *);
 
 /* Takes a message of the account's (not lent) and keeps it; that of a durable
  * letter once its sender has committed its part. */
@@ -21,5 +24,6 @@ void offline_keep(struct account *, struct post *);
 /* Hooks. */
 enum verdict bounce_received(struct account *, struct session *, struct post *);
 void bounce_session_closed(struct session *);
+void bounce_forget(struct account *);
 /* Tickets of TICKET_APART. */
 void bounce_proved(struct session *, uint64_t ticket);

@@ -75,7 +75,8 @@ queue_refuse(struct pair *pair, struct post *letter, enum stanza_err err,
 		return;
 	}
 	outbox_drop(shard, letter->durable);
-	router_bounce(shard, letter, err, text);
+	router_bounce(
+	    shard, letter, err, arena_dup(letter->arena, text, strlen(text)));
 }
 
 /* --- in ------------------------------------------------------------------- */

@@ -397,6 +397,7 @@ world_free(struct world **world)
 	struct arena *arena;
 
 	*world = NULL;
+	neighbours_rest(freed);
 	list_each (peer, &freed->peers, struct world_peer, link)
 		world_peer_free(&peer);
 	world_hold_store(freed, false);

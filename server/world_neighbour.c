@@ -264,6 +264,14 @@ neighbours_boot(struct world *world)
 		world->server.s2s_connect = on_connect;
 }
 
+/* Nobody connects any more. */
+void
+neighbours_rest(struct world *world)
+{
+	list_each (each, &world->neighbours, struct neighbour, link)
+		each->mood = NEIGHBOUR_SILENT;
+}
+
 void
 neighbours_free(struct world *world)
 {

@@ -41,6 +41,7 @@ void neighbour_open(struct neighbour *, const char *local);
 /* A stanza from it, then the world runs. */
 void neighbour_send(struct neighbour *, const char *xml);
 
-/* For world.c. */
+/* For world.c: before the server starts; before peers are freed; at the end. */
 void neighbours_boot(struct world *);
+void neighbours_rest(struct world *);
 void neighbours_free(struct world *);
