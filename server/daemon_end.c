@@ -11,6 +11,7 @@
 #include "server/daemon_private.h"
 #include "server/dns.h"
 #include "server/outbox.h"
+#include "server/posh.h"
 #include "server/remote.h"
 #include "server/runner.h"
 #include "server/stream.h"
@@ -71,6 +72,7 @@ close_streams(struct shard *shard)
 	shard->is_draining = true;
 	streams_close_all(shard, STREAM_ERR_SYSTEM_SHUTDOWN);
 	dns_close(shard);
+	posh_close(shard);
 	thread->give_up_ms = clock_mono_ms() + PATIENCE_MS;
 	look_for_streams(&thread->patience);
 }

@@ -57,7 +57,8 @@ struct shard {
 	struct streams *streams;     /* server/stream.h */
 	struct addresses *addresses; /* server/address.h */
 	struct net *net;             /* server/net.h; NULL in a world */
-	struct dns *dns; /* server/dns.h; NULL until something was asked */
+	struct dns *dns;   /* server/dns.h; NULL until something was asked */
+	struct posh *posh; /* server/posh.h; likewise */
 	struct metrics *metrics; /* server/metrics.h */
 	struct admin *admin;     /* server/admin.h; NULL but on shard 0 */
 	struct list flushes; /* connections with bytes to send: server/conn.h */

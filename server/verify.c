@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "server/dane.h"
+#include "server/posh.h"
 #include "server/resolve.h"
 #include "server/setup.h"
 #include "server/shard.h"
@@ -17,12 +18,15 @@ struct verify_private {
 	struct name_wanted domain;
 	struct timer soon;
 	struct resolve resolve; /* of who came to us, for its TLSA records */
-	bool is_resolving, is_canceled;
+	struct posh_ask web;
+	bool is_resolving, is_asking, is_canceled;
 };
 
 static void begin(struct timer *);
 static void look_for_records(struct verify_private *);
 static void records_found(struct resolve *);
+static void look_at_web(struct verify_private *);
+static void web_answered(struct posh_ask *);
 static void finish(struct verify_private *);
 
 static bool
@@ -180,7 +184,7 @@ look_for_records(struct verify_private *own)
 {
 	if (own->ask.endpoint != NULL || !may_use(own, PROOF_DANE) ||
 	    own->shard->loop == NULL) {
-		finish(own);
+		look_at_web(own);
 		return;
 	}
 	own->is_resolving = true;
@@ -202,6 +206,47 @@ records_found(struct resolve *resolve)
 		if (has_records(&resolve->endpoints[i]))
 			(void)check_records(own, &resolve->endpoints[i], &why);
 	}
+	look_at_web(own);
+}
+
+/* RFC 7711: a fingerprint takes neither names nor authorities, but dates
+ * (section 6). */
+static void
+look_at_web(struct verify_private *own)
+{
+	struct str why;
+
+	if (own->verify->proof != 0 || own->is_canceled ||
+	    !may_use(own, PROOF_POSH)) {
+		finish(own);
+		return;
+	}
+	if (!chain_is_in_time(&own->chain, own->arena, &why)) {
+		set_why(own, why);
+		finish(own);
+		return;
+	}
+	own->is_asking = true;
+	posh_check(own->shard, &own->web, own->arena, own->domain.ascii,
+	    own->ask.chain[0], web_answered);
+}
+
+static void
+web_answered(struct posh_ask *web)
+{
+	struct verify_private *own =
+	    container_of(web, struct verify_private, web);
+	struct verify *verify = own->verify;
+
+	own->is_asking = false;
+	if (web->err == ERR_NONE)
+		prove(own, PROOF_POSH,
+		    gnutls_x509_crt_get_expiration_time(own->chain.certs[0]));
+	else if (verify->why.len == 0 || web->err == ERR_CANCELED)
+		set_why(own, web->why);
+	else if (web->err == ERR_DENIED || web->err == ERR_INVALID)
+		verify->why = str_format(own->arena, "%.*s; also, %.*s",
+		    STR_ARG(verify->why), STR_ARG(web->why));
 	finish(own);
 }
 
@@ -244,4 +289,6 @@ verify_cancel(struct verify *verify)
 	own->is_canceled = true;
 	if (own->is_resolving)
 		resolve_cancel(&own->resolve);
+	if (own->is_asking)
+		posh_cancel(&own->web);
 }

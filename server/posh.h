@@ -1,0 +1,48 @@
+/*
+ * server/posh.h - what a domain publishes over HTTPS about the certificate of
+ * its server: POSH, RFC 7711.
+ *
+ * https://DOMAIN/.well-known/posh/xmpp-server.json is fetched with libcurl on
+ * the shard's loop; authorities that we trust must vouch for the web server.
+ * Documents are kept for as long as they say, a day at most; that there is
+ * none, for five minutes. Addresses come from the system's resolver.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/list.h"
+#include "base/str.h"
+#include "server/timer.h"
+
+struct posh_entry;
+struct shard;
+
+struct posh_ask {
+	enum err err;   /* NONE: the certificate is the domain's; DENIED: it
+			   publishes others; NOT_FOUND: it publishes none;
+			   INVALID: not what it should be; TIMEOUT;
+			   UNAVAILABLE; CANCELED */
+	struct str why; /* words for people when it is not NONE */
+	void (*done)(struct posh_ask *);
+	/* Its own: */
+	struct shard *shard;
+	struct arena *arena;
+	struct str der;
+	struct posh_entry *entry;
+	struct link link;
+	struct timer soon;
+};
+
+/* Whether the domain (in A-labels) publishes the certificate; both texts live
+ * until done. */
+void posh_check(struct shard *, struct posh_ask *, struct arena *,
+    struct str domain, struct str der, void (*done)(struct posh_ask *));
+/* done is called soon, with CANCELED. */
+void posh_cancel(struct posh_ask *);
+/* Ends what is under way and forgets all: while the shard's loop runs still. */
+void posh_close(struct shard *);
+
+/* For tests: every domain's web server is at this "ADDRESS:PORT". */
+void posh_redirect_all(struct shard *, const char *address);
