@@ -200,19 +200,34 @@ text_of_rcode(int rcode)
 	}
 }
 
+static bool
+is_among(const struct str *list, size_t count, struct str data)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (str_equal(list[i], data))
+			return true;
+	}
+	return false;
+}
+
+/* Libunbound may give each record several times, when the same is asked
+ * several times at once: they are a set (RFC 2181, section 5). */
 static void
 read_records(struct dns_ask *ask, const struct ub_result *result)
 {
 	struct dns_record *records =
 	    arena_array(ask->arena, struct dns_record, RECORDS_MAX);
+	struct str read[RECORDS_MAX];
 	size_t count = 0;
 
 	for (int i = 0; result->data[i] != NULL && count < RECORDS_MAX; i++) {
 		struct str data = {result->data[i], (size_t)result->len[i]};
 
-		if (dns_record_read(
+		if (is_among(read, count, data) ||
+		    !dns_record_read(
 			ask->arena, ask->type, data, &records[count]))
-			count++;
+			continue;
+		read[count++] = data;
 	}
 	ask->records = records;
 	ask->count = count;
