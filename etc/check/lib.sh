@@ -12,7 +12,7 @@ export LSAN_OPTIONS=print_suppressions=0:suppressions=$root/etc/check/lsan.supp
 
 # What a suite starts, it ends: by pid, and its files with it.
 scratch=$(mktemp -d)
-pids=() postgres=
+pids=() postgres='' names=''
 cleanup()
 {
 	local pid
@@ -20,6 +20,7 @@ cleanup()
 		kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
 	done
 	[ -z "$postgres" ] || etc/check/postgres stop "$postgres" immediate
+	[ -z "$names" ] || etc/check/dns stop "$names"
 	rm -rf "$scratch"
 }
 trap cleanup EXIT
@@ -93,6 +94,19 @@ postgres_start()
 	export JACKDAW_TEST_PG
 	export JACKDAW_TEST_PG_CTL=$root/etc/check/postgres
 	export JACKDAW_TEST_PG_DIR=$postgres
+}
+
+# names_start FILE: a DNS server in $scratch that has what is in the file;
+# JACKDAW_TEST_DNS says how libunbound reaches it.
+names_start()
+{
+	if ! JACKDAW_TEST_DNS=$(etc/check/dns start "$scratch"/names "$1"); then
+		echo "not ok dns does not start"
+		exit 1
+	fi
+	names=$scratch/names
+	export JACKDAW_TEST_DNS
+	export JACKDAW_TEST_DNS_ANCHOR=$names/anchor
 }
 
 # wait_for WHAT COMMAND...: until it succeeds, for half a minute at most.
