@@ -19,7 +19,9 @@
 
 /* Streams get so long to say goodbye, then they are cut. */
 #define PATIENCE_MS 5000
-#define LOOK_MS     20
+/* Other servers, to acknowledge what they got. */
+#define ACKS_MS 1000
+#define LOOK_MS 20
 
 static void look_for_streams(struct timer *);
 
@@ -64,17 +66,34 @@ phase_done(struct shard *shard)
 }
 
 static void
+wait_for_streams(struct shard_thread *thread, bool is_last)
+{
+	thread->awaits_last = is_last;
+	streams_close_all(thread->shard, is_last, STREAM_ERR_SYSTEM_SHUTDOWN);
+	thread->give_up_ms = clock_mono_ms() + PATIENCE_MS;
+	look_for_streams(&thread->patience);
+}
+
+static void
 close_streams(struct shard *shard)
 {
 	struct shard_thread *thread = thread_of(shard);
 
 	listeners_stop(thread->daemon->listeners, shard);
 	shard->is_draining = true;
-	streams_close_all(shard, STREAM_ERR_SYSTEM_SHUTDOWN);
 	dns_close(shard);
 	posh_close(shard);
-	thread->give_up_ms = clock_mono_ms() + PATIENCE_MS;
-	look_for_streams(&thread->patience);
+	wait_for_streams(thread, false);
+}
+
+/* In the first phase those that are last stay. */
+static struct stream *
+next_awaited(const struct shard_thread *thread, struct stream *stream)
+{
+	do
+		stream = stream_next(thread->shard, stream);
+	while (stream != NULL && stream->role->is_last && !thread->awaits_last);
+	return stream;
 }
 
 static void
@@ -83,16 +102,38 @@ look_for_streams(struct timer *timer)
 	struct shard_thread *thread =
 	    container_of(timer, struct shard_thread, patience);
 	struct shard *shard = thread->shard;
-	struct stream *stream = stream_next(shard, NULL);
+	struct stream *stream = next_awaited(thread, NULL);
 
 	if (stream == NULL) {
 		phase_done(shard);
 		return;
 	}
 	if (clock_mono_ms() >= thread->give_up_ms)
-		for (; stream != NULL; stream = stream_next(shard, stream))
+		for (; stream != NULL; stream = next_awaited(thread, stream))
 			conn_abort(stream->conn);
 	timer_start(shard, timer, LOOK_MS, look_for_streams);
+}
+
+static void
+look_for_queues(struct timer *timer)
+{
+	struct shard_thread *thread =
+	    container_of(timer, struct shard_thread, patience);
+	struct shard *shard = thread->shard;
+
+	if (remote_is_sending(shard) && clock_mono_ms() < thread->give_up_ms)
+		timer_start(shard, timer, LOOK_MS, look_for_queues);
+	else
+		wait_for_streams(thread, true);
+}
+
+static void
+close_remotes(struct shard *shard)
+{
+	struct shard_thread *thread = thread_of(shard);
+
+	thread->give_up_ms = clock_mono_ms() + ACKS_MS;
+	look_for_queues(&thread->patience);
 }
 
 static void
@@ -123,6 +164,8 @@ daemon_take_drain(struct shard *shard, struct post *letter)
 			begin_phase(daemon, daemon->phase + 1);
 	} else if (phase == DRAIN_STREAMS) {
 		close_streams(shard);
+	} else if (phase == DRAIN_REMOTES) {
+		close_remotes(shard);
 	} else if (phase == DRAIN_STORES) {
 		remote_keep_all(shard);
 		outbox_cancel(shard);

@@ -14,9 +14,11 @@
 
 /* The phases of the end, for all shards together. */
 enum drain_phase {
-	DRAIN_STREAMS = 1, /* no new streams; those that are there end */
+	DRAIN_STREAMS = 1, /* no new streams; those of clients end */
 	DRAIN_LETTERS,     /* what they caused is worked off: some rounds */
-	DRAIN_STORES = 8,  /* writes end, stores close */
+	DRAIN_REMOTES = 8, /* other servers hear of it; their streams end */
+	DRAIN_GOODBYES,    /* what that caused: some rounds */
+	DRAIN_STORES = 12, /* writes end, stores close */
 	DRAIN_LOOPS,       /* nothing holds the loop any more */
 };
 
@@ -25,8 +27,9 @@ struct shard_thread {
 	uv_loop_t loop;
 	struct daemon *daemon;
 	struct shard *shard;
-	struct timer patience; /* DRAIN_STREAMS */
+	struct timer patience; /* DRAIN_STREAMS, DRAIN_REMOTES */
 	uint64_t give_up_ms;
+	bool awaits_last; /* DRAIN_REMOTES: streams that are last, too */
 };
 
 struct daemon {

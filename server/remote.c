@@ -184,18 +184,34 @@ remotes_free(struct remotes **remotes)
 	*remotes = NULL;
 }
 
+static struct remote *
+next_remote(struct shard *shard, const struct remote *remote)
+{
+	return table_entry(table_next(&shard->remotes->table,
+			       remote == NULL ? NULL : &remote->link),
+	    struct remote, link);
+}
+
 void
 remote_keep_all(struct shard *shard)
 {
-	const struct table_link *link = NULL;
+	struct remote *remote = NULL;
 
-	while ((link = table_next(&shard->remotes->table, link)) != NULL) {
-		struct remote *remote = container_of(
-		    (struct table_link *)link, struct remote, link);
-
+	while ((remote = next_remote(shard, remote)) != NULL)
 		list_each (pair, &remote->pairs, struct pair, link)
 			keep_older(pair, 0);
-	}
+}
+
+bool
+remote_is_sending(struct shard *shard)
+{
+	struct remote *remote = NULL;
+
+	while ((remote = next_remote(shard, remote)) != NULL)
+		list_each (pair, &remote->pairs, struct pair, link)
+			if (!list_is_empty(&pair->sent))
+				return true;
+	return false;
 }
 
 /* --- what happens next ---------------------------------------------------- */

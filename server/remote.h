@@ -86,6 +86,8 @@ bool remote_is_on(const struct shard *);
 void remote_take(struct shard *, struct post *);
 /* The handler of PATH. */
 void remote_take_path(struct shard *, struct post *);
+/* Whether something was sent and is not acknowledged yet. */
+bool remote_is_sending(struct shard *);
 /* The server goes: all that is worth it and waits still is written down, and
  * sent at the next start. Before its store is closed. */
 void remote_keep_all(struct shard *);

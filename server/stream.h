@@ -63,7 +63,9 @@ struct stream;
 struct stream_role {
 	const char *name; /* "c2s", in the log */
 	struct str content_ns;
-	size_t len; /* of the struct that embeds the stream */
+	size_t len;   /* of the struct that embeds the stream */
+	bool is_last; /* as the server goes, it ends after the others: it
+			 carries what their end causes */
 	/* The peer's header was read and is acceptable, ours is sent: send
 	 * features. */
 	void (*on_open)(struct stream *);
@@ -143,8 +145,8 @@ void stream_take(struct shard *, struct post *);
 void stream_take_move(struct shard *, struct post *);
 /* Hosts of a new configuration: streams of one that is gone end. */
 void streams_setup_changed(struct shard *);
-/* Ends all, as the server goes. */
-void streams_close_all(struct shard *, enum stream_err);
+/* Ends all that are last, or all others, as the server goes. */
+void streams_close_all(struct shard *, bool is_last, enum stream_err);
 
 /* Writes an element of the stream's own (features, SASL, ...). */
 void stream_send(struct stream *, const struct node *);

@@ -182,9 +182,10 @@ streams_setup_changed(struct shard *shard)
 }
 
 void
-streams_close_all(struct shard *shard, enum stream_err err)
+streams_close_all(struct shard *shard, bool is_last, enum stream_err err)
 {
 	for (struct stream *stream = stream_next(shard, NULL); stream != NULL;
 	     stream = stream_next(shard, stream))
-		stream_fail(stream, err, NULL);
+		if (stream->role->is_last == is_last)
+			stream_fail(stream, err, NULL);
 }

@@ -141,6 +141,7 @@ def tells_scripts_how_it_went(make):
     assert site.command("deluser", f"nobody@{HOST}",
                         may_fail=True).returncode == 1
     assert site.json("status")["storage_up"] is True
+    assert site.json("s2s") == {"pairs": []}
 
 
 def copies_the_database(make):
