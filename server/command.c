@@ -1,6 +1,7 @@
 #include "server/command.h"
 
 #include <jansson.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <termios.h>
@@ -351,16 +352,11 @@ static enum command_exit
 backup(struct command *command)
 {
 	const char *path = command->argv[0];
+	char folder[PATH_MAX] = "";
 	enum command_exit result;
-	char *folder;
 
-	if (path[0] != '/') {
-		folder = getcwd(NULL, 0);
-		path = str_format(
-		    command->arena, "%s/%s", folder == NULL ? "" : folder, path)
-			   .text;
-		free(folder);
-	}
+	if (path[0] != '/' && getcwd(folder, sizeof(folder)) != NULL)
+		path = str_format(command->arena, "%s/%s", folder, path).text;
 	result = ask(
 	    command, "POST", "/v1/backup", json_pack("{s:s}", "path", path));
 	if (is_for_people(command, result))

@@ -60,6 +60,16 @@ set_option(int fd, int level, int option)
 	(void)setsockopt(fd, level, option, &on, sizeof(on));
 }
 
+/* errno goes on saying what went wrong before. */
+static void
+close_after_error(int fd)
+{
+	int error = errno;
+
+	close(fd);
+	errno = error;
+}
+
 static int
 open_socket(const struct place *place, bool is_shared)
 {
@@ -78,7 +88,7 @@ open_socket(const struct place *place, bool is_shared)
 		0 &&
 	    listen(fd, BACKLOG) == 0)
 		return fd;
-	close(fd);
+	close_after_error(fd);
 	return -1;
 }
 
@@ -93,7 +103,7 @@ probe(struct place *place)
 			   &place->len) == 0;
 
 	if (fd >= 0)
-		close(fd);
+		close_after_error(fd);
 	return is_free;
 }
 

@@ -491,7 +491,7 @@ on_poll(uv_poll_t *poll, int status, int events)
 	}
 	if ((events & UV_WRITABLE) != 0)
 		on_writable(socket);
-	if ((events & UV_READABLE) != 0 && socket->stage != STAGE_CLOSED) {
+	if ((events & UV_READABLE) != 0 && socket->fd >= 0) {
 		on_readable(socket);
 		take_turn(shard);
 	}

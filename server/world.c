@@ -119,8 +119,10 @@ step(struct world *world)
 	if (count == 0)
 		return false;
 	choose(world, &choices[world_random(world, count)]);
-	if (world->kill_after > 0 && --world->kill_after == 0)
+	if (world->kill_after == 1)
 		world_kill(world);
+	else if (world->kill_after > 1)
+		world->kill_after--;
 	return true;
 }
 

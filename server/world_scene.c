@@ -19,8 +19,10 @@ read_file(struct arena *arena, const char *path, struct str *text_r)
 
 	if (file == NULL)
 		return false;
-	while ((len = fread(buf_room(&buf, 4096), 1, 4096, file)) > 0)
+	do {
+		len = fread(buf_room(&buf, 4096), 1, 4096, file);
 		buf_grew(&buf, len);
+	} while (len == 4096);
 	fclose(file);
 	*text_r = str_dup(arena, buf_str(&buf));
 	buf_deinit(&buf);
