@@ -11,7 +11,7 @@
 #include <stddef.h>
 
 #define container_of(pointer, type, member) \
-	((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+	((type *)(void *)((char *)(pointer) - offsetof(type, member)))
 
 struct link {
 	struct link *next, *prev; /* NULL when in no list */
@@ -47,7 +47,7 @@ struct link *list_next(const struct list *, const struct link *);
 					      : list_entry(list_next((list),   \
 							       &item->member), \
 						    type, member);             \
-	     item != NULL; item = item##_next,                                 \
+	    item != NULL; item = item##_next,                                  \
 		  item##_next = item == NULL ? NULL                            \
 					     : list_entry(list_next((list),    \
 							      &item->member),  \

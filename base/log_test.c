@@ -212,7 +212,7 @@ lines_of_threads_stay_whole(void **state)
 		pthread_join(threads[i], NULL);
 	text = take_file(path);
 	for (const char *end; (end = strchr(text, '\n')) != NULL;
-	     text = end + 1) {
+	    text = end + 1) {
 		assert_int_equal(
 		    end - text, strlen("2026-11-21T12:00:00.056Z info  "
 				       "c2s 2/17 romeo@localhost: ") +

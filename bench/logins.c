@@ -44,7 +44,7 @@ run_until(struct swarm *swarm, const struct client_work *work, uint64_t end)
 	while (usage_clock_ns() < end) {
 		for (unsigned i = 0; i < swarm->plan->sessions &&
 				     under_way < swarm->plan->in_flight;
-		     i++)
+		    i++)
 			open_next(swarm, work);
 		swarm_turn(swarm, end);
 	}

@@ -36,7 +36,7 @@ say(const char *path, const char *seeds, int status, FILE *why)
 		     (WIFEXITED(status) && WEXITSTATUS(status) == WORLD_PLAYED);
 
 	for (const char *at = path, *cut[2] = {path, path};
-	     (at = strchr(at, '/')) != NULL; at++) {
+	    (at = strchr(at, '/')) != NULL; at++) {
 		cut[0] = cut[1];
 		cut[1] = at + 1;
 		name = cut[0];

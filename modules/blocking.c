@@ -30,11 +30,12 @@ static void list_saved(struct store_commit *);
 
 const struct store_kind blocking_kind = {"blocking", STORE_MAP, 0};
 
-#define OWN_IQ(when, element, handler)                              \
-	{                                                           \
-		.on = (when), .ns = NS_BLOCKING, .name = (element), \
-		.scope = SCOPE_SELF, .iq = (handler)                \
-	}
+#define OWN_IQ(when, element, handler) \
+	{.on = (when),                 \
+	    .ns = NS_BLOCKING,         \
+	    .name = (element),         \
+	    .scope = SCOPE_SELF,       \
+	    .iq = (handler)}
 
 static const struct hook hooks[] = {
     {.on = HOOK_ACCOUNT_LOAD, .load = on_load},

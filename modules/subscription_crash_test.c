@@ -267,7 +267,7 @@ static void
 rosters_agree_whatever_both_say(void **state)
 {
 	for (uint64_t seed = first_seed; seed < first_seed + seed_count;
-	     seed++) {
+	    seed++) {
 		struct world *world = rig_world(seed, 0, NULL);
 
 		for (unsigned i = 0; i < 20; i++) {

@@ -88,7 +88,7 @@ address_delay_ms(unsigned failures, unsigned free_failures, unsigned longest_ms)
 	if (failures <= free_failures)
 		return 0;
 	for (unsigned i = free_failures + 1;
-	     i < failures && delay_ms < longest_ms; i++)
+	    i < failures && delay_ms < longest_ms; i++)
 		delay_ms *= 2;
 	return delay_ms < longest_ms ? (unsigned)delay_ms : longest_ms;
 }

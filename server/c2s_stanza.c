@@ -62,7 +62,7 @@ without_from(struct arena *arena, const struct node *node)
 	copy = node_copy(arena, node);
 	copy->attrs = NULL;
 	for (const struct attr *attr = node->attrs; attr != NULL;
-	     attr = attr->next) {
+	    attr = attr->next) {
 		struct attr *kept;
 
 		if (str_is(attr->name, "from") && attr->ns.len == 0)

@@ -283,7 +283,7 @@ read_map(
 	bool is_top = host == CONFIG_GLOBAL && group.len == 0;
 
 	for (const struct yaml *item = map->first; item != NULL;
-	     item = item->next) {
+	    item = item->next) {
 		if (is_top && (str_is(item->key, "hosts") ||
 				  str_is(item->key, "domains")))
 			continue;
@@ -345,7 +345,7 @@ count_hosts(struct load *load, const struct yaml *root)
 		    STR("hosts must be a map with a domain or more, like "
 			"\"example.org: {}\""));
 	for (const struct yaml *host = hosts->first; host != NULL;
-	     host = host->next)
+	    host = host->next)
 		config->host_count++;
 	config->hosts =
 	    arena_array(config->arena, struct str, config->host_count);
@@ -411,7 +411,7 @@ count_domains(struct load *load, const struct yaml *domains)
 		    STR("domains must be a map, like \"example.net: {s2s: "
 			"{dialback: never}}\""));
 	for (const struct yaml *each = domains->first; each != NULL;
-	     each = each->next)
+	    each = each->next)
 		config->domain_count++;
 	config->domains =
 	    arena_array(config->arena, struct str, config->domain_count);

@@ -310,7 +310,7 @@ list_of(const struct host *host, enum hook_on on)
 #define hook_each(row, list)                                                  \
 	for (const struct hook_row *row = (list)->rows,                       \
 				   *row##_end = (list)->rows + (list)->count; \
-	     row < row##_end; row++)
+	    row < row##_end; row++)
 
 enum verdict
 hook_stanza(enum hook_on on, struct account *account, struct session *session,

@@ -12,7 +12,7 @@ struct slots {
 	struct slot {
 		const struct module *module; /* NULL: free */
 		size_t account, session;
-	} * table; /* by the hash of the module's address */
+	} *table; /* by the hash of the module's address */
 	size_t room;
 	size_t account_len, session_len;
 };

@@ -139,7 +139,7 @@ static void
 extensions_are_read(void **state)
 {
 	for (size_t i = 0; i < sizeof(extensions) / sizeof(extensions[0]);
-	     i++) {
+	    i++) {
 		struct names names;
 
 		CHECK_EQUAL(names_read(arena, extensions[i].der, &names),

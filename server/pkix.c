@@ -389,7 +389,7 @@ pkix_is_trusted(
 	unsigned status = GNUTLS_CERT_PURPOSE_MISMATCH;
 
 	for (size_t i = 0;
-	     i < count && (status & GNUTLS_CERT_PURPOSE_MISMATCH) != 0; i++)
+	    i < count && (status & GNUTLS_CERT_PURPOSE_MISMATCH) != 0; i++)
 		status = status_for(ask, purposes[i]);
 	if (status != 0)
 		*why_r = why_not(ask, arena, status);

@@ -266,7 +266,7 @@ parse_list(struct parse *parse, const struct yaml *yaml)
 	size_t count = 0;
 
 	for (const struct yaml *item = first; item != NULL;
-	     item = yaml->kind == YAML_LIST ? item->next : NULL) {
+	    item = yaml->kind == YAML_LIST ? item->next : NULL) {
 		if (!check_item(parse, item))
 			return false;
 		count++;

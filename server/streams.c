@@ -168,7 +168,7 @@ void
 streams_setup_changed(struct shard *shard)
 {
 	for (struct stream *stream = stream_next(shard, NULL); stream != NULL;
-	     stream = stream_next(shard, stream)) {
+	    stream = stream_next(shard, stream)) {
 		if (stream->host == NULL)
 			continue;
 		stream->host = setup_host(shard->setup, stream->host_name);
@@ -185,7 +185,7 @@ void
 streams_close_all(struct shard *shard, bool is_last, enum stream_err err)
 {
 	for (struct stream *stream = stream_next(shard, NULL); stream != NULL;
-	     stream = stream_next(shard, stream))
+	    stream = stream_next(shard, stream))
 		if (stream->role->is_last == is_last)
 			stream_fail(stream, err, NULL);
 }

@@ -207,8 +207,8 @@ shake_hands(struct pair *pair, const char **why)
 	for (unsigned i = 0; i < 8 && result == TLS_WANTS_MORE; i++) {
 		client_shakes(pair);
 		for (size_t at = 0;
-		     at < pair->to_server.len && result == TLS_WANTS_MORE;
-		     at++) {
+		    at < pair->to_server.len && result == TLS_WANTS_MORE;
+		    at++) {
 			tls_feed(pair->server,
 			    (struct str){pair->to_server.text + at, 1});
 			result = tls_handshake(pair->server, why);

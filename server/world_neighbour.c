@@ -111,7 +111,7 @@ on_letter(struct stream *stream, struct post *letter)
 	must(letter->kind == POST_DOWN && letter->ticket > own->ticket);
 	must(letter->receiver_count > 0);
 	for (size_t i = 0; i < letter->receiver_count && !neighbour->is_deaf;
-	     i++)
+	    i++)
 		add_got(
 		    neighbour, blob_str(letter->blob), letter->receivers[i]);
 	own->ticket = letter->ticket;

@@ -99,7 +99,7 @@ attributes_fit(const struct node *pattern, const struct node *element,
     struct variables *variables, struct str *why_r)
 {
 	for (const struct attr *attr = pattern->attrs; attr != NULL;
-	     attr = attr->next) {
+	    attr = attr->next) {
 		struct str value = attribute(element, attr);
 		bool is_wanted = !str_is(attr->value, NONE);
 

@@ -127,7 +127,7 @@ find_step(struct str text, struct str *words)
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
 		for (const struct step_row *row = tables[i]; row->rule != NULL;
-		     row++)
+		    row++)
 			if (matches(row->rule, text, words))
 				return row->play;
 	return NULL;

@@ -20,8 +20,8 @@ step_receives(struct play *play, const struct str *words)
 	const struct node *all = play_patterns(play);
 
 	for (const struct node *one = all == NULL ? NULL : node_first(all);
-	     one != NULL && peer != NULL && play->why.text == NULL;
-	     one = node_next(one)) {
+	    one != NULL && peer != NULL && play->why.text == NULL;
+	    one = node_next(one)) {
 		struct world_event *event =
 		    play_next(play, peer, WORLD_ELEMENT);
 

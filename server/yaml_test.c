@@ -17,7 +17,7 @@ print(struct buf *buf, const struct yaml *yaml)
 	}
 	buf_add_byte(buf, yaml->kind == YAML_MAP ? '{' : '[');
 	for (const struct yaml *item = yaml->first; item != NULL;
-	     item = item->next) {
+	    item = item->next) {
 		buf_add(buf, item == yaml->first ? STR_NONE : STR(", "));
 		if (yaml->kind == YAML_MAP)
 			buf_add_format(buf, "%s@%u:%u=", item->key.text,

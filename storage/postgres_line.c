@@ -200,7 +200,7 @@ send_steps(struct line *line, const struct segment *segment)
 {
 	list_each (job, &segment->jobs, struct job, link) {
 		for (const struct step *step = job->first; step != NULL;
-		     step = step->next) {
+		    step = step->next) {
 			if (!pipe_send(line->conn, job, step))
 				return false;
 		}

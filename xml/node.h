@@ -65,7 +65,7 @@ struct str node_child_text(
 /* Each child element. */
 #define node_each(each, parent)                                          \
 	for (const struct node *each = node_first(parent); each != NULL; \
-	     each = node_next(each))
+	    each = node_next(each))
 
 /* --- making ----------------------------------------------------------- */
 

@@ -39,7 +39,7 @@ on_open(struct reader *reader, const struct node *header, struct str content_ns)
 	buf_add_format(&trace->said, "open %.*s %.*s", STR_ARG(header->name),
 	    STR_ARG(content_ns));
 	for (const struct attr *attr = header->attrs; attr != NULL;
-	     attr = attr->next)
+	    attr = attr->next)
 		buf_add_format(&trace->said, " %.*s=%.*s", STR_ARG(attr->name),
 		    STR_ARG(attr->value));
 	say(reader, ";");

@@ -156,7 +156,7 @@ add_attrs(struct buf *buf, const struct node *node)
 	unsigned count = 0;
 
 	for (const struct attr *attr = node->attrs; attr != NULL;
-	     attr = attr->next)
+	    attr = attr->next)
 		writer_attr(buf, attr, count++);
 }
 
