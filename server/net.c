@@ -13,7 +13,8 @@ net_new(void)
 	net->in = malloc(NET_IN_LEN);
 	net->plain = malloc(NET_IN_LEN);
 	must(net->in != NULL && net->plain != NULL);
-	list_init(&net->waiting);
+	list_init(&net->accepted.waiting);
+	list_init(&net->made.waiting);
 	return net;
 }
 

@@ -20,15 +20,21 @@ struct shard;
 /* A buffer that grew beyond this is not kept. */
 #define NET_SPARE_LEN ((size_t)2 * 1024)
 
+struct handshakes {
+	unsigned count;      /* under way */
+	struct list waiting; /* sockets whose handshake must wait */
+};
+
 struct net {
 	char *in;           /* what recv gave, for the call */
 	char *plain;        /* what a record held, for the call */
 	struct buf records; /* of the connection at hand, on their way out */
 	struct buf spares[NET_SPARE_MAX];
 	unsigned spare_count;
-	unsigned reads;      /* since the last turn of theirs */
-	unsigned handshakes; /* under way */
-	struct list waiting; /* sockets whose handshake must wait */
+	unsigned reads; /* since the last turn of theirs */
+	/* Of those who came to us, and of connections that we made: a server
+	 * elsewhere that is slow must not keep clients waiting. */
+	struct handshakes accepted, made;
 };
 
 struct net *net_new(void);

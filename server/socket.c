@@ -55,6 +55,7 @@ struct socket {
 	int fd;
 	uint8_t stage;
 	bool is_reading;
+	bool is_client;  /* of TLS */
 	uint8_t watched; /* what the loop was asked for: UV_READABLE... */
 	struct poller *poller;
 	struct timer timer; /* closing */
@@ -78,6 +79,14 @@ static struct net *
 net_of(const struct socket *socket)
 {
 	return socket->conn.shard->net;
+}
+
+static struct handshakes *
+handshakes_of(const struct socket *socket)
+{
+	struct net *net = net_of(socket);
+
+	return socket->is_client ? &net->made : &net->accepted;
 }
 
 /* --- ending --------------------------------------------------------------- */
@@ -141,7 +150,7 @@ begin_handshake(struct socket *socket)
 	};
 
 	socket->stage = STAGE_HANDSHAKE;
-	net->handshakes++;
+	handshakes_of(socket)->count++;
 	if (socket->tls == NULL)
 		socket->tls = tls_new(&options, &net->records);
 	else if (!list_holds(&conn->flush))
@@ -152,9 +161,9 @@ begin_handshake(struct socket *socket)
 }
 
 static void
-start_next_handshake(struct net *net)
+start_next_handshake(struct handshakes *handshakes)
 {
-	struct link *link = list_take_first(&net->waiting);
+	struct link *link = list_take_first(&handshakes->waiting);
 	struct socket *socket = list_entry(link, struct socket, waiting);
 
 	if (socket != NULL)
@@ -166,29 +175,29 @@ start_next_handshake(struct net *net)
 static void
 ask_for_handshake(struct socket *socket)
 {
-	struct net *net = net_of(socket);
+	struct handshakes *handshakes = handshakes_of(socket);
 	uint64_t max = config_int(setup_config(socket->conn.shard->setup),
 	    CONFIG_GLOBAL, SETTING(LIMITS_HANDSHAKES));
 
-	if (net->handshakes < max) {
+	if (handshakes->count < max) {
 		begin_handshake(socket);
 		return;
 	}
 	socket->stage = STAGE_WAITING;
-	list_add_last(&net->waiting, &socket->waiting);
+	list_add_last(&handshakes->waiting, &socket->waiting);
 	watch(socket);
 }
 
 static void
 end_handshake(struct socket *socket)
 {
-	struct net *net = net_of(socket);
+	struct handshakes *handshakes = handshakes_of(socket);
 
 	if (socket->stage != STAGE_HANDSHAKE)
 		return;
-	net->handshakes--;
+	handshakes->count--;
 	timer_stop(socket->conn.shard, &socket->timer);
-	start_next_handshake(net);
+	start_next_handshake(handshakes);
 }
 
 static void
@@ -329,7 +338,7 @@ socket_flush(struct conn *conn)
 
 	if (socket->stage == STAGE_OPEN)
 		(void)send_pending(socket);
-	else if (socket->stage == STAGE_HANDSHAKE && tls_is_client(socket->tls))
+	else if (socket->stage == STAGE_HANDSHAKE && socket->is_client)
 		shake_hands(socket);
 }
 
@@ -531,6 +540,7 @@ socket_start_tls(struct conn *conn, const struct tls_client_options *options)
 	if (socket->stage != STAGE_OPEN)
 		return;
 	if (options != NULL) {
+		socket->is_client = true;
 		socket->tls = tls_new_client(options, &net_of(socket)->records);
 		ask_for_handshake(socket);
 		return;

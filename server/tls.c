@@ -285,12 +285,6 @@ tls_new_client(const struct tls_client_options *options, struct buf *out)
 	return tls;
 }
 
-bool
-tls_is_client(const struct tls *tls)
-{
-	return tls->is_client;
-}
-
 /* Of a resumed session the host may not have been asked for. */
 static void
 end_handshake(struct tls *tls)

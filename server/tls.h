@@ -69,7 +69,6 @@ struct tls *tls_new(const struct tls_options *, struct buf *out);
 /* A client's, to another server; begins with tls_handshake. The peer's
  * certificate is not verified. Keeps nothing of the options' texts. */
 struct tls *tls_new_client(const struct tls_client_options *, struct buf *out);
-bool tls_is_client(const struct tls *);
 void tls_free(struct tls **);
 /* Another shard's buffer, after a move. */
 void tls_set_out(struct tls *, struct buf *out);

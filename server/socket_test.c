@@ -1,0 +1,325 @@
+/*
+ * server/socket_test.c - both ends of TLS between servers over sockets, on one
+ * loop.
+ */
+#include "server/socket.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "server/conn.h"
+#include "server/forge.h"
+#include "server/metrics.h"
+#include "server/net.h"
+#include "server/settings.h"
+#include "server/setup.h"
+#include "server/shard.h"
+
+#define PAIRS 5
+
+static const struct module *const no_modules[] = {NULL};
+
+static struct {
+	struct arena *arena;
+	struct setup *setup;
+	struct shard shard;
+	uv_loop_t loop;
+	char certificate[sizeof("/tmp/socket_test.XXXXXX.pem")];
+	char key[sizeof("/tmp/socket_test.XXXXXX.key")];
+	unsigned secure, closed;
+} rig;
+
+/* --- ends ----------------------------------------------------------------- */
+
+struct end {
+	struct conn *conn;
+	char bytes[32];
+	const char *why; /* it was closed */
+	bool is_secure;
+};
+
+struct two {
+	struct end ours, theirs;
+};
+
+static void
+on_bytes(struct conn *conn, struct str bytes)
+{
+	struct end *end = conn->owner;
+
+	if (bytes.len < sizeof(end->bytes))
+		memcpy(end->bytes, bytes.text, bytes.len);
+}
+
+static void
+on_secure(struct conn *conn)
+{
+	struct end *end = conn->owner;
+
+	end->is_secure = true;
+	rig.secure++;
+}
+
+static void
+on_closed(struct conn *conn, const char *why)
+{
+	struct end *end = conn->owner;
+
+	end->why = str_dup(rig.arena, str_of(why)).text;
+	end->conn = NULL;
+	rig.closed++;
+}
+
+static const struct conn_events events = {
+    .on_bytes = on_bytes, .on_secure = on_secure, .on_closed = on_closed};
+
+static void
+open_end(struct end *end, int fd)
+{
+	const struct sockaddr address = {.sa_family = AF_UNSPEC};
+
+	*end = (struct end){.conn = socket_new(&rig.shard, fd, &address)};
+	end->conn->events = &events;
+	end->conn->owner = end;
+}
+
+static void
+open_two(struct two *two)
+{
+	int fds[2];
+
+	CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
+		  fds) == 0);
+	open_end(&two->ours, fds[0]);
+	open_end(&two->theirs, fds[1]);
+	two->theirs.conn->is_s2s = true;
+}
+
+static void
+secure(struct two *two)
+{
+	const struct tls_client_options options = {
+	    .setup = rig.setup,
+	    .host = setup_default_host(rig.setup),
+	    .server_name = STR("a.example"),
+	};
+
+	conn_start_tls(two->theirs.conn);
+	conn_start_tls_client(two->ours.conn, &options);
+}
+
+static void
+turn(void)
+{
+	uv_run(&rig.loop, UV_RUN_NOWAIT);
+	timers_ring(&rig.shard.timers, clock_mono_ms());
+	conn_flush_all(&rig.shard);
+	(void)poll(NULL, 0, 1);
+}
+
+static void
+run_until(const unsigned *count, unsigned wanted)
+{
+	for (unsigned i = 0; i < 5000 && *count < wanted; i++)
+		turn();
+	CHECK_EQUAL(*count, wanted);
+}
+
+static void
+close_two(struct two *two)
+{
+	rig.closed = 0;
+	if (two->ours.conn != NULL)
+		conn_close(two->ours.conn);
+	if (two->theirs.conn != NULL)
+		conn_close(two->theirs.conn);
+	for (unsigned i = 0;
+	     i < 5000 && (two->ours.conn != NULL || two->theirs.conn != NULL);
+	     i++)
+		turn();
+	CHECK(two->ours.conn == NULL && two->theirs.conn == NULL);
+}
+
+/* --- cases ---------------------------------------------------------------- */
+
+static void
+servers_talk_in_tls(void **state)
+{
+	const struct str *ders;
+	struct two two;
+
+	rig.secure = 0;
+	open_two(&two);
+	conn_write(two.ours.conn, STR("plain"));
+	for (unsigned i = 0; i < 100 && two.theirs.bytes[0] == '\0'; i++)
+		turn();
+	CHECK_TEXT(two.theirs.bytes, "plain");
+	secure(&two);
+	run_until(&rig.secure, 2);
+	CHECK_EQUAL(conn_peer_chain(two.ours.conn, rig.arena, &ders), 1);
+	CHECK_EQUAL(conn_peer_chain(two.theirs.conn, rig.arena, &ders), 1);
+	conn_write(two.ours.conn, STR("hello"));
+	conn_write(two.theirs.conn, STR("world"));
+	for (unsigned i = 0; i < 100 && two.ours.bytes[0] == '\0'; i++)
+		turn();
+	CHECK_TEXT(two.ours.bytes, "world");
+	CHECK_TEXT(two.theirs.bytes, "hello");
+	close_two(&two);
+}
+
+/* Of each side one at a time (limits.handshakes). */
+static void
+handshakes_take_turns(void **state)
+{
+	struct two twos[PAIRS];
+
+	rig.secure = 0;
+	for (unsigned i = 0; i < PAIRS; i++) {
+		open_two(&twos[i]);
+		secure(&twos[i]);
+	}
+	CHECK_EQUAL(rig.shard.net->made.count, 1);
+	run_until(&rig.secure, 2 * PAIRS);
+	CHECK_EQUAL(rig.shard.net->made.count, 0);
+	CHECK_EQUAL(rig.shard.net->accepted.count, 0);
+	for (unsigned i = 0; i < PAIRS; i++)
+		close_two(&twos[i]);
+}
+
+static void
+what_is_no_tls_is_told(void **state)
+{
+	const struct tls_client_options options = {
+	    .setup = rig.setup, .server_name = STR("a.example")};
+	struct two two, next;
+
+	rig.secure = rig.closed = 0;
+	open_two(&two);
+	conn_start_tls_client(two.ours.conn, &options);
+	conn_write(two.theirs.conn, STR("<stream:error/>"));
+	/* That one's place is given to the next. */
+	open_two(&next);
+	secure(&next);
+	run_until(&rig.closed, 1);
+	CHECK(strstr(two.ours.why, "TLS handshake failed: ") != NULL);
+	run_until(&rig.secure, 2);
+	close_two(&two);
+	close_two(&next);
+}
+
+static void
+closing_in_the_handshake_is_clean(void **state)
+{
+	struct two twos[2];
+
+	for (unsigned i = 0; i < 2; i++) {
+		open_two(&twos[i]);
+		secure(&twos[i]);
+	}
+	conn_abort(twos[0].ours.conn);
+	conn_abort(twos[1].ours.conn);
+	for (unsigned i = 0; i < 2; i++)
+		close_two(&twos[i]);
+	CHECK_EQUAL(rig.shard.net->made.count, 0);
+}
+
+/* --- what all share ------------------------------------------------------- */
+
+static struct setup *
+make_setup(void)
+{
+	size_t count;
+	struct str why = STR_NONE;
+	const struct setting *const *tables =
+	    settings_tables(rig.arena, no_modules, &count);
+	struct str text = str_format(rig.arena,
+	    "hosts: {a.example: {certificate: %s, key: %s}}\n"
+	    "limits: {handshakes: 1}\n",
+	    rig.certificate, rig.key);
+	const struct config *config =
+	    config_parse(rig.arena, "t.yaml", text, tables, count, &why);
+	struct setup *setup;
+
+	CHECK(config != NULL);
+	setup = setup_new(rig.arena, config, no_modules, true, &why);
+	config_unref(&config);
+	return setup;
+}
+
+static void
+make_certificate(void)
+{
+	const struct forge_options options = {
+	    .name = "a", .dns = {"a.example"}};
+	struct forged *forged = forge(rig.arena, &options, NULL);
+	int fds[2];
+
+	memcpy(rig.certificate, "/tmp/socket_test.XXXXXX.pem",
+	    sizeof(rig.certificate));
+	memcpy(rig.key, "/tmp/socket_test.XXXXXX.key", sizeof(rig.key));
+	fds[0] = mkstemps(rig.certificate, 4);
+	fds[1] = mkstemps(rig.key, 4);
+	CHECK(fds[0] >= 0 && fds[1] >= 0);
+	close(fds[0]);
+	close(fds[1]);
+	forged_save(forged, rig.certificate, rig.key);
+	forged_free(&forged);
+}
+
+static int
+set_up(void **state)
+{
+	static const uint8_t secret[32] = {1};
+
+	rig.arena = arena_make(0);
+	make_certificate();
+	rig.setup = make_setup();
+	CHECK(rig.setup != NULL);
+	tls_start(secret);
+	uv_loop_init(&rig.loop);
+	rig.shard.loop = &rig.loop;
+	rig.shard.setup = rig.setup;
+	rig.shard.metrics = metrics_new();
+	rig.shard.net = net_new();
+	mailbox_init(&rig.shard.mailbox, NULL);
+	list_init(&rig.shard.flushes);
+	timers_init(&rig.shard.timers);
+	shard_enter(&rig.shard);
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	unlink(rig.certificate);
+	unlink(rig.key);
+	uv_run(&rig.loop, UV_RUN_DEFAULT);
+	CHECK_EQUAL(uv_loop_close(&rig.loop), 0);
+	net_free(&rig.shard.net);
+	metrics_free(&rig.shard.metrics);
+	timers_deinit(&rig.shard.timers);
+	mailbox_deinit(&rig.shard.mailbox);
+	shard_enter(NULL);
+	setup_unref(&rig.setup);
+	tls_stop();
+	arena_free(&rig.arena);
+	return 0;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(servers_talk_in_tls),
+	    cmocka_unit_test(handshakes_take_turns),
+	    cmocka_unit_test(what_is_no_tls_is_told),
+	    cmocka_unit_test(closing_in_the_handshake_is_clean),
+	};
+
+	return cmocka_run_group_tests_name("socket", tests, set_up, tear_down);
+}
