@@ -131,6 +131,22 @@ subscriptions_work_both_ways(void **state)
 }
 
 static void
+what_is_not_kept_does_not_leave(void **state)
+{
+	struct stage stage = begin();
+
+	world_break_store(stage.world, ERR_UNAVAILABLE);
+	rig_send(stage.romeo, "<presence type='subscribe' to='" ESCALUS "'/>");
+	world_sleep(stage.world, 10 * SECONDS);
+	CHECK(neighbour_next(stage.verona) == NULL);
+	world_break_store(stage.world, ERR_NONE);
+	world_sleep(stage.world, 1 * MINUTES);
+	CHECK(neighbour_next(stage.verona) == NULL);
+	CHECK_EQUAL(rig_sub(stage.world, ROMEO, ESCALUS), 0);
+	end(&stage);
+}
+
+static void
 presence_goes_to_all_of_a_domain(void **state)
 {
 	struct stage stage = begin();
@@ -331,6 +347,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(subscriptions_work_both_ways),
+	    cmocka_unit_test(what_is_not_kept_does_not_leave),
 	    cmocka_unit_test(presence_goes_to_all_of_a_domain),
 	    cmocka_unit_test(probes_are_answered),
 	    cmocka_unit_test(who_cannot_be_reached_becomes_unavailable),

@@ -112,18 +112,22 @@ set_age(struct entry *entry)
 	entry->since_ms = age_ms < now_ms ? now_ms - age_ms : 0;
 }
 
+/* That somebody went is news for as long as a message: nobody would say it
+ * again. */
+static bool
+is_held_long(const struct stanza *stanza)
+{
+	return stanza->kind == STANZA_MESSAGE || is_subscription(stanza) ||
+	       stanza->type == STANZA_UNAVAILABLE;
+}
+
 static uint64_t
 hold_ms(const struct entry *entry)
 {
-	const struct stanza *stanza = entry->letter->stanza;
-	const bool is_long =
-	    stanza->kind == STANZA_MESSAGE || is_subscription(stanza);
-
-	const struct setting *setting =
-	    is_long ? SETTING(S2S_HOLD_MESSAGES) : SETTING(S2S_HOLD_OTHERS);
-
 	return config_ms(setup_config(pair_shard(entry->pair)->setup),
-	    index_of(entry->pair, setting), setting);
+	    CONFIG_GLOBAL,
+	    is_held_long(entry->letter->stanza) ? SETTING(S2S_HOLD_MESSAGES)
+						: SETTING(S2S_HOLD_OTHERS));
 }
 
 static void

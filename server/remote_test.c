@@ -336,6 +336,76 @@ only_what_waits_is_written_down(void **state)
 	world_free(&stage.world);
 }
 
+static void
+without_a_store_messages_go_on(void **state)
+{
+	struct stage stage = begin(1);
+
+	stage.verona->mood = NEIGHBOUR_SILENT;
+	world_break_store(stage.world, ERR_UNAVAILABLE);
+	say(&stage, "m1");
+	world_sleep(stage.world, 1 * SECONDS);
+	CHECK(world_next(stage.romeo) == NULL);
+	world_break_store(stage.world, ERR_NONE);
+	CHECK(kept(&stage) == 0);
+	world_sleep(stage.world, 11 * SECONDS);
+	CHECK(kept(&stage) == 1);
+	world_break_store(stage.world, ERR_UNAVAILABLE);
+	neighbour_open(stage.verona, "montague.example");
+	CHECK(got(&stage, "m1"));
+	say(&stage, "m2");
+	CHECK(got(&stage, "m2"));
+	CHECK(world_next(stage.romeo) == NULL);
+	world_free(&stage.world);
+}
+
+/* --- strangers in great number ---------------------------------------------
+ */
+
+#define DOMAINS 20000
+#define SILENT  4096 /* of a shard */
+
+static void
+say_to(const struct stage *stage, unsigned number)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text),
+	    "<message type='chat' id='n%u' to='a@d%u.example'>"
+	    "<body>x</body></message>",
+	    number, number);
+	world_send(stage->romeo, text);
+}
+
+static void
+on_connect_never(struct shard *shard, struct str local, struct str domain)
+{
+	(void)shard, (void)local, (void)domain;
+}
+
+static void
+domains_at_random_cost_little(void **state)
+{
+	struct stage stage =
+	    begin_with(1, "limits.idle_ping: 0 s\nlimits.rate: 1 GiB\n"
+			  "limits.burst: 1 GiB\n");
+	unsigned refused = 0;
+	const char *text;
+
+	stage.world->server.s2s_connect = on_connect_never;
+	for (unsigned i = 0; i < DOMAINS; i++) {
+		say_to(&stage, i);
+		if (i % 100 == 0)
+			world_run(stage.world);
+	}
+	world_run(stage.world);
+	CHECK(remotes(&stage) <= stage.world->server.shard_count * SILENT);
+	while ((text = world_next(stage.romeo)) != NULL)
+		refused += contains(text, "<resource-constraint");
+	CHECK(refused == DOMAINS - remotes(&stage));
+	world_free(&stage.world);
+}
+
 /* --- seen ------------------------------------------------------------------
  */
 
@@ -413,6 +483,8 @@ main(void)
 	    cmocka_unit_test(what_is_too_large_for_the_peer_comes_back),
 	    cmocka_unit_test(strangers_do_not_speak_through_us),
 	    cmocka_unit_test(only_what_waits_is_written_down),
+	    cmocka_unit_test(without_a_store_messages_go_on),
+	    cmocka_unit_test(domains_at_random_cost_little),
 	    cmocka_unit_test(pairs_can_be_seen),
 	};
 
