@@ -247,7 +247,7 @@ turn(void)
 }
 
 static void
-start_rig(void)
+start_rig(struct dns_rig *started)
 {
 	char yaml[512];
 
@@ -260,7 +260,7 @@ start_rig(void)
 	    "\"xmpp://plain.lab:7002\", \"ftp://x\"]}}\n"
 	    "  wrong.lab: {s2s: {route: [\"http://x\"]}}\n",
 	    names.address);
-	dns_rig_start(&rig, yaml);
+	dns_rig_start(started, yaml);
 }
 
 static int
@@ -279,7 +279,7 @@ start(void **state)
 	    ntohs(address.sin_port));
 	assert_int_equal(pipe(names.stop), 0);
 	assert_int_equal(pthread_create(&names.thread, NULL, serve, NULL), 0);
-	start_rig();
+	start_rig(&rig);
 	return 0;
 }
 
@@ -459,6 +459,58 @@ thousands_wait_their_turn(void **state)
 	arena_free(&arena);
 }
 
+/* Those under way and those that wait for their turn; nothing of them may be
+ * touched when they are done. */
+static void
+thousands_can_be_canceled(void **state)
+{
+	enum { MANY = 1000 };
+	struct arena *arena = arena_make(0);
+	struct resolve *all = arena_array(arena, struct resolve, MANY);
+	unsigned left = MANY;
+
+	(void)state;
+	for (unsigned i = 0; i < MANY; i++) {
+		struct str name = str_format(arena, "c%u.lab", i);
+		struct policy policy;
+
+		policy_of(rig.setup, NULL, name, &policy);
+		resolve_start(shard(), &all[i], arena, &policy, name, resolved);
+	}
+	for (unsigned i = 0; i < MANY; i++)
+		resolve_cancel(&all[i]);
+	while (left > 0) {
+		turn();
+		left = 0;
+		for (unsigned i = 0; i < MANY; i++)
+			left += all[i].err != ERR_CANCELED;
+	}
+	arena_free(&arena);
+	arena = arena_make(0);
+	CHECK(resolve(arena, "plain.lab")->err == ERR_NONE);
+	arena_free(&arena);
+}
+
+static void
+questions_end_with_the_shard(void **state)
+{
+	struct arena *arena = arena_make(0);
+	struct resolve found;
+	struct dns_rig other;
+	struct policy policy;
+
+	(void)state;
+	start_rig(&other);
+	policy_of(other.setup, NULL, STR("silent.lab"), &policy);
+	resolve_start(
+	    &other.shard, &found, arena, &policy, STR("silent.lab"), resolved);
+	dns_rig_turn(&other);
+	dns_rig_stop(&other);
+	CHECK(found.err == ERR_CANCELED);
+	arena_free(&arena);
+	shard_enter(shard());
+}
+
 /* --- dialling ------------------------------------------------------------- */
 
 static int
@@ -581,6 +633,8 @@ main(void)
 	    cmocka_unit_test(loops_end),
 	    cmocka_unit_test(questions_can_be_canceled),
 	    cmocka_unit_test(thousands_wait_their_turn),
+	    cmocka_unit_test(thousands_can_be_canceled),
+	    cmocka_unit_test(questions_end_with_the_shard),
 	    cmocka_unit_test(endpoints_are_tried_in_order),
 	    cmocka_unit_test(dialling_can_be_canceled),
 	};
