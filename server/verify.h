@@ -24,7 +24,7 @@ struct verify_ask {
 	const struct str *chain; /* conn_peer_chain; lives until done */
 	size_t count;
 	struct str domain; /* prepared, as in JIDs; lives until done */
-	/* That we connected to; NULL: they came to us. */
+	/* That we connected to, and lives until done; NULL: they came to us. */
 	const struct endpoint *endpoint;
 };
 

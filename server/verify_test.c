@@ -48,6 +48,7 @@ enum issuer {
 	BELOW,     /* signed by that all the same */
 	OLD,       /* expired */
 	PRETENDER, /* no authority at all */
+	RSA,       /* a root with a key of RSA */
 	ISSUER_COUNT
 };
 
@@ -69,6 +70,7 @@ static const struct {
 		 .from_s = -20 * DAY_S,
 		 .to_s = -10 * DAY_S},
 	ROOT},
+    [RSA] = {{.name = "RSA", .is_authority = true, .rsa_bits = 2048}, SELF},
     [PRETENDER] = {{.name = "Pretender", .dns = {"b.example"}}, ROOT},
 };
 
@@ -173,6 +175,9 @@ static const struct pkix_case {
 	"a.example", "is neither for servers nor for clients", true},
     {{.name = "x", .dns = {"a.example"}, .digest = GNUTLS_DIG_SHA1}, ROOT,
 	"a.example", "the certificate is signed with ECDSA-SHA1, which is"},
+    {{.name = "x", .dns = {"a.example"}, .digest = GNUTLS_DIG_MD5}, RSA,
+	"a.example", "the certificate is signed with RSA-MD5, which is"},
+    {{.name = "x", .dns = {"a.example"}}, RSA, "a.example"},
     {{.name = "x", .dns = {"a.example"}, .rsa_bits = 1024}, ROOT, "a.example",
 	"is too short"},
     {{.name = "x", .dns = {"a.example"}}, NARROW, "a.example"},
@@ -415,7 +420,7 @@ check_dane(size_t i, bool is_secure)
 	struct verify verify;
 
 	for (size_t j = 0; j < 2 && (j == 0 || dane_cases[i].records[j].usage);
-	    j++)
+	     j++)
 		records[endpoint.tlsa_count++] =
 		    record_of(dane_cases[i].records[j].usage,
 			dane_cases[i].records[j].selector,
@@ -496,6 +501,25 @@ make_setup(void)
 	return setup;
 }
 
+/* One file of several certificates. */
+static void
+save_authorities(void)
+{
+	static const enum issuer trusted[] = {ROOT, RSA};
+	FILE *file = fopen(rig.authorities, "w");
+
+	CHECK(file != NULL);
+	for (size_t i = 0; i < COUNT_OF(trusted); i++) {
+		gnutls_datum_t pem;
+
+		CHECK(gnutls_x509_crt_export2(issuers[trusted[i]]->crt,
+			  GNUTLS_X509_FMT_PEM, &pem) == 0);
+		CHECK(fwrite(pem.data, 1, pem.size, file) == pem.size);
+		gnutls_free(pem.data);
+	}
+	fclose(file);
+}
+
 static int
 set_up(void **state)
 {
@@ -510,7 +534,7 @@ set_up(void **state)
 	fd = mkstemp(rig.authorities);
 	CHECK(fd >= 0);
 	close(fd);
-	forged_save(issuers[ROOT], rig.authorities, NULL);
+	save_authorities();
 	rig.setup = make_setup();
 	CHECK(rig.setup != NULL);
 	rig.shard.setup = rig.setup;
