@@ -8,7 +8,6 @@ coverage.tsv has one row for each binding requirement, sorted as lint.py
     test          file::function, the file's path from the project's root
     superseded    the text that replaces the sentence
     not-server    empty; it binds somebody else, the note says whom if unclear
-    federation    empty; it is about servers talking to each other
     declined      empty; a SHOULD that is not followed, the note says why
 
 Several places are separated by spaces. A row of kind `scene` may name tests
@@ -22,10 +21,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))
 
-from runner import coverage, pattern, play, scene, secure  # noqa: E402
+from runner import (  # noqa: E402
+    component, coverage, federation, pattern, play, scene, secure)
 from runner.variables import Variables  # noqa: E402
 
-HOSTS = ("host", "host2", "anonhost")
+HOSTS = ("host", "host2", "anonhost", "component")
+# Steps of a module need one of these.
+NEEDS = {secure: {"sasl", "starttls", "direct-tls", "s2s"},
+         federation: {"s2s"}, component: {"component"}}
 CAPTURE = re.compile(r"\{(?:any|number|time):(\w+)\}")
 MAY_BE_DECLINED = ("SHOULD", "SHOULD NOT", "RECOMMENDED", "NOT RECOMMENDED")
 
@@ -88,7 +91,9 @@ def check_scenes(scenes, rows, requirements):
 def check_steps(each):
     """Whether every step is one of README.md's and every pattern is XML."""
     variables = Variables()
-    for name in (*HOSTS, *each.accounts, "nobody"):
+    if each.peers and "s2s" not in each.needs:
+        yield f"{each.name}: peers need s2s"
+    for name in (*HOSTS, *each.accounts, *each.peers, "nobody"):
         for suffix in ("", ".user", ".password"):
             variables[name + suffix] = "x"
     for at in each.steps:
@@ -97,14 +102,23 @@ def check_steps(each):
         where = f"{each.name}:{at.line}"
         if len(words) != 1:
             yield f"{where}: no such step: {at.text}"
-        elif words[0][1].__module__ == secure.__name__ and \
-                words[0][1].__name__ not in secure.IN_WORLD and \
-                not set(each.needs) & {"sasl", "starttls", "direct-tls"}:
-            yield f"{where}: such a step needs sasl, starttls or direct-tls"
+        elif lacks(words[0][1], each):
+            yield f"{where}: such a step needs {lacks(words[0][1], each)}"
         if " receives" in at.text and at.block:
             yield from check_pattern(where, at.block, variables)
         if " " in at.text:
-            variables[at.text.split()[0]] = "x"
+            for suffix in ("", ".id", ".key"):
+                variables[at.text.split()[0] + suffix] = "x"
+
+
+def lacks(method, each):
+    """What the scene should need for that step, one of them."""
+    for module, needs in NEEDS.items():
+        if method.__module__ == module.__name__ and \
+                method.__name__ not in secure.IN_WORLD and \
+                not needs & set(each.needs):
+            return " or ".join(sorted(needs))
+    return ""
 
 
 def check_pattern(where, block, variables):

@@ -67,7 +67,7 @@ class Dialer:
         address = options.direct_tls if direct else options.address
         if address is None:
             raise ClientError("no address for such a connection is given")
-        stream = Stream(address, log, options.timeout)
+        stream = Stream.dial(address, log, options.timeout)
         if direct:
             stream.start_tls(self.context(["xmpp-client"]), options.domain)
         elif how == "secure":
@@ -79,9 +79,9 @@ class Dialer:
         """TLS of that context, in whatever way; an error if it fails."""
         options = self.options
         if options.direct_tls:
-            stream = Stream(options.direct_tls, log, options.timeout)
+            stream = Stream.dial(options.direct_tls, log, options.timeout)
         else:
-            stream = Stream(options.address, log, options.timeout)
+            stream = Stream.dial(options.address, log, options.timeout)
             start_stream(stream, options.domain)
             stream.send(f"<starttls xmlns='{TLS[1:-1]}'/>")
             expect(stream, TLS + "proceed")
@@ -99,7 +99,7 @@ class Dialer:
 
     def negotiate_tls(self, stream, name):
         """The handshake; without a name the client sends no SNI."""
-        context = self.context()
+        context = stream.context or self.context()
         if name is None:
             context.check_hostname = False
         stream.start_tls(context, name)

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 BINDING = ("MUST", "MUST NOT", "SHALL", "SHALL NOT", "REQUIRED", "SHOULD",
            "SHOULD NOT", "RECOMMENDED", "NOT RECOMMENDED")
-KINDS = ("scene", "test", "not-server", "superseded", "federation",
-         "declined")
+KINDS = ("scene", "test", "not-server", "superseded", "declined")
 
 
 @dataclass

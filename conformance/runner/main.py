@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import accounts, client, play, report, scene, steps
+from . import accounts, client, peers, play, report, scene, steps
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -52,6 +52,18 @@ def arguments():
         "'user@host password' each")
     add("--client-ca", metavar="CERT,KEY", help="a certificate authority "
         "that the server trusts for clients, and its key")
+    add("--s2s", type=address, metavar="HOST:PORT",
+        help="where it speaks with other servers, with STARTTLS")
+    add("--s2s-tls", type=address, metavar="HOST:PORT",
+        help="the same with TLS at once")
+    add("--peer-dns", type=address, metavar="HOST:PORT",
+        help="where to answer the server's DNS queries")
+    add("--srv-only", action="store_true", help="targets of SRV records are "
+        "addresses, for a server that asks that DNS for nothing else")
+    add("--peer-ca", metavar="CERT,KEY", help="a certificate authority that "
+        "the server trusts for other servers, and its key")
+    add("--component", metavar="HOST:PORT,DOMAIN,SECRET",
+        help="where it speaks with that external component")
     add("--restart", metavar="COMMAND",
         help="stops the server cleanly and starts it again")
     add("--can", default="", metavar="NEED,...",
@@ -87,7 +99,16 @@ def complete(parser, options):
     if options.client_ca:
         options.client_ca = options.client_ca.split(",")
     options.can = set(filter(None, options.can.split(","))) | {"sasl"}
+    if options.peer_ca:
+        options.peer_ca = options.peer_ca.split(",")
+    if options.component:
+        where, *words = options.component.split(",")
+        options.component = (address(where), *words)
+    if options.s2s and not (options.peer_dns and options.peer_ca):
+        parser.error("--s2s needs --peer-dns and --peer-ca")
     for need, there in (("host2", options.domain2),
+                        ("s2s", options.s2s), ("s2s-tls", options.s2s_tls),
+                        ("component", options.component),
                         ("starttls", options.address),
                         ("direct-tls", options.direct_tls),
                         ("client-cert", options.client_ca),
@@ -111,12 +132,21 @@ def chosen(options):
                           for part in options.scenes)]
 
 
-def play_one(each, dialer, source, options):
+@dataclass
+class Table:
+    """What all scenes of a run share."""
+
+    dialer: client.Dialer
+    source: object
+    peers: object
+
+
+def play_one(each, table, options):
     lacking = [need for need in each.needs if need not in options.can]
     if lacking:
         return Result(each, "skipped", "needs " + " ".join(lacking), 0, [])
     start = time.monotonic()
-    player = play.Player(each, dialer, source, options)
+    player = play.Player(each, table, options)
     verdict, why = "ok", ""
     try:
         player.play()
@@ -135,8 +165,10 @@ def main():
 
 
 def in_groups(scenes, threads):
-    """A restart would disturb scenes that are played at the same time."""
-    alone = [each for each in scenes if "restart" in each.needs]
+    """A restart would disturb scenes that are played at the same time, and
+    there is one component."""
+    alone = [each for each in scenes
+             if {"restart", "component"} & set(each.needs)]
     yield [each for each in scenes if each not in alone], threads
     yield alone, 1
 
@@ -145,12 +177,13 @@ def play_all(options, scenes):
     results = []
     if options.address or options.direct_tls:
         dialer = client.Dialer(options)
-        source = accounts.source(options, dialer)
+        table = Table(dialer, accounts.source(options, dialer),
+                      peers.Peers(options) if options.s2s else None)
         printer = report.printer(options, len(scenes))
         for group, threads in in_groups(scenes, options.j):
             with ThreadPoolExecutor(threads) as pool:
                 for result in pool.map(lambda each: play_one(
-                        each, dialer, source, options), group):
+                        each, table, options), group):
                     results.append(result)
                     printer(len(results), result)
     if options.report:

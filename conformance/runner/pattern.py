@@ -8,6 +8,7 @@ from .scene import SceneError
 from .variables import OPEN, SHUT
 
 STREAMS = "http://etherx.jabber.org/streams"
+DIALBACK = "jabber:server:dialback"
 XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?Z"
 KINDS = {"any": r".+", "number": r"[0-9]+", "time": TIME}
@@ -21,7 +22,8 @@ def parse(text):
         text = text.rstrip("/>") + "/>"
     try:
         root = ET.fromstring(
-            f"<p xmlns='jabber:client' xmlns:stream='{STREAMS}'>{text}</p>")
+            f"<p xmlns='jabber:client' xmlns:stream='{STREAMS}' "
+            f"xmlns:db='{DIALBACK}'>{text}</p>")
     except ET.ParseError as err:
         raise SceneError(f"pattern is not XML ({err}): {text}") from err
     return list(root)

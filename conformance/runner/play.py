@@ -7,7 +7,10 @@ import time
 
 from . import client, pattern, sasl
 from .accounts import fresh
+from .component import Components
 from .ends import Ends
+from .federation import Federation
+from .peers import Peer
 from .scene import SceneError, join_xml
 from .secure import Secure
 from .sessions import Sessions
@@ -19,14 +22,16 @@ SHORT_SLEEP = 5
 PATIENCE_S = 30
 
 
-class Player(Sessions, Stanzas, Ends, Secure):
+class Player(Sessions, Stanzas, Ends, Secure, Federation, Components):
     """State of one scene on one server, and the steps' common ground."""
 
-    def __init__(self, scene, dialer, accounts, options):
-        self.scene, self.dialer = scene, dialer
-        self.source, self.options = accounts, options
+    def __init__(self, scene, table, options):
+        self.scene, self.options = scene, options
+        self.dialer, self.source = table.dialer, table.source
+        self.foreign = table.peers
         self.variables = Variables()
         self.accounts, self.streams, self.logs = {}, {}, []
+        self.peers = {}
         for name, host in options.hosts.items():
             self.variables[name] = host
 
@@ -43,8 +48,8 @@ class Player(Sessions, Stanzas, Ends, Secure):
             raise Failed(f"line {at.line}: {at.text}\n"
                          f"{type(err).__name__}: {err}") from err
         finally:
-            for stream in self.streams.values():
-                stream.close()
+            for each in (*self.streams.values(), *self.peers.values()):
+                each.close()
 
     def cast(self):
         for name, host in self.scene.accounts.items():
@@ -53,6 +58,12 @@ class Player(Sessions, Stanzas, Ends, Secure):
             self.variables[name] = account.jid
             self.variables[name + ".user"] = account.user
             self.variables[name + ".password"] = account.password
+        for name, (how, home) in self.scene.peers.items():
+            peer = Peer(self.foreign, name, how, self.peers.get(home))
+            self.peers[name] = peer
+            self.variables[name] = peer.domain
+        if self.options.component:
+            self.variables["component"] = self.options.component[1]
         nobody = fresh("nobody", self.options.hosts["host"])
         self.variables["nobody"] = nobody.jid
         self.variables["nobody.user"] = nobody.user
@@ -63,9 +74,16 @@ class Player(Sessions, Stanzas, Ends, Secure):
             if words:
                 method(self, *words.groups(),
                        **({"block": at.block} if at.block else {}))
+                self.name_streams()
                 return
         raise SceneError(f"{self.scene.path}:{at.line}: no such step: "
                          f"{at.text}")
+
+    def name_streams(self):
+        """{WHO.id} is the id of its stream."""
+        for name, stream in self.streams.items():
+            if stream.id:
+                self.variables[name + ".id"] = stream.id
 
     def stream(self, who):
         if who not in self.streams:
@@ -103,7 +121,8 @@ class Player(Sessions, Stanzas, Ends, Secure):
             answer = stream.fence(self.accounts_host(stream))
             if answer is None and name == who and not stream.ended:
                 raise Failed(f"{name} got no answer to a ping")
-        time.sleep(self.options.settle)
+        # What a peer sent has no fence; nor have sessions on its way.
+        time.sleep(self.options.quiet if self.peers else self.options.settle)
         stream = self.stream(who)
         if stream.jid and not stream.ended:
             stream.fence(self.accounts_host(stream))
@@ -142,4 +161,5 @@ class Player(Sessions, Stanzas, Ends, Secure):
             raise Failed(f"'{values[0]}' and '{values[1]}'")
 
 
-STEPS = steps_of(Sessions, Stanzas, Ends, Secure, Player)
+STEPS = steps_of(Sessions, Stanzas, Ends, Secure, Federation, Components,
+                 Player)

@@ -5,8 +5,8 @@ from collections import Counter
 
 from . import coverage
 
-COLUMNS = ("scene", "test", "not-server", "superseded", "federation",
-           "declined", "missing")
+COLUMNS = ("scene", "test", "not-server", "superseded", "declined",
+           "missing")
 
 
 def printer(options, count):

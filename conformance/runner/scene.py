@@ -4,12 +4,15 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-HEADERS = ("title", "proves", "needs", "account", "note")
+HEADERS = ("title", "proves", "needs", "account", "peer", "note")
 NEEDS = (
-    "anonymous", "client-cert", "direct-tls", "fake-time", "host2", "ibr",
-    "limits", "restart", "sasl", "scram-plus", "scram-sha-256",
-    "scram-sha-512", "starttls", "tables",
+    "anonymous", "client-cert", "component", "direct-tls", "fake-time",
+    "host2", "ibr", "limits", "restart", "s2s", "s2s-tls", "sasl",
+    "scram-plus", "scram-sha-256", "scram-sha-512", "starttls", "tables",
 )
+# How a peer is found, README.md says what each means.
+WAYS = ("", "direct", "both", "refused", "unknown", "silent", "unreachable",
+        "address", "second", "no-direct", "no-service")
 HEADER = re.compile(r"([a-z]+):\s+(.*\S)\s*$")
 
 
@@ -31,6 +34,7 @@ class Scene:
     proves: list[str] = field(default_factory=list)
     needs: list[str] = field(default_factory=list)
     accounts: dict[str, str] = field(default_factory=dict)
+    peers: dict[str, tuple] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
 
@@ -64,6 +68,8 @@ def take_header(scene, key, value, where):
         if host not in ("", "host2"):
             raise SceneError(f"{where}: unknown host '{host}'")
         scene.accounts[name] = host or "host"
+    elif key == "peer":
+        take_peer(scene, value, where)
     elif key == "proves":
         scene.proves.extend(id.replace("_", " ") for id in value.split())
     else:
@@ -71,6 +77,17 @@ def take_header(scene, key, value, where):
     for need in scene.needs:
         if need not in NEEDS:
             raise SceneError(f"{where}: unknown need '{need}'")
+
+
+def take_peer(scene, value, where):
+    """`NAME`, `NAME HOW` or `NAME at PEER`: (how, the other peer)."""
+    name, _, how = value.partition(" ")
+    home = how.removeprefix("at ") if how.startswith("at ") else None
+    if home not in (None, *scene.peers):
+        raise SceneError(f"{where}: unknown peer '{home}'")
+    if home is None and how not in WAYS:
+        raise SceneError(f"{where}: unknown way '{how}'")
+    scene.peers[name] = ("" if home else how, home)
 
 
 def load(path):

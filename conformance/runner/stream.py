@@ -11,21 +11,28 @@ from collections import deque
 
 STREAMS = "http://etherx.jabber.org/streams"
 CLIENT = "jabber:client"
+DIALBACK = "jabber:server:dialback"
 HEAD = ("<?xml version='1.0'?><stream:stream to='{to}' version='1.0' "
         f"xml:lang='en' xmlns='{CLIENT}' xmlns:stream='{STREAMS}'>")
 
 
-def qname(name):
-    """expat's 'ns}local}prefix' as ElementTree's '{ns}local'."""
+def qname(name, content=CLIENT):
+    """expat's 'ns}local}prefix' as ElementTree's '{ns}local'. What belongs
+    to the stream's content namespace is shown as if that were a client's."""
     parts = name.split("}")
-    return "{" + "}".join(parts[:2]) if len(parts) > 1 else name
+    if len(parts) == 1:
+        return name
+    if content != CLIENT and parts[0] in (content, CLIENT):
+        parts[0] = CLIENT if parts[0] == content else f"not {content}"
+    return "{" + "}".join(parts[:2])
 
 
 class Reader:
     """Bytes in; events out: ('stream', e), ('element', e), ('close', None),
     ('broken', why)."""
 
-    def __init__(self):
+    def __init__(self, content=CLIENT):
+        self.content = content
         self.events = deque()
         self.restart()
 
@@ -67,23 +74,27 @@ class Reader:
     def on_start(self, name, attributes):
         attributes = {qname(key): value for key, value in attributes.items()}
         self.depth += 1
-        if name.startswith(CLIENT + "}") and name.count("}") > 1:
+        prefixed = name.count("}") > 1
+        if name.startswith(self.content + "}") and prefixed:
             # RFC 6120 section 4.8.5 forbids it to whoever sends.
-            self.refuse("a prefix for jabber:client")
+            self.refuse(f"a prefix for {self.content}")
+        if name.startswith(DIALBACK + "}") and not prefixed:
+            # XEP-0220 section 2 forbids it to whoever sends.
+            self.refuse("a dialback element without prefix")
         if self.depth == 1:
             header = ET.Element(qname(name), attributes)
             self.events.append(("stream", header))
             return
         if self.depth == 2:
             self.builder = ET.TreeBuilder()
-        self.builder.start(qname(name), attributes)
+        self.builder.start(qname(name, self.content), attributes)
 
     def on_end(self, name):
         self.depth -= 1
         if self.depth == 0:
             self.events.append(("close", None))
             return
-        self.builder.end(qname(name))
+        self.builder.end(qname(name, self.content))
         if self.depth == 1:
             self.events.append(("element", self.builder.close()))
             self.builder = None
@@ -96,13 +107,15 @@ class Reader:
 class Stream:
     """A client's end. `log` is a list that gets every piece sent or read."""
 
-    def __init__(self, address, log, timeout):
-        self.sock = socket.create_connection(address, timeout)
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.reader = Reader()
+    content = CLIENT
+
+    def __init__(self, sock, log, timeout):
+        self.sock = sock
+        self.reader = Reader(self.content)
         self.queue = deque()
         self.log, self.timeout = log, timeout
         self.tls = None
+        self.context = None  # of TLS, unless a client's usual one
         self.ended = False
         self.ragged = False  # TLS ended without close_notify
         self.midway = False  # a part of an element was sent
@@ -110,6 +123,16 @@ class Stream:
         self.features = None
         self.jid = None
         self.fences = 0
+
+    @classmethod
+    def dial(cls, address, log, timeout, *more):
+        sock = socket.create_connection(address, timeout)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return cls(sock, log, timeout, *more)
+
+    @property
+    def id(self):
+        return "" if self.header is None else self.header.get("id")
 
     def start_tls(self, context, name, session=None):
         self.sock = context.wrap_socket(self.sock, server_hostname=name,

@@ -1,0 +1,68 @@
+"""Certificates of scripted peers, made by the openssl command."""
+
+import secrets
+import tempfile
+import threading
+from pathlib import Path
+
+from .openssl import XMPP_ADDR, run
+from .steps import Failed
+
+SRV_NAME = "1.3.6.1.5.5.7.8.7"  # id-on-dnsSRV, RFC 4985
+# What subjectAltName of each kind of certificate says of a domain.
+NAMES = {
+    "good": "DNS:{domain}", "expired": "DNS:{domain}",
+    "self-signed": "DNS:{domain}", "untrusted": "DNS:{domain}",
+    "server-only": "DNS:{domain}", "misnamed": "DNS:other.{domain}",
+    "common-name": "DNS:other.{domain}", "wildcard": "DNS:*.{parent}",
+    "inner-wildcard": "DNS:*.*.{top}",
+    "SRV-ID": "otherName:" + SRV_NAME +
+              ";IA5STRING:_xmpp-server.{domain}",
+    "client-SRV-ID": "otherName:" + SRV_NAME +
+                     ";IA5STRING:_xmpp-client.{domain}",
+    "XmppAddr": "otherName:" + XMPP_ADDR + ";UTF8:{domain}",
+}
+KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+
+
+class Authority:
+    """Signs with the authority that the server trusts for its peers."""
+
+    def __init__(self, folder, certificate, key):
+        self.folder, self.trusted = Path(folder), (certificate, key)
+        self.lock, self.other = threading.Lock(), None
+
+    def untrusted(self):
+        """Another authority, which nobody trusts."""
+        with self.lock:
+            if self.other is None:
+                files = self.folder / "other.pem", self.folder / "other.key"
+                run("req", "-x509", *KEY, "-keyout", files[1], "-out",
+                    files[0], "-days", "2", "-subj", "/CN=Nobody")
+                self.other = files
+        return self.other
+
+    def issue(self, domain, kind="good"):
+        """A file with such a certificate for the domain, and its key."""
+        if kind not in NAMES:
+            raise Failed(f"no such certificate: {kind}")
+        folder = Path(tempfile.mkdtemp(dir=self.folder))
+        parent = domain.partition(".")[2]
+        names = NAMES[kind].format(domain=domain, parent=parent,
+                                   top=parent.partition(".")[2])
+        purpose = "extendedKeyUsage=serverAuth\n" \
+            if kind == "server-only" else ""
+        (folder / "ext").write_text(f"subjectAltName={names}\n{purpose}")
+        name = domain if kind == "common-name" else "A peer"
+        run("req", *KEY, "-keyout", folder / "key", "-subj", f"/CN={name}",
+            "-out", folder / "req")
+        signer = self.untrusted() if kind == "untrusted" else self.trusted
+        by = ("-signkey", folder / "key") if kind == "self-signed" else \
+            ("-CA", signer[0], "-CAkey", signer[1])
+        run("x509", "-req", "-in", folder / "req", *by, "-set_serial",
+            "0x1" + secrets.token_hex(8), "-days",
+            "-1" if kind == "expired" else "2", "-extfile", folder / "ext",
+            "-out", folder / "cert")
+        (folder / "both").write_text((folder / "cert").read_text() +
+                                     (folder / "key").read_text())
+        return folder / "both"
