@@ -139,8 +139,8 @@ close_two(struct two *two)
 	if (two->theirs.conn != NULL)
 		conn_close(two->theirs.conn);
 	for (unsigned i = 0;
-	     i < 5000 && (two->ours.conn != NULL || two->theirs.conn != NULL);
-	     i++)
+	    i < 5000 && (two->ours.conn != NULL || two->theirs.conn != NULL);
+	    i++)
 		turn();
 	CHECK(two->ours.conn == NULL && two->theirs.conn == NULL);
 }
