@@ -182,8 +182,7 @@ begin(struct timer *timer)
 static void
 look_for_records(struct verify_private *own)
 {
-	if (own->ask.endpoint != NULL || !may_use(own, PROOF_DANE) ||
-	    own->shard->loop == NULL) {
+	if (own->ask.endpoint != NULL || !may_use(own, PROOF_DANE)) {
 		look_at_web(own);
 		return;
 	}
@@ -202,7 +201,7 @@ records_found(struct resolve *resolve)
 	own->is_resolving = false;
 	for (size_t i = 0; resolve->err == ERR_NONE && i < resolve->count &&
 			   own->verify->proof == 0;
-	    i++) {
+	     i++) {
 		if (has_records(&resolve->endpoints[i]))
 			(void)check_records(own, &resolve->endpoints[i], &why);
 	}

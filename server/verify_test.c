@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "server/forge.h"
+#include "server/outward.h"
 #include "server/resolve.h"
 #include "server/settings.h"
 #include "server/shard.h"
@@ -33,6 +34,7 @@ static struct {
 	struct arena *arena;
 	struct setup *setup;
 	struct shard shard;
+	struct server server;
 	char authorities[sizeof("/tmp/verify_test.XXXXXX")];
 } rig;
 
@@ -108,7 +110,8 @@ run(struct verify *verify, const struct verify_ask *ask, unsigned proofs)
 	is_done = false;
 	verify_start(&rig.shard, verify, rig.arena, &policy, ask, verified);
 	CHECK(!is_done);
-	timers_ring(&rig.shard.timers, clock_mono_ms() + 1);
+	for (unsigned i = 0; i < 50 && !is_done; i++)
+		timers_ring(&rig.shard.timers, clock_mono_ms() + 1);
 	CHECK(is_done);
 }
 
@@ -479,6 +482,62 @@ a_secure_target_may_be_named_instead(void **state)
 	forged_free(&leaf);
 }
 
+/* What DNS says of a.example; all else there is not. */
+static struct {
+	struct dns_record srv, address, tlsa;
+	bool is_secure;
+} zone = {
+    .srv = {.port = 5269, .target = {"x.a.example", 11}},
+    .address = {.address = {127, 0, 0, 1}},
+};
+
+static void
+answer(struct dns_ask *ask)
+{
+	const struct dns_record *record = NULL;
+
+	if (str_is(ask->name, "_xmpp-server._tcp.a.example"))
+		record = &zone.srv;
+	else if (str_is(ask->name, "x.a.example") && ask->type == DNS_A)
+		record = &zone.address;
+	else if (str_is(ask->name, "_5269._tcp.x.a.example"))
+		record = &zone.tlsa;
+	ask->err = record == NULL ? ERR_NOT_FOUND : ERR_NONE;
+	ask->is_secure = zone.is_secure;
+	ask->records = record;
+	ask->count = record != NULL;
+}
+
+static const struct outward outward = {.answer = answer};
+
+static const struct {
+	enum part of;
+	bool is_secure;
+	unsigned proof;
+} incoming[] = {{LEAF, true, PROOF_DANE}, {LEAF, false, 0}, {ELSE, true, 0}};
+
+/* RFC 7712, section 5.1 */
+static void
+records_count_for_who_came_to_us(void **state)
+{
+	const struct forge_options options = {.name = "x"};
+	struct forged *leaf = forge(rig.arena, &options, NULL);
+	const struct verify_ask ask = {
+	    .chain = &leaf->der, .count = 1, .domain = STR("a.example")};
+	struct verify verify;
+
+	for (size_t i = 0; i < COUNT_OF(incoming); i++) {
+		zone.is_secure = incoming[i].is_secure;
+		zone.tlsa =
+		    record_of(3, 1, 1, forged_of(incoming[i].of, leaf, SELF));
+		run(&verify, &ask, PROOF_PKIX | PROOF_DANE);
+		CHECK_EQUAL(verify.proof, incoming[i].proof);
+		CHECK(verify.proof != 0 ||
+		      strstr(verify.why.text, "is self-signed") != NULL);
+	}
+	forged_free(&leaf);
+}
+
 /* --- what all share ------------------------------------------------------- */
 
 static struct setup *
@@ -538,6 +597,8 @@ set_up(void **state)
 	rig.setup = make_setup();
 	CHECK(rig.setup != NULL);
 	rig.shard.setup = rig.setup;
+	rig.shard.server = &rig.server;
+	rig.server.outward = &outward;
 	timers_init(&rig.shard.timers);
 	shard_enter(&rig.shard);
 	return 0;
@@ -567,6 +628,7 @@ main(void)
 	    cmocka_unit_test(canceling_ends_it_without_proof),
 	    cmocka_unit_test(records_of_dns_decide_when_they_are_secure),
 	    cmocka_unit_test(a_secure_target_may_be_named_instead),
+	    cmocka_unit_test(records_count_for_who_came_to_us),
 	};
 
 	return cmocka_run_group_tests_name("verify", tests, set_up, tear_down);
