@@ -332,6 +332,7 @@ messages_go_both_ways(void **state)
 	    "' to='nobody@montague.example'><body>?</body></message>");
 	CHECK(got(&stage, "id='x'", "service-unavailable"));
 	world_cut(&stage.romeo);
+	world_run(stage.world);
 	come(&stage, "<message xmlns='jabber:server' type='chat' from='" ESCALUS
 		     "/throne' to='" ROMEO "'><body>Later</body></message>");
 	stage.romeo = rig_bind(stage.world, ROMEO "/orchard");

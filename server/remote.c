@@ -225,6 +225,14 @@ pair_settle(struct pair *pair)
 		pair_free(pair);
 }
 
+/* Our domain is served no more: there is nobody to answer. */
+static void
+give_up(struct pair *pair)
+{
+	queue_free(pair);
+	pair->broken_ms = 0;
+}
+
 static void
 ask(struct pair *pair)
 {
@@ -233,6 +241,10 @@ ask(struct pair *pair)
 	if (pair->is_asked || timer_is_running(&pair->retry) ||
 	    shard->is_draining)
 		return;
+	if (setup_host(shard->setup, pair->local) == NULL) {
+		give_up(pair);
+		return;
+	}
 	pair->is_asked = true;
 	pair->is_refused = false;
 	pair->counters.connects++;

@@ -314,6 +314,21 @@ strangers_do_not_speak_through_us(void **state)
 	world_free(&stage.world);
 }
 
+static void
+nobody_speaks_for_a_host_that_is_gone(void **state)
+{
+	struct stage stage = begin(1);
+
+	stage.verona->mood = NEIGHBOUR_UNREACHABLE;
+	say(&stage, "m1");
+	world_reload(stage.world, "hosts: {capulet.example: {}}\nshards: 2\n");
+	stage.verona->mood = NEIGHBOUR_WILLING;
+	world_sleep(stage.world, 10 * MINUTES);
+	CHECK(neighbour_next(stage.verona) == NULL);
+	CHECK(remotes(&stage) == 0);
+	world_free(&stage.world);
+}
+
 /* --- written down --------------------------------------------------------- */
 
 static void
@@ -482,6 +497,7 @@ main(void)
 	    cmocka_unit_test(a_path_that_does_nothing_is_no_success),
 	    cmocka_unit_test(what_is_too_large_for_the_peer_comes_back),
 	    cmocka_unit_test(strangers_do_not_speak_through_us),
+	    cmocka_unit_test(nobody_speaks_for_a_host_that_is_gone),
 	    cmocka_unit_test(only_what_waits_is_written_down),
 	    cmocka_unit_test(without_a_store_messages_go_on),
 	    cmocka_unit_test(domains_at_random_cost_little),
