@@ -14,6 +14,7 @@
 #include "server/posh.h"
 #include "server/remote.h"
 #include "server/runner.h"
+#include "server/s2s.h"
 #include "server/stream.h"
 #include "storage/store.h"
 
@@ -83,6 +84,7 @@ close_streams(struct shard *shard)
 	shard->is_draining = true;
 	dns_close(shard);
 	posh_close(shard);
+	s2s_stop(shard);
 	wait_for_streams(thread, false);
 }
 

@@ -17,6 +17,7 @@
 #include "server/daemon_private.h"
 #include "server/loader.h"
 #include "server/runner.h"
+#include "server/s2s.h"
 #include "server/settings.h"
 #include "server/tls.h"
 #include "storage/store.h"
@@ -311,6 +312,8 @@ daemon_start(struct daemon *daemon, struct str *why_r)
 	}
 	server_init(&daemon->server, daemon->server.storage, shard_count,
 	    daemon->modules);
+	if (config_bool(daemon->config, CONFIG_GLOBAL, SETTING(S2S_ENABLED)))
+		daemon->server.s2s_connect = s2s_connect;
 	daemon->server.daemon = daemon;
 	daemon->server.started_ms = clock_mono_ms();
 	make_shards(daemon, setup);

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "server/c2s.h"
 #include "server/config.h"
+#include "server/s2s.h"
 #include "server/settings.h"
 #include "server/shard.h"
 #include "server/socket.h"
@@ -26,13 +27,27 @@
 #define SAY_MS   60000
 #define PORT_LEN 6
 
+/* What may be listened for: clients and servers, in clear or in TLS. */
+static const struct listen_kind {
+	enum settings_index addresses, port;
+	bool is_direct_tls, is_s2s;
+} kinds[] = {
+    {SETTINGS_LISTEN_C2S_ADDRESSES, SETTINGS_LISTEN_C2S_PORT, false, false},
+    {SETTINGS_LISTEN_TLS_ADDRESSES, SETTINGS_LISTEN_TLS_PORT, true, false},
+    {SETTINGS_LISTEN_S2S_ADDRESSES, SETTINGS_LISTEN_S2S_PORT, false, true},
+    {SETTINGS_LISTEN_S2S_TLS_ADDRESSES, SETTINGS_LISTEN_S2S_TLS_PORT, true,
+	true},
+};
+
+#define KIND_COUNT (sizeof(kinds) / sizeof(kinds[0]))
+
 /* One address on one shard. */
 struct listener {
 	uv_poll_t poll;
 	struct timer pause;
 	struct shard *shard;
 	int fd; /* -1: closed */
-	bool is_direct_tls;
+	const struct listen_kind *kind;
 	uint64_t said_ms; /* when it last told of a pause; 0: never */
 };
 
@@ -40,14 +55,14 @@ struct listener {
 struct place {
 	struct sockaddr_storage address;
 	socklen_t len;
-	bool is_direct_tls;
+	const struct listen_kind *kind;
 	struct listener *listeners; /* one for each shard */
 };
 
 struct listeners {
 	struct place *places;
 	unsigned place_count, shard_count;
-	uint16_t ports[2];
+	uint16_t ports[KIND_COUNT];
 };
 
 /* --- binding -------------------------------------------------------------- */
@@ -117,7 +132,7 @@ open_all(struct listeners *listeners, struct place *place)
 	for (unsigned i = 0; i < listeners->shard_count; i++) {
 		struct listener *listener = &place->listeners[i];
 
-		listener->is_direct_tls = place->is_direct_tls;
+		listener->kind = place->kind;
 		listener->fd = open_socket(place, true);
 		if (listener->fd < 0)
 			return false;
@@ -183,10 +198,10 @@ open_place(struct listeners *listeners, struct arena *arena, struct str address,
     uint64_t port, struct str *why_r)
 {
 	struct place *place = &listeners->places[listeners->place_count];
-	bool is_direct = place->is_direct_tls;
+	uint16_t *known = &listeners->ports[place->kind - kinds];
 
 	if (port == 0)
-		port = listeners->ports[is_direct];
+		port = *known;
 	if (!resolve(place, address.text, port)) {
 		*why_r = str_format(arena,
 		    "could not listen on \"%.*s\": it is not an IP address",
@@ -198,7 +213,7 @@ open_place(struct listeners *listeners, struct arena *arena, struct str address,
 	must(place->listeners != NULL);
 	listeners->place_count++;
 	if (open_all(listeners, place)) {
-		listeners->ports[is_direct] = port_of(place);
+		*known = port_of(place);
 		return true;
 	}
 	if (is_missing_family(place) && str_is(address, "::")) {
@@ -210,12 +225,32 @@ open_place(struct listeners *listeners, struct arena *arena, struct str address,
 }
 
 static bool
-open_kind(struct listeners *listeners, struct arena *arena,
-    const struct setting_list *addresses, uint64_t port, struct str *why_r)
+is_wanted(const struct config *config, const struct listen_kind *kind)
 {
-	for (size_t i = 0; i < addresses->count; i++) {
+	return !kind->is_s2s ||
+	       config_bool(config, CONFIG_GLOBAL, SETTING(S2S_ENABLED));
+}
+
+static struct setting_list
+addresses_of(const struct config *config, const struct listen_kind *kind)
+{
+	return config_list(
+	    config, CONFIG_GLOBAL, &server_settings[kind->addresses]);
+}
+
+static bool
+open_kind(struct listeners *listeners, struct arena *arena,
+    const struct config *config, const struct listen_kind *kind,
+    struct str *why_r)
+{
+	struct setting_list addresses = addresses_of(config, kind);
+	uint64_t port =
+	    config_int(config, CONFIG_GLOBAL, &server_settings[kind->port]);
+
+	for (size_t i = 0; i < addresses.count; i++) {
+		listeners->places[listeners->place_count].kind = kind;
 		if (!open_place(
-			listeners, arena, addresses->items[i], port, why_r))
+			listeners, arena, addresses.items[i], port, why_r))
 			return false;
 	}
 	return true;
@@ -226,28 +261,19 @@ listeners_open(struct arena *arena, const struct config *config,
     unsigned shard_count, struct str *why_r)
 {
 	struct listeners *listeners = calloc(1, sizeof(*listeners));
-	struct setting_list plain =
-	    config_list(config, CONFIG_GLOBAL, SETTING(LISTEN_C2S_ADDRESSES));
-	struct setting_list direct =
-	    config_list(config, CONFIG_GLOBAL, SETTING(LISTEN_TLS_ADDRESSES));
-	bool is_good;
+	size_t count = 0;
 
 	must(listeners != NULL);
 	listeners->shard_count = shard_count;
-	listeners->places =
-	    calloc(plain.count + direct.count + 1, sizeof(struct place));
+	for (size_t i = 0; i < KIND_COUNT; i++)
+		count += addresses_of(config, &kinds[i]).count;
+	listeners->places = calloc(count + 1, sizeof(struct place));
 	must(listeners->places != NULL);
-	for (size_t i = 0; i < direct.count; i++)
-		listeners->places[plain.count + i].is_direct_tls = true;
-	is_good =
-	    open_kind(listeners, arena, &plain,
-		config_int(config, CONFIG_GLOBAL, SETTING(LISTEN_C2S_PORT)),
-		why_r) &&
-	    open_kind(listeners, arena, &direct,
-		config_int(config, CONFIG_GLOBAL, SETTING(LISTEN_TLS_PORT)),
-		why_r);
-	if (!is_good)
-		listeners_free(&listeners);
+	for (size_t i = 0; i < KIND_COUNT && listeners != NULL; i++) {
+		if (is_wanted(config, &kinds[i]) &&
+		    !open_kind(listeners, arena, config, &kinds[i], why_r))
+			listeners_free(&listeners);
+	}
 	return listeners;
 }
 
@@ -296,8 +322,12 @@ accept_one(struct listener *listener)
 		return errno == ECONNABORTED || errno == EINTR;
 	conn =
 	    socket_new(listener->shard, fd, (const struct sockaddr *)&address);
-	conn->is_direct_tls = listener->is_direct_tls;
-	(void)c2s_accept(listener->shard, conn);
+	conn->is_direct_tls = listener->kind->is_direct_tls;
+	conn->is_s2s = listener->kind->is_s2s;
+	if (conn->is_s2s)
+		(void)s2s_accept(listener->shard, conn);
+	else
+		(void)c2s_accept(listener->shard, conn);
 	return true;
 }
 
@@ -367,6 +397,11 @@ listeners_free(struct listeners **listeners)
 struct str
 listeners_text(const struct listeners *listeners, struct arena *arena)
 {
-	return str_format(arena, "%u (STARTTLS) and %u (TLS)",
+	struct str text = str_format(arena, "%u (STARTTLS) and %u (TLS)",
 	    listeners->ports[0], listeners->ports[1]);
+
+	if (listeners->ports[2] == 0 && listeners->ports[3] == 0)
+		return text;
+	return str_format(arena, "%.*s, for servers %u and %u", STR_ARG(text),
+	    listeners->ports[2], listeners->ports[3]);
 }

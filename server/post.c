@@ -161,6 +161,8 @@ goes_by_stream(enum post_kind kind)
 	case POST_CLOSE:
 	case POST_ADDRESS_VERDICT:
 	case POST_REGISTERED:
+	case POST_DIALBACK_VERDICT:
+	case POST_PONG:
 		return true;
 	default:
 		return false;

@@ -21,34 +21,37 @@
 struct shard;
 
 /* Add new kinds at the end: nodes of two releases talk during an upgrade. */
-#define POST_MAP(X)                                                         \
-	X(STANZA, "a stanza for the owner of to")                           \
-	X(MANY, "a stanza for several receivers on one shard")              \
-	X(SENT, "a stanza from a bound stream, for its own account")        \
-	X(DOWN, "a stanza for a bound stream")                              \
-	X(KEYS_ASK, "a stream asks an account for its keys")                \
-	X(KEYS, "the answer to KEYS_ASK")                                   \
-	X(LOGIN, "how a login to an account went")                          \
-	X(BIND, "a stream asks its account for a place")                    \
-	X(BOUND, "the account's answer to BIND")                            \
-	X(CLOSE, "an account ends one of its streams")                      \
-	X(GONE, "a bound stream ended; its last letter")                    \
-	X(PROVED, "a stream's peer proved receipt up to a ticket")          \
-	X(SURE,                                                             \
-	    "the sender of a durable letter committed its part, or failed") \
-	X(ADDRESS, "a connection of an address was opened, closed, failed") \
-	X(ADDRESS_VERDICT, "whether a connection may stay")                 \
-	X(ADMIN, "a request of the administration to one shard")            \
-	X(ADMIN_ANSWER, "the answer to ADMIN")                              \
-	X(MOVE, "a stream moves to this shard")                             \
-	X(RELOAD, "a new configuration")                                    \
-	X(DRAIN, "a phase of the end begins, or is done: server/daemon.h")  \
-	X(PULSE, "whether a shard still turns, and that it does")           \
-	X(REGISTER,                                                         \
-	    "a stream asks for a new account, at the shard of its name")    \
-	X(REGISTERED, "the answer to REGISTER")                             \
-	X(PATH, "a stream to another domain tells its remote how it is")    \
-	X(DOMAIN, "a remote tells accounts that its domain is lost, or back")
+#define POST_MAP(X)                                                           \
+	X(STANZA, "a stanza for the owner of to")                             \
+	X(MANY, "a stanza for several receivers on one shard")                \
+	X(SENT, "a stanza from a bound stream, for its own account")          \
+	X(DOWN, "a stanza for a bound stream")                                \
+	X(KEYS_ASK, "a stream asks an account for its keys")                  \
+	X(KEYS, "the answer to KEYS_ASK")                                     \
+	X(LOGIN, "how a login to an account went")                            \
+	X(BIND, "a stream asks its account for a place")                      \
+	X(BOUND, "the account's answer to BIND")                              \
+	X(CLOSE, "an account ends one of its streams")                        \
+	X(GONE, "a bound stream ended; its last letter")                      \
+	X(PROVED, "a stream's peer proved receipt up to a ticket")            \
+	X(SURE,                                                               \
+	    "the sender of a durable letter committed its part, or failed")   \
+	X(ADDRESS, "a connection of an address was opened, closed, failed")   \
+	X(ADDRESS_VERDICT, "whether a connection may stay")                   \
+	X(ADMIN, "a request of the administration to one shard")              \
+	X(ADMIN_ANSWER, "the answer to ADMIN")                                \
+	X(MOVE, "a stream moves to this shard")                               \
+	X(RELOAD, "a new configuration")                                      \
+	X(DRAIN, "a phase of the end begins, or is done: server/daemon.h")    \
+	X(PULSE, "whether a shard still turns, and that it does")             \
+	X(REGISTER,                                                           \
+	    "a stream asks for a new account, at the shard of its name")      \
+	X(REGISTERED, "the answer to REGISTER")                               \
+	X(PATH, "a stream to another domain tells its remote how it is")      \
+	X(DOMAIN, "a remote tells accounts that its domain is lost, or back") \
+	X(DIALBACK, "a stream asks a domain about a key of it")               \
+	X(DIALBACK_VERDICT, "the answer to DIALBACK")                         \
+	X(PONG, "the answer to a stream's ping came on another stream")
 
 enum post_kind {
 #define X(name, text) POST_##name,
@@ -105,6 +108,7 @@ struct post {
 		struct setup *setup;
 		const struct path_note *path;
 		const struct domain_note *domain;
+		const struct dialback *dialback;
 	};
 };
 

@@ -7,6 +7,7 @@
 #include "server/register.h"
 #include "server/remote.h"
 #include "server/router.h"
+#include "server/s2s.h"
 #include "server/setup.h"
 #include "server/shard.h"
 #include "server/stream.h"
@@ -59,6 +60,9 @@ post_handler *const post_handlers[POST_KIND_COUNT] = {
     [POST_PULSE] = daemon_take_pulse,
     [POST_REGISTER] = register_make,
     [POST_REGISTERED] = stream_take,
+    [POST_DIALBACK] = s2s_take_dialback,
+    [POST_DIALBACK_VERDICT] = stream_take,
+    [POST_PONG] = stream_take,
     [POST_PATH] = remote_take_path,
     [POST_DOMAIN] = account_take_domain,
 };

@@ -228,6 +228,7 @@ letter_down(const struct entry *entry)
 {
 	const struct post *letter = entry->letter;
 	struct post *down = post_new(POST_DOWN, NULL);
+	struct path_note *note = arena_new(down->arena, struct path_note);
 	const bool is_many = letter->kind == POST_MANY;
 	const size_t count = is_many ? letter->receiver_count : 1;
 	const struct jid **receivers =
@@ -236,6 +237,8 @@ letter_down(const struct entry *entry)
 	for (size_t i = 0; i < count; i++)
 		receivers[i] = jid_copy(down->arena,
 		    is_many ? letter->receivers[i] : letter->stanza->to);
+	note->local = str_dup(down->arena, entry->pair->local);
+	down->path = note;
 	down->receivers = receivers;
 	down->receiver_count = count;
 	down->blob = blob_ref(letter->blob);

@@ -63,6 +63,8 @@ struct shard {
 	struct admin *admin;     /* server/admin.h; NULL but on shard 0 */
 	struct list flushes; /* connections with bytes to send: server/conn.h */
 	struct list iqs;     /* unanswered: server/iq.h */
+	struct list attempts; /* server/s2s_attempt.c */
+	unsigned attempt_count;
 	struct list loads;   /* owners that wait for their turn to load */
 	unsigned load_count; /* owners that load now */
 	struct list absents; /* owners that do not exist, oldest first */

@@ -12,19 +12,16 @@
 #include "server/setup.h"
 #include "server/shard.h"
 #include "server/stream_internal.h"
+#include "xml/prep.h"
 #include "xml/writer.h"
 
 #define NS_STREAM_ERR "urn:ietf:params:xml:ns:xmpp-streams"
 #define NS_REGISTER   "jabber:iq:register"
-#define OUR_LANG      "en"
-#define LANG_MAX      35 /* RFC 5646, section 4.4.1 */
-#define ID_LEN        20
+#define ALPN_S2S      "xmpp-server"
 /* Two JIDs, a host and a language, of usual length. */
 #define ARENA_LEN 180
 /* How long the peer may take to close what we closed. */
 #define CLOSING_MS 5000
-/* Of the shard's buffer for what is being written, between two uses. */
-#define SCRATCH_KEPT ((size_t)64 * 1024)
 
 static void on_timer(struct timer *);
 
@@ -46,9 +43,12 @@ static void
 name_stream(const struct log *log, char *text, size_t len)
 {
 	const struct stream *stream = container_of(log, struct stream, log);
-	struct str peer = stream->peer == NULL ? stream->conn->address
-					       : jid_full(stream->peer);
+	struct str peer = stream->conn->address;
 
+	if (stream->target.len > 0)
+		peer = stream->target;
+	else if (stream->peer != NULL)
+		peer = jid_full(stream->peer);
 	snprintf(text, len, "%s %u/%u %.*s", stream->role->name,
 	    stream->id.shard, stream->id.slot, STR_ARG(peer));
 }
@@ -91,6 +91,13 @@ leave(struct stream *stream, struct buf *buf)
 {
 	log_at(LOG_WIRE, &stream->log, "sent %.*s", (int)buf->len, buf->text);
 	conn_write(stream->conn, buf_str(buf));
+}
+
+void
+stream_send_text(struct stream *stream, struct str text)
+{
+	log_at(LOG_WIRE, &stream->log, "sent %.*s", STR_ARG(text));
+	conn_write(stream->conn, text);
 }
 
 void
@@ -161,118 +168,23 @@ stream_send_blob(
 	leave(stream, buf);
 }
 
-/* --- the header ----------------------------------------------------------- */
-
-/* RFC 6120, section 4.7. Without a version we leave ours out too (4.7.5). */
-static void
-send_header(struct stream *stream, bool with_version)
-{
-	struct arena *arena = arena_make(0);
-	struct node *header = node_make(arena, "stream", NS_STREAM);
-	const struct host *host = stream->host == NULL
-				      ? setup_default_host(stream->shard->setup)
-				      : stream->host;
-	struct buf *buf = begin(stream);
-
-	stream->is_open = true;
-	node_set(header, "from", host->name);
-	if (stream->claimed != NULL)
-		node_set(header, "to", jid_full(stream->claimed));
-	node_set(header, "id", rand_id(arena, ID_LEN));
-	if (with_version)
-		node_set(header, "version", STR("1.0"));
-	node_set_lang(header, STR(OUR_LANG));
-	buf_add(buf, STR("<?xml version='1.0'?>"));
-	writer_stream_open(buf, header, stream->role->content_ns);
-	leave(stream, buf);
-	arena_free(&arena);
-}
-
-/* Section 4.7.5: major and minor are whole numbers, compared each alone. */
-static bool
-version_is_ours(struct str version)
-{
-	struct str major, minor;
-	uint64_t number;
-
-	return str_cut(version, '.', &major, &minor) &&
-	       str_to_u64(minor, UINT64_MAX, &number) &&
-	       str_to_u64(major, UINT64_MAX, &number) && number >= 1;
-}
-
-static enum stream_err
-read_from(struct stream *stream, struct str from)
-{
-	if (from.text == NULL)
-		return STREAM_ERR_NONE;
-	stream->claimed = jid_parse(stream->arena, from);
-	if (stream->claimed == NULL)
-		return STREAM_ERR_IMPROPER_ADDRESSING;
-	if (stream->is_authenticated &&
-	    !jid_equal_bare(stream->claimed, stream->peer)) {
-		stream->claimed = NULL;
-		return STREAM_ERR_INVALID_FROM;
-	}
-	return STREAM_ERR_NONE;
-}
-
-static enum stream_err
-read_to(struct stream *stream, struct arena *arena, struct str to)
-{
-	const struct jid *jid;
-	const struct host *host;
-
-	if (to.text == NULL)
-		return STREAM_ERR_HOST_UNKNOWN;
-	jid = jid_parse(arena, to);
-	if (jid == NULL)
-		return STREAM_ERR_IMPROPER_ADDRESSING;
-	host = setup_host(stream->shard->setup, jid_domain(jid));
-	if (host == NULL || jid_local(jid).len > 0)
-		return STREAM_ERR_HOST_UNKNOWN;
-	/* Who is authenticated is so at one host. */
-	if (stream->is_authenticated && host != stream->host)
-		return STREAM_ERR_HOST_UNKNOWN;
-	stream->host = host;
-	if (stream->host_name.text == NULL ||
-	    !str_equal(stream->host_name, host->name))
-		stream->host_name = str_dup(stream->arena, host->name);
-	return STREAM_ERR_NONE;
-}
-
-static enum stream_err
-read_header(struct stream *stream, struct arena *arena,
-    const struct node *header, struct str content_ns)
-{
-	struct str lang = node_lang(header);
-	enum stream_err err;
-
-	if (!node_is(header, "stream", NS_STREAM) ||
-	    !str_equal(content_ns, stream->role->content_ns))
-		return STREAM_ERR_INVALID_NAMESPACE;
-	if (lang.text != NULL && lang.len <= LANG_MAX)
-		stream->lang = str_dup(stream->arena, lang);
-	err = read_to(stream, arena, node_attr(header, "to"));
-	if (err != STREAM_ERR_NONE)
-		return err;
-	return read_from(stream, node_attr(header, "from"));
-}
+/* --- opening ----------------------------------------------------------------
+ */
 
 static void
 on_open(struct reader *reader, const struct node *header, struct str content_ns)
 {
 	struct stream *stream = reader_owner(reader);
 	struct arena *arena = arena_make(0);
-	struct str version = node_attr(header, "version");
 	enum stream_err err;
 
 	stream->claimed = NULL;
 	stream->lang = STR_NONE;
-	err = read_header(stream, arena, header, content_ns);
+	stream->has_version = node_attr(header, "version").text != NULL;
+	err = stream_read_header(stream, arena, header, content_ns);
 	arena_free(&arena);
-	send_header(stream, version.text != NULL);
-	if (err == STREAM_ERR_NONE && !version_is_ours(version))
-		err = STREAM_ERR_UNSUPPORTED_VERSION;
+	if (stream->target.len == 0)
+		stream_send_header(stream, stream->has_version);
 	if (err != STREAM_ERR_NONE)
 		stream_fail(stream, err, NULL);
 	else
@@ -494,9 +406,8 @@ static const struct conn_events conn_events = {
     .on_closed = on_closed,
 };
 
-struct stream *
-stream_new(
-    struct shard *shard, const struct stream_role *role, struct conn *conn)
+static struct stream *
+make(struct shard *shard, const struct stream_role *role, struct conn *conn)
 {
 	struct stream *stream = calloc(1, role->len);
 
@@ -511,13 +422,48 @@ stream_new(
 	streams_add(shard, stream);
 	stream->heard_ms = stream->credit_ms = clock_mono_ms();
 	stream->credit = (int64_t)config_of(stream, SETTINGS_LIMITS_BURST);
-	stream->deadline_ms =
-	    stream->heard_ms + config_of(stream, SETTINGS_LIMITS_AUTH_TIME);
-	timer_start(shard, &stream->timer,
-	    stream->deadline_ms - stream->heard_ms, on_timer);
+	return stream;
+}
+
+static void
+set_deadline(struct stream *stream, enum settings_index index)
+{
+	uint64_t after_ms = config_of(stream, index);
+
+	stream->deadline_ms = stream->heard_ms + after_ms;
+	timer_start(stream->shard, &stream->timer, after_ms, on_timer);
+}
+
+struct stream *
+stream_new(
+    struct shard *shard, const struct stream_role *role, struct conn *conn)
+{
+	struct stream *stream = make(shard, role, conn);
+
+	set_deadline(stream, SETTINGS_LIMITS_AUTH_TIME);
 	address_tell(shard, stream->id, conn->address, ADDRESS_OPENED);
 	metric_add(shard, METRIC_CONNECTIONS, 1);
 	return stream;
+}
+
+struct stream *
+stream_new_out(struct shard *shard, const struct stream_role *role,
+    struct conn *conn, const struct host *host, struct str target)
+{
+	struct stream *stream = make(shard, role, conn);
+
+	stream->host = host;
+	stream->host_name = str_dup(stream->arena, host->name);
+	stream->target = str_dup(stream->arena, target);
+	set_deadline(stream, SETTINGS_S2S_CONNECT_TIMEOUT);
+	return stream;
+}
+
+void
+stream_open(struct stream *stream)
+{
+	if (!stream->is_ending)
+		stream_send_header(stream, true);
 }
 
 void
@@ -530,15 +476,35 @@ stream_restart(struct stream *stream)
 		reader_free(&stream->reader);
 }
 
+static void
+start_tls_client(struct stream *stream)
+{
+	struct arena *arena = arena_make(0);
+	struct tls_client_options options = {
+	    .setup = stream->shard->setup,
+	    .host = stream->host,
+	    .server_name = stream->target,
+	    .alpn = stream->conn->is_direct_tls ? ALPN_S2S : NULL,
+	};
+
+	(void)prep_domain_ascii(arena, &options.server_name);
+	conn_start_tls_client(stream->conn, &options);
+	arena_free(&arena);
+}
+
 void
 stream_start_tls(struct stream *stream)
 {
 	stream->is_open = false;
-	stream->is_deaf = true;
+	stream->is_deaf = stream->is_feeding;
 	stream->claimed = NULL;
 	stream->lang = STR_NONE;
 	if (stream->is_feeding)
 		reader_stop(stream->reader);
+	if (stream->target.len > 0) {
+		start_tls_client(stream);
+		return;
+	}
 	stream->conn->host = stream->host;
 	conn_start_tls(stream->conn);
 }
@@ -624,7 +590,7 @@ stream_close(struct stream *stream)
 	if (stream->is_ending)
 		return;
 	if (!stream->is_open)
-		send_header(stream, true);
+		stream_send_header(stream, true);
 	send_close(stream);
 	if (stream->is_peer_ended)
 		hang_up(stream);
@@ -644,7 +610,7 @@ send_error(struct stream *stream, enum stream_err err, const char *text)
 	if (text != NULL)
 		node_set_lang(node_add_with_text(
 				  error, "text", NS_STREAM_ERR, str_of(text)),
-		    STR(OUR_LANG));
+		    STR(STREAM_LANG));
 	buf = begin(stream);
 	write_prefixed(buf, error, stream->role->content_ns);
 	leave(stream, buf);
@@ -661,7 +627,7 @@ stream_fail(struct stream *stream, enum stream_err err, const char *text)
 		stream->end.text = str_dup(stream->arena, str_of(text));
 	metric_add(stream->shard, METRIC_STREAM_ERRORS, 1);
 	if (!stream->is_open)
-		send_header(stream, true);
+		stream_send_header(stream, true);
 	send_error(stream, err, text);
 	send_close(stream);
 	hang_up(stream);
@@ -699,7 +665,8 @@ on_closed(struct conn *conn, const char *why)
 	timer_stop(shard, &stream->timer);
 	timer_stop(shard, &stream->pause);
 	log_end(stream, why);
-	address_tell(shard, stream->id, conn->address, ADDRESS_CLOSED);
+	if (stream->target.len == 0)
+		address_tell(shard, stream->id, conn->address, ADDRESS_CLOSED);
 	end(stream);
 	streams_remove(stream);
 	stream_free(stream);

@@ -1,7 +1,7 @@
 /*
  * server/stream.h - an XML stream (RFC 6120, section 4): header, features,
  * errors, restarts, closing, keepalive, limits of time. What goes on in it is
- * its role's: c2s (server/c2s.h), later s2s and components.
+ * its role's: c2s (server/c2s.h), s2s (server/s2s.h).
  */
 #pragma once
 
@@ -63,9 +63,12 @@ struct stream;
 struct stream_role {
 	const char *name; /* "c2s", in the log */
 	struct str content_ns;
-	size_t len;   /* of the struct that embeds the stream */
-	bool is_last; /* as the server goes, it ends after the others: it
-			 carries what their end causes */
+	size_t len;         /* of the struct that embeds the stream */
+	bool is_last;       /* as the server goes, it ends after the others: it
+			       carries what their end causes */
+	bool is_of_servers; /* headers declare dialback (XEP-0220, section
+			       2.1) and need no version: servers of before
+			       RFC 3920 */
 	/* The peer's header was read and is acceptable, ours is sent: send
 	 * features. */
 	void (*on_open)(struct stream *);
@@ -98,6 +101,7 @@ struct stream {
 	struct shard *shard;
 	struct conn *conn;
 	bool is_open;          /* our header was sent */
+	bool has_version;      /* the peer's header had one */
 	bool is_ending;        /* our </stream:stream> was sent */
 	bool is_peer_ended;    /* theirs came */
 	bool is_gone;          /* the role knows that it is over */
@@ -112,6 +116,9 @@ struct stream {
 	const struct jid *peer;    /* as authenticated, later bound; or NULL */
 	const struct jid *claimed; /* the from of the peer's header; or NULL */
 	struct str lang;           /* the peer's xml:lang; empty without */
+	struct str target;  /* the domain that we opened the stream to; empty
+			       when the peer opened it */
+	struct str id_text; /* of the header of who was connected to */
 	struct stream_end end;
 	struct str host_name; /* of host, also during a change of setup */
 	struct timer timer;   /* the next deadline: login, idle, closing */
@@ -140,6 +147,11 @@ struct stream *stream_next(struct shard *, struct stream *);
 /* A stream over a connection that was accepted; the conn is the stream's. */
 struct stream *stream_new(
     struct shard *, const struct stream_role *, struct conn *);
+/* A stream that we open over a connection that we made, from the host to the
+ * target; the conn is the stream's. stream_open sends the header. */
+struct stream *stream_new_out(struct shard *, const struct stream_role *,
+    struct conn *, const struct host *, struct str target);
+void stream_open(struct stream *);
 /* Handlers of letters: DOWN, KEYS, BOUND, CLOSE, ADDRESS_VERDICT; MOVE. */
 void stream_take(struct shard *, struct post *);
 void stream_take_move(struct shard *, struct post *);
@@ -148,6 +160,8 @@ void streams_setup_changed(struct shard *);
 /* Ends all that are last, or all others, as the server goes. */
 void streams_close_all(struct shard *, bool is_last, enum stream_err);
 
+/* Text that is XML already: many stanzas at once. */
+void stream_send_text(struct stream *, struct str);
 /* Writes an element of the stream's own (features, SASL, ...). */
 void stream_send(struct stream *, const struct node *);
 void stream_send_stanza(struct stream *, const struct stanza *);
@@ -156,12 +170,12 @@ void stream_send_blob(
     struct stream *, const struct blob *, const struct jid *to);
 /* With children; written as <stream:features>. */
 void stream_send_features(struct stream *, const struct node *);
-/* After SASL success: the peer opens the stream anew. */
+/* After SASL success: the stream is opened anew, by stream_open or the peer. */
 void stream_restart(struct stream *);
 /* The role authenticated the peer: its own limits hold from now on. */
 void stream_authenticated(struct stream *, const struct jid *bare);
 /* Begins TLS once what was written has left; bytes that came with the request
- * for it are dropped. */
+ * for it (or the answer to ours) are dropped. */
 void stream_start_tls(struct stream *);
 /* To another shard; false when it must stay: the peer has already gone on, or
  * bytes wait. The stream may not be touched after true. */

@@ -5,10 +5,18 @@
 
 #include "server/stream.h"
 
+#define STREAM_LANG "en"
+/* Of the shard's buffer for what is being written, between two uses. */
+#define SCRATCH_KEPT ((size_t)64 * 1024)
+
 /* Gives it a slot of the shard, and with it its id. */
 void streams_add(struct shard *, struct stream *);
 void streams_remove(struct stream *);
 /* The limits of the configuration, and of who is authenticated, hold. */
 void stream_limit(struct stream *);
+/* server/stream_header.c: ours, and the peer's: what is wrong with it. */
+void stream_send_header(struct stream *, bool with_version);
+enum stream_err stream_read_header(struct stream *, struct arena *,
+    const struct node *header, struct str content_ns);
 /* Its memory alone: at the end of a shard. */
 void stream_free(struct stream *);

@@ -361,10 +361,12 @@ tls_read(struct tls *tls, char *plain, size_t room, size_t *len_r,
 
 	do {
 		len = gnutls_record_recv(tls->session, plain, room);
-		/* TLS 1.2: who renegotiates is left without an answer. */
+		/* TLS 1.2: who renegotiates is left without an answer. TLS 1.3:
+		 * of a ticket GnuTLS says AGAIN with records left behind it. */
 	} while (len == GNUTLS_E_INTERRUPTED ||
 		 len == GNUTLS_E_WARNING_ALERT_RECEIVED ||
-		 len == GNUTLS_E_REHANDSHAKE);
+		 len == GNUTLS_E_REHANDSHAKE ||
+		 (len == GNUTLS_E_AGAIN && tls->in.len > 0));
 	if (len > 0) {
 		*len_r = (size_t)len;
 		return TLS_DONE;

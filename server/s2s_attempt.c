@@ -1,0 +1,306 @@
+/* A stream to another server, until it can be used. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "server/metrics.h"
+#include "server/remote.h"
+#include "server/s2s_internal.h"
+#include "server/settings.h"
+#include "server/setup.h"
+#include "server/shard.h"
+
+/* Of one shard at a time: whoever names thousands of domains waits. */
+#define ATTEMPTS_MAX 1000
+
+enum step { RESOLVING, DIALLING, TALKING, CHECKING };
+
+struct attempt {
+	struct link link; /* in shard->attempts */
+	struct shard *shard;
+	struct arena *arena; /* lifetime: attempt */
+	struct log log;
+	struct str local, domain;
+	struct policy policy;
+	enum step step;
+	struct resolve resolve;
+	struct dial dial;
+	struct verify check;
+	struct verify_ask check_ask;
+	struct s2s *s2s;                 /* TALKING, CHECKING */
+	const struct dialback *question; /* NULL: a path is wanted */
+	struct stream_id asker;          /* of the question */
+	struct str why;                  /* of the last endpoint */
+};
+
+static void
+name_attempt(const struct log *log, char *text, size_t len)
+{
+	const struct attempt *attempt =
+	    container_of(log, const struct attempt, log);
+
+	snprintf(text, len, "s2s out %.*s -> %.*s", STR_ARG(attempt->local),
+	    STR_ARG(attempt->domain));
+}
+
+const struct dialback *
+attempt_question(const struct attempt *attempt)
+{
+	return attempt->question;
+}
+
+const struct policy *
+attempt_policy(const struct attempt *attempt)
+{
+	return &attempt->policy;
+}
+
+struct str
+attempt_domain(const struct attempt *attempt)
+{
+	return attempt->domain;
+}
+
+/* --- the end -------------------------------------------------------------- */
+
+static void
+attempt_free(struct attempt *attempt)
+{
+	struct arena *arena = attempt->arena;
+
+	attempt->shard->attempt_count--;
+	list_remove(&attempt->link);
+	arena_free(&arena);
+}
+
+static void
+tell_verdict(struct attempt *attempt, bool is_valid, enum stanza_err err)
+{
+	struct post *letter = post_new(POST_DIALBACK_VERDICT, NULL);
+	struct dialback *verdict = arena_new(letter->arena, struct dialback);
+
+	verdict->local = str_dup(letter->arena, attempt->local);
+	verdict->domain = str_dup(letter->arena, attempt->domain);
+	verdict->is_valid = is_valid;
+	verdict->err = err;
+	verdict->text = str_dup(letter->arena, attempt->why);
+	letter->dialback = verdict;
+	letter->stream = attempt->asker;
+	post_send(attempt->shard, letter);
+}
+
+static void
+tell_failure(struct attempt *attempt, enum stanza_err err, bool is_final)
+{
+	struct post *letter = post_new(POST_PATH, NULL);
+	struct path_note *note = arena_new(letter->arena, struct path_note);
+
+	note->event = PATH_FAILED;
+	note->local = str_dup(letter->arena, attempt->local);
+	note->err = err;
+	note->is_final = is_final;
+	note->text = str_dup(letter->arena, attempt->why);
+	letter->path = note;
+	letter->to = jid_parse(letter->arena, attempt->domain);
+	post_send(attempt->shard, letter);
+}
+
+void
+attempt_failed(struct attempt *attempt, enum stanza_err err, bool is_final,
+    const char *format, ...)
+{
+	struct s2s *s2s = attempt->s2s;
+	va_list args;
+
+	va_start(args, format);
+	attempt->why = str_vformat(attempt->arena, format, args);
+	va_end(args);
+	log_warn(&attempt->log, "%.*s", STR_ARG(attempt->why));
+	if (attempt->question != NULL)
+		tell_verdict(attempt, false, err);
+	else
+		tell_failure(attempt, err, is_final);
+	attempt_free(attempt);
+	if (s2s == NULL)
+		return;
+	s2s->attempt = NULL;
+	stream_close(&s2s->stream);
+}
+
+void
+attempt_succeeded(struct attempt *attempt)
+{
+	attempt->s2s->attempt = NULL;
+	attempt_free(attempt);
+}
+
+void
+attempt_answered(struct attempt *attempt, bool is_valid)
+{
+	struct s2s *s2s = attempt->s2s;
+
+	tell_verdict(attempt, is_valid, STANZA_ERR_NONE);
+	attempt_succeeded(attempt);
+	stream_close(&s2s->stream);
+}
+
+/* --- the peer's certificate ----------------------------------------------- */
+
+static void
+checked(struct verify *check)
+{
+	struct attempt *attempt = container_of(check, struct attempt, check);
+
+	attempt->step = TALKING;
+	if (attempt->s2s == NULL)
+		dial_next(&attempt->dial);
+	else
+		s2s_out_checked(attempt->s2s, check);
+}
+
+void
+attempt_check(struct attempt *attempt)
+{
+	attempt->step = CHECKING;
+	attempt->check_ask = (struct verify_ask){
+	    .domain = attempt->domain,
+	    .endpoint = attempt->dial.endpoint,
+	};
+	attempt->check_ask.count = conn_peer_chain(attempt->s2s->stream.conn,
+	    attempt->arena, &attempt->check_ask.chain);
+	verify_start(attempt->shard, &attempt->check, attempt->arena,
+	    &attempt->policy, &attempt->check_ask, checked);
+}
+
+/* While it is checked the stream's end is only noted: checked goes on. */
+void
+attempt_lost(struct attempt *attempt, struct str why)
+{
+	attempt->s2s = NULL;
+	attempt->why = str_format(attempt->arena, "%s: %.*s",
+	    endpoint_text(attempt->arena, attempt->dial.endpoint).text,
+	    STR_ARG(why));
+	if (attempt->shard->is_draining)
+		attempt_failed(attempt, STANZA_ERR_REMOTE_SERVER_TIMEOUT, false,
+		    "the server is shutting down");
+	else if (attempt->step == TALKING)
+		dial_next(&attempt->dial);
+}
+
+/* --- the way there -------------------------------------------------------- */
+
+static void
+dialled(struct dial *dial)
+{
+	struct attempt *attempt = container_of(dial, struct attempt, dial);
+	const struct host *host =
+	    setup_host(attempt->shard->setup, attempt->local);
+
+	if (dial->err != ERR_NONE || host == NULL) {
+		struct str why =
+		    dial->why.len > 0 ? dial->why : STR("nobody answers");
+
+		if (attempt->why.len > 0)
+			why = attempt->why;
+		attempt_failed(attempt, STANZA_ERR_REMOTE_SERVER_TIMEOUT, false,
+		    "%.*s", STR_ARG(why));
+		return;
+	}
+	attempt->step = TALKING;
+	dial->conn->is_direct_tls = dial->endpoint->is_direct_tls;
+	attempt->s2s = s2s_out_new(attempt->shard, dial->conn, host, attempt);
+}
+
+static void
+resolved(struct resolve *resolve)
+{
+	struct attempt *attempt =
+	    container_of(resolve, struct attempt, resolve);
+
+	if (resolve->err == ERR_NOT_FOUND) {
+		attempt_failed(attempt, STANZA_ERR_REMOTE_SERVER_NOT_FOUND,
+		    true, "%.*s", STR_ARG(resolve->why));
+		return;
+	}
+	if (resolve->err != ERR_NONE) {
+		attempt_failed(attempt, STANZA_ERR_REMOTE_SERVER_TIMEOUT, false,
+		    "%.*s", STR_ARG(resolve->why));
+		return;
+	}
+	attempt->step = DIALLING;
+	dial_start(attempt->shard, &attempt->dial, attempt->arena,
+	    resolve->endpoints, resolve->count, dialled);
+}
+
+static struct attempt *
+attempt_new(struct shard *shard, struct str local, struct str domain)
+{
+	struct arena *arena = arena_make(0);
+	struct attempt *attempt = arena_new(arena, struct attempt);
+
+	shard_must_be_current(shard);
+	if (shard->attempts.head.next == NULL)
+		list_init(&shard->attempts);
+	attempt->shard = shard;
+	attempt->arena = arena;
+	attempt->log.name = name_attempt;
+	attempt->local = str_dup(arena, local);
+	attempt->domain = str_dup(arena, domain);
+	policy_of(shard->setup, setup_host(shard->setup, local), domain,
+	    &attempt->policy);
+	list_add_last(&shard->attempts, &attempt->link);
+	shard->attempt_count++;
+	return attempt;
+}
+
+static void
+attempt_start(struct attempt *attempt)
+{
+	if (attempt->policy.is_denied)
+		attempt_failed(attempt, STANZA_ERR_POLICY_VIOLATION, true,
+		    "this server does not talk to that domain (s2s.deny, "
+		    "s2s.allow)");
+	else if (attempt->shard->attempt_count > ATTEMPTS_MAX)
+		attempt_failed(attempt, STANZA_ERR_RESOURCE_CONSTRAINT, false,
+		    "too many servers are being connected to");
+	else
+		resolve_start(attempt->shard, &attempt->resolve, attempt->arena,
+		    &attempt->policy, attempt->domain, resolved);
+}
+
+void
+s2s_connect(struct shard *shard, struct str local, struct str domain)
+{
+	attempt_start(attempt_new(shard, local, domain));
+}
+
+void
+s2s_take_dialback(struct shard *shard, struct post *letter)
+{
+	const struct dialback *asked = letter->dialback;
+	struct attempt *attempt =
+	    attempt_new(shard, asked->local, asked->domain);
+	struct dialback *question = arena_new(attempt->arena, struct dialback);
+
+	question->id = str_dup(attempt->arena, asked->id);
+	question->key = str_dup(attempt->arena, asked->key);
+	attempt->question = question;
+	attempt->asker = letter->stream;
+	post_free(&letter);
+	attempt_start(attempt);
+}
+
+void
+s2s_stop(struct shard *shard)
+{
+	if (shard->attempts.head.next == NULL)
+		return;
+	list_each (attempt, &shard->attempts, struct attempt, link) {
+		if (attempt->step == DIALLING)
+			dial_cancel(&attempt->dial);
+		else if (attempt->step == CHECKING)
+			verify_cancel(&attempt->check);
+	}
+}

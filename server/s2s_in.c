@@ -1,0 +1,379 @@
+/* A stream that another server opens: RFC 6120, XEP-0178. */
+#include "base/code.h"
+#include "base/err.h"
+#include "server/address.h"
+#include "server/metrics.h"
+#include "server/s2s_internal.h"
+#include "server/sasl.h"
+#include "server/settings.h"
+#include "server/setup.h"
+#include "server/shard.h"
+
+/* --- features ------------------------------------------------------------- */
+
+static void
+add_number(struct node *parent, const char *name, uint64_t number)
+{
+	node_add_with_text(parent, name, NS_LIMITS,
+	    str_format(parent->arena, "%llu", (unsigned long long)number));
+}
+
+/* XEP-0478. */
+static void
+add_limits(struct s2s *s2s, struct node *features)
+{
+	const struct host *host = s2s->stream.host;
+	const struct config *config = setup_config(host->setup);
+	struct node *limits = node_add(features, "limits", NS_LIMITS);
+
+	add_number(limits, "max-bytes",
+	    host_bytes(host, s2s->stream.is_authenticated
+				 ? SETTING(LIMITS_STANZA)
+				 : SETTING(LIMITS_FIRST_STANZA)));
+	add_number(limits, "idle-seconds",
+	    config_ms(config, CONFIG_GLOBAL, SETTING(S2S_IDLE)) / 1000);
+}
+
+static void
+add_starttls(struct s2s *s2s, struct node *features)
+{
+	struct node *tls;
+
+	if (stream_is_secure(&s2s->stream) ||
+	    s2s->stream.host->identity == NULL)
+		return;
+	tls = node_add(features, "starttls", NS_TLS);
+	if (s2s->policy.needs_tls)
+		node_add(tls, "required", NS_TLS);
+}
+
+/* Ways to prove a domain, and what goes with them. */
+static void
+add_proofs(struct s2s *s2s, struct node *features)
+{
+	struct node *node;
+
+	if (s2s->certified != 0) {
+		node = node_add(features, "mechanisms", NS_SASL);
+		node_add_with_text(node, "mechanism", NS_SASL, STR("EXTERNAL"));
+	}
+	node = node_add(features, "dialback", NS_DIALBACK_FEATURE);
+	node_add(node, "errors", NS_DIALBACK_FEATURE);
+	if (stream_is_secure(&s2s->stream))
+		node_add(features, "bidi", NS_BIDI_FEATURE);
+}
+
+static void
+send_features(struct s2s *s2s)
+{
+	struct stream *stream = &s2s->stream;
+	struct arena *arena = arena_make(0);
+	struct node *features = node_make(arena, "features", NS_STREAM);
+	const bool must_start_tls =
+	    s2s->policy.needs_tls && !stream_is_secure(stream);
+
+	add_starttls(s2s, features);
+	if (!must_start_tls) {
+		if (!stream->is_authenticated)
+			add_proofs(s2s, features);
+		node_add(features, "sm", NS_SM);
+		add_limits(s2s, features);
+	}
+	stream_send_features(stream, features);
+	arena_free(&arena);
+}
+
+/* --- the peer's certificate ----------------------------------------------- */
+
+/* It may outlive the stream. */
+struct s2s_check {
+	struct verify verify;
+	struct verify_ask ask;
+	struct arena *arena;
+	struct s2s *s2s; /* NULL: the stream is gone */
+};
+
+static void
+checked(struct verify *verify)
+{
+	struct s2s_check *check =
+	    container_of(verify, struct s2s_check, verify);
+	struct arena *arena = check->arena;
+	struct s2s *s2s = check->s2s;
+
+	if (s2s != NULL) {
+		s2s->check = NULL;
+		s2s->certified = verify->proof;
+		if (verify->proof == 0 && verify->was_presented)
+			log_info(&s2s->stream.log,
+			    "the certificate of %.*s proves nothing: %.*s",
+			    STR_ARG(check->ask.domain), STR_ARG(verify->why));
+		send_features(s2s);
+	}
+	arena_free(&arena);
+}
+
+/* Before EXTERNAL can be offered. */
+static void
+check_peer(struct s2s *s2s)
+{
+	struct stream *stream = &s2s->stream;
+	struct arena *arena = arena_make(0);
+	struct s2s_check *check = arena_new(arena, struct s2s_check);
+
+	s2s->check = check;
+	check->arena = arena;
+	check->s2s = s2s;
+	check->ask.domain = str_dup(arena, jid_full(stream->claimed));
+	check->ask.count =
+	    conn_peer_chain(stream->conn, arena, &check->ask.chain);
+	verify_start(stream->shard, &check->verify, arena, &s2s->policy,
+	    &check->ask, checked);
+}
+
+/* --- opening -------------------------------------------------------------- */
+
+static bool
+is_welcome(struct s2s *s2s)
+{
+	struct stream *stream = &s2s->stream;
+
+	if (stream->claimed == NULL)
+		return true;
+	if (!str_equal(
+		jid_full(stream->claimed), jid_domain(stream->claimed))) {
+		stream_fail(stream, STREAM_ERR_IMPROPER_ADDRESSING,
+		    "from must be a domain");
+		return false;
+	}
+	policy_of(stream->shard->setup, stream->host, jid_full(stream->claimed),
+	    &s2s->policy);
+	if (s2s->policy.is_denied) {
+		log_warn(&stream->log,
+		    "refused %.*s: this server does not talk to that domain "
+		    "(s2s.deny, s2s.allow)",
+		    STR_ARG(jid_full(stream->claimed)));
+		stream_fail(stream, STREAM_ERR_POLICY_VIOLATION,
+		    "this server does not talk to that domain");
+		return false;
+	}
+	if (setup_host(stream->shard->setup, jid_full(stream->claimed)) !=
+	    NULL) {
+		stream_fail(stream, STREAM_ERR_INVALID_FROM,
+		    "that domain is served here");
+		return false;
+	}
+	return true;
+}
+
+static void
+on_open(struct stream *stream)
+{
+	struct s2s *s2s = s2s_of(stream);
+
+	policy_of(stream->shard->setup, stream->host, STR_NONE, &s2s->policy);
+	if (!is_welcome(s2s))
+		return;
+	if (stream_is_secure(stream) && stream->claimed != NULL &&
+	    !stream->is_authenticated && s2s->check == NULL)
+		check_peer(s2s);
+	else if (stream->has_version)
+		send_features(s2s);
+	if (s2s->is_path_due)
+		s2s_path_ready(s2s, stream->host->name, jid_full(stream->peer));
+}
+
+static void
+on_secure(struct stream *stream)
+{
+	log_debug(&stream->log, "TLS is up");
+}
+
+/* --- EXTERNAL: XEP-0178, section 3 ---------------------------------------- */
+
+static void
+refuse_auth(struct s2s *s2s, enum sasl_err err)
+{
+	struct arena *arena = arena_make(0);
+	struct node *failure = node_make(arena, "failure", NS_SASL);
+
+	node_add(failure, sasl_err_element(err), NS_SASL);
+	stream_send(&s2s->stream, failure);
+	if (++s2s->auth_failures == 3)
+		stream_fail(&s2s->stream, STREAM_ERR_POLICY_VIOLATION,
+		    "too many failed attempts to authenticate");
+	arena_free(&arena);
+}
+
+/* An authorization identity, if any, is the domain that the stream is from. */
+static enum sasl_err
+read_auth(struct s2s *s2s, struct arena *arena, const struct node *node)
+{
+	struct str text = str_trim(node_text(arena, node)), wanted;
+
+	if (!str_is(node_attr(node, "mechanism"), "EXTERNAL") ||
+	    s2s->certified == 0)
+		return SASL_ERR_INVALID_MECHANISM;
+	if (text.len == 0 || str_is(text, "="))
+		return SASL_ERR_NONE;
+	if (!base64_decode(arena, text, &wanted))
+		return SASL_ERR_INCORRECT_ENCODING;
+	return str_equal(wanted, jid_full(s2s->stream.claimed))
+		   ? SASL_ERR_NONE
+		   : SASL_ERR_INVALID_AUTHZID;
+}
+
+static void
+on_auth(struct s2s *s2s, const struct node *node)
+{
+	struct stream *stream = &s2s->stream;
+	struct arena *arena = arena_make(0);
+	enum sasl_err err = SASL_ERR_MALFORMED_REQUEST;
+
+	if (str_is(node->name, "auth"))
+		err = read_auth(s2s, arena, node);
+	if (err != SASL_ERR_NONE) {
+		refuse_auth(s2s, err);
+		arena_free(&arena);
+		return;
+	}
+	s2s->proof = s2s->certified;
+	stream_send(stream, node_make(arena, "success", NS_SASL));
+	stream_authenticated(stream, stream->claimed);
+	s2s_right_add(s2s, stream->host->name, jid_full(stream->peer));
+	log_info(&stream->log, "%.*s may send to %.*s, proved by %s%s",
+	    STR_ARG(jid_full(stream->peer)), STR_ARG(stream->host->name),
+	    proof_text(s2s->proof), s2s->is_bidi ? ", both ways" : "");
+	stream_restart(stream);
+	s2s->is_path_due = s2s->is_bidi;
+	s2s_watch_idle(s2s);
+	arena_free(&arena);
+}
+
+/* --- events --------------------------------------------------------------- */
+
+static void
+on_starttls(struct s2s *s2s)
+{
+	struct stream *stream = &s2s->stream;
+	struct arena *arena = arena_make(0);
+	bool can = !stream_is_secure(stream) && stream->host->identity != NULL;
+
+	stream_send(
+	    stream, node_make(arena, can ? "proceed" : "failure", NS_TLS));
+	arena_free(&arena);
+	if (can) {
+		stream_start_tls(stream);
+		return;
+	}
+	stream->is_peer_ended = true;
+	stream_close(stream);
+}
+
+static void
+on_peer_error(struct s2s *s2s, const struct node *node)
+{
+	const struct node *condition = node_first(node);
+
+	log_info(&s2s->stream.log, "the server says %.*s",
+	    condition == NULL ? 0 : (int)condition->name.len,
+	    condition == NULL ? "" : condition->name.text);
+	s2s->stream.is_peer_ended = true;
+	stream_close(&s2s->stream);
+}
+
+/* Elements of the stream itself; false for others. */
+static bool
+negotiate(struct s2s *s2s, const struct node *node)
+{
+	if (node_is(node, "error", NS_STREAM))
+		on_peer_error(s2s, node);
+	else if (node_is(node, "starttls", NS_TLS))
+		on_starttls(s2s);
+	else if (s2s->policy.needs_tls && !stream_is_secure(&s2s->stream))
+		stream_fail(&s2s->stream, STREAM_ERR_POLICY_VIOLATION,
+		    "TLS is required");
+	else if (str_is(node->ns, NS_SASL) && !s2s->stream.is_authenticated)
+		on_auth(s2s, node);
+	else if (str_is(node->ns, NS_DIALBACK))
+		s2s_take_db(s2s, node);
+	else if (node_is(node, "bidi", NS_BIDI))
+		s2s->is_bidi = s2s->is_bidi || !s2s->stream.is_authenticated;
+	else if (!s2s_sm_take(s2s, node))
+		return false;
+	return true;
+}
+
+static void
+on_element(struct stream *stream, struct arena *arena, const struct node *node)
+{
+	struct s2s *s2s = s2s_of(stream);
+
+	if (!negotiate(s2s, node))
+		s2s_take_stanza(s2s, arena, node);
+	else
+		arena_free(&arena);
+}
+
+static unsigned
+on_peer_closed(struct stream *stream)
+{
+	(void)stream;
+	return 0;
+}
+
+static void
+on_gone(struct stream *stream, const struct stream_end *end)
+{
+	struct str why = end->text;
+
+	if (why.len == 0)
+		why = STR("the stream ended");
+	s2s_paths_gone(s2s_of(stream), why);
+}
+
+static void
+on_free(struct stream *stream)
+{
+	struct s2s *s2s = s2s_of(stream);
+
+	timer_stop(stream->shard, &s2s->ask);
+	timer_stop(stream->shard, &s2s->idle);
+	s2s_rights_free(s2s);
+	if (s2s->check != NULL) {
+		s2s->check->s2s = NULL;
+		verify_cancel(&s2s->check->verify);
+	}
+}
+
+static const struct stream_role s2s_in_role = {
+    .name = "s2s in",
+    .content_ns = {NS_SERVER, sizeof(NS_SERVER) - 1},
+    .len = sizeof(struct s2s),
+    .is_last = true,
+    .is_of_servers = true,
+    .on_open = on_open,
+    .on_element = on_element,
+    .on_letter = s2s_on_letter,
+    .on_secure = on_secure,
+    .on_activity = s2s_on_activity,
+    .on_idle = s2s_on_idle,
+    .on_peer_closed = on_peer_closed,
+    .on_gone = on_gone,
+    .on_free = on_free,
+};
+
+struct stream *
+s2s_accept(struct shard *shard, struct conn *conn)
+{
+	struct stream *stream = stream_new(shard, &s2s_in_role, conn);
+	struct s2s *s2s = s2s_of(stream);
+
+	list_init(&s2s->rights);
+	list_init(&s2s->paths);
+	list_init(&s2s->marks);
+	conn->is_s2s = true;
+	if (conn->is_direct_tls)
+		conn_start_tls(conn);
+	return stream;
+}

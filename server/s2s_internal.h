@@ -1,0 +1,153 @@
+/*
+ * server/s2s_internal.h - what the parts of a stream between servers share:
+ *
+ *	s2s_attempt.c	until a stream that we open can be used
+ *	s2s_out.c	its negotiation
+ *	s2s_in.c	a stream that a peer opens: features, EXTERNAL
+ *	s2s_right.c	which domains may send on a stream, and dialback
+ *	s2s_stanza.c	stanzas, in and out, and what acknowledges them
+ *	s2s_sm.c	stream management
+ */
+#pragma once
+
+#include "base/list.h"
+#include "server/dial.h"
+#include "server/dialback.h"
+#include "server/s2s.h"
+#include "server/verify.h"
+
+#define NS_TLS          "urn:ietf:params:xml:ns:xmpp-tls"
+#define NS_BIDI         "urn:xmpp:bidi"
+#define NS_BIDI_FEATURE "urn:xmpp:features:bidi"
+#define NS_LIMITS       "urn:xmpp:stream-limits:0"
+#define NS_SM           "urn:xmpp:sm:3"
+
+struct attempt;
+
+/* A pair of domains that may carry stanzas outwards: a path of a remote. */
+struct s2s_path {
+	struct link link;
+	struct str local, domain;
+};
+
+/* What was sent with a ticket, and is not acknowledged yet. */
+struct s2s_mark {
+	struct link link;
+	struct s2s_path *path;
+	uint64_t ticket, sent; /* stanzas that were sent then */
+};
+
+struct s2s {
+	struct stream stream; /* first */
+	bool is_out;          /* we opened it */
+	bool is_bidi;
+	bool is_ready;            /* out: the attempt is over */
+	bool offers_sm, has_acks; /* XEP-0198: the peer's offer; it is on */
+	bool is_ack_open;         /* <r/> or a ping was not answered yet */
+	unsigned proof;           /* enum proof: of the peer's domain */
+	uint64_t max_bytes;       /* XEP-0478: of the peer; 0: not said */
+	struct attempt *attempt;  /* out: until it is over */
+	struct list rights;       /* struct s2s_right */
+	unsigned right_count;
+	struct list paths;           /* struct s2s_path */
+	struct list marks;           /* struct s2s_mark, in order */
+	uint64_t sent, asked, taken; /* stanzas: sent, up to the last question,
+					received */
+	uint64_t sent_before;        /* stream management began */
+	uint64_t used_ms;            /* when the last one passed */
+	struct timer ask, idle;
+	/* Of one that a peer opened: */
+	struct s2s_check *check; /* of its certificate, at hand; or NULL */
+	unsigned certified;      /* enum proof: what that came to */
+	struct policy policy;    /* towards the claimed domain */
+	bool is_path_due;        /* when the stream was opened anew */
+	uint8_t auth_failures;
+};
+
+static inline struct s2s *
+s2s_of(struct stream *stream)
+{
+	return container_of(stream, struct s2s, stream);
+}
+
+/* --- s2s_attempt.c -------------------------------------------------------- */
+
+/* By its stream: the attempt is over. The stream goes on as a path. */
+void attempt_succeeded(struct attempt *);
+/* It failed for good; the stream is closed. is_final: see struct path_note. */
+void attempt_failed(struct attempt *, enum stanza_err, bool is_final,
+    const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* This endpoint was of no use: the next is tried. The stream has ended. */
+void attempt_lost(struct attempt *, struct str why);
+/* The peer answered the question about a key. */
+void attempt_answered(struct attempt *, bool is_valid);
+/* What it asks about a key; NULL: it wants a path. */
+const struct dialback *attempt_question(const struct attempt *);
+const struct policy *attempt_policy(const struct attempt *);
+struct str attempt_domain(const struct attempt *);
+/* The peer's certificate is to be looked at; s2s_out_checked follows. */
+void attempt_check(struct attempt *);
+
+/* --- s2s_out.c ------------------------------------------------------------ */
+
+struct s2s *s2s_out_new(
+    struct shard *, struct conn *, const struct host *, struct attempt *);
+void s2s_out_checked(struct s2s *, const struct verify *);
+void s2s_features_read(struct s2s *, const struct node *features);
+
+/* --- s2s_right.c: who may send -------------------------------------------- */
+
+enum right_stage { RIGHT_CHECKING, RIGHT_CALLING, RIGHT_PROVED };
+
+/* That domain may send to local on this stream, or tries to prove it. */
+struct s2s_right {
+	struct link link;
+	struct s2s *s2s;
+	struct arena *arena;
+	struct str local, domain, key;
+	enum right_stage stage;
+	struct policy policy;
+	struct verify check;
+	struct verify_ask check_ask;
+	bool is_gone; /* the stream ended while it was checked */
+};
+
+struct s2s_right *s2s_right_find(
+    struct s2s *, struct str local, struct str domain);
+/* Proved by other means: EXTERNAL, or a stream that we opened. */
+void s2s_right_add(struct s2s *, struct str local, struct str domain);
+void s2s_rights_free(struct s2s *);
+/* An element of dialback to be sent. */
+struct node *s2s_db_make(struct arena *, const char *name);
+/* One that came. */
+void s2s_take_db(struct s2s *, const struct node *);
+void s2s_take_verdict(struct s2s *, const struct dialback *);
+/* Asks the peer for the right to send, as the attempt's domain. */
+void s2s_send_key(struct s2s *);
+
+/* --- s2s_stanza.c --------------------------------------------------------- */
+
+/* What every stream does: letters, stanzas; NULL'ed when it was taken. */
+void s2s_take_stanza(struct s2s *, struct arena *, const struct node *);
+void s2s_on_letter(struct stream *, struct post *);
+/* Tells the remote that the stream is a path for that pair. */
+void s2s_path_ready(struct s2s *, struct str local, struct str domain);
+/* Tells the remotes that it is none any more. */
+void s2s_paths_gone(struct s2s *, struct str why);
+/* Asks the peer, at the end of the turn, to acknowledge what was sent. */
+void s2s_want_ack(struct s2s *);
+/* All up to that count of stanzas was handled by the peer. */
+void s2s_acked(struct s2s *, uint64_t count);
+bool s2s_on_idle(struct stream *);
+void s2s_on_activity(struct stream *);
+/* Closes the stream when nobody uses it; from now on. */
+void s2s_watch_idle(struct s2s *);
+
+/* --- s2s_sm.c: XEP-0198 --------------------------------------------------- */
+
+/* An element of stream management; false when it is none. */
+bool s2s_sm_take(struct s2s *, const struct node *);
+/* Asks for it. */
+void s2s_sm_enable(struct s2s *);
+/* <r/>. */
+void s2s_sm_ask(struct s2s *);

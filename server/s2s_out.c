@@ -1,0 +1,438 @@
+/* The negotiation of a stream that we open: RFC 6120, sections 4 to 6. */
+#include <stdlib.h>
+
+#include "base/code.h"
+#include "base/err.h"
+#include "server/metrics.h"
+#include "server/s2s_internal.h"
+#include "server/sasl.h"
+#include "server/settings.h"
+#include "server/setup.h"
+#include "server/shard.h"
+
+#define OFFERED_MAX 64
+
+static const struct stream_role s2s_out_role;
+
+/* --- the peer's certificate ----------------------------------------------- */
+
+static void
+on_secure(struct stream *stream)
+{
+	struct s2s *s2s = s2s_of(stream);
+
+	if (s2s->attempt != NULL)
+		attempt_check(s2s->attempt);
+}
+
+/* By default a certificate that is wrong ends it: dialback alone may not stand
+ * in for it. */
+void
+s2s_out_checked(struct s2s *s2s, const struct verify *check)
+{
+	const struct policy *policy = attempt_policy(s2s->attempt);
+	const bool may_do_without =
+	    (policy->proofs & PROOF_DIALBACK) != 0 && !check->is_final &&
+	    (policy->dialback == DIALBACK_ALWAYS || !check->was_presented);
+
+	s2s->proof = check->proof;
+	if (check->proof == 0 && !may_do_without) {
+		attempt_failed(s2s->attempt, STANZA_ERR_POLICY_VIOLATION, true,
+		    "refused: %.*s", STR_ARG(check->why));
+		return;
+	}
+	if (check->proof == 0) {
+		s2s->proof = PROOF_DIALBACK;
+		log_info(&s2s->stream.log,
+		    "its certificate proves nothing, DNS has to do: %.*s",
+		    STR_ARG(check->why));
+	}
+	stream_open(&s2s->stream);
+}
+
+/* --- ready ---------------------------------------------------------------- */
+
+static void
+ready(struct s2s *s2s)
+{
+	struct stream *stream = &s2s->stream;
+	struct str target = stream->target;
+
+	s2s->is_ready = true;
+	attempt_succeeded(s2s->attempt);
+	if (!stream->is_authenticated) {
+		struct arena *arena = arena_make(0);
+
+		stream_authenticated(stream, jid_parse(arena, target));
+		arena_free(&arena);
+	}
+	log_info(&stream->log, "connected from %.*s, proved by %s%s%s",
+	    STR_ARG(stream->host->name), proof_text(s2s->proof),
+	    s2s->is_bidi ? ", both ways" : "",
+	    stream_is_secure(stream) ? "" : ", without TLS");
+	if (s2s->is_bidi)
+		s2s_right_add(s2s, stream->host->name, target);
+	s2s_path_ready(s2s, stream->host->name, target);
+	s2s_watch_idle(s2s);
+}
+
+/* Stream management first, where the peer has it. */
+static void
+proved(struct s2s *s2s)
+{
+	if (s2s->offers_sm)
+		s2s_sm_enable(s2s);
+	else
+		ready(s2s);
+}
+
+/* --- proving ourselves ---------------------------------------------------- */
+
+static bool
+offers_external(const struct node *features)
+{
+	const struct node *mechanisms =
+	    node_child(features, "mechanisms", NS_SASL);
+	struct arena *arena = arena_make(0);
+	bool is_offered = false;
+	unsigned count = 0;
+
+	if (mechanisms != NULL) {
+		node_each (each, mechanisms) {
+			if (str_is(
+				str_trim(node_text(arena, each)), "EXTERNAL"))
+				is_offered = true;
+			if (++count == OFFERED_MAX)
+				break;
+		}
+	}
+	arena_free(&arena);
+	return is_offered;
+}
+
+/* XEP-0178, section 3. */
+static void
+send_external(struct s2s *s2s)
+{
+	struct arena *arena = arena_make(0);
+	struct node *auth = node_make(arena, "auth", NS_SASL);
+
+	node_set(auth, "mechanism", STR("EXTERNAL"));
+	node_add_text(auth, base64_encode(arena, s2s->stream.host->name));
+	stream_send(&s2s->stream, auth);
+	arena_free(&arena);
+}
+
+static void
+ask_about_key(struct s2s *s2s)
+{
+	const struct dialback *question = attempt_question(s2s->attempt);
+	struct arena *arena = arena_make(0);
+	struct node *verify = s2s_db_make(arena, "verify");
+
+	node_set(verify, "from", s2s->stream.host->name);
+	node_set(verify, "to", s2s->stream.target);
+	node_set(verify, "id", question->id);
+	node_add_text(verify, question->key);
+	stream_send(&s2s->stream, verify);
+	arena_free(&arena);
+}
+
+static void
+authenticate(struct s2s *s2s, const struct node *features)
+{
+	if (attempt_question(s2s->attempt) != NULL)
+		ask_about_key(s2s);
+	else if (s2s->stream.is_authenticated)
+		proved(s2s);
+	else if (features != NULL && offers_external(features) &&
+		 s2s->stream.host->identity != NULL)
+		send_external(s2s);
+	else
+		s2s_send_key(s2s);
+}
+
+/* XEP-0288: asked for behind TLS and before the proof. */
+static void
+ask_for_bidi(struct s2s *s2s, const struct node *features)
+{
+	struct arena *arena;
+
+	if (s2s->is_bidi || s2s->stream.is_authenticated ||
+	    attempt_question(s2s->attempt) != NULL ||
+	    node_child(features, "bidi", NS_BIDI_FEATURE) == NULL)
+		return;
+	arena = arena_make(0);
+	s2s->is_bidi = true;
+	stream_send(&s2s->stream, node_make(arena, "bidi", NS_BIDI));
+	arena_free(&arena);
+}
+
+/* XEP-0478 and XEP-0198: what the peer offers. */
+void
+s2s_features_read(struct s2s *s2s, const struct node *features)
+{
+	const struct node *limits = node_child(features, "limits", NS_LIMITS);
+	struct arena *arena = arena_make(0);
+	struct str max = node_child_text(arena, limits, "max-bytes", NS_LIMITS);
+
+	if (max.text != NULL)
+		(void)str_to_u64(str_trim(max), UINT64_MAX, &s2s->max_bytes);
+	s2s->offers_sm =
+	    s2s->offers_sm || node_child(features, "sm", NS_SM) != NULL;
+	arena_free(&arena);
+}
+
+static void
+start_tls(struct s2s *s2s)
+{
+	struct arena *arena = arena_make(0);
+
+	stream_send(&s2s->stream, node_make(arena, "starttls", NS_TLS));
+	arena_free(&arena);
+}
+
+static void
+on_features(struct s2s *s2s, const struct node *features)
+{
+	struct stream *stream = &s2s->stream;
+
+	s2s_features_read(s2s, features);
+	if (!stream_is_secure(stream) &&
+	    node_child(features, "starttls", NS_TLS) != NULL) {
+		start_tls(s2s);
+		return;
+	}
+	if (!stream_is_secure(stream) &&
+	    attempt_policy(s2s->attempt)->needs_tls) {
+		attempt_failed(s2s->attempt, STANZA_ERR_POLICY_VIOLATION, true,
+		    "refused: the server offers no TLS, which s2s.tls_required "
+		    "asks for");
+		return;
+	}
+	if (stream_is_secure(stream))
+		ask_for_bidi(s2s, features);
+	authenticate(s2s, features);
+}
+
+/* --- events --------------------------------------------------------------- */
+
+/* A server of before RFC 3920 sends no features: dialback, and no TLS. */
+static void
+on_open(struct stream *stream)
+{
+	struct s2s *s2s = s2s_of(stream);
+
+	if (stream->has_version || s2s->attempt == NULL)
+		return;
+	if (attempt_policy(s2s->attempt)->needs_tls &&
+	    !stream_is_secure(stream))
+		attempt_failed(s2s->attempt, STANZA_ERR_POLICY_VIOLATION, true,
+		    "refused: the server is too old to offer TLS, which "
+		    "s2s.tls_required asks for");
+	else
+		authenticate(s2s, NULL);
+}
+
+static struct str
+condition_of(const struct node *node)
+{
+	const struct node *condition = node_first(node);
+
+	return condition == NULL ? STR("no reason") : condition->name;
+}
+
+static void
+on_sasl(struct s2s *s2s, const struct node *node)
+{
+	struct stream *stream = &s2s->stream;
+	struct arena *arena;
+
+	if (str_is(node->name, "success")) {
+		arena = arena_make(0);
+		stream_authenticated(stream, jid_parse(arena, stream->target));
+		stream_restart(stream);
+		stream_open(stream);
+		arena_free(&arena);
+		return;
+	}
+	if (!str_is(node->name, "failure"))
+		return;
+	log_info(&stream->log, "EXTERNAL was refused (%.*s), so dialback",
+	    STR_ARG(condition_of(node)));
+	s2s_send_key(s2s);
+}
+
+/* The answer to the key that we sent: XEP-0220, section 2.1.1, step 4. */
+static void
+on_result(struct s2s *s2s, const struct node *node)
+{
+	struct str type = node_attr(node, "type");
+
+	if (!str_equal(node_attr(node, "to"), s2s->stream.host->name) ||
+	    !str_equal(node_attr(node, "from"), s2s->stream.target))
+		return;
+	if (str_is(type, "valid")) {
+		proved(s2s);
+	} else if (str_is(type, "invalid")) {
+		attempt_failed(s2s->attempt, STANZA_ERR_REMOTE_SERVER_TIMEOUT,
+		    false,
+		    "the server says that our dialback key is wrong: it asked "
+		    "another server than this one");
+	} else {
+		attempt_failed(s2s->attempt, STANZA_ERR_REMOTE_SERVER_TIMEOUT,
+		    false, "the server refused dialback: %.*s",
+		    STR_ARG(condition_of(node_child(node, "error", NULL))));
+	}
+}
+
+static void
+on_verified(struct s2s *s2s, const struct node *node)
+{
+	const struct dialback *question = attempt_question(s2s->attempt);
+	struct str type = node_attr(node, "type");
+
+	if (question == NULL ||
+	    !str_equal(node_attr(node, "id"), question->id) ||
+	    !str_equal(node_attr(node, "from"), s2s->stream.target))
+		return;
+	if (str_is(type, "valid") || str_is(type, "invalid"))
+		attempt_answered(s2s->attempt, str_is(type, "valid"));
+	else
+		attempt_failed(s2s->attempt, STANZA_ERR_ITEM_NOT_FOUND, false,
+		    "the server cannot say whether the key is its own: %.*s",
+		    STR_ARG(condition_of(node_child(node, "error", NULL))));
+}
+
+static void
+on_managed(struct s2s *s2s, const struct node *node)
+{
+	(void)s2s_sm_take(s2s, node);
+	ready(s2s);
+}
+
+static void
+negotiate(struct s2s *s2s, const struct node *node)
+{
+	if (node_is(node, "features", NS_STREAM))
+		on_features(s2s, node);
+	else if (node_is(node, "proceed", NS_TLS))
+		stream_start_tls(&s2s->stream);
+	else if (node_is(node, "failure", NS_TLS))
+		attempt_failed(s2s->attempt, STANZA_ERR_REMOTE_SERVER_TIMEOUT,
+		    false, "the server cannot start TLS");
+	else if (str_is(node->ns, NS_SASL))
+		on_sasl(s2s, node);
+	else if (node_is(node, "result", NS_DIALBACK))
+		on_result(s2s, node);
+	else if (node_is(node, "verify", NS_DIALBACK))
+		on_verified(s2s, node);
+	else if (node_is(node, "enabled", NS_SM) ||
+		 node_is(node, "failed", NS_SM))
+		on_managed(s2s, node);
+	else
+		stream_fail(&s2s->stream, STREAM_ERR_NOT_AUTHORIZED, NULL);
+}
+
+/* Section 4.9.1.1: the peer's error ends the stream. */
+static void
+on_error(struct s2s *s2s, const struct node *node)
+{
+	struct stream *stream = &s2s->stream;
+	struct str condition = condition_of(node);
+
+	stream->end.text = str_format(
+	    stream->arena, "the server says %.*s", STR_ARG(condition));
+	stream->is_peer_ended = true;
+	stream_close(stream);
+}
+
+static void
+on_element(struct stream *stream, struct arena *arena, const struct node *node)
+{
+	struct s2s *s2s = s2s_of(stream);
+
+	if (node_is(node, "error", NS_STREAM)) {
+		on_error(s2s, node);
+	} else if (!s2s->is_ready) {
+		if (s2s->attempt != NULL)
+			negotiate(s2s, node);
+	} else if (str_is(node->ns, NS_DIALBACK)) {
+		s2s_take_db(s2s, node);
+	} else if (!s2s_sm_take(s2s, node)) {
+		s2s_take_stanza(s2s, arena, node);
+		return;
+	}
+	arena_free(&arena);
+}
+
+static unsigned
+on_peer_closed(struct stream *stream)
+{
+	(void)stream;
+	return 0;
+}
+
+static void
+on_gone(struct stream *stream, const struct stream_end *end)
+{
+	struct s2s *s2s = s2s_of(stream);
+	struct str why = end->text;
+
+	if (why.len == 0)
+		why = str_of(stream_err_element(end->err));
+	if (why.len == 0)
+		why = STR("the server closed the stream");
+	s2s_paths_gone(s2s, why);
+	if (s2s->attempt != NULL)
+		attempt_lost(s2s->attempt, why);
+	s2s->attempt = NULL;
+}
+
+static void
+on_free(struct stream *stream)
+{
+	struct s2s *s2s = s2s_of(stream);
+
+	timer_stop(stream->shard, &s2s->ask);
+	timer_stop(stream->shard, &s2s->idle);
+	s2s_rights_free(s2s);
+}
+
+static const struct stream_role s2s_out_role = {
+    .name = "s2s out",
+    .content_ns = {NS_SERVER, sizeof(NS_SERVER) - 1},
+    .len = sizeof(struct s2s),
+    .is_last = true,
+    .is_of_servers = true,
+    .on_open = on_open,
+    .on_element = on_element,
+    .on_letter = s2s_on_letter,
+    .on_secure = on_secure,
+    .on_activity = s2s_on_activity,
+    .on_idle = s2s_on_idle,
+    .on_peer_closed = on_peer_closed,
+    .on_gone = on_gone,
+    .on_free = on_free,
+};
+
+struct s2s *
+s2s_out_new(struct shard *shard, struct conn *conn, const struct host *host,
+    struct attempt *attempt)
+{
+	struct stream *stream = stream_new_out(
+	    shard, &s2s_out_role, conn, host, attempt_domain(attempt));
+	struct s2s *s2s = s2s_of(stream);
+
+	s2s->is_out = true;
+	s2s->attempt = attempt;
+	s2s->proof = PROOF_DIALBACK;
+	list_init(&s2s->rights);
+	list_init(&s2s->paths);
+	list_init(&s2s->marks);
+	if (conn->is_direct_tls)
+		stream_start_tls(stream);
+	else
+		stream_open(stream);
+	return s2s;
+}

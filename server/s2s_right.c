@@ -1,0 +1,350 @@
+/* Which domains may send on a stream, and dialback: XEP-0220, 0344. */
+#include <string.h>
+
+#include "base/err.h"
+#include "server/s2s_internal.h"
+#include "server/setup.h"
+#include "server/shard.h"
+#include "xml/prep.h"
+
+/* Pairs of domains on one stream. */
+#define RIGHTS_MAX 64
+
+/* --- the pairs ------------------------------------------------------------ */
+
+struct s2s_right *
+s2s_right_find(struct s2s *s2s, struct str local, struct str domain)
+{
+	list_each (right, &s2s->rights, struct s2s_right, link)
+		if (str_equal(right->domain, domain) &&
+		    str_equal(right->local, local))
+			return right;
+	return NULL;
+}
+
+static struct s2s_right *
+right_new(struct s2s *s2s, struct str local, struct str domain)
+{
+	struct arena *arena = arena_make(0);
+	struct s2s_right *right = arena_new(arena, struct s2s_right);
+
+	right->s2s = s2s;
+	right->arena = arena;
+	right->local = str_dup(arena, local);
+	right->domain = str_dup(arena, domain);
+	list_add_last(&s2s->rights, &right->link);
+	s2s->right_count++;
+	return right;
+}
+
+static void
+right_free(struct s2s_right *right)
+{
+	struct arena *arena = right->arena;
+
+	list_remove(&right->link);
+	right->s2s->right_count--;
+	arena_free(&arena);
+}
+
+void
+s2s_right_add(struct s2s *s2s, struct str local, struct str domain)
+{
+	struct s2s_right *right = s2s_right_find(s2s, local, domain);
+
+	if (right == NULL)
+		right = right_new(s2s, local, domain);
+	right->stage = RIGHT_PROVED;
+}
+
+/* One that is being checked goes when the check is done. */
+void
+s2s_rights_free(struct s2s *s2s)
+{
+	list_each (right, &s2s->rights, struct s2s_right, link) {
+		if (right->stage != RIGHT_CHECKING) {
+			right_free(right);
+			continue;
+		}
+		right->is_gone = true;
+		list_remove(&right->link);
+		verify_cancel(&right->check);
+	}
+}
+
+/* --- the receiving server: section 2.1.1, 2.1.2 --------------------------- */
+
+/* With the prefix that headers declare: some servers know it by nothing else.
+ */
+struct node *
+s2s_db_make(struct arena *arena, const char *name)
+{
+	return node_make(
+	    arena, str_format(arena, "db:%s", name).text, NS_SERVER);
+}
+
+static struct node *
+answer_to(struct s2s *s2s, struct arena *arena, const char *name,
+    struct str from, struct str to, const char *type)
+{
+	struct node *answer = s2s_db_make(arena, name);
+
+	(void)s2s;
+	node_set(answer, "from", from);
+	node_set(answer, "to", to);
+	node_set(answer, "type", str_of(type));
+	return answer;
+}
+
+/* Section 2.4: an error ends neither the stream nor other pairs. */
+static void
+send_error(struct s2s *s2s, const char *name, struct str from, struct str to,
+    struct str id, enum stanza_err err)
+{
+	struct arena *arena = arena_make(0);
+	struct node *answer = answer_to(s2s, arena, name, from, to, "error");
+	struct node *error = node_add(answer, "error", NS_SERVER);
+
+	if (id.text != NULL)
+		node_set(answer, "id", id);
+	node_set(error, "type", str_of(stanza_err_type(err)));
+	node_add(error, stanza_err_element(err), NS_STANZA_ERR);
+	stream_send(&s2s->stream, answer);
+	arena_free(&arena);
+}
+
+static void
+refuse(struct s2s_right *right, enum stanza_err err, struct str why)
+{
+	struct s2s *s2s = right->s2s;
+
+	log_warn(&s2s->stream.log, "refused dialback of %.*s for %.*s: %.*s",
+	    STR_ARG(right->domain), STR_ARG(right->local), STR_ARG(why));
+	send_error(s2s, "result", right->local, right->domain, STR_NONE, err);
+	right_free(right);
+}
+
+static void
+grant(struct s2s_right *right, enum proof proof)
+{
+	struct s2s *s2s = right->s2s;
+	struct arena *arena = arena_make(0);
+
+	right->stage = RIGHT_PROVED;
+	s2s->proof = proof;
+	if (!s2s->stream.is_authenticated)
+		stream_authenticated(
+		    &s2s->stream, jid_parse(arena, right->domain));
+	stream_send(&s2s->stream, answer_to(s2s, arena, "result", right->local,
+				      right->domain, "valid"));
+	log_info(&s2s->stream.log, "%.*s may send to %.*s, proved by %s",
+	    STR_ARG(right->domain), STR_ARG(right->local), proof_text(proof));
+	if (s2s->is_bidi)
+		s2s_path_ready(s2s, right->local, right->domain);
+	s2s_watch_idle(s2s);
+	arena_free(&arena);
+}
+
+/* Section 2.1.2: the authoritative server is asked, by a stream of ours. */
+static void
+call_back(struct s2s_right *right)
+{
+	struct stream *stream = &right->s2s->stream;
+	struct post *letter = post_new(POST_DIALBACK, NULL);
+	struct dialback *question = arena_new(letter->arena, struct dialback);
+
+	right->stage = RIGHT_CALLING;
+	question->local = str_dup(letter->arena, right->local);
+	question->domain = str_dup(letter->arena, right->domain);
+	question->id = str_dup(letter->arena, stream->id_text);
+	question->key = str_dup(letter->arena, right->key);
+	letter->dialback = question;
+	letter->to = jid_parse(letter->arena, right->domain);
+	letter->stream = stream->id;
+	post_send(stream->shard, letter);
+}
+
+/* XEP-0344: a certificate that proves the domain makes the call needless; one
+ * that proves nothing is, by default, worse than none. */
+static void
+checked(struct verify *check)
+{
+	struct s2s_right *right = container_of(check, struct s2s_right, check);
+	const struct policy *policy = &right->policy;
+	struct arena *arena = right->arena;
+
+	if (right->is_gone) {
+		arena_free(&arena);
+	} else if (check->proof != 0) {
+		grant(right, (enum proof)check->proof);
+	} else if (check->is_final || (policy->proofs & PROOF_DIALBACK) == 0 ||
+		   (check->was_presented &&
+		       policy->dialback != DIALBACK_ALWAYS)) {
+		refuse(right, STANZA_ERR_NOT_AUTHORIZED, check->why);
+	} else {
+		call_back(right);
+	}
+}
+
+/* What speaks against even trying. */
+static bool
+is_hopeless(struct s2s_right *right)
+{
+	struct s2s *s2s = right->s2s;
+
+	if (right->policy.is_denied)
+		refuse(right, STANZA_ERR_POLICY_VIOLATION,
+		    STR("this server does not talk to that domain (s2s.deny, "
+			"s2s.allow)"));
+	else if (right->policy.needs_tls && !stream_is_secure(&s2s->stream))
+		refuse(right, STANZA_ERR_POLICY_VIOLATION,
+		    STR("no TLS, which s2s.tls_required asks for"));
+	else
+		return false;
+	return true;
+}
+
+static void
+begin(struct s2s *s2s, struct str local, struct str domain, struct str key)
+{
+	struct s2s_right *right = right_new(s2s, local, domain);
+
+	right->key = str_dup(right->arena, key);
+	policy_of(s2s->stream.shard->setup,
+	    setup_host(s2s->stream.shard->setup, local), domain,
+	    &right->policy);
+	if (is_hopeless(right))
+		return;
+	right->check_ask.domain = right->domain;
+	right->check_ask.count = conn_peer_chain(
+	    s2s->stream.conn, right->arena, &right->check_ask.chain);
+	verify_start(s2s->stream.shard, &right->check, right->arena,
+	    &right->policy, &right->check_ask, checked);
+}
+
+static void
+on_result(struct s2s *s2s, struct arena *arena, const struct node *node,
+    struct str local, struct str domain)
+{
+	struct s2s_right *right = s2s_right_find(s2s, local, domain);
+
+	if (setup_host(s2s->stream.shard->setup, local) == NULL) {
+		send_error(s2s, "result", local, domain, STR_NONE,
+		    STANZA_ERR_ITEM_NOT_FOUND);
+		return;
+	}
+	if (right == NULL && s2s->right_count == RIGHTS_MAX) {
+		send_error(s2s, "result", local, domain, STR_NONE,
+		    STANZA_ERR_RESOURCE_CONSTRAINT);
+		return;
+	}
+	/* Asked again: the first question is still open, or was answered. */
+	if (right == NULL)
+		begin(s2s, local, domain, node_text(arena, node));
+	else if (right->stage == RIGHT_PROVED)
+		stream_send(&s2s->stream,
+		    answer_to(s2s, arena, "result", local, domain, "valid"));
+}
+
+void
+s2s_take_verdict(struct s2s *s2s, const struct dialback *verdict)
+{
+	struct s2s_right *right =
+	    s2s_right_find(s2s, verdict->local, verdict->domain);
+	struct arena *arena;
+
+	if (right == NULL || right->stage != RIGHT_CALLING)
+		return;
+	if (verdict->err != STANZA_ERR_NONE) {
+		refuse(right, verdict->err, verdict->text);
+		return;
+	}
+	if (verdict->is_valid) {
+		grant(right, PROOF_DIALBACK);
+		return;
+	}
+	arena = arena_make(0);
+	log_warn(&s2s->stream.log,
+	    "refused dialback of %.*s for %.*s: that domain does not know the "
+	    "key",
+	    STR_ARG(right->domain), STR_ARG(right->local));
+	stream_send(&s2s->stream, answer_to(s2s, arena, "result", right->local,
+				      right->domain, "invalid"));
+	right_free(right);
+	arena_free(&arena);
+}
+
+/* --- the authoritative server: section 2.1.3 ------------------------------ */
+
+static void
+on_verify(struct s2s *s2s, struct arena *arena, const struct node *node,
+    struct str local, struct str domain)
+{
+	struct shard *shard = s2s->stream.shard;
+	struct str id = node_attr(node, "id");
+	struct node *answer;
+	bool is_key;
+
+	if (setup_host(shard->setup, local) == NULL || id.text == NULL) {
+		send_error(s2s, "verify", local, domain, id,
+		    STANZA_ERR_ITEM_NOT_FOUND);
+		return;
+	}
+	is_key = dialback_is_key(
+	    shard->server, str_trim(node_text(arena, node)), domain, local, id);
+	if (!is_key)
+		log_warn(&s2s->stream.log,
+		    "%.*s asked about a key of %.*s that is none of ours",
+		    STR_ARG(domain), STR_ARG(local));
+	answer = answer_to(
+	    s2s, arena, "verify", local, domain, is_key ? "valid" : "invalid");
+	node_set(answer, "id", id);
+	stream_send(&s2s->stream, answer);
+}
+
+/* --- the initiating server ------------------------------------------------ */
+
+void
+s2s_send_key(struct s2s *s2s)
+{
+	struct stream *stream = &s2s->stream;
+	struct arena *arena = arena_make(0);
+	struct node *result = s2s_db_make(arena, "result");
+
+	node_set(result, "from", stream->host->name);
+	node_set(result, "to", stream->target);
+	node_add_text(
+	    result, dialback_key(arena, stream->shard->server, stream->target,
+			stream->host->name, stream->id_text));
+	stream_send(stream, result);
+	arena_free(&arena);
+}
+
+/* --- all of it ------------------------------------------------------------ */
+
+static bool
+read_domain(struct arena *arena, struct str text, struct str *domain_r)
+{
+	*domain_r = text;
+	return text.len > 0 && prep_domain(arena, domain_r);
+}
+
+/* Answers (with a type) to what this stream did not ask are nobody's. */
+void
+s2s_take_db(struct s2s *s2s, const struct node *node)
+{
+	struct arena *arena = arena_make(0);
+	struct str local, domain;
+
+	if (node_attr(node, "type").text != NULL)
+		log_info(&s2s->stream.log,
+		    "ignored an answer of dialback that nobody asked for");
+	else if (!read_domain(arena, node_attr(node, "to"), &local) ||
+		 !read_domain(arena, node_attr(node, "from"), &domain))
+		stream_fail(&s2s->stream, STREAM_ERR_IMPROPER_ADDRESSING, NULL);
+	else if (str_is(node->name, "result"))
+		on_result(s2s, arena, node, local, domain);
+	else if (str_is(node->name, "verify"))
+		on_verify(s2s, arena, node, local, domain);
+	arena_free(&arena);
+}

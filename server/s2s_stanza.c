@@ -1,0 +1,437 @@
+/* Stanzas between servers, in and out, and what acknowledges them. */
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "server/address.h"
+#include "server/metrics.h"
+#include "server/remote.h"
+#include "server/router.h"
+#include "server/s2s_internal.h"
+#include "server/settings.h"
+#include "server/setup.h"
+#include "server/shard.h"
+
+#define NS_PING "urn:xmpp:ping"
+/* Pings are answered on whatever stream the peer has to us: their ids say which
+ * stream they are of. */
+#define PING_ID "jackdaw-ack-"
+
+/* --- paths ---------------------------------------------------------------- */
+
+static struct s2s_path *
+path_find(struct s2s *s2s, struct str local, struct str domain)
+{
+	list_each (path, &s2s->paths, struct s2s_path, link)
+		if (str_equal(path->domain, domain) &&
+		    str_equal(path->local, local))
+			return path;
+	return NULL;
+}
+
+static struct path_note *
+new_note(struct s2s *s2s, const struct s2s_path *path, enum path_event event,
+    struct post **letter_r)
+{
+	struct post *letter = post_new(POST_PATH, NULL);
+	struct path_note *note = arena_new(letter->arena, struct path_note);
+
+	note->event = event;
+	note->local = str_dup(letter->arena, path->local);
+	letter->path = note;
+	letter->to = jid_parse(letter->arena, path->domain);
+	letter->stream = s2s->stream.id;
+	*letter_r = letter;
+	return note;
+}
+
+void
+s2s_path_ready(struct s2s *s2s, struct str local, struct str domain)
+{
+	struct stream *stream = &s2s->stream;
+	struct s2s_path *path;
+	struct path_note *note;
+	struct post *letter;
+
+	if (path_find(s2s, local, domain) != NULL)
+		return;
+	path = arena_new(stream->arena, struct s2s_path);
+	path->local = str_dup(stream->arena, local);
+	path->domain = str_dup(stream->arena, domain);
+	list_add_last(&s2s->paths, &path->link);
+	note = new_note(s2s, path, PATH_READY, &letter);
+	note->is_out = s2s->is_out;
+	note->is_bidi = s2s->is_bidi;
+	note->has_acks = s2s->has_acks;
+	note->proof = s2s->proof;
+	note->proof_text = str_of(proof_text((enum proof)s2s->proof));
+	note->max_bytes = s2s->max_bytes;
+	note->tls = stream_is_secure(stream)
+			? conn_tls_text(stream->conn, letter->arena)
+			: STR_NONE;
+	note->address = str_format(letter->arena, "%.*s, port %u",
+	    STR_ARG(stream->conn->address), stream->conn->port);
+	post_send(stream->shard, letter);
+}
+
+static void
+drop_marks(struct s2s *s2s)
+{
+	list_each (mark, &s2s->marks, struct s2s_mark, link) {
+		list_remove(&mark->link);
+		free(mark);
+	}
+}
+
+void
+s2s_paths_gone(struct s2s *s2s, struct str why)
+{
+	list_each (path, &s2s->paths, struct s2s_path, link) {
+		struct post *letter;
+		struct path_note *note =
+		    new_note(s2s, path, PATH_GONE, &letter);
+
+		note->text = str_dup(letter->arena, why);
+		list_remove(&path->link);
+		post_send(s2s->stream.shard, letter);
+	}
+	drop_marks(s2s);
+}
+
+/* --- acknowledgements ----------------------------------------------------- */
+
+static void
+tell_acked(struct s2s *s2s, const struct s2s_path *path, uint64_t ticket)
+{
+	struct post *letter;
+
+	(void)new_note(s2s, path, PATH_ACKED, &letter);
+	letter->ticket = ticket;
+	post_send(s2s->stream.shard, letter);
+}
+
+/* One letter for each stretch of marks of one path. */
+void
+s2s_acked(struct s2s *s2s, uint64_t count)
+{
+	const struct s2s_path *path = NULL;
+	uint64_t ticket = 0;
+
+	list_each (mark, &s2s->marks, struct s2s_mark, link) {
+		if (mark->sent > count)
+			break;
+		if (path != NULL && path != mark->path)
+			tell_acked(s2s, path, ticket);
+		path = mark->path;
+		ticket = mark->ticket;
+		list_remove(&mark->link);
+		free(mark);
+	}
+	if (path != NULL)
+		tell_acked(s2s, path, ticket);
+	if (!list_is_empty(&s2s->marks) && !s2s->is_ack_open)
+		s2s_want_ack(s2s);
+}
+
+static void
+send_ping(struct s2s *s2s)
+{
+	const struct stream *stream = &s2s->stream;
+	const struct s2s_path *path =
+	    list_entry(list_first(&s2s->paths), struct s2s_path, link);
+	struct arena *arena = arena_make(0);
+	struct stanza *ping = stanza_make(arena, STANZA_IQ, STANZA_GET,
+	    jid_parse(arena, path->local), jid_parse(arena, path->domain),
+	    str_format(arena, PING_ID "%u-%u-%u-%llu", stream->id.shard,
+		stream->id.slot, stream->id.use,
+		(unsigned long long)s2s->sent));
+
+	node_add(stanza_body(ping), "ping", NS_PING);
+	stream_send_stanza(&s2s->stream, ping);
+	s2s->sent++;
+	arena_free(&arena);
+}
+
+/* Behind all that this turn sent: one question at a time. */
+static void
+ask(struct timer *timer)
+{
+	struct s2s *s2s = container_of(timer, struct s2s, ask);
+
+	if (s2s->stream.is_ending || s2s->is_ack_open ||
+	    list_is_empty(&s2s->paths))
+		return;
+	s2s->is_ack_open = true;
+	if (s2s->has_acks)
+		s2s_sm_ask(s2s);
+	else
+		send_ping(s2s);
+}
+
+void
+s2s_want_ack(struct s2s *s2s)
+{
+	if (!timer_is_running(&s2s->ask))
+		timer_start(s2s->stream.shard, &s2s->ask, 0, ask);
+}
+
+/* "jackdaw-ack-SHARD-SLOT-USE-COUNT". */
+static bool
+read_ping_id(struct str id, struct stream_id *stream_r, uint64_t *count_r)
+{
+	uint64_t numbers[4];
+	struct str word, rest;
+
+	if (!str_starts(id, STR(PING_ID)))
+		return false;
+	rest = (struct str){
+	    id.text + sizeof(PING_ID) - 1, id.len - (sizeof(PING_ID) - 1)};
+	for (unsigned i = 0; i < 4; i++) {
+		word = rest;
+		if (i < 3 && !str_cut(rest, '-', &word, &rest))
+			return false;
+		if (!str_to_u64(
+			word, i < 3 ? UINT32_MAX : UINT64_MAX, &numbers[i]))
+			return false;
+	}
+	*stream_r = (struct stream_id){.shard = (uint16_t)numbers[0],
+	    .slot = (uint32_t)numbers[1],
+	    .use = (uint32_t)numbers[2]};
+	*count_r = numbers[3];
+	return numbers[0] <= UINT16_MAX;
+}
+
+/* Any answer proves that what stood before the ping was handled. */
+static bool
+takes_pong(struct s2s *s2s, const struct stanza *stanza)
+{
+	struct shard *shard = s2s->stream.shard;
+	struct stream_id stream;
+	uint64_t count;
+	struct post *letter;
+
+	if (stanza->kind != STANZA_IQ ||
+	    (stanza->type != STANZA_RESULT && stanza->type != STANZA_ERROR) ||
+	    jid_local(stanza->to).len > 0 || stanza->id.text == NULL ||
+	    !read_ping_id(stanza->id, &stream, &count) ||
+	    stream.shard >= shard->server->shard_count)
+		return false;
+	letter = post_new(POST_PONG, NULL);
+	letter->stream = stream;
+	letter->ticket = count;
+	/* Who answers: only the peer of that stream counts. */
+	letter->to = jid_copy(letter->arena, stanza->from);
+	post_send(shard, letter);
+	return true;
+}
+
+static void
+on_pong(struct s2s *s2s, const struct post *letter)
+{
+	const struct s2s_path *path =
+	    list_entry(list_first(&s2s->paths), struct s2s_path, link);
+
+	if (path == NULL || !str_equal(jid_domain(letter->to), path->domain) ||
+	    letter->ticket > s2s->sent)
+		return;
+	s2s->stream.heard_ms = clock_mono_ms();
+	s2s->stream.is_pinged = false;
+	s2s->is_ack_open = false;
+	s2s_acked(s2s, letter->ticket);
+}
+
+/* --- out ------------------------------------------------------------------ */
+
+static void
+on_down(struct s2s *s2s, const struct post *letter)
+{
+	struct s2s_path *path = path_find(
+	    s2s, letter->path->local, jid_domain(letter->receivers[0]));
+	struct s2s_mark *mark;
+
+	if (path == NULL)
+		return;
+	for (size_t i = 0; i < letter->receiver_count; i++)
+		stream_send_blob(
+		    &s2s->stream, letter->blob, letter->receivers[i]);
+	s2s->sent += letter->receiver_count;
+	s2s->used_ms = clock_mono_ms();
+	mark = malloc(sizeof(*mark));
+	must(mark != NULL);
+	*mark = (struct s2s_mark){
+	    .path = path, .ticket = letter->ticket, .sent = s2s->sent};
+	list_add_last(&s2s->marks, &mark->link);
+	if (!s2s->is_ack_open)
+		s2s_want_ack(s2s);
+}
+
+static void
+on_verdict(struct s2s *s2s, const struct post *letter)
+{
+	if (letter->address->event != ADDRESS_OPENED)
+		return;
+	metric_add(s2s->stream.shard, METRIC_CONNECTIONS_REFUSED, 1);
+	stream_fail(&s2s->stream, STREAM_ERR_POLICY_VIOLATION,
+	    "too many connections from this address");
+}
+
+void
+s2s_on_letter(struct stream *stream, struct post *letter)
+{
+	struct s2s *s2s = s2s_of(stream);
+
+	switch (letter->kind) {
+	case POST_DOWN:
+		on_down(s2s, letter);
+		break;
+	case POST_DIALBACK_VERDICT:
+		s2s_take_verdict(s2s, letter->dialback);
+		break;
+	case POST_PONG:
+		on_pong(s2s, letter);
+		break;
+	case POST_ADDRESS_VERDICT:
+		on_verdict(s2s, letter);
+		break;
+	default:
+		(void)expect(false);
+	}
+	post_free(&letter);
+}
+
+/* --- in ------------------------------------------------------------------- */
+
+/* Bodies and errors are in the namespace of servers; within, all is in that of
+ * clients. The tree was read for us alone. */
+static void
+adopt(const struct node *given)
+{
+	struct node *node = (struct node *)(uintptr_t)given;
+
+	node->ns = STR(NS_CLIENT);
+	node_each (child, node) {
+		if (str_is(child->ns, NS_SERVER))
+			adopt(child);
+	}
+}
+
+/* RFC 6120, section 8.1.1.2 and 8.1.2.2. */
+static enum stream_err
+check_addresses(struct s2s *s2s, const struct stanza *stanza)
+{
+	const struct setup *setup = s2s->stream.shard->setup;
+	struct s2s_right *right;
+
+	if (stanza->from == NULL || stanza->to == NULL)
+		return STREAM_ERR_IMPROPER_ADDRESSING;
+	if (setup_host(setup, jid_domain(stanza->to)) == NULL)
+		return STREAM_ERR_HOST_UNKNOWN;
+	right = s2s_right_find(
+	    s2s, jid_domain(stanza->to), jid_domain(stanza->from));
+	if (right == NULL || right->stage != RIGHT_PROVED)
+		return s2s->stream.is_authenticated ? STREAM_ERR_INVALID_FROM
+						    : STREAM_ERR_NOT_AUTHORIZED;
+	return STREAM_ERR_NONE;
+}
+
+static void
+take(struct s2s *s2s, struct arena *arena, struct stanza *stanza,
+    enum stanza_err err)
+{
+	struct shard *shard = s2s->stream.shard;
+	struct post *letter;
+
+	if (err == STANZA_ERR_NONE && takes_pong(s2s, stanza)) {
+		arena_free(&arena);
+		return;
+	}
+	letter = post_new(POST_STANZA, arena);
+	letter->stanza = stanza;
+	if (err != STANZA_ERR_NONE)
+		router_bounce(shard, letter, err, NULL);
+	else
+		router_route(shard, NULL, letter);
+}
+
+void
+s2s_take_stanza(struct s2s *s2s, struct arena *arena, const struct node *node)
+{
+	struct stanza *stanza = arena_new(arena, struct stanza);
+	enum stanza_err err;
+	enum stream_err wrong;
+
+	if (str_is(node->ns, NS_CLIENT)) {
+		stream_fail(&s2s->stream, STREAM_ERR_INVALID_NAMESPACE, NULL);
+		arena_free(&arena);
+		return;
+	}
+	adopt(node);
+	err = stanza_read(arena, node, stanza);
+	wrong = err == STANZA_ERR_FEATURE_NOT_IMPLEMENTED
+		    ? STREAM_ERR_UNSUPPORTED_STANZA_TYPE
+		    : check_addresses(s2s, stanza);
+	if (wrong != STREAM_ERR_NONE) {
+		stream_fail(&s2s->stream, wrong, NULL);
+		arena_free(&arena);
+		return;
+	}
+	s2s->taken++;
+	s2s->used_ms = clock_mono_ms();
+	metric_add(s2s->stream.shard, METRIC_STANZAS_IN, 1);
+	take(s2s, arena, stanza, err);
+}
+
+/* --- time ----------------------------------------------------------------- */
+
+void
+s2s_on_activity(struct stream *stream)
+{
+	(void)stream;
+}
+
+/* What has a path out asks there; what only comes in is left to its peer. */
+bool
+s2s_on_idle(struct stream *stream)
+{
+	struct s2s *s2s = s2s_of(stream);
+
+	if (list_is_empty(&s2s->paths)) {
+		stream->heard_ms = clock_mono_ms();
+		stream_send_text(stream, STR(" "));
+		return true;
+	}
+	s2s->is_ack_open = false;
+	s2s_want_ack(s2s);
+	return true;
+}
+
+static void
+look_idle(struct timer *timer)
+{
+	struct s2s *s2s = container_of(timer, struct s2s, idle);
+	const uint64_t max_ms =
+	    config_ms(setup_config(s2s->stream.shard->setup), CONFIG_GLOBAL,
+		SETTING(S2S_IDLE));
+	const uint64_t quiet_ms = clock_mono_ms() - s2s->used_ms;
+
+	if (s2s->stream.is_ending)
+		return;
+	if (quiet_ms >= max_ms && list_is_empty(&s2s->marks)) {
+		s2s->stream.end.text = STR("nobody used it");
+		stream_close(&s2s->stream);
+		return;
+	}
+	timer_start(s2s->stream.shard, timer,
+	    quiet_ms >= max_ms ? max_ms : max_ms - quiet_ms, look_idle);
+}
+
+void
+s2s_watch_idle(struct s2s *s2s)
+{
+	s2s->used_ms = clock_mono_ms();
+	if (!timer_is_running(&s2s->idle))
+		timer_start(s2s->stream.shard, &s2s->idle,
+		    config_ms(setup_config(s2s->stream.shard->setup),
+			CONFIG_GLOBAL, SETTING(S2S_IDLE)),
+		    look_idle);
+}
