@@ -76,11 +76,15 @@ class InBand:
 
     def make(self, name, host):
         account = fresh(name, host)
+        self.register(account)
+        return account
+
+    def register(self, account):
         stream = self.dialer.open([], "secure")
         try:
-            client.start_stream(stream, host)
+            client.start_stream(stream, account.host)
             answer = stream.ask(
-                "reg", f"<iq type='set' id='reg' to='{host}'>"
+                "reg", f"<iq type='set' id='reg' to='{account.host}'>"
                 f"<query xmlns='{REGISTER}'>"
                 f"<username>{account.user}</username>"
                 f"<password>{account.password}</password></query></iq>")
@@ -89,7 +93,6 @@ class InBand:
                     "no answer" if answer is None else client.show(answer)))
         finally:
             stream.close()
-        return account
 
 
 def source(options, dialer):

@@ -1,0 +1,217 @@
+"""A small internet of its own: a network namespace with addresses, names with
+signed zones, and a certificate authority."""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+DNS_ADDRESS = "127.0.0.53"
+INSIDE = "FEDERATION_LAB"
+PATIENCE_S = 60
+
+
+class LabError(Exception):
+    """The laboratory itself does not stand."""
+
+
+def enter(program, words):
+    """Runs the program again in namespaces of its own; never returns."""
+    unshare = ["unshare", "--net", "--mount"]
+    if os.geteuid() != 0:
+        unshare += ["--user", "--map-root-user"]
+    os.environ[INSIDE] = "1"
+    os.execvp(unshare[0], [*unshare, "/usr/bin/python3", program, *words])
+
+
+def run(*words, **how):
+    done = subprocess.run([str(word) for word in words], check=False,
+                          capture_output=True, text=True, **how)
+    if done.returncode != 0:
+        raise LabError(f"{words[0]}: {done.stderr or done.stdout}")
+    return done.stdout
+
+
+@dataclass
+class Site:
+    """One machine of the lab: where a server listens."""
+    number: int
+
+    @property
+    def v4(self):
+        return f"127.0.{self.number}.1"
+
+    @property
+    def v6(self):
+        return f"fd00:{self.number}::1"
+
+
+@dataclass
+class Domain:
+    """A domain, the machine it is on, and how others may reach it."""
+    name: str
+    site: Site
+    tls: str = "starttls"  # or "direct"
+    family: str = "v4"  # or "v6"
+    certificate: str = "good"  # a kind that Authority.issue knows
+    target: str = field(init=False)
+
+    def __post_init__(self):
+        self.target = f"host.{self.name}"
+
+    @property
+    def records(self):
+        service, port = {"starttls": ("_xmpp-server", 5269),
+                         "direct": ("_xmpps-server", 5270)}[self.tls]
+        kind, address = {"v4": ("A", self.site.v4),
+                         "v6": ("AAAA", self.site.v6)}[self.family]
+        return [f"{service}._tcp.{self.name}. SRV 1 1 {port} {self.target}.",
+                f"{self.target}. {kind} {address}"]
+
+
+class Authority:
+    """Certificates, good and otherwise, one file pair for each domain."""
+
+    def __init__(self, folder):
+        self.folder = folder / "certificates"
+        self.folder.mkdir()
+        self.make_root("ca")
+        self.make_root("stranger")
+
+    def make_root(self, name):
+        template = self.folder / f"{name}.template"
+        template.write_text(f"cn = {name}\nca\ncert_signing_key\n"
+                            "expiration_days = 30\n")
+        self.key(name)
+        run("certtool", "--generate-self-signed", "--template", template,
+            "--load-privkey", self.folder / f"{name}.key",
+            "--outfile", self.folder / f"{name}.pem")
+
+    def key(self, name):
+        run("certtool", "--generate-privkey", "--key-type=ecdsa",
+            "--curve=secp256r1", "--outfile", self.folder / f"{name}.key")
+
+    @property
+    def root(self):
+        return self.folder / "ca.pem"
+
+    def files(self, name):
+        return self.folder / f"{name}.crt", self.folder / f"{name}.key"
+
+    def issue(self, name, kind="good"):
+        """NAME.crt and NAME.key; see KINDS."""
+        words = [f"cn = {name}", "signing_key", "tls_www_server",
+                 *(() if kind == "server-only" else ("tls_www_client",)),
+                 "dns_name = " + ("elsewhere.lab" if kind == "wrong-name"
+                                  else name)]
+        if kind == "expired":
+            words += ['activation_date = "2020-01-01 00:00:00"',
+                      'expiration_date = "2021-01-01 00:00:00"']
+        else:
+            words += ["expiration_days = 30"]
+        template = self.folder / f"{name}.template"
+        template.write_text("\n".join(words) + "\n")
+        certificate, key = self.files(name)
+        self.key(name)
+        if kind == "self-signed":
+            how = ["--generate-self-signed"]
+        else:
+            root = "stranger" if kind == "unknown-ca" else "ca"
+            how = ["--generate-certificate",
+                   "--load-ca-certificate", self.folder / f"{root}.pem",
+                   "--load-ca-privkey", self.folder / f"{root}.key"]
+        run("certtool", *how, "--template", template, "--load-privkey", key,
+            "--outfile", certificate)
+
+
+class Lab:
+    """Inside the namespaces that enter() made."""
+
+    def __init__(self, folder, site_count):
+        self.folder = folder
+        self.authority = Authority(folder)
+        self.processes = []
+        self.zone = []
+        self.sites = []
+        run("ip", "link", "set", "lo", "up")
+        for _ in range(site_count):
+            self.fresh_site()
+        self.hide("/etc/resolv.conf", f"nameserver {DNS_ADDRESS}\n")
+        self.hide("/etc/hosts", "127.0.0.1 localhost\n")
+
+    def fresh_site(self):
+        site = Site(len(self.sites) + 1)
+        run("ip", "-6", "address", "replace", f"{site.v6}/128", "dev", "lo",
+            "nodad")
+        self.sites.append(site)
+        return site
+
+    def hide(self, path, text):
+        """Other text in place of a file, inside these namespaces only."""
+        own = self.folder / Path(path).name
+        own.write_text(text)
+        run("mount", "--bind", own, path)
+
+    def add(self, domain):
+        """Its certificate and its names."""
+        self.authority.issue(domain.name, domain.certificate)
+        self.zone += domain.records
+        return domain
+
+    def spawn(self, words, **how):
+        process = subprocess.Popen(
+            [str(word) for word in words], stdin=subprocess.DEVNULL, **how)
+        self.processes.append(process)
+        return process
+
+    def end(self, process):
+        process.terminate()
+        try:
+            process.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        self.processes.remove(process)
+        return process.returncode
+
+    def close(self):
+        for process in list(reversed(self.processes)):
+            self.end(process)
+        for path in ("/etc/hosts", "/etc/resolv.conf"):
+            run("umount", path)
+
+    def cut(self, site):
+        """From now on packets to and from that machine vanish."""
+        rules = "".join(
+            f"add rule inet lab input {family} {way} {address} drop\n"
+            for family, address in (("ip", site.v4), ("ip6", site.v6))
+            for way in ("saddr", "daddr"))
+        run("nft", "-f", "-", input="add table inet lab\n"
+            "add chain inet lab input {type filter hook input priority 0;}\n"
+            + rules)
+
+    @staticmethod
+    def mend():
+        run("nft", "delete", "table", "inet", "lab")
+
+
+def wait_for_port(address, port, process):
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        with socket.socket(family) as trial:
+            trial.settimeout(1)
+            if trial.connect_ex((address, port)) == 0:
+                return
+        time.sleep(0.1)
+    raise LabError(f"nobody listens on {address}, port {port}")
+
+
+def missing_programs(*names):
+    paths = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+    return [name for name in names if shutil.which(name, path=paths) is None]

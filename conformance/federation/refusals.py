@@ -1,0 +1,117 @@
+"""Certificates that are not good, and what is switched off: refused in both
+directions, with words for the administrator."""
+
+from dataclasses import dataclass
+
+from lab import Domain
+from servers import KINDS
+from matrix import attempt
+from talk import NS, Lost, Person, converse
+
+
+@dataclass
+class Refusal:
+    """How their certificate is wrong, and a word that the log must have."""
+    name: str
+    certificate: str
+    word: str
+    proof: str = "both"  # how we treat that domain
+    has_tls: bool = True
+    ours: Domain = None
+    theirs: Domain = None
+
+
+CASES = (
+    Refusal("an expired certificate", "expired", "expired"),
+    Refusal("a certificate of another name", "wrong-name", "elsewhere.lab"),
+    Refusal("a self-signed certificate", "self-signed", "self-signed"),
+    Refusal("a certificate of an unknown authority", "unknown-ca",
+            "authority"),
+    Refusal("dialback, which is off", "self-signed", "self-signed",
+            "external"),
+    Refusal("a server without TLS", "good", "TLS", has_tls=False),
+)
+
+
+def is_error(element):
+    return element.get("type") == "error"
+
+
+def refused_out(case, we, they, ours):
+    """What we send comes back with an error, and the log says why."""
+    we.come()
+    we.say(they.jid, "out")
+    we.wait("message", they.jid, is_error, 40)
+    lines = [line for line in ours.output().splitlines()
+             if case.theirs.name in line and case.word in line]
+    if not lines:
+        raise Lost(f"no line of the log has {case.theirs.name} and "
+                   f"\"{case.word}\"")
+
+
+def refused_in(_case, we, they):
+    """What they send does not arrive."""
+    they.come()
+    they.say(we.jid, "in")
+    event = we.stream.take(
+        lambda event: event[0] == "element" and
+        event[1].findtext(NS + "body") == "in" and
+        event[1].get("type") != "error", 5)
+    if event is not None:
+        raise Lost("a message came in")
+    they.leave()
+    we.leave()
+
+
+def refuse(case, ours, theirs):
+    we = Person(ours, "juliet", case.ours.name)
+    they = Person(theirs, "romeo", case.theirs.name)
+    refused_out(case, we, they, ours)
+    refused_in(case, we, they)
+
+
+def check_says(case, ours):
+    """`jackdaw s2s check` names the same reason."""
+    done = ours.ask("s2s", "check", case.theirs.name, timeout=60)
+    said = done.stdout + done.stderr
+    if done.returncode == 0 or case.word not in said:
+        raise Lost(f"s2s check ended with {done.returncode}: {said}")
+
+
+def without_tls(cases):
+    return "".join(
+        f'VirtualHost "{case.theirs.name}"\n    modules_disabled = '
+        '{ "tls" }\n    s2s_require_encryption = false\n'
+        for case in cases if not case.has_tls)
+
+
+def play(lab, names, peer, wanted):
+    cases = [case for case in CASES if wanted in case.name]
+    fine = Refusal("a certificate for servers only", "server-only", "")
+    for case in (*cases, fine):
+        index = cases.index(case) if case in cases else len(cases)
+        case.ours = lab.add(Domain(f"ours{index}.refuse.lab", lab.sites[0]))
+        case.theirs = lab.add(Domain(f"theirs{index}.refuse.lab",
+                                     lab.sites[1],
+                                     certificate=case.certificate))
+    names.start()
+    everyone = (*cases, fine)
+    ours = KINDS["jackdaw"](
+        lab, names, [case.ours for case in everyone],
+        {case.ours.name: case.proof for case in everyone})
+    theirs = KINDS[peer](
+        lab, names, [case.theirs for case in everyone],
+        more=without_tls(cases))
+    for server in (ours, theirs):
+        server.start()
+    for case in cases:
+        print(attempt(f"refusal {peer}: {case.name}", refuse, case, ours,
+                      theirs), flush=True)
+        print(attempt(f"refusal {peer}: s2s check tells of {case.name}",
+                      check_says, case, ours), flush=True)
+    print(attempt(f"refusal {peer}: {fine.name} is accepted", converse,
+                  Person(ours, "juliet", fine.ours.name),
+                  Person(theirs, "romeo", fine.theirs.name)), flush=True)
+    for server in (ours, theirs):
+        server.stop()
+    names.stop()

@@ -1,0 +1,303 @@
+"""Servers of the lab: Jackdaw, and other people's."""
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+from lab import DNS_ADDRESS, LabError, wait_for_port
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from runner import accounts, client  # noqa: E402
+
+C2S, S2S, S2S_TLS = 5222, 5269, 5270
+
+
+class Server:
+    """One process that serves domains of one site. The options say how it
+    treats others: proofs, a dict from domain to 'external', 'dialback' or
+    'both'."""
+
+    name = "?"
+
+    def __init__(self, lab, names, domains, proofs=None, **options):
+        self.lab, self.names = lab, names
+        self.domains, self.site = domains, domains[0].site
+        self.proofs = proofs or {}
+        self.options = options
+        self.folder = lab.folder / f"{self.name}-{self.site.number}"
+        self.folder.mkdir()
+        self.process = None
+
+    def proof_of(self, domain):
+        return self.proofs.get(domain.name, "both")
+
+    def start(self):
+        with open(self.folder / "out", "ab") as out:
+            self.process = self.lab.spawn(
+                self.command(), stdout=out, stderr=out, cwd=self.folder,
+                env=os.environ | self.environment())
+        for port in (C2S, S2S, S2S_TLS):
+            wait_for_port(self.site.v4, port, self.process)
+
+    def stop(self):
+        """In order; its exit status."""
+        status = self.lab.end(self.process)
+        self.process = None
+        return status
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.lab.end(self.process)
+        self.process = None
+
+    def environment(self):
+        return {}
+
+    def dialer(self, host):
+        return client.Dialer(SimpleNamespace(
+            address=(self.site.v4, C2S), direct_tls=None, domain=host,
+            ca=None, timeout=20))
+
+    def add(self, account):
+        accounts.InBand(self.dialer(account.host)).register(account)
+
+    def account(self, name, host):
+        """A new one on that domain."""
+        made = accounts.fresh(name, host)
+        self.add(made)
+        return made
+
+    def login(self, account, resource="lab"):
+        return self.dialer(account.host).login([], account, resource)
+
+    def output(self):
+        texts = [path.read_text(errors="replace")
+                 for path in sorted(self.folder.glob("*log*")) +
+                 [self.folder / "out"] if path.is_file()]
+        return "\n".join(texts)
+
+
+class Jackdaw(Server):
+    name = "jackdaw"
+    program = None  # set by run
+    dialback = {"external": "never", "dialback": "always",
+                "both": "without_certificate"}
+    accepted = {"external": "[pkix, dane, posh]", "dialback": "[dialback]",
+                "both": "[pkix, dane, posh, dialback]"}
+
+    def host_text(self, domain):
+        certificate, key = self.lab.authority.files(domain.name)
+        proof = self.proof_of(domain)
+        return (f"  {domain.name}:\n    certificate: {certificate}\n"
+                f"    key: {key}\n    s2s: {{dialback: "
+                f"{self.dialback[proof]}, proofs: {self.accepted[proof]}}}\n")
+
+    def config_text(self):
+        site, both = self.site, f'["{self.site.v6}", {self.site.v4}]'
+        return (
+            f"listen:\n  c2s: {{addresses: {both}, port: {C2S}}}\n"
+            f"  tls: {{addresses: {both}, port: 5223}}\n"
+            f"  s2s: {{addresses: {both}, port: {S2S}}}\n"
+            f"  s2s_tls: {{addresses: {both}, port: {S2S_TLS}}}\n"
+            f"state_directory: .\nshards: {self.options.get('shards', 2)}\n"
+            "auth: {iterations: 4096}\n"
+            "storage: {backend: sqlite, path: jackdaw.sqlite}\n"
+            "admin: {socket: jackdaw.sock}\n"
+            f"log: {{level: {self.options.get('log', os.environ.get('LAB_LOG', 'debug'))}}}\n"
+            f"dns: {{resolvers: [{DNS_ADDRESS}], "
+            f"trust_anchor: {self.names.anchor}}}\n"
+            f"{self.s2s_text()}{self.options.get('more', '')}hosts:\n" +
+            "".join(map(self.host_text, self.domains)))
+
+    def s2s_text(self):
+        settings = {"authorities": self.lab.authority.root,
+                    **self.options.get("s2s", {})}
+        return "s2s:\n" + "".join(f"  {name}: {value}\n"
+                                  for name, value in settings.items())
+
+    @property
+    def config(self):
+        return self.folder / "jackdaw.yaml"
+
+    def command(self):
+        self.config.write_text(self.config_text())
+        return [self.program, "-c", self.config, "run"]
+
+    def ask(self, *words, **how):
+        done = subprocess.run([self.program, "-c", self.config, *words],
+                              check=False, capture_output=True, text=True,
+                              **how)
+        return done
+
+    def add(self, account):
+        done = self.ask("adduser", "--password-stdin", account.jid,
+                        input=account.password + "\n")
+        if done.returncode != 0:
+            raise LabError(done.stderr)
+
+    def paths(self):
+        """What `jackdaw s2s` tells."""
+        done = self.ask("s2s", "--json")
+        if done.returncode != 0:
+            raise LabError(done.stderr)
+        return json.loads(done.stdout)
+
+
+PROSODY = """
+run_as_root = true
+pidfile = "{folder}/pid"
+data_path = "{folder}/data"
+certificates = "{certificates}"
+log = {{ {level} = "{folder}/log" }}
+interfaces = {{ "{v4}", "{v6}" }}
+c2s_ports = {{ 5222 }}
+c2s_direct_tls_ports = {{ }}
+s2s_ports = {{ 5269 }}
+s2s_direct_tls_ports = {{ 5270 }}
+component_ports = {{ }}
+http_ports = {{ }}
+https_ports = {{ }}
+use_ipv6 = true
+unbound = {{ resolvconf = false; hoststxt = false;
+    forward = {{ "{dns}" }}; trustfile = "{anchor}" }}
+ssl = {{ cafile = "{ca}" }}
+s2s_require_encryption = true
+c2s_require_encryption = true
+allow_registration = true
+registration_throttle_period = false
+limits = {{ }}
+authentication = "internal_hashed"
+modules_enabled = {{ "roster", "saslauth", "tls", "disco", "vcard_legacy",
+    "pep", "version", "ping", "register", "offline", "smacks", "s2s_bidi",
+    "posix" }}
+"""
+
+PROSODY_HOST = """
+VirtualHost "{name}"
+    ssl = {{ certificate = "{certificate}"; key = "{key}"; cafile = "{ca}" }}
+    s2s_secure_auth = {secure}
+    modules_enabled = {{ {modules} }}
+    modules_disabled = {{ {disabled} }}
+"""
+
+
+class Prosody(Server):
+    name = "prosody"
+
+    def host_text(self, domain):
+        certificate, key = self.lab.authority.files(domain.name)
+        proof = self.proof_of(domain)
+        return PROSODY_HOST.format(
+            name=domain.name, certificate=certificate, key=key,
+            ca=self.lab.authority.root,
+            secure="true" if proof == "external" else "false",
+            modules="" if proof == "external" else '"dialback"',
+            disabled="")
+
+    def command(self):
+        config = self.folder / "prosody.cfg.lua"
+        (self.folder / "data").mkdir(exist_ok=True)
+        config.write_text(PROSODY.format(
+            folder=self.folder, v4=self.site.v4, v6=self.site.v6,
+            dns=DNS_ADDRESS, anchor=self.names.anchor,
+            certificates=self.lab.authority.folder,
+            level=self.options.get("log", "debug"), ca=self.lab.authority.root) +
+            self.options.get("more", "") +
+            "".join(map(self.host_text, self.domains)))
+        return ["prosody", "-F", "--config", config]
+
+
+EJABBERD = """
+hosts: [{hosts}]
+loglevel: {level}
+certfiles: ["{folder}/certificates/*.pem"]
+ca_file: "{ca}"
+s2s_cafile: "{ca}"
+registration_timeout: infinity
+shaper_rules: {{}}
+auth_password_format: scram
+s2s_use_starttls: {starttls}
+s2s_dns_timeout: 5
+outgoing_s2s_families: [ipv6, ipv4]
+listen:
+  - {{port: 5222, ip: "{v4}", module: ejabberd_c2s, starttls: true,
+     starttls_required: true}}
+  - {{port: 5269, ip: "{v4}", module: ejabberd_s2s_in}}
+  - {{port: 5269, ip: "{v6}", module: ejabberd_s2s_in}}
+  - {{port: 5270, ip: "{v4}", module: ejabberd_s2s_in, tls: true}}
+  - {{port: 5270, ip: "{v6}", module: ejabberd_s2s_in, tls: true}}
+access_rules:
+  register: {{allow: all}}
+  s2s: {{allow: all}}
+append_host_config:
+{dialback}
+modules:
+  mod_caps: {{}}
+  mod_disco: {{}}
+  mod_last: {{}}
+  mod_offline: {{}}
+  mod_ping: {{}}
+  mod_register: {{ip_access: all, access: register, password_strength: 0}}
+  mod_roster: {{versioning: true}}
+  mod_vcard: {{}}
+  mod_version: {{}}
+{more}
+"""
+
+
+class Ejabberd(Server):
+    name = "ejabberd"
+
+    def command(self):
+        certificates = self.folder / "certificates"
+        certificates.mkdir(exist_ok=True)
+        (self.folder / "data").mkdir(exist_ok=True)
+        for domain in self.domains:
+            both = [path.read_text() for path in
+                    self.lab.authority.files(domain.name)]
+            (certificates / f"{domain.name}.pem").write_text("".join(both))
+        config = self.folder / "ejabberd.yml"
+        dialback = "".join(
+            f"  {domain.name}:\n    modules:\n      mod_s2s_dialback: {{}}\n"
+            for domain in self.domains if self.proof_of(domain) != "external")
+        config.write_text(EJABBERD.format(
+            folder=self.folder, v4=self.site.v4, v6=self.site.v6,
+            ca=self.lab.authority.root, dialback=dialback or "  {}",
+            hosts=", ".join(domain.name for domain in self.domains),
+            starttls=self.options.get("starttls", "required"),
+            level=self.options.get("log", "debug"),
+            more=self.options.get("more", "")))
+        return ["erl", "-noinput", "-boot", "start_sasl", "-sasl",
+                "sasl_error_logger", "false", "-mnesia", "dir",
+                f'"{self.folder}/data"', "-s", "ejabberd"]
+
+    def environment(self):
+        libraries = sorted(Path("/usr/lib").glob("*/ejabberd-*/ebin"))
+        return {"ERL_LIBS": str(libraries[-1].parent.parent),
+                "EJABBERD_CONFIG_PATH": str(self.folder / "ejabberd.yml"),
+                "EJABBERD_LOG_PATH": str(self.folder / "log"),
+                "HOME": str(self.folder)}
+
+
+KINDS = {kind.name: kind for kind in (Jackdaw, Prosody, Ejabberd)}
+
+
+def fresh_id():
+    return secrets.token_hex(6)
+
+
+def until(seconds, holds):
+    """Whether it held within that time."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True

@@ -1,0 +1,162 @@
+"""What two people on two servers do with each other."""
+
+from servers import fresh_id
+
+from runner import client
+
+NS = "{jabber:client}"
+DISCO = "http://jabber.org/protocol/disco#info"
+
+
+class Lost(Exception):
+    """Something did not come."""
+
+
+class Person:
+    """An account on a server, and its stream when it is online."""
+
+    def __init__(self, server, name, host):
+        self.server = server
+        self.account = server.account(name, host)
+        self.jid = self.account.jid
+        self.stream = None
+
+    def come(self):
+        self.stream = self.server.login(self.account)
+        self.ask("", "<query xmlns='jabber:iq:roster'/>", "get")
+        self.stream.send("<presence/>")
+        self.wait("presence", self.stream.jid)
+
+    def leave(self):
+        self.stream.send("<presence type='unavailable'/></stream:stream>")
+        self.stream.take(lambda event: event[0] in ("close", "eof"))
+        self.stream.close()
+        self.stream = None
+
+    def wait(self, kind, sender, wanted=lambda _element: True, seconds=10):
+        """The next stanza of that kind from that address (bare: any of its
+        resources) that is wanted; others stay."""
+        def is_it(event):
+            if event[0] != "element" or event[1].tag != NS + kind:
+                return False
+            source = event[1].get("from") or ""
+            return (source == sender or source.split("/")[0] == sender) and \
+                wanted(event[1])
+        event = self.stream.take(is_it, seconds)
+        if event is None:
+            waiting = [client.say(each) for each in self.stream.queue]
+            raise Lost(f"{self.jid} got no such {kind} from {sender}; "
+                       f"it got {waiting[-4:]}")
+        return event[1]
+
+    def wait_type(self, kind, sender, stanza_type, seconds=10):
+        return self.wait(kind, sender, lambda element:
+                         element.get("type") == stanza_type, seconds)
+
+    def presence(self, to, stanza_type):
+        self.stream.send(f"<presence to='{to}' type='{stanza_type}'/>")
+
+    def say(self, to, body):
+        ident = fresh_id()
+        self.stream.send(f"<message to='{to}' type='chat' id='{ident}'>"
+                         f"<body>{body}</body></message>")
+        return ident
+
+    def hear(self, sender, body, seconds=10):
+        return self.wait("message", sender, lambda element:
+                         element.findtext(NS + "body") == body, seconds)
+
+    def ask(self, to, payload, stanza_type="get"):
+        ident = fresh_id()
+        where = f" to='{to}'" if to else ""
+        answer = self.stream.ask(
+            ident, f"<iq type='{stanza_type}' id='{ident}'{where}>"
+            f"{payload}</iq>")
+        if answer is None:
+            raise Lost(f"{self.jid} got no answer from {to} to {payload}")
+        return answer
+
+    def expect(self, to, payload):
+        answer = self.ask(to, payload)
+        if answer.get("type") != "result":
+            raise Lost(f"{to} answered {client.show(answer)}")
+        return answer
+
+
+def befriend(one, other):
+    """RFC 6121, section 3.1; presence follows."""
+    for asker, giver in ((one, other), (other, one)):
+        asker.presence(giver.jid, "subscribe")
+        giver.wait_type("presence", asker.jid, "subscribe")
+        giver.presence(asker.jid, "subscribed")
+        asker.wait_type("presence", giver.jid, "subscribed")
+        asker.wait_type("presence", giver.jid, None)
+
+
+def chat(one, other):
+    bodies = [f"{fresh_id()} {count}" for count in range(5)]
+    for body in bodies:
+        one.say(other.jid, body)
+    for body in bodies:
+        got = other.wait("message", one.jid, lambda element:
+                         element.findtext(NS + "body") is not None)
+        if got.findtext(NS + "body") != body:
+            raise Lost(f"wanted {body}, got {client.show(got)}")
+
+
+def question(one, other):
+    """Iqs to the other's server, account and client."""
+    host = other.account.host
+    answer = one.expect(host, f"<query xmlns='{DISCO}'/>")
+    if answer.find(f"{{{DISCO}}}query/{{{DISCO}}}identity") is None:
+        raise Lost(f"{host} told {client.show(answer)}")
+    one.expect(host, "<query xmlns='jabber:iq:version'/>")
+    one.expect(host, "<ping xmlns='urn:xmpp:ping'/>")
+    other.stream.ask("card", "<iq type='set' id='card'><vCard "
+                     f"xmlns='vcard-temp'><FN>{other.jid}</FN></vCard></iq>")
+    card = one.expect(other.jid, "<vCard xmlns='vcard-temp'/>")
+    if card.findtext("{vcard-temp}vCard/{vcard-temp}FN") != other.jid:
+        raise Lost(f"{other.jid} has the card {client.show(card)}")
+
+
+def to_client(one, other):
+    """An iq that the other's client answers."""
+    ident = fresh_id()
+    one.stream.send(f"<iq type='get' id='{ident}' to='{other.stream.jid}'>"
+                    "<query xmlns='jabber:iq:version'/></iq>")
+    asked = other.wait("iq", one.jid, lambda element:
+                       element.get("id") == ident)
+    other.stream.send(f"<iq type='result' id='{ident}' "
+                      f"to='{asked.get('from')}'><query "
+                      "xmlns='jabber:iq:version'><name>lab</name></query>"
+                      "</iq>")
+    one.wait("iq", other.jid, lambda element: element.get("id") == ident)
+
+
+def offline(one, other):
+    """What was said while the other was away is there when it comes."""
+    other.leave()
+    one.wait_type("presence", other.jid, "unavailable")
+    body = fresh_id()
+    one.say(other.jid, body)
+    one.expect(other.account.host, "<ping xmlns='urn:xmpp:ping'/>")
+    other.come()
+    if other.hear(one.jid, body).find("{urn:xmpp:delay}delay") is None:
+        raise Lost("a message kept offline bears no time")
+    one.wait_type("presence", other.jid, None)
+
+
+def converse(one, other):
+    """All of it; one's server is the first to connect."""
+    one.come()
+    other.come()
+    befriend(one, other)
+    for asker, asked in ((one, other), (other, one)):
+        chat(asker, asked)
+        question(asker, asked)
+        to_client(asker, asked)
+    offline(one, other)
+    offline(other, one)
+    one.leave()
+    other.wait_type("presence", one.jid, "unavailable")
+    other.leave()
