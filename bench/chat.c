@@ -45,7 +45,7 @@ say_message(struct client *client, uint64_t due_ns)
 		snprintf(resource, sizeof(resource), "/r%u", to);
 	len = (size_t)snprintf(text, sizeof(text) / 2,
 	    "<message to='u%u@%s%s' type='chat' id='m%u'><body>", to,
-	    plan->domain, resource, client->sent);
+	    plan_domain(plan, to), resource, client->sent);
 	put_mark(client, due_ns, text + len);
 	memset(text + len + MARK_LEN, 'x', BODY_LEN - MARK_LEN);
 	memcpy(text + len + BODY_LEN, end, sizeof(end) - 1);

@@ -58,15 +58,18 @@ watch(struct client *client, int change, uint32_t events)
 void
 client_open(struct client *client)
 {
+	const struct plan *plan = client->plan;
+	bool is_far = plan_is_far(plan, client->number);
+	unsigned port = is_far ? plan->far_port : plan->port;
 	struct sockaddr_in to = {.sin_family = AF_INET,
-	    .sin_port = htons((uint16_t)client->plan->port),
-	    .sin_addr = client->plan->address};
+	    .sin_port = htons((uint16_t)port),
+	    .sin_addr = is_far ? plan->far_address : plan->address};
 	int on = 1;
 
 	client->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (client->fd < 0 ||
 	    connect(client->fd, (struct sockaddr *)&to, sizeof(to)) != 0)
-		err(1, "connect to port %u", client->plan->port);
+		err(1, "connect to port %u", port);
 	setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	fcntl(client->fd, F_SETFL, O_NONBLOCK);
 	client->ready = client->leaving = false;
@@ -243,6 +246,7 @@ shake(struct client *client)
 void
 client_secure(struct client *client)
 {
+	const char *domain = plan_domain(client->plan, client->number);
 	const char *where;
 
 	if (gnutls_init(&client->tls, GNUTLS_CLIENT | GNUTLS_NONBLOCK) < 0 ||
@@ -251,8 +255,8 @@ client_secure(struct client *client)
 		client_fail(client, "cannot start TLS");
 	gnutls_credentials_set(
 	    client->tls, GNUTLS_CRD_CERTIFICATE, client->credentials);
-	gnutls_server_name_set(client->tls, GNUTLS_NAME_DNS,
-	    client->plan->domain, strlen(client->plan->domain));
+	gnutls_server_name_set(
+	    client->tls, GNUTLS_NAME_DNS, domain, strlen(domain));
 	gnutls_transport_set_ptr(client->tls, client);
 	gnutls_transport_set_pull_function(client->tls, pull);
 	gnutls_transport_set_push_function(client->tls, push);

@@ -40,7 +40,7 @@ open_stream(struct client *client, enum step step)
 	    "<?xml version='1.0'?><stream:stream xmlns='jabber:client' "
 	    "xmlns:stream='http://etherx.jabber.org/streams' version='1.0' "
 	    "to='%s'>",
-	    client->plan->domain);
+	    plan_domain(client->plan, client->number));
 }
 
 void

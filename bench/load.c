@@ -39,6 +39,7 @@ static const struct {
 enum kind {
 	KIND_TEXT,
 	KIND_NUMBER, /* unsigned or pid_t */
+	KIND_ADDRESS,
 	KIND_FLAG,
 };
 
@@ -52,6 +53,10 @@ static const struct {
     {"password", KIND_TEXT, offsetof(struct plan, password)},
     {"priority", KIND_TEXT, offsetof(struct plan, priority)},
     {"port", KIND_NUMBER, offsetof(struct plan, port)},
+    {"address", KIND_ADDRESS, offsetof(struct plan, address)},
+    {"far-domain", KIND_TEXT, offsetof(struct plan, far_domain)},
+    {"far-port", KIND_NUMBER, offsetof(struct plan, far_port)},
+    {"far-address", KIND_ADDRESS, offsetof(struct plan, far_address)},
     {"direct", KIND_FLAG, offsetof(struct plan, direct)},
     {"registers", KIND_FLAG, offsetof(struct plan, registers)},
     {"full", KIND_FLAG, offsetof(struct plan, full)},
@@ -63,6 +68,7 @@ static const struct {
     {"warm-ms", KIND_NUMBER, offsetof(struct plan, warm_ms)},
     {"run-ms", KIND_NUMBER, offsetof(struct plan, run_ms)},
     {"server", KIND_NUMBER, offsetof(struct plan, server)},
+    {"far-server", KIND_NUMBER, offsetof(struct plan, far_server)},
     {"database", KIND_NUMBER, offsetof(struct plan, database)},
 };
 
@@ -92,6 +98,10 @@ set_member(struct plan *plan, size_t i, const char *value)
 		break;
 	case KIND_NUMBER:
 		*(unsigned *)(void *)at = number_of(value);
+		break;
+	case KIND_ADDRESS:
+		if (inet_pton(AF_INET, value, at) != 1)
+			errx(2, "%s is not an IPv4 address", value);
 		break;
 	case KIND_FLAG:
 		*(bool *)at = true;

@@ -10,6 +10,7 @@
 
 #include <netinet/in.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -20,6 +21,10 @@ struct plan {
 	const char *priority; /* GnuTLS's names of protocols and ciphers */
 	struct in_addr address;
 	unsigned port;
+	/* Where accounts with odd numbers are; NULL: with the others. */
+	const char *far_domain;
+	struct in_addr far_address;
+	unsigned far_port;
 	bool direct;    /* TLS from the first byte; otherwise STARTTLS */
 	bool registers; /* `prepare` makes the accounts too */
 	bool plain;     /* PLAIN; otherwise SCRAM-SHA-1 */
@@ -31,6 +36,7 @@ struct plan {
 	unsigned warm_ms;   /* not measured */
 	unsigned run_ms;    /* measured */
 	pid_t server;       /* its processes are this one and its offspring */
+	pid_t far_server;   /* likewise; 0: none */
 	pid_t database;     /* likewise; 0: none */
 };
 
@@ -41,6 +47,18 @@ static inline unsigned
 plan_centre(unsigned number)
 {
 	return number - number % PLAN_CIRCLE;
+}
+
+static inline bool
+plan_is_far(const struct plan *plan, unsigned number)
+{
+	return plan->far_domain != NULL && number % 2 != 0;
+}
+
+static inline const char *
+plan_domain(const struct plan *plan, unsigned number)
+{
+	return plan_is_far(plan, number) ? plan->far_domain : plan->domain;
 }
 
 static inline unsigned

@@ -119,7 +119,7 @@ struct usage
 usage_read(const struct plan *plan)
 {
 	struct usage usage = {
-	    .server_ns = family_ns(plan->server),
+	    .server_ns = family_ns(plan->server) + family_ns(plan->far_server),
 	    .database_ns = family_ns(plan->database),
 	    .load_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID),
 	    .at_ns = usage_clock_ns(),

@@ -12,8 +12,8 @@
 #include "bench/plan.h"
 
 struct usage {
-	uint64_t at_ns; /* monotonic clock */
-	uint64_t server_ns;
+	uint64_t at_ns;     /* monotonic clock */
+	uint64_t server_ns; /* of both, when there are two */
 	uint64_t database_ns;
 	uint64_t load_ns; /* our own */
 };

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -15,6 +16,8 @@ from .servers import SERVERS, Missing
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BUILD = ROOT / "build-release"
+# Of two servers each, by the program pairs.
+OF_PAIRS = ("federation", "federation-rate")
 
 
 def say(text):
@@ -24,7 +27,7 @@ def say(text):
 def read_arguments():
     parser = argparse.ArgumentParser(prog="bench/compare")
     parser.add_argument("workloads", nargs="*", metavar="WORKLOAD",
-                        help=" ".join(WORKLOADS))
+                        help=" ".join((*WORKLOADS, *OF_PAIRS)))
     parser.add_argument("--servers", metavar="LIST",
                         help=f"some of {','.join(SERVERS)}")
     parser.add_argument("--runs", type=int, default=3)
@@ -32,14 +35,14 @@ def read_arguments():
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     for name in asked.workloads:
-        if name not in WORKLOADS:
+        if name not in (*WORKLOADS, *OF_PAIRS):
             parser.error(f"no workload is called {name}: there are "
-                         + ", ".join(WORKLOADS))
+                         + ", ".join((*WORKLOADS, *OF_PAIRS)))
     for name in (asked.servers or "").split(","):
         if name and name not in SERVERS:
             parser.error(f"no server is called {name}: there are "
                          + ", ".join(SERVERS))
-    asked.workloads = asked.workloads or list(WORKLOADS)
+    asked.workloads = asked.workloads or [*WORKLOADS, *OF_PAIRS]
     return asked
 
 
@@ -116,11 +119,16 @@ def run_all(bench, servers, asked):
     return results
 
 
-def main():
-    asked = read_arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
-    build(asked.servers.split(",") if asked.servers else SERVERS)
-    bench = Bench(asked.sessions)
+def run_pairs(bench, asked, wanted):
+    done = subprocess.run(
+        (ROOT / "bench" / "pairs", BUILD, bench.server_core, bench.load_core,
+         str(bench.sessions), str(asked.runs), *wanted),
+        stdout=subprocess.PIPE, check=True)
+    return {(workload, pair): runs
+            for workload, pair, runs in json.loads(done.stdout)}
+
+
+def run_servers(bench, asked):
     with contextlib.ExitStack() as stack:
         where = Path(stack.enter_context(
             tempfile.TemporaryDirectory(prefix="bench-")))
@@ -129,7 +137,22 @@ def main():
         for server in servers:
             stack.callback(server.close)
             bench.prepare(server)
-        found = report.collect(run_all(bench, servers, asked))
+        return run_all(bench, servers, asked)
+
+
+def main():
+    asked = read_arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
+    build(asked.servers.split(",") if asked.servers else SERVERS)
+    bench = Bench(asked.sessions)
+    results = {}
+    wanted = [name for name in asked.workloads if name in OF_PAIRS]
+    asked.workloads = [name for name in asked.workloads if name in WORKLOADS]
+    if asked.workloads:
+        results |= run_servers(bench, asked)
+    if wanted:
+        results |= run_pairs(bench, asked, wanted)
+    found = report.collect(results)
     if asked.json:
         report.print_json(found)
     else:

@@ -261,6 +261,7 @@ admin: {{socket: jackdaw.sock}}
 log: {{level: warn}}
 auth: {{iterations: 4096}}
 limits: {{connections: 0, rate: 0}}
+s2s: {{enabled: false}}
 """
 
     def check(self):
