@@ -423,7 +423,7 @@ check_dane(size_t i, bool is_secure)
 	struct verify verify;
 
 	for (size_t j = 0; j < 2 && (j == 0 || dane_cases[i].records[j].usage);
-	     j++)
+	    j++)
 		records[endpoint.tlsa_count++] =
 		    record_of(dane_cases[i].records[j].usage,
 			dane_cases[i].records[j].selector,
