@@ -42,6 +42,7 @@ struct s2s {
 	bool is_out;          /* we opened it */
 	bool is_bidi;
 	bool is_ready;            /* out: the attempt is over */
+	bool is_tls_a_guess;      /* asked for, though it was not offered */
 	bool offers_sm, has_acks; /* XEP-0198: the peer's offer; it is on */
 	bool is_ack_open;         /* <r/> or a ping was not answered yet */
 	unsigned proof;           /* enum proof: of the peer's domain */

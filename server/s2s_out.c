@@ -183,31 +183,40 @@ s2s_features_read(struct s2s *s2s, const struct node *features)
 	arena_free(&arena);
 }
 
+/* RFC 7590, section 3.1: who could take the offer out of the features would
+ * otherwise decide whether there is TLS. */
 static void
-start_tls(struct s2s *s2s)
+start_tls(struct s2s *s2s, bool is_offered)
 {
 	struct arena *arena = arena_make(0);
 
+	s2s->is_tls_a_guess = !is_offered;
 	stream_send(&s2s->stream, node_make(arena, "starttls", NS_TLS));
 	arena_free(&arena);
+}
+
+static void
+tls_failed(struct s2s *s2s)
+{
+	if (s2s->is_tls_a_guess)
+		attempt_failed(s2s->attempt, STANZA_ERR_POLICY_VIOLATION, true,
+		    "refused: the server offers no TLS, which s2s.tls_required "
+		    "asks for");
+	else
+		attempt_failed(s2s->attempt, STANZA_ERR_REMOTE_SERVER_TIMEOUT,
+		    false, "the server cannot start TLS");
 }
 
 static void
 on_features(struct s2s *s2s, const struct node *features)
 {
 	struct stream *stream = &s2s->stream;
+	bool is_offered = node_child(features, "starttls", NS_TLS) != NULL;
 
 	s2s_features_read(s2s, features);
 	if (!stream_is_secure(stream) &&
-	    node_child(features, "starttls", NS_TLS) != NULL) {
-		start_tls(s2s);
-		return;
-	}
-	if (!stream_is_secure(stream) &&
-	    attempt_policy(s2s->attempt)->needs_tls) {
-		attempt_failed(s2s->attempt, STANZA_ERR_POLICY_VIOLATION, true,
-		    "refused: the server offers no TLS, which s2s.tls_required "
-		    "asks for");
+	    (is_offered || attempt_policy(s2s->attempt)->needs_tls)) {
+		start_tls(s2s, is_offered);
 		return;
 	}
 	if (stream_is_secure(stream))
@@ -275,8 +284,8 @@ on_result(struct s2s *s2s, const struct node *node)
 	if (str_is(type, "valid")) {
 		proved(s2s);
 	} else if (str_is(type, "invalid")) {
-		attempt_failed(s2s->attempt, STANZA_ERR_REMOTE_SERVER_TIMEOUT,
-		    false,
+		attempt_failed(s2s->attempt, STANZA_ERR_INTERNAL_SERVER_ERROR,
+		    true,
 		    "the server says that our dialback key is wrong: it asked "
 		    "another server than this one");
 	} else {
@@ -299,7 +308,9 @@ on_verified(struct s2s *s2s, const struct node *node)
 	if (str_is(type, "valid") || str_is(type, "invalid"))
 		attempt_answered(s2s->attempt, str_is(type, "valid"));
 	else
-		attempt_failed(s2s->attempt, STANZA_ERR_ITEM_NOT_FOUND, false,
+		/* Section 2.5 wants it called so. */
+		attempt_failed(s2s->attempt, STANZA_ERR_REMOTE_SERVER_NOT_FOUND,
+		    false,
 		    "the server cannot say whether the key is its own: %.*s",
 		    STR_ARG(condition_of(node_child(node, "error", NULL))));
 }
@@ -319,8 +330,7 @@ negotiate(struct s2s *s2s, const struct node *node)
 	else if (node_is(node, "proceed", NS_TLS))
 		stream_start_tls(&s2s->stream);
 	else if (node_is(node, "failure", NS_TLS))
-		attempt_failed(s2s->attempt, STANZA_ERR_REMOTE_SERVER_TIMEOUT,
-		    false, "the server cannot start TLS");
+		tls_failed(s2s);
 	else if (str_is(node->ns, NS_SASL))
 		on_sasl(s2s, node);
 	else if (node_is(node, "result", NS_DIALBACK))
@@ -341,6 +351,11 @@ on_error(struct s2s *s2s, const struct node *node)
 	struct stream *stream = &s2s->stream;
 	struct str condition = condition_of(node);
 
+	if (s2s->attempt != NULL && s2s->is_tls_a_guess &&
+	    !stream_is_secure(stream)) {
+		tls_failed(s2s);
+		return;
+	}
 	stream->end.text = str_format(
 	    stream->arena, "the server says %.*s", STR_ARG(condition));
 	stream->is_peer_ended = true;

@@ -272,6 +272,9 @@ s2s_take_verdict(struct s2s *s2s, const struct dialback *verdict)
 				      right->domain, "invalid"));
 	right_free(right);
 	arena_free(&arena);
+	/* Section 2.2.1: a stream that nobody else uses ends with it. */
+	if (list_is_empty(&s2s->rights) && !s2s->stream.is_authenticated)
+		stream_close(&s2s->stream);
 }
 
 /* --- the authoritative server: section 2.1.3 ------------------------------ */
