@@ -11,20 +11,29 @@
 /* XEP-0185, section 3: HMAC-SHA256 of "receiving originating id" under the
  * SHA-256 of the secret, in hex. */
 struct str
-dialback_key(struct arena *arena, const struct server *server,
-    struct str receiving, struct str originating, struct str id)
+dialback_key_of(struct arena *arena, struct str secret, struct str receiving,
+    struct str originating, struct str id)
 {
 	struct str text = str_format(arena, "%.*s %.*s %.*s",
 	    STR_ARG(receiving), STR_ARG(originating), STR_ARG(id));
 	uint8_t hashed[HASH_LEN], mac[HASH_LEN];
-	struct str secret;
+	struct str key;
 
-	must(gnutls_hash_fast(GNUTLS_DIG_SHA256, server->secret,
-		 sizeof(server->secret), hashed) >= 0);
-	secret = hex_encode(arena, (struct str){(char *)hashed, HASH_LEN});
-	must(gnutls_hmac_fast(GNUTLS_MAC_SHA256, secret.text, secret.len,
-		 text.text, text.len, mac) >= 0);
+	must(gnutls_hash_fast(
+		 GNUTLS_DIG_SHA256, secret.text, secret.len, hashed) >= 0);
+	key = hex_encode(arena, (struct str){(char *)hashed, HASH_LEN});
+	must(gnutls_hmac_fast(GNUTLS_MAC_SHA256, key.text, key.len, text.text,
+		 text.len, mac) >= 0);
 	return hex_encode(arena, (struct str){(char *)mac, HASH_LEN});
+}
+
+struct str
+dialback_key(struct arena *arena, const struct server *server,
+    struct str receiving, struct str originating, struct str id)
+{
+	return dialback_key_of(arena,
+	    (struct str){(const char *)server->secret, sizeof(server->secret)},
+	    receiving, originating, id);
 }
 
 bool

@@ -18,6 +18,9 @@ struct server;
  */
 struct str dialback_key(struct arena *, const struct server *,
     struct str receiving, struct str originating, struct str id);
+/* The same under any secret. */
+struct str dialback_key_of(struct arena *, struct str secret,
+    struct str receiving, struct str originating, struct str id);
 /* Whether it is ours; takes the same time for any. */
 bool dialback_is_key(const struct server *, struct str key,
     struct str receiving, struct str originating, struct str id);
