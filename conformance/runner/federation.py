@@ -155,9 +155,10 @@ class Federation:
             if event is None or event[0] != "stream":
                 raise Failed(f"got {client.say(event)}")
             link.header = event[1]
-        link.answer_stream()
+        words = (offers or "").split()
+        link.answer_stream("dialback" in words or "old-dialback" in words)
         link.send("<stream:features>" +
-                  "".join(FEATURES[each] for each in (offers or "").split())
+                  "".join(FEATURES[each] for each in words)
                   + "</stream:features>")
 
     @step(rf"(\w+) welcomes( direct)? at (\w+)(?: offering ([\w -]+?))?{WITH}")
@@ -209,7 +210,8 @@ class Federation:
             event = link.next()
             if event and event[0] == "stream":
                 link.header, tag = event[1], "header"
-                link.answer_stream()
+                link.answer_stream("dialback" in offers or
+                                   "old-dialback" in offers)
                 self.send_features(link, offers)
             elif event and event[0] == "element":
                 tag = event[1].tag
@@ -288,8 +290,9 @@ class Federation:
 
     @step(r"(\w+) starts over")
     def starts_over(self, who):
-        """What comes next is a new stream."""
+        """What comes next is a new stream, the last one."""
         self.link(who).reader.restart()
+        self.link(who).ready = True
 
     # --- what is seen ---------------------------------------------------
 

@@ -13,8 +13,7 @@ from .stream import STREAMS, Stream
 SERVER = "jabber:server"
 DIALBACK = "jabber:server:dialback"
 HEAD = ("<?xml version='1.0'?><stream:stream {attributes} version='1.0' "
-        f"xml:lang='en' xmlns='{SERVER}' xmlns:db='{DIALBACK}' "
-        f"xmlns:stream='{STREAMS}'>")
+        f"xml:lang='en' xmlns='{SERVER}' xmlns:stream='{STREAMS}'>")
 SM = "{urn:xmpp:sm:3}"
 PING = "{urn:xmpp:ping}ping"
 STANZAS = tuple(f"{{jabber:client}}{word}"
@@ -45,21 +44,24 @@ class Link(Stream):
     def id(self):
         return self.own_id or super().id
 
-    def head(self, **attributes):
+    def head(self, knows_dialback, **attributes):
         text = " ".join(f"{key}='{value}'"
                         for key, value in attributes.items() if value)
+        if knows_dialback:
+            text += f" xmlns:db='{DIALBACK}'"
         return HEAD.format(attributes=text)
 
     def start_stream(self, to, domain=None):
         self.reader.restart()
-        self.send(self.head(**{"from": domain or self.peer.domain,
-                               "to": to}))
+        self.send(self.head(True, **{"from": domain or self.peer.domain,
+                                     "to": to}))
 
-    def answer_stream(self):
+    def answer_stream(self, knows_dialback):
         """The response to the header that came."""
         self.own_id, self.answered = secrets.token_hex(8), self.header
-        self.send(self.head(**{"from": self.peer.domain, "id": self.own_id,
-                               "to": self.header.get("from")}))
+        self.send(self.head(knows_dialback, **{
+            "from": self.peer.domain, "id": self.own_id,
+            "to": self.header.get("from")}))
 
     def be_tls_server(self, context):
         def note_name(_sock, name, _context):
