@@ -70,16 +70,19 @@ ready(struct s2s *s2s)
 	    STR_ARG(stream->host->name), proof_text(s2s->proof),
 	    s2s->is_bidi ? ", both ways" : "",
 	    stream_is_secure(stream) ? "" : ", without TLS");
-	if (s2s->is_bidi)
-		s2s_right_add(s2s, stream->host->name, target);
 	s2s_path_ready(s2s, stream->host->name, target);
 	s2s_watch_idle(s2s);
 }
 
-/* Stream management first, where the peer has it. */
+/* Stream management first, where the peer has it. The peer may send from now
+ * on, before it answers that. */
 static void
 proved(struct s2s *s2s)
 {
+	struct stream *stream = &s2s->stream;
+
+	if (s2s->is_bidi)
+		s2s_right_add(s2s, stream->host->name, stream->target);
 	if (s2s->offers_sm)
 		s2s_sm_enable(s2s);
 	else
@@ -358,8 +361,15 @@ on_error(struct s2s *s2s, const struct node *node)
 	}
 	stream->end.text = str_format(
 	    stream->arena, "the server says %.*s", STR_ARG(condition));
+	s2s->has_peer_error = true;
 	stream->is_peer_ended = true;
 	stream_close(stream);
+}
+
+static bool
+is_early_stanza(const struct s2s *s2s, const struct node *node)
+{
+	return !list_is_empty(&s2s->rights) && str_is(node->ns, NS_SERVER);
 }
 
 static void
@@ -369,7 +379,7 @@ on_element(struct stream *stream, struct arena *arena, const struct node *node)
 
 	if (node_is(node, "error", NS_STREAM)) {
 		on_error(s2s, node);
-	} else if (!s2s->is_ready) {
+	} else if (!s2s->is_ready && !is_early_stanza(s2s, node)) {
 		if (s2s->attempt != NULL)
 			negotiate(s2s, node);
 	} else if (str_is(node->ns, NS_DIALBACK)) {
