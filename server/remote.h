@@ -16,8 +16,9 @@
  *
  * A letter DOWN to a path has no stanza but its bytes: blob, in the namespace
  * of servers and without to, is to be sent to each of receivers, in that order
- * (stream_send_blob). Its ticket (> 0, growing in the order of sending) is to
- *be ACKED; stanzas that were sent again have the ticket that they had.
+ * (stream_send_blob). path->local is our domain of the pair. Its ticket (> 0,
+ * growing in the order of sending) is to be ACKED; stanzas that were sent again
+ * have the ticket that they had.
  */
 #pragma once
 

@@ -278,6 +278,7 @@ on_peer_error(struct s2s *s2s, const struct node *node)
 	log_info(&s2s->stream.log, "the server says %.*s",
 	    condition == NULL ? 0 : (int)condition->name.len,
 	    condition == NULL ? "" : condition->name.text);
+	s2s->has_peer_error = true;
 	s2s->stream.is_peer_ended = true;
 	stream_close(&s2s->stream);
 }

@@ -63,6 +63,7 @@ struct s2s {
 	struct policy policy;    /* towards the claimed domain */
 	bool is_path_due;        /* when the stream was opened anew */
 	uint8_t auth_failures;
+	bool has_peer_error; /* a stream error came */
 };
 
 static inline struct s2s *
@@ -110,7 +111,9 @@ struct s2s_right {
 	struct policy policy;
 	struct verify check;
 	struct verify_ask check_ask;
-	bool is_gone; /* the stream ended while it was checked */
+	uint64_t received, told_ms; /* stanzas that the remote was not told of;
+				       when it last was */
+	bool is_gone;               /* the stream ended while it was checked */
 };
 
 struct s2s_right *s2s_right_find(
@@ -133,7 +136,9 @@ void s2s_take_stanza(struct s2s *, struct arena *, const struct node *);
 void s2s_on_letter(struct stream *, struct post *);
 /* Tells the remote that the stream is a path for that pair. */
 void s2s_path_ready(struct s2s *, struct str local, struct str domain);
-/* Tells the remotes that it is none any more. */
+/* Tells the remote that the pair's domain may send, and how much came. */
+void s2s_tell_heard(struct s2s_right *);
+/* Tells the remotes that it is neither any more. */
 void s2s_paths_gone(struct s2s *, struct str why);
 /* Asks the peer, at the end of the turn, to acknowledge what was sent. */
 void s2s_want_ack(struct s2s *);

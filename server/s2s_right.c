@@ -55,6 +55,7 @@ s2s_right_add(struct s2s *s2s, struct str local, struct str domain)
 	if (right == NULL)
 		right = right_new(s2s, local, domain);
 	right->stage = RIGHT_PROVED;
+	s2s_tell_heard(right);
 }
 
 /* One that is being checked goes when the check is done. */
@@ -141,6 +142,7 @@ grant(struct s2s_right *right, enum proof proof)
 	    STR_ARG(right->domain), STR_ARG(right->local), proof_text(proof));
 	if (s2s->is_bidi)
 		s2s_path_ready(s2s, right->local, right->domain);
+	s2s_tell_heard(right);
 	s2s_watch_idle(s2s);
 	arena_free(&arena);
 }

@@ -17,6 +17,9 @@
  * stream they are of. */
 #define PING_ID "jackdaw-ack-"
 
+/* How often a remote hears how much came. */
+#define TELL_MS 1000
+
 /* --- paths ---------------------------------------------------------------- */
 
 static struct s2s_path *
@@ -30,19 +33,37 @@ path_find(struct s2s *s2s, struct str local, struct str domain)
 }
 
 static struct path_note *
-new_note(struct s2s *s2s, const struct s2s_path *path, enum path_event event,
-    struct post **letter_r)
+new_note(struct s2s *s2s, struct str local, struct str domain,
+    enum path_event event, struct post **letter_r)
 {
 	struct post *letter = post_new(POST_PATH, NULL);
 	struct path_note *note = arena_new(letter->arena, struct path_note);
 
 	note->event = event;
-	note->local = str_dup(letter->arena, path->local);
+	note->local = str_dup(letter->arena, local);
 	letter->path = note;
-	letter->to = jid_parse(letter->arena, path->domain);
+	letter->to = jid_parse(letter->arena, domain);
 	letter->stream = s2s->stream.id;
 	*letter_r = letter;
 	return note;
+}
+
+/* What people want to see of it. */
+static void
+describe(struct s2s *s2s, struct path_note *note, struct arena *arena)
+{
+	struct stream *stream = &s2s->stream;
+
+	note->is_out = s2s->is_out;
+	note->is_bidi = s2s->is_bidi;
+	note->has_acks = s2s->has_acks;
+	note->proof = s2s->proof;
+	note->proof_text = str_of(proof_text((enum proof)s2s->proof));
+	note->tls = stream_is_secure(stream)
+			? conn_tls_text(stream->conn, arena)
+			: STR_NONE;
+	note->address = str_format(arena, "%.*s, port %u",
+	    STR_ARG(stream->conn->address), stream->conn->port);
 }
 
 void
@@ -59,19 +80,25 @@ s2s_path_ready(struct s2s *s2s, struct str local, struct str domain)
 	path->local = str_dup(stream->arena, local);
 	path->domain = str_dup(stream->arena, domain);
 	list_add_last(&s2s->paths, &path->link);
-	note = new_note(s2s, path, PATH_READY, &letter);
-	note->is_out = s2s->is_out;
-	note->is_bidi = s2s->is_bidi;
-	note->has_acks = s2s->has_acks;
-	note->proof = s2s->proof;
-	note->proof_text = str_of(proof_text((enum proof)s2s->proof));
+	note = new_note(s2s, local, domain, PATH_READY, &letter);
+	describe(s2s, note, letter->arena);
 	note->max_bytes = s2s->max_bytes;
-	note->tls = stream_is_secure(stream)
-			? conn_tls_text(stream->conn, letter->arena)
-			: STR_NONE;
-	note->address = str_format(letter->arena, "%.*s, port %u",
-	    STR_ARG(stream->conn->address), stream->conn->port);
 	post_send(stream->shard, letter);
+}
+
+void
+s2s_tell_heard(struct s2s_right *right)
+{
+	struct s2s *s2s = right->s2s;
+	struct post *letter;
+	struct path_note *note =
+	    new_note(s2s, right->local, right->domain, PATH_HEARD, &letter);
+
+	describe(s2s, note, letter->arena);
+	letter->ticket = right->received;
+	right->received = 0;
+	right->told_ms = clock_mono_ms();
+	post_send(s2s->stream.shard, letter);
 }
 
 static void
@@ -83,17 +110,42 @@ drop_marks(struct s2s *s2s)
 	}
 }
 
+/* A stream that both sides were done with leaves no doubt of what is there. */
+static bool
+ended_in_order(const struct s2s *s2s)
+{
+	const struct stream *stream = &s2s->stream;
+
+	return !s2s->has_peer_error && stream->end.err == STREAM_ERR_NONE &&
+	       (stream->is_ending || stream->is_peer_ended);
+}
+
+static void
+tell_gone(struct s2s *s2s, struct str local, struct str domain, struct str why)
+{
+	struct post *letter;
+	struct path_note *note =
+	    new_note(s2s, local, domain, PATH_GONE, &letter);
+
+	note->text = str_dup(letter->arena, why);
+	if (!ended_in_order(s2s))
+		note->err = STANZA_ERR_REMOTE_SERVER_TIMEOUT;
+	post_send(s2s->stream.shard, letter);
+}
+
 void
 s2s_paths_gone(struct s2s *s2s, struct str why)
 {
 	list_each (path, &s2s->paths, struct s2s_path, link) {
-		struct post *letter;
-		struct path_note *note =
-		    new_note(s2s, path, PATH_GONE, &letter);
-
-		note->text = str_dup(letter->arena, why);
+		tell_gone(s2s, path->local, path->domain, why);
 		list_remove(&path->link);
-		post_send(s2s->stream.shard, letter);
+	}
+	list_each (right, &s2s->rights, struct s2s_right, link) {
+		if (right->stage != RIGHT_PROVED)
+			continue;
+		if (right->received > 0)
+			s2s_tell_heard(right);
+		tell_gone(s2s, right->local, right->domain, why);
 	}
 	drop_marks(s2s);
 }
@@ -105,7 +157,7 @@ tell_acked(struct s2s *s2s, const struct s2s_path *path, uint64_t ticket)
 {
 	struct post *letter;
 
-	(void)new_note(s2s, path, PATH_ACKED, &letter);
+	(void)new_note(s2s, path->local, path->domain, PATH_ACKED, &letter);
 	letter->ticket = ticket;
 	post_send(s2s->stream.shard, letter);
 }
@@ -331,6 +383,9 @@ check_addresses(struct s2s *s2s, const struct stanza *stanza)
 	if (right == NULL || right->stage != RIGHT_PROVED)
 		return s2s->stream.is_authenticated ? STREAM_ERR_INVALID_FROM
 						    : STREAM_ERR_NOT_AUTHORIZED;
+	right->received++;
+	if (s2s->used_ms - right->told_ms >= TELL_MS)
+		s2s_tell_heard(right);
 	return STREAM_ERR_NONE;
 }
 
@@ -366,6 +421,7 @@ s2s_take_stanza(struct s2s *s2s, struct arena *arena, const struct node *node)
 		return;
 	}
 	adopt(node);
+	s2s->used_ms = clock_mono_ms();
 	err = stanza_read(arena, node, stanza);
 	wrong = err == STANZA_ERR_FEATURE_NOT_IMPLEMENTED
 		    ? STREAM_ERR_UNSUPPORTED_STANZA_TYPE
@@ -376,7 +432,6 @@ s2s_take_stanza(struct s2s *s2s, struct arena *arena, const struct node *node)
 		return;
 	}
 	s2s->taken++;
-	s2s->used_ms = clock_mono_ms();
 	metric_add(s2s->stream.shard, METRIC_STANZAS_IN, 1);
 	take(s2s, arena, stanza, err);
 }
