@@ -1,6 +1,6 @@
 /*
- * server/dane_fuzz.c - TLSA records against a chain that they are not of: each
- * is usage, selector, matching type, length and so many bytes.
+ * server/dane_fuzz.c - TLSA records against a chain: each is usage, selector,
+ * matching type, length and so many bytes.
  */
 #include <stdint.h>
 
@@ -55,6 +55,27 @@ read_records(struct str in, struct dns_record records[RECORDS_MAX])
 	return count;
 }
 
+/* libFuzzer sees what is compared, and so comes to guess a digest. */
+static bool
+can_hold(const struct dns_record *record)
+{
+	static const size_t digest_lens[] = {0, 32, 64};
+	size_t len = record->association.len;
+
+	return (record->usage == 2 || record->usage == 3) &&
+	       record->selector <= 1 && record->matching <= 2 && len > 0 &&
+	       (record->matching == 0 || len == digest_lens[record->matching]);
+}
+
+static bool
+any_can_hold(const struct dane_ask *ask)
+{
+	for (size_t i = 0; i < ask->count; i++)
+		if (can_hold(&ask->records[i]))
+			return true;
+	return false;
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
@@ -74,7 +95,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	int64_t ends_s;
 	enum dane_result result = dane_check(&ask, arena, &ends_s, &why);
 
-	must(result != DANE_HOLDS);
+	must(result != DANE_HOLDS || any_can_hold(&ask));
 	must(result != DANE_REFUSED || why.len > 0);
 	arena_free(&arena);
 	return 0;
