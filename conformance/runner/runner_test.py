@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest import mock
 
-from . import pattern, sasl, scene
+from . import dns, pattern, peers, sasl, scene
 from .stream import Reader
 from .variables import Variables
 
@@ -87,12 +87,16 @@ class SceneTest(unittest.TestCase):
                          "      to='a'>\n    </message>\n")
         self.assertEqual(each.proves, ["a/1", "b c/2"])
         self.assertEqual(each.accounts, {"romeo": "host2"})
+        each = self.load("title: T\npeer: a direct\npeer: b at a\nx\n")
+        self.assertEqual(each.peers, {"a": ("direct", None), "b": ("", "a")})
         self.assertEqual(scene.join_xml(each.steps[0].block),
                          "<message to='a'></message>")
 
     def test_refuse(self):
         for text in ("x connects\n", "title: T\n", "title: T\nneeds: luck\nx\n",
-                     "title: T\n    <x/>\n", "title: T\nx sends:\n"):
+                     "title: T\n    <x/>\n", "title: T\nx sends:\n",
+                     "title: T\npeer: a by night\nx\n",
+                     "title: T\npeer: a at b\nx\n"):
             with self.assertRaises(scene.SceneError):
                 self.load(text)
 
@@ -112,6 +116,16 @@ class ReaderTest(unittest.TestCase):
         self.assertIn("broken", self.kinds(
             f"{head}<c:iq xmlns:c='jabber:client'/>"))
 
+    def test_server(self):
+        reader = Reader("jabber:server")
+        reader.feed(b"<s:stream xmlns='jabber:server' xmlns:s='urn:s'>"
+                    b"<message><x xmlns='jabber:client'/></message>"
+                    b"<result xmlns='jabber:server:dialback'/>")
+        _, message, broken, _ = reader.events
+        self.assertEqual(message[1].tag, "{jabber:client}message")
+        self.assertEqual(message[1][0].tag, "{not jabber:server}x")
+        self.assertEqual(broken[0], "broken")
+
 
 class ScramTest(unittest.TestCase):
     def test_example_of_rfc_5802(self):
@@ -126,6 +140,49 @@ class ScramTest(unittest.TestCase):
         state.verify(b"v=rmF9pqV8S7suAoZWja4dJRkFsKQ=")
         with self.assertRaises(sasl.SaslError):
             sasl.Scram("SCRAM-SHA-1", "u", "p", None, None).verify(b"v=AAAA")
+
+
+class DnsTest(unittest.TestCase):
+    def setUp(self):
+        with mock.patch("threading.Thread.start"):
+            self.responder = dns.Responder(("127.0.0.1", 0))
+        self.responder.add("_xmpp-server._tcp.a.example",
+                           dns.service(10, 5269, "x.a.example"))
+        self.responder.add("x.a.example", dns.address("127.0.0.9"))
+        self.responder.silence("b.example")
+
+    def tearDown(self):
+        self.responder.sock.close()
+
+    def ask(self, name, kind):
+        """The code and the count of answers, and the whole."""
+        packet = b"\1\2\1\0\0\1\0\0\0\0\0\0" + dns.encode_name(name) + \
+            kind.to_bytes(2, "big") + b"\0\1"
+        answer = self.responder.answer(packet)
+        return answer and (answer[3] & 15, answer[7], answer)
+
+    def test_answers(self):
+        code, count, whole = self.ask("X.a.Example", dns.A)
+        self.assertEqual((code, count), (0, 1))
+        self.assertTrue(whole.endswith(b"\x7f\0\0\x09"))
+        code, count, whole = self.ask("_xmpp-server._tcp.a.example", dns.SRV)
+        self.assertEqual((code, count), (0, 1))
+        self.assertTrue(whole.endswith(b"\x14\x95" +
+                                       dns.encode_name("x.a.example")))
+
+    def test_what_is_not_there(self):
+        self.assertEqual(self.ask("x.a.example", dns.SRV)[:2], (0, 0))
+        self.assertEqual(self.ask("a.example", dns.A)[:2], (0, 0))
+        self.assertEqual(self.ask("c.example", dns.A)[:2], (3, 0))
+        self.assertIsNone(self.ask("_x._tcp.b.example", dns.SRV))
+
+
+class DialbackTest(unittest.TestCase):
+    def test_example_of_xep_0185(self):
+        self.assertEqual(
+            peers.key_of("s3cr3tf0rd14lb4ck", "xmpp.example.com",
+                         "example.org", "D60000229F"),
+            "37c69b1cf07a3f67c04a5ef5902fa5114f2c76fe4a2686482ba5b89323075643")
 
 
 if __name__ == "__main__":

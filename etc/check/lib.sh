@@ -138,7 +138,9 @@ jackdaw_keep()
 }
 
 # A Jackdaw of build KIND in $scratch/site, on free ports: $port and $tls_port.
-# $scratch/more.yaml, if it is there, is added to its settings. $restart is a
+# $scratch/more.yaml, if it is there, is added to its settings, and $listen, if
+# it is set, to those of listen; with s2s=1 site.yaml's say nothing of other
+# servers. $restart is a
 # command that ends it in order and starts it again. Clients may show
 # certificates of the authority $client_ca. With a second argument, postgres, it
 # keeps its data in that of postgres_start.
@@ -154,9 +156,10 @@ jackdaw_start()
 		-nodes -subj /CN=clients -days 30 -keyout "$site"/clients.key \
 		-out "$site"/clients.pem 2>/dev/null
 	client_ca=$site/clients.pem,$site/clients.key
-	cat etc/check/site.yaml "$scratch"/more.yaml >"$scratch"/site.yaml \
-		2>/dev/null
+	sed "${s2s:+/^s2s:/d}" etc/check/site.yaml |
+		cat - "$scratch"/more.yaml >"$scratch"/site.yaml 2>/dev/null
 	etc/make-site "$site" "$port" "$tls_port" "$scratch"/site.yaml
+	[ -z "${listen-}" ] || sed -i "s|^listen:\$|&\n$listen|" "$config"
 	local there="backend: postgres, conninfo: \"${JACKDAW_TEST_PG-}\""
 	[ "${2-}" != postgres ] ||
 		sed -i "s|^storage: .*|storage: {$there}|" "$config"
@@ -189,10 +192,11 @@ jackdaw_stop()
 	fi
 }
 
+# free_ports [COUNT]: two, or so many.
 free_ports()
 {
 	/usr/bin/python3 -c '
-import socket
-held = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
-print(*(each.getsockname()[1] for each in held))'
+import socket, sys
+held = [socket.create_server(("127.0.0.1", 0)) for _ in range(int(sys.argv[1]))]
+print(*(each.getsockname()[1] for each in held))' "${1:-2}"
 }
