@@ -87,10 +87,10 @@ class SceneTest(unittest.TestCase):
                          "      to='a'>\n    </message>\n")
         self.assertEqual(each.proves, ["a/1", "b c/2"])
         self.assertEqual(each.accounts, {"romeo": "host2"})
-        each = self.load("title: T\npeer: a direct\npeer: b at a\nx\n")
-        self.assertEqual(each.peers, {"a": ("direct", None), "b": ("", "a")})
         self.assertEqual(scene.join_xml(each.steps[0].block),
                          "<message to='a'></message>")
+        each = self.load("title: T\npeer: a direct\npeer: b at a\nx\n")
+        self.assertEqual(each.peers, {"a": ("direct", None), "b": ("", "a")})
 
     def test_refuse(self):
         for text in ("x connects\n", "title: T\n", "title: T\nneeds: luck\nx\n",
