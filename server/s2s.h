@@ -18,6 +18,8 @@ struct stream *s2s_accept(struct shard *, struct conn *);
 void s2s_connect(struct shard *, struct str local, struct str domain);
 /* At the end of a shard, before its streams are closed: no more attempts. */
 void s2s_stop(struct shard *);
+/* The shard ends: what is left of attempts, behind its streams. */
+void s2s_free(struct shard *);
 
 /* DIALBACK: a stream wants to know of the domain letter->to whether a key is
  * that domain's; on the shard of that domain. The answer is DIALBACK_VERDICT,

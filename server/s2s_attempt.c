@@ -14,6 +14,9 @@
 
 /* Of one shard at a time: whoever names thousands of domains waits. */
 #define ATTEMPTS_MAX 1000
+/* Keys are not asked about when so much is under way: who makes us ask must not
+ * keep us from sending. */
+#define QUESTIONS_MAX 500
 
 enum step { RESOLVING, DIALLING, TALKING, CHECKING };
 
@@ -33,6 +36,7 @@ struct attempt {
 	const struct dialback *question; /* NULL: a path is wanted */
 	struct stream_id asker;          /* of the question */
 	struct str why;                  /* of the last endpoint */
+	struct timer deadline;           /* of the talk with one endpoint */
 };
 
 static void
@@ -70,6 +74,7 @@ attempt_free(struct attempt *attempt)
 {
 	struct arena *arena = attempt->arena;
 
+	timer_stop(attempt->shard, &attempt->deadline);
 	attempt->shard->attempt_count--;
 	list_remove(&attempt->link);
 	arena_free(&arena);
@@ -148,6 +153,17 @@ attempt_answered(struct attempt *attempt, bool is_valid)
 
 /* --- the peer's certificate ----------------------------------------------- */
 
+/* With the next endpoint. */
+static void
+go_on(struct attempt *attempt)
+{
+	if (attempt->shard->is_draining)
+		attempt_failed(attempt, STANZA_ERR_REMOTE_SERVER_TIMEOUT, false,
+		    "the server is shutting down");
+	else
+		dial_next(&attempt->dial);
+}
+
 static void
 checked(struct verify *check)
 {
@@ -155,7 +171,7 @@ checked(struct verify *check)
 
 	attempt->step = TALKING;
 	if (attempt->s2s == NULL)
-		dial_next(&attempt->dial);
+		go_on(attempt);
 	else
 		s2s_out_checked(attempt->s2s, check);
 }
@@ -179,17 +195,26 @@ void
 attempt_lost(struct attempt *attempt, struct str why)
 {
 	attempt->s2s = NULL;
+	timer_stop(attempt->shard, &attempt->deadline);
 	attempt->why = str_format(attempt->arena, "%s: %.*s",
 	    endpoint_text(attempt->arena, attempt->dial.endpoint).text,
 	    STR_ARG(why));
-	if (attempt->shard->is_draining)
-		attempt_failed(attempt, STANZA_ERR_REMOTE_SERVER_TIMEOUT, false,
-		    "the server is shutting down");
-	else if (attempt->step == TALKING)
-		dial_next(&attempt->dial);
+	if (attempt->step == TALKING)
+		go_on(attempt);
 }
 
 /* --- the way there -------------------------------------------------------- */
+
+static void
+on_deadline(struct timer *timer)
+{
+	struct attempt *attempt = container_of(timer, struct attempt, deadline);
+
+	if (attempt->s2s != NULL)
+		stream_fail(&attempt->s2s->stream,
+		    STREAM_ERR_CONNECTION_TIMEOUT,
+		    "the stream could not be used in time");
+}
 
 static void
 dialled(struct dial *dial)
@@ -209,6 +234,10 @@ dialled(struct dial *dial)
 		return;
 	}
 	attempt->step = TALKING;
+	timer_start(attempt->shard, &attempt->deadline,
+	    config_ms(setup_config(attempt->shard->setup), CONFIG_GLOBAL,
+		SETTING(S2S_CONNECT_TIMEOUT)),
+	    on_deadline);
 	dial->conn->is_direct_tls = dial->endpoint->is_direct_tls;
 	attempt->s2s = s2s_out_new(attempt->shard, dial->conn, host, attempt);
 }
@@ -224,7 +253,7 @@ resolved(struct resolve *resolve)
 		    true, "%.*s", STR_ARG(resolve->why));
 		return;
 	}
-	if (resolve->err != ERR_NONE) {
+	if (resolve->err != ERR_NONE || attempt->shard->is_draining) {
 		attempt_failed(attempt, STANZA_ERR_REMOTE_SERVER_TIMEOUT, false,
 		    "%.*s", STR_ARG(resolve->why));
 		return;
@@ -262,7 +291,11 @@ attempt_start(struct attempt *attempt)
 		attempt_failed(attempt, STANZA_ERR_POLICY_VIOLATION, true,
 		    "this server does not talk to that domain (s2s.deny, "
 		    "s2s.allow)");
-	else if (attempt->shard->attempt_count > ATTEMPTS_MAX)
+	else if (attempt->shard->is_draining)
+		attempt_failed(attempt, STANZA_ERR_REMOTE_SERVER_TIMEOUT, false,
+		    "the server is shutting down");
+	else if (attempt->shard->attempt_count >
+		 (attempt->question == NULL ? ATTEMPTS_MAX : QUESTIONS_MAX))
 		attempt_failed(attempt, STANZA_ERR_RESOURCE_CONSTRAINT, false,
 		    "too many servers are being connected to");
 	else
@@ -303,4 +336,13 @@ s2s_stop(struct shard *shard)
 		else if (attempt->step == CHECKING)
 			verify_cancel(&attempt->check);
 	}
+}
+
+void
+s2s_free(struct shard *shard)
+{
+	if (shard->attempts.head.next == NULL)
+		return;
+	list_each (attempt, &shard->attempts, struct attempt, link)
+		attempt_free(attempt);
 }

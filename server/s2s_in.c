@@ -108,7 +108,8 @@ checked(struct verify *verify)
 			log_info(&s2s->stream.log,
 			    "the certificate of %.*s proves nothing: %.*s",
 			    STR_ARG(check->ask.domain), STR_ARG(verify->why));
-		send_features(s2s);
+		if (s2s->stream.has_version)
+			send_features(s2s);
 	}
 	arena_free(&arena);
 }
@@ -326,25 +327,33 @@ on_peer_closed(struct stream *stream)
 static void
 on_gone(struct stream *stream, const struct stream_end *end)
 {
+	struct s2s *s2s = s2s_of(stream);
 	struct str why = end->text;
 
 	if (why.len == 0)
 		why = STR("the stream ended");
-	s2s_paths_gone(s2s_of(stream), why);
+	s2s_paths_gone(s2s, why);
+	s2s_rights_cancel(s2s);
+	if (s2s->check == NULL)
+		return;
+	s2s->check->s2s = NULL;
+	verify_cancel(&s2s->check->verify);
+	s2s->check = NULL;
 }
 
 static void
 on_free(struct stream *stream)
 {
 	struct s2s *s2s = s2s_of(stream);
+	struct arena *arena;
 
 	timer_stop(stream->shard, &s2s->ask);
 	timer_stop(stream->shard, &s2s->idle);
 	s2s_rights_free(s2s);
-	if (s2s->check != NULL) {
-		s2s->check->s2s = NULL;
-		verify_cancel(&s2s->check->verify);
-	}
+	if (s2s->check == NULL)
+		return;
+	arena = s2s->check->arena;
+	arena_free(&arena);
 }
 
 static const struct stream_role s2s_in_role = {

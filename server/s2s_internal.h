@@ -24,6 +24,18 @@
 
 struct attempt;
 
+/* What a stream that we open waits for; anything else ends it. */
+enum s2s_step {
+	OUT_FEATURES, /* the peer's header, then its features */
+	OUT_TLS,      /* <proceed/> */
+	OUT_CHECKED,  /* TLS, and what its certificate proves */
+	OUT_EXTERNAL, /* <success/> */
+	OUT_KEY,      /* what became of our key of dialback */
+	OUT_QUESTION, /* the same of somebody else's, that we asked about */
+	OUT_ENABLED,  /* stream management, or already stanzas */
+	OUT_READY     /* stanzas */
+};
+
 /* A pair of domains that may carry stanzas outwards: a path of a remote. */
 struct s2s_path {
 	struct link link;
@@ -41,14 +53,14 @@ struct s2s {
 	struct stream stream; /* first */
 	bool is_out;          /* we opened it */
 	bool is_bidi;
-	bool is_ready;            /* out: the attempt is over */
-	bool is_tls_a_guess;      /* asked for, though it was not offered */
-	bool offers_sm, has_acks; /* XEP-0198: the peer's offer; it is on */
-	bool is_ack_open;         /* <r/> or a ping was not answered yet */
-	unsigned proof;           /* enum proof: of the peer's domain */
-	uint64_t max_bytes;       /* XEP-0478: of the peer; 0: not said */
-	struct attempt *attempt;  /* out: until it is over */
-	struct list rights;       /* struct s2s_right */
+	enum s2s_step step;         /* out */
+	bool is_tls_a_guess;        /* asked for, though it was not offered */
+	bool offers_sm, has_acks;   /* XEP-0198: the peer's offer; it is on */
+	bool is_ack_open;           /* <r/> or a ping was not answered yet */
+	unsigned proof;             /* enum proof: of the peer's domain */
+	uint64_t max_bytes, idle_s; /* XEP-0478: of the peer; 0: not said */
+	struct attempt *attempt;    /* out: until it is over */
+	struct list rights;         /* struct s2s_right */
 	unsigned right_count;
 	struct list paths;           /* struct s2s_path */
 	struct list marks;           /* struct s2s_mark, in order */
@@ -120,6 +132,8 @@ struct s2s_right *s2s_right_find(
     struct s2s *, struct str local, struct str domain);
 /* Proved by other means: EXTERNAL, or a stream that we opened. */
 void s2s_right_add(struct s2s *, struct str local, struct str domain);
+/* The stream ended: checks under way are given up. */
+void s2s_rights_cancel(struct s2s *);
 void s2s_rights_free(struct s2s *);
 /* An element of dialback to be sent. */
 struct node *s2s_db_make(struct arena *, const char *name);

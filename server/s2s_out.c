@@ -9,6 +9,7 @@
 #include "server/settings.h"
 #include "server/setup.h"
 #include "server/shard.h"
+#include "xml/prep.h"
 
 #define OFFERED_MAX 64
 
@@ -35,6 +36,7 @@ s2s_out_checked(struct s2s *s2s, const struct verify *check)
 	    (policy->proofs & PROOF_DIALBACK) != 0 && !check->is_final &&
 	    (policy->dialback == DIALBACK_ALWAYS || !check->was_presented);
 
+	s2s->step = OUT_FEATURES;
 	s2s->proof = check->proof;
 	if (check->proof == 0 && !may_do_without) {
 		attempt_failed(s2s->attempt, STANZA_ERR_POLICY_VIOLATION, true,
@@ -58,7 +60,7 @@ ready(struct s2s *s2s)
 	struct stream *stream = &s2s->stream;
 	struct str target = stream->target;
 
-	s2s->is_ready = true;
+	s2s->step = OUT_READY;
 	attempt_succeeded(s2s->attempt);
 	if (!stream->is_authenticated) {
 		struct arena *arena = arena_make(0);
@@ -83,10 +85,12 @@ proved(struct s2s *s2s)
 
 	if (s2s->is_bidi)
 		s2s_right_add(s2s, stream->host->name, stream->target);
-	if (s2s->offers_sm)
-		s2s_sm_enable(s2s);
-	else
+	if (!s2s->offers_sm) {
 		ready(s2s);
+		return;
+	}
+	s2s->step = OUT_ENABLED;
+	s2s_sm_enable(s2s);
 }
 
 /* --- proving ourselves ---------------------------------------------------- */
@@ -120,6 +124,7 @@ send_external(struct s2s *s2s)
 	struct arena *arena = arena_make(0);
 	struct node *auth = node_make(arena, "auth", NS_SASL);
 
+	s2s->step = OUT_EXTERNAL;
 	node_set(auth, "mechanism", STR("EXTERNAL"));
 	node_add_text(auth, base64_encode(arena, s2s->stream.host->name));
 	stream_send(&s2s->stream, auth);
@@ -133,12 +138,20 @@ ask_about_key(struct s2s *s2s)
 	struct arena *arena = arena_make(0);
 	struct node *verify = s2s_db_make(arena, "verify");
 
+	s2s->step = OUT_QUESTION;
 	node_set(verify, "from", s2s->stream.host->name);
 	node_set(verify, "to", s2s->stream.target);
 	node_set(verify, "id", question->id);
 	node_add_text(verify, question->key);
 	stream_send(&s2s->stream, verify);
 	arena_free(&arena);
+}
+
+static void
+send_key(struct s2s *s2s)
+{
+	s2s->step = OUT_KEY;
+	s2s_send_key(s2s);
 }
 
 static void
@@ -152,7 +165,7 @@ authenticate(struct s2s *s2s, const struct node *features)
 		 s2s->stream.host->identity != NULL)
 		send_external(s2s);
 	else
-		s2s_send_key(s2s);
+		send_key(s2s);
 }
 
 /* XEP-0288: asked for behind TLS and before the proof. */
@@ -178,9 +191,13 @@ s2s_features_read(struct s2s *s2s, const struct node *features)
 	const struct node *limits = node_child(features, "limits", NS_LIMITS);
 	struct arena *arena = arena_make(0);
 	struct str max = node_child_text(arena, limits, "max-bytes", NS_LIMITS);
+	struct str idle =
+	    node_child_text(arena, limits, "idle-seconds", NS_LIMITS);
 
 	if (max.text != NULL)
 		(void)str_to_u64(str_trim(max), UINT64_MAX, &s2s->max_bytes);
+	if (idle.text != NULL)
+		(void)str_to_u64(str_trim(idle), UINT32_MAX, &s2s->idle_s);
 	s2s->offers_sm =
 	    s2s->offers_sm || node_child(features, "sm", NS_SM) != NULL;
 	arena_free(&arena);
@@ -193,14 +210,16 @@ start_tls(struct s2s *s2s, bool is_offered)
 {
 	struct arena *arena = arena_make(0);
 
+	s2s->step = OUT_TLS;
 	s2s->is_tls_a_guess = !is_offered;
 	stream_send(&s2s->stream, node_make(arena, "starttls", NS_TLS));
 	arena_free(&arena);
 }
 
 static void
-tls_failed(struct s2s *s2s)
+tls_failed(struct s2s *s2s, const struct node *node)
 {
+	(void)node;
 	if (s2s->is_tls_a_guess)
 		attempt_failed(s2s->attempt, STANZA_ERR_POLICY_VIOLATION, true,
 		    "refused: the server offers no TLS, which s2s.tls_required "
@@ -210,6 +229,25 @@ tls_failed(struct s2s *s2s)
 		    false, "the server cannot start TLS");
 }
 
+/* Without TLS nothing but dialback says who the peer is. */
+static bool
+may_be_in_clear(struct s2s *s2s)
+{
+	const struct policy *policy = attempt_policy(s2s->attempt);
+
+	if (policy->needs_tls)
+		attempt_failed(s2s->attempt, STANZA_ERR_POLICY_VIOLATION, true,
+		    "refused: the server offers no TLS, which s2s.tls_required "
+		    "asks for");
+	else if ((policy->proofs & PROOF_DIALBACK) == 0)
+		attempt_failed(s2s->attempt, STANZA_ERR_POLICY_VIOLATION, true,
+		    "refused: the server offers no TLS, so only dialback could "
+		    "prove it, which s2s.proofs or s2s.dialback forbids");
+	else
+		return true;
+	return false;
+}
+
 static void
 on_features(struct s2s *s2s, const struct node *features)
 {
@@ -217,14 +255,14 @@ on_features(struct s2s *s2s, const struct node *features)
 	bool is_offered = node_child(features, "starttls", NS_TLS) != NULL;
 
 	s2s_features_read(s2s, features);
-	if (!stream_is_secure(stream) &&
-	    (is_offered || attempt_policy(s2s->attempt)->needs_tls)) {
-		start_tls(s2s, is_offered);
-		return;
-	}
-	if (stream_is_secure(stream))
+	if (stream_is_secure(stream)) {
 		ask_for_bidi(s2s, features);
-	authenticate(s2s, features);
+		authenticate(s2s, features);
+	} else if (is_offered || attempt_policy(s2s->attempt)->needs_tls) {
+		start_tls(s2s, is_offered);
+	} else if (may_be_in_clear(s2s)) {
+		authenticate(s2s, features);
+	}
 }
 
 /* --- events --------------------------------------------------------------- */
@@ -235,67 +273,92 @@ on_open(struct stream *stream)
 {
 	struct s2s *s2s = s2s_of(stream);
 
-	if (stream->has_version || s2s->attempt == NULL)
-		return;
-	if (attempt_policy(s2s->attempt)->needs_tls &&
-	    !stream_is_secure(stream))
-		attempt_failed(s2s->attempt, STANZA_ERR_POLICY_VIOLATION, true,
-		    "refused: the server is too old to offer TLS, which "
-		    "s2s.tls_required asks for");
-	else
+	if (s2s->step != OUT_FEATURES)
+		stream_fail(stream, STREAM_ERR_POLICY_VIOLATION,
+		    "a header before ours");
+	else if (!stream->has_version &&
+		 (stream_is_secure(stream) || may_be_in_clear(s2s)))
 		authenticate(s2s, NULL);
 }
 
 static struct str
 condition_of(const struct node *node)
 {
-	const struct node *condition = node_first(node);
+	const struct node *condition = node == NULL ? NULL : node_first(node);
 
 	return condition == NULL ? STR("no reason") : condition->name;
 }
 
 static void
-on_sasl(struct s2s *s2s, const struct node *node)
+on_proceed(struct s2s *s2s, const struct node *node)
 {
-	struct stream *stream = &s2s->stream;
-	struct arena *arena;
-
-	if (str_is(node->name, "success")) {
-		arena = arena_make(0);
-		stream_authenticated(stream, jid_parse(arena, stream->target));
-		stream_restart(stream);
-		stream_open(stream);
-		arena_free(&arena);
-		return;
-	}
-	if (!str_is(node->name, "failure"))
-		return;
-	log_info(&stream->log, "EXTERNAL was refused (%.*s), so dialback",
-	    STR_ARG(condition_of(node)));
-	s2s_send_key(s2s);
+	(void)node;
+	s2s->step = OUT_CHECKED;
+	stream_start_tls(&s2s->stream);
 }
 
-/* The answer to the key that we sent: XEP-0220, section 2.1.1, step 4. */
+static void
+on_success(struct s2s *s2s, const struct node *node)
+{
+	struct stream *stream = &s2s->stream;
+	struct arena *arena = arena_make(0);
+
+	(void)node;
+	s2s->step = OUT_FEATURES;
+	stream_authenticated(stream, jid_parse(arena, stream->target));
+	stream_restart(stream);
+	stream_open(stream);
+	arena_free(&arena);
+}
+
+static void
+on_refused(struct s2s *s2s, const struct node *node)
+{
+	log_info(&s2s->stream.log, "EXTERNAL was refused (%.*s), so dialback",
+	    STR_ARG(condition_of(node)));
+	send_key(s2s);
+}
+
+/* Whether an answer of dialback is to what we asked: XEP-0220, section 3.1. */
+static bool
+is_answer(struct s2s *s2s, const struct node *node)
+{
+	struct arena *arena = arena_make(0);
+	struct str from = node_attr(node, "from"), to = node_attr(node, "to");
+	const bool is_ours = from.len > 0 && prep_domain(arena, &from) &&
+			     to.len > 0 && prep_domain(arena, &to) &&
+			     str_equal(from, s2s->stream.target) &&
+			     str_equal(to, s2s->stream.host->name);
+
+	arena_free(&arena);
+	if (!is_ours)
+		log_info(&s2s->stream.log,
+		    "ignored an answer of dialback that nobody asked for");
+	return is_ours;
+}
+
+/* Section 2.1.1, step 4, and 2.5: what waits is returned. */
 static void
 on_result(struct s2s *s2s, const struct node *node)
 {
 	struct str type = node_attr(node, "type");
 
-	if (!str_equal(node_attr(node, "to"), s2s->stream.host->name) ||
-	    !str_equal(node_attr(node, "from"), s2s->stream.target))
+	if (!is_answer(s2s, node))
 		return;
-	if (str_is(type, "valid")) {
+	if (str_is(type, "valid"))
 		proved(s2s);
-	} else if (str_is(type, "invalid")) {
+	else if (str_is(type, "invalid"))
 		attempt_failed(s2s->attempt, STANZA_ERR_INTERNAL_SERVER_ERROR,
 		    true,
 		    "the server says that our dialback key is wrong: it asked "
-		    "another server than this one");
-	} else {
+		    "another server than this one; look at the DNS records of "
+		    "%.*s",
+		    STR_ARG(s2s->stream.host->name));
+	else
 		attempt_failed(s2s->attempt, STANZA_ERR_REMOTE_SERVER_TIMEOUT,
-		    false, "the server refused dialback: %.*s",
-		    STR_ARG(condition_of(node_child(node, "error", NULL))));
-	}
+		    true, "the server refused dialback: %.*s",
+		    STR_ARG(
+			condition_of(node_child(node, "error", NS_SERVER))));
 }
 
 static void
@@ -304,18 +367,17 @@ on_verified(struct s2s *s2s, const struct node *node)
 	const struct dialback *question = attempt_question(s2s->attempt);
 	struct str type = node_attr(node, "type");
 
-	if (question == NULL ||
-	    !str_equal(node_attr(node, "id"), question->id) ||
-	    !str_equal(node_attr(node, "from"), s2s->stream.target))
+	if (!is_answer(s2s, node) ||
+	    !str_equal(node_attr(node, "id"), question->id))
 		return;
 	if (str_is(type, "valid") || str_is(type, "invalid"))
 		attempt_answered(s2s->attempt, str_is(type, "valid"));
 	else
-		/* Section 2.5 wants it called so. */
 		attempt_failed(s2s->attempt, STANZA_ERR_REMOTE_SERVER_NOT_FOUND,
 		    false,
 		    "the server cannot say whether the key is its own: %.*s",
-		    STR_ARG(condition_of(node_child(node, "error", NULL))));
+		    STR_ARG(
+			condition_of(node_child(node, "error", NS_SERVER))));
 }
 
 static void
@@ -325,24 +387,37 @@ on_managed(struct s2s *s2s, const struct node *node)
 	ready(s2s);
 }
 
+static const struct {
+	enum s2s_step step;
+	const char *name, *ns;
+	void (*take)(struct s2s *, const struct node *);
+} expected[] = {
+    {OUT_FEATURES, "features", NS_STREAM, on_features},
+    {OUT_TLS, "proceed", NS_TLS, on_proceed},
+    {OUT_TLS, "failure", NS_TLS, tls_failed},
+    {OUT_EXTERNAL, "success", NS_SASL, on_success},
+    {OUT_EXTERNAL, "failure", NS_SASL, on_refused},
+    {OUT_KEY, "result", NS_DIALBACK, on_result},
+    {OUT_QUESTION, "verify", NS_DIALBACK, on_verified},
+    {OUT_ENABLED, "enabled", NS_SM, on_managed},
+    {OUT_ENABLED, "failed", NS_SM, on_managed},
+};
+
+/* Nothing that comes unasked brings a stream further: whoever sits between us
+ * and the peer must not talk us out of TLS. */
 static void
 negotiate(struct s2s *s2s, const struct node *node)
 {
-	if (node_is(node, "features", NS_STREAM))
-		on_features(s2s, node);
-	else if (node_is(node, "proceed", NS_TLS))
-		stream_start_tls(&s2s->stream);
-	else if (node_is(node, "failure", NS_TLS))
-		tls_failed(s2s);
-	else if (str_is(node->ns, NS_SASL))
-		on_sasl(s2s, node);
-	else if (node_is(node, "result", NS_DIALBACK))
-		on_result(s2s, node);
-	else if (node_is(node, "verify", NS_DIALBACK))
-		on_verified(s2s, node);
-	else if (node_is(node, "enabled", NS_SM) ||
-		 node_is(node, "failed", NS_SM))
-		on_managed(s2s, node);
+	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
+		if (expected[i].step == s2s->step &&
+		    node_is(node, expected[i].name, expected[i].ns)) {
+			expected[i].take(s2s, node);
+			return;
+		}
+	}
+	if (str_is(node->ns, NS_DIALBACK))
+		log_info(&s2s->stream.log,
+		    "ignored an answer of dialback that nobody asked for");
 	else
 		stream_fail(&s2s->stream, STREAM_ERR_NOT_AUTHORIZED, NULL);
 }
@@ -356,7 +431,7 @@ on_error(struct s2s *s2s, const struct node *node)
 
 	if (s2s->attempt != NULL && s2s->is_tls_a_guess &&
 	    !stream_is_secure(stream)) {
-		tls_failed(s2s);
+		tls_failed(s2s, node);
 		return;
 	}
 	stream->end.text = str_format(
@@ -369,7 +444,7 @@ on_error(struct s2s *s2s, const struct node *node)
 static bool
 is_early_stanza(const struct s2s *s2s, const struct node *node)
 {
-	return !list_is_empty(&s2s->rights) && str_is(node->ns, NS_SERVER);
+	return s2s->step == OUT_ENABLED && str_is(node->ns, NS_SERVER);
 }
 
 static void
@@ -379,7 +454,7 @@ on_element(struct stream *stream, struct arena *arena, const struct node *node)
 
 	if (node_is(node, "error", NS_STREAM)) {
 		on_error(s2s, node);
-	} else if (!s2s->is_ready && !is_early_stanza(s2s, node)) {
+	} else if (s2s->step != OUT_READY && !is_early_stanza(s2s, node)) {
 		if (s2s->attempt != NULL)
 			negotiate(s2s, node);
 	} else if (str_is(node->ns, NS_DIALBACK)) {
@@ -409,6 +484,7 @@ on_gone(struct stream *stream, const struct stream_end *end)
 	if (why.len == 0)
 		why = STR("the server closed the stream");
 	s2s_paths_gone(s2s, why);
+	s2s_rights_cancel(s2s);
 	if (s2s->attempt != NULL)
 		attempt_lost(s2s->attempt, why);
 	s2s->attempt = NULL;
@@ -455,6 +531,7 @@ s2s_out_new(struct shard *shard, struct conn *conn, const struct host *host,
 	list_init(&s2s->rights);
 	list_init(&s2s->paths);
 	list_init(&s2s->marks);
+	s2s->step = conn->is_direct_tls ? OUT_CHECKED : OUT_FEATURES;
 	if (conn->is_direct_tls)
 		stream_start_tls(stream);
 	else

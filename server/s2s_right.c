@@ -9,6 +9,8 @@
 
 /* Pairs of domains on one stream. */
 #define RIGHTS_MAX 64
+/* Of those, what others are asked about at a time. */
+#define CALLS_MAX 8
 
 /* --- the pairs ------------------------------------------------------------ */
 
@@ -60,17 +62,32 @@ s2s_right_add(struct s2s *s2s, struct str local, struct str domain)
 
 /* One that is being checked goes when the check is done. */
 void
-s2s_rights_free(struct s2s *s2s)
+s2s_rights_cancel(struct s2s *s2s)
 {
 	list_each (right, &s2s->rights, struct s2s_right, link) {
-		if (right->stage != RIGHT_CHECKING) {
-			right_free(right);
+		if (right->stage != RIGHT_CHECKING)
 			continue;
-		}
 		right->is_gone = true;
 		list_remove(&right->link);
 		verify_cancel(&right->check);
 	}
+}
+
+void
+s2s_rights_free(struct s2s *s2s)
+{
+	list_each (right, &s2s->rights, struct s2s_right, link)
+		right_free(right);
+}
+
+static unsigned
+calls(const struct s2s *s2s)
+{
+	unsigned count = 0;
+
+	list_each (right, &s2s->rights, struct s2s_right, link)
+		count += right->stage == RIGHT_CALLING;
+	return count;
 }
 
 /* --- the receiving server: section 2.1.1, 2.1.2 --------------------------- */
@@ -183,6 +200,9 @@ checked(struct verify *check)
 		   (check->was_presented &&
 		       policy->dialback != DIALBACK_ALWAYS)) {
 		refuse(right, STANZA_ERR_NOT_AUTHORIZED, check->why);
+	} else if (calls(right->s2s) == CALLS_MAX) {
+		refuse(right, STANZA_ERR_RESOURCE_CONSTRAINT,
+		    STR("too many keys are being asked about"));
 	} else {
 		call_back(right);
 	}
@@ -275,7 +295,7 @@ s2s_take_verdict(struct s2s *s2s, const struct dialback *verdict)
 	right_free(right);
 	arena_free(&arena);
 	/* Section 2.2.1: a stream that nobody else uses ends with it. */
-	if (list_is_empty(&s2s->rights) && !s2s->stream.is_authenticated)
+	if (list_is_empty(&s2s->rights))
 		stream_close(&s2s->stream);
 }
 
@@ -341,9 +361,10 @@ s2s_take_db(struct s2s *s2s, const struct node *node)
 	struct arena *arena = arena_make(0);
 	struct str local, domain;
 
-	if (node_attr(node, "type").text != NULL)
+	if (node_attr(node, "type").text != NULL ||
+	    (s2s->is_out && !s2s->is_bidi))
 		log_info(&s2s->stream.log,
-		    "ignored an answer of dialback that nobody asked for");
+		    "ignored what of dialback does not belong here");
 	else if (!read_domain(arena, node_attr(node, "to"), &local) ||
 		 !read_domain(arena, node_attr(node, "from"), &domain))
 		stream_fail(&s2s->stream, STREAM_ERR_IMPROPER_ADDRESSING, NULL);

@@ -15,6 +15,17 @@ send_number(
 	arena_free(&arena);
 }
 
+static void
+send_failed(struct s2s *s2s, enum stanza_err err)
+{
+	struct arena *arena = arena_make(0);
+	struct node *failed = node_make(arena, "failed", NS_SM);
+
+	node_add(failed, stanza_err_element(err), NS_STANZA_ERR);
+	stream_send(&s2s->stream, failed);
+	arena_free(&arena);
+}
+
 void
 s2s_sm_enable(struct s2s *s2s)
 {
@@ -63,7 +74,7 @@ static void
 on_enable(struct s2s *s2s)
 {
 	if (s2s->has_acks || !s2s->stream.is_authenticated) {
-		send_number(s2s, "failed", NULL, 0);
+		send_failed(s2s, STANZA_ERR_UNEXPECTED_REQUEST);
 		return;
 	}
 	send_number(s2s, "enabled", NULL, 0);
@@ -84,6 +95,6 @@ s2s_sm_take(struct s2s *s2s, const struct node *node)
 	else if (str_is(node->name, "enabled") && s2s->is_out)
 		begin(s2s);
 	else if (str_is(node->name, "resume"))
-		send_number(s2s, "failed", NULL, 0);
+		send_failed(s2s, STANZA_ERR_ITEM_NOT_FOUND);
 	return true;
 }

@@ -283,7 +283,7 @@ on_pong(struct s2s *s2s, const struct post *letter)
 	const struct s2s_path *path =
 	    list_entry(list_first(&s2s->paths), struct s2s_path, link);
 
-	if (path == NULL || !str_equal(jid_domain(letter->to), path->domain) ||
+	if (path == NULL || !str_equal(jid_full(letter->to), path->domain) ||
 	    letter->ticket > s2s->sent)
 		return;
 	s2s->stream.heard_ms = clock_mono_ms();
@@ -444,7 +444,8 @@ s2s_on_activity(struct stream *stream)
 	(void)stream;
 }
 
-/* What has a path out asks there; what only comes in is left to its peer. */
+/* What has a path out asks there; what only comes in is left to its peer, but
+ * the kernel shall notice when nobody is there. */
 bool
 s2s_on_idle(struct stream *stream)
 {
@@ -452,6 +453,7 @@ s2s_on_idle(struct stream *stream)
 
 	if (list_is_empty(&s2s->paths)) {
 		stream->heard_ms = clock_mono_ms();
+		stream->is_pinged = false;
 		stream_send_text(stream, STR(" "));
 		return true;
 	}
@@ -460,13 +462,22 @@ s2s_on_idle(struct stream *stream)
 	return true;
 }
 
+/* XEP-0478: we are there before the peer ends it. */
+static uint64_t
+idle_ms(const struct s2s *s2s)
+{
+	const uint64_t ours = config_ms(setup_config(s2s->stream.shard->setup),
+	    CONFIG_GLOBAL, SETTING(S2S_IDLE));
+	const uint64_t theirs = s2s->idle_s * 900;
+
+	return theirs > 0 && theirs < ours ? theirs : ours;
+}
+
 static void
 look_idle(struct timer *timer)
 {
 	struct s2s *s2s = container_of(timer, struct s2s, idle);
-	const uint64_t max_ms =
-	    config_ms(setup_config(s2s->stream.shard->setup), CONFIG_GLOBAL,
-		SETTING(S2S_IDLE));
+	const uint64_t max_ms = idle_ms(s2s);
 	const uint64_t quiet_ms = clock_mono_ms() - s2s->used_ms;
 
 	if (s2s->stream.is_ending)
@@ -485,8 +496,6 @@ s2s_watch_idle(struct s2s *s2s)
 {
 	s2s->used_ms = clock_mono_ms();
 	if (!timer_is_running(&s2s->idle))
-		timer_start(s2s->stream.shard, &s2s->idle,
-		    config_ms(setup_config(s2s->stream.shard->setup),
-			CONFIG_GLOBAL, SETTING(S2S_IDLE)),
-		    look_idle);
+		timer_start(
+		    s2s->stream.shard, &s2s->idle, idle_ms(s2s), look_idle);
 }

@@ -11,6 +11,7 @@
 #include "server/net.h"
 #include "server/owner.h"
 #include "server/remote.h"
+#include "server/s2s.h"
 #include "server/setup.h"
 #include "server/stream.h"
 
@@ -112,6 +113,7 @@ shard_deinit(struct shard *shard)
 	shard_must_be_current(shard);
 	timers_stop(&shard->timers);
 	streams_free(&shard->streams);
+	s2s_free(shard);
 	mailbox_deinit(&shard->mailbox);
 	owner_free_all(shard);
 	remotes_free(&shard->remotes);

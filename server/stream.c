@@ -691,12 +691,14 @@ check_idle(struct stream *stream, uint64_t now_ms)
 	}
 	if (quiet_ms < ping_ms) {
 		wait_ms = ping_ms - quiet_ms;
-	} else if (stream->role->on_idle(stream)) {
+	} else {
 		stream->is_pinged = true;
 		wait_ms = config_of(stream, SETTINGS_LIMITS_IDLE_TIMEOUT);
-	} else {
-		stream_fail(stream, STREAM_ERR_CONNECTION_TIMEOUT, "idle");
-		return;
+		if (!stream->role->on_idle(stream)) {
+			stream_fail(
+			    stream, STREAM_ERR_CONNECTION_TIMEOUT, "idle");
+			return;
+		}
 	}
 	timer_start(stream->shard, &stream->timer, wait_ms, on_timer);
 }

@@ -81,8 +81,8 @@ struct stream_role {
 	void (*on_secure)(struct stream *);
 	/* Bytes came: proofs of receipt. */
 	void (*on_activity)(struct stream *);
-	/* Nothing came for long: ask whether the peer is there. False when it
-	 * cannot be asked. */
+	/* Nothing came for long: ask whether the peer is there (is_pinged is
+	 * set; the role may take that back). False when it cannot be asked. */
 	bool (*on_idle)(struct stream *);
 	/* The peer sent </stream:stream>. How long, in ms, answers to what it
 	 * sent before may take until ours follows. */
