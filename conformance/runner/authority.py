@@ -3,6 +3,7 @@
 import secrets
 import tempfile
 import threading
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from .openssl import XMPP_ADDR, run
@@ -23,6 +24,33 @@ NAMES = {
     "XmppAddr": "otherName:" + XMPP_ADDR + ";UTF8:{domain}",
 }
 KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+
+# What "openssl ca" must have, which alone sets both dates in all versions.
+CA = """
+[ca]
+default_ca = this
+[this]
+database = {folder}/issued
+new_certs_dir = {folder}
+default_md = sha256
+rand_serial = yes
+policy = names
+[names]
+commonName = supplied
+"""
+
+
+def sign_for_yesterday(folder, signer):
+    """Makes `cert` of `req` there: its time is over."""
+    (folder / "ca").write_text(CA.format(folder=folder))
+    (folder / "issued").touch()
+    now = datetime.now(timezone.utc)
+    begin, end = ((now - timedelta(days=days)).strftime("%Y%m%d%H%M%SZ")
+                  for days in (2, 1))
+    run("ca", "-batch", "-notext", "-config", folder / "ca",
+        "-cert", signer[0], "-keyfile", signer[1], "-extfile", folder / "ext",
+        "-startdate", begin, "-enddate", end,
+        "-in", folder / "req", "-out", folder / "cert")
 
 
 class Authority:
@@ -57,12 +85,14 @@ class Authority:
         run("req", *KEY, "-keyout", folder / "key", "-subj", f"/CN={name}",
             "-out", folder / "req")
         signer = self.untrusted() if kind == "untrusted" else self.trusted
-        by = ("-signkey", folder / "key") if kind == "self-signed" else \
-            ("-CA", signer[0], "-CAkey", signer[1])
-        run("x509", "-req", "-in", folder / "req", *by, "-set_serial",
-            "0x1" + secrets.token_hex(8), "-days",
-            "-1" if kind == "expired" else "2", "-extfile", folder / "ext",
-            "-out", folder / "cert")
+        if kind == "expired":
+            sign_for_yesterday(folder, signer)
+        else:
+            by = ("-signkey", folder / "key") if kind == "self-signed" else \
+                ("-CA", signer[0], "-CAkey", signer[1])
+            run("x509", "-req", "-in", folder / "req", *by, "-set_serial",
+                "0x1" + secrets.token_hex(8), "-days", "2", "-extfile",
+                folder / "ext", "-out", folder / "cert")
         (folder / "both").write_text((folder / "cert").read_text() +
                                      (folder / "key").read_text())
         return folder / "both"
