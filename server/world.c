@@ -400,6 +400,7 @@ world_free(struct world **world)
 
 	*world = NULL;
 	neighbours_rest(freed);
+	world_doors_shut(freed);
 	list_each (peer, &freed->peers, struct world_peer, link)
 		world_peer_free(&peer);
 	world_hold_store(freed, false);

@@ -110,6 +110,13 @@ world_serve(struct world *world, const char *domain, enum world_door door)
 	place->door = door;
 }
 
+void
+world_doors_shut(struct world *world)
+{
+	list_each (place, &world->places, struct place, link)
+		place->door = WORLD_SHUT;
+}
+
 struct world_peer *
 world_dialled(struct world *world, const char *domain)
 {

@@ -95,6 +95,8 @@ void world_peer_restart(struct world_peer *);
 /* --- world_outward.c: DNS and TCP ---------------------------------------- */
 
 extern const struct outward world_outward;
+/* At the end: nobody is reached any more. */
+void world_doors_shut(struct world *);
 
 /* --- world_login.c ------------------------------------------------------- */
 
