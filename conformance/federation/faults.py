@@ -22,6 +22,7 @@ class Play:
         self.we = Person(ours, "juliet", ours.domains[0].name)
         self.they = Person(theirs, "romeo", theirs.domains[0].name)
         self.said, self.heard, self.bounced = [], [], []
+        self.bodies = {}  # by id: an error need not repeat them
 
     def begin(self):
         self.we.come()
@@ -31,9 +32,35 @@ class Play:
     def say(self, count, pause=0.02):
         for _ in range(count):
             body = fresh_id()
-            self.we.say(self.they.jid, body)
+            self.bodies[self.we.say(self.they.jid, body)] = body
             self.said.append(body)
             time.sleep(pause)
+
+    def rest(self, seconds):
+        """Their clients live on meanwhile."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            for person in (self.we, self.they):
+                if person.stream is not None and not person.stream.ended:
+                    person.stream.pump(0.05)
+            time.sleep(0.01)
+
+    def await_presence(self, stanza_type, seconds):
+        deadline = time.monotonic() + seconds
+        while True:
+            self.rest(0.5)
+            try:
+                return self.we.wait_type("presence", self.they.jid,
+                                         stanza_type, 0.1)
+            except Lost:
+                if time.monotonic() > deadline:
+                    raise
+
+    def body_of(self, event):
+        if event[0] != "element" or event[1].tag != NS + "message":
+            return None
+        return event[1].findtext(NS + "body") or \
+            self.bodies.get(event[1].get("id"))
 
     def collect(self, person, into, is_wanted):
         while person.stream is not None and person.stream.pump(0.05):
@@ -42,8 +69,7 @@ class Play:
             return
         kept = []
         for event in person.stream.queue:
-            body = event[1].findtext(NS + "body") \
-                if event[0] == "element" else None
+            body = self.body_of(event)
             if body is not None and is_wanted(event[1]):
                 into.append(body)
             else:
@@ -81,7 +107,7 @@ class Play:
 
     def listen_on(self):
         """Perhaps something comes twice."""
-        time.sleep(1)
+        self.rest(1)
         self.collect(self.they, self.heard,
                      lambda element: element.get("type") != "error")
 
@@ -134,7 +160,7 @@ def silence(play):
     play.say(10, 0)
     play.ours.lab.cut(site)
     play.say(20)
-    time.sleep(4)
+    play.rest(4)
     play.ours.lab.mend()
     play.say(10)
     play.check(60, no_bounce=True)
@@ -147,7 +173,7 @@ def long_silence(play):
     play.check(20)
     play.ours.lab.cut(play.theirs.site)
     play.say(20)
-    time.sleep(12)
+    play.rest(12)
     play.ours.lab.mend()
     play.they_return()
     play.say(10)
@@ -160,7 +186,7 @@ def names_down(play):
     play.they.come()
     play.ours.names.stop()
     play.say(5)
-    time.sleep(3)
+    play.rest(3)
     play.ours.names.start()
     play.check(60, no_bounce=True)
 
@@ -172,7 +198,7 @@ def own_crash(play):
     play.check(20)
     play.theirs.stop()
     play.say(20)
-    time.sleep(1)
+    play.rest(1)
     play.ours.kill()
     play.theirs.start()
     play.ours.start()
@@ -195,11 +221,13 @@ def expiry(play):
 def presence(play):
     """Contacts of a lost domain go, and return with it."""
     play.begin()
-    play.ours.lab.cut(play.theirs.site)
+    play.rest(1)
+    play.we.stream.queue.clear()
+    play.ours.lab.cut_servers()
     play.say(1)
-    play.we.wait_type("presence", play.they.jid, "unavailable", 40)
+    play.await_presence("unavailable", 40)
     play.ours.lab.mend()
-    play.we.wait_type("presence", play.they.jid, None, 60)
+    play.await_presence(None, 60)
 
 
 def nowhere(play):

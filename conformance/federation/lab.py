@@ -194,6 +194,14 @@ class Lab:
             + rules)
 
     @staticmethod
+    def cut_servers():
+        """The same between servers only: their clients stay."""
+        run("nft", "-f", "-", input="add table inet lab\n"
+            "add chain inet lab input {type filter hook input priority 0;}\n"
+            + "".join(f"add rule inet lab input tcp {way} {{5269, 5270}} "
+                      "drop\n" for way in ("sport", "dport")))
+
+    @staticmethod
     def mend():
         run("nft", "delete", "table", "inet", "lab")
 

@@ -12,6 +12,25 @@ class Lost(Exception):
     """Something did not come."""
 
 
+def answer_pings(stream):
+    """From now on, whenever something is read."""
+    pump = stream.pump
+
+    def is_ping(event):
+        return event[0] == "element" and event[1].get("type") == "get" and \
+            event[1].find("{urn:xmpp:ping}ping") is not None
+
+    def pump_and_answer(seconds):
+        came = pump(seconds)
+        for event in [each for each in stream.queue if is_ping(each)]:
+            stream.queue.remove(event)
+            stream.send(f"<iq type='result' id='{event[1].get('id')}' "
+                        f"to='{event[1].get('from')}'/>")
+        return came
+
+    stream.pump = pump_and_answer
+
+
 class Person:
     """An account on a server, and its stream when it is online."""
 
@@ -23,6 +42,7 @@ class Person:
 
     def come(self):
         self.stream = self.server.login(self.account)
+        answer_pings(self.stream)
         self.ask("", "<query xmlns='jabber:iq:roster'/>", "get")
         self.stream.send("<presence/>")
         self.wait("presence", self.stream.jid)
