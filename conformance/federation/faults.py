@@ -156,9 +156,8 @@ def silence(play):
     play.begin()
     play.say(20)
     play.check(20)
-    site = play.theirs.site
     play.say(10, 0)
-    play.ours.lab.cut(site)
+    play.ours.lab.cut_servers()
     play.say(20)
     play.rest(4)
     play.ours.lab.mend()
