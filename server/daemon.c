@@ -267,9 +267,11 @@ refuse(const struct str why)
 int
 daemon_run(const struct daemon_options *options)
 {
-	struct daemon daemon = {.options = options, .arena = arena_make(0)};
+	/* What a refused start leaves behind goes with the process. */
+	static struct daemon daemon;
 	struct str why = STR("could not start");
 
+	daemon = (struct daemon){.options = options, .arena = arena_make(0)};
 	running = &daemon;
 	if (!daemon_configure(&daemon, &why) || !daemon_start(&daemon, &why) ||
 	    !open_admin(&daemon, &why))

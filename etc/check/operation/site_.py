@@ -44,7 +44,8 @@ class Site:
         self.port, self.tls_port = free_ports()
         self.process = None
         settings = self.folder.parent / (self.folder.name + ".more")
-        settings.write_text(more or "hosts:\n  localhost: {}\n")
+        settings.write_text((more or "hosts:\n  localhost: {}\n") +
+                            "s2s: {enabled: false}\n")
         subprocess.run([ROOT / "etc/make-site", self.folder, str(self.port),
                         str(self.tls_port), settings], check=True)
         if storage:
