@@ -163,6 +163,7 @@ goes_by_stream(enum post_kind kind)
 	case POST_REGISTERED:
 	case POST_DIALBACK_VERDICT:
 	case POST_PONG:
+	case POST_RESUMED:
 		return true;
 	default:
 		return false;

@@ -51,7 +51,9 @@ struct shard;
 	X(DOMAIN, "a remote tells accounts that its domain is lost, or back") \
 	X(DIALBACK, "a stream asks a domain about a key of it")               \
 	X(DIALBACK_VERDICT, "the answer to DIALBACK")                         \
-	X(PONG, "the answer to a stream's ping came on another stream")
+	X(PONG, "the answer to a stream's ping came on another stream")       \
+	X(RESUME, "a stream between servers wants to go on for a former one") \
+	X(RESUMED, "the answer to RESUME")
 
 enum post_kind {
 #define X(name, text) POST_##name,
@@ -109,6 +111,7 @@ struct post {
 		const struct path_note *path;
 		const struct domain_note *domain;
 		const struct dialback *dialback;
+		const struct s2s_resume *resume;
 	};
 };
 

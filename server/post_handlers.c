@@ -63,6 +63,8 @@ post_handler *const post_handlers[POST_KIND_COUNT] = {
     [POST_DIALBACK] = s2s_take_dialback,
     [POST_DIALBACK_VERDICT] = stream_take,
     [POST_PONG] = stream_take,
+    [POST_RESUME] = s2s_take_resume,
+    [POST_RESUMED] = stream_take,
     [POST_PATH] = remote_take_path,
     [POST_DOMAIN] = account_take_domain,
 };

@@ -313,6 +313,12 @@ queue_acked(struct pair *pair, uint64_t ticket)
 		pair->is_fruitful = true;
 		end_entry(entry, &write);
 	}
+	/* A stream that is resumed had it, although it waits again. */
+	list_each (entry, &pair->waits, struct entry, link) {
+		if (entry->ticket > ticket)
+			break;
+		end_entry(entry, &write);
+	}
 	if (write != NULL)
 		store_commit_lazy(write, NULL, NULL);
 }

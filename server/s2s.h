@@ -34,4 +34,9 @@ struct dialback {
 };
 void s2s_take_dialback(struct shard *, struct post *);
 
+/* RESUME: a stream wants to go on where a former one stopped; to the shard of
+ * that. The answer is RESUMED, to the stream. */
+struct s2s_resume;
+void s2s_take_resume(struct shard *, struct post *);
+
 /* PONG: an answer to a ping of that stream came on another one. */

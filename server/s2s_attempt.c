@@ -8,6 +8,7 @@
 #include "server/metrics.h"
 #include "server/remote.h"
 #include "server/s2s_internal.h"
+#include "server/s2s_resume.h"
 #include "server/settings.h"
 #include "server/setup.h"
 #include "server/shard.h"
@@ -341,6 +342,7 @@ s2s_stop(struct shard *shard)
 void
 s2s_free(struct shard *shard)
 {
+	s2s_kept_free(shard);
 	if (shard->attempts.head.next == NULL)
 		return;
 	list_each (attempt, &shard->attempts, struct attempt, link)

@@ -7,6 +7,7 @@
  *	s2s_right.c	which domains may send on a stream, and dialback
  *	s2s_stanza.c	stanzas, in and out, and what acknowledges them
  *	s2s_sm.c	stream management
+ *	s2s_resume.c	what of that outlives a stream
  */
 #pragma once
 
@@ -53,10 +54,14 @@ struct s2s {
 	struct stream stream; /* first */
 	bool is_out;          /* we opened it */
 	bool is_bidi;
-	enum s2s_step step;         /* out */
-	bool is_tls_a_guess;        /* asked for, though it was not offered */
-	bool offers_sm, has_acks;   /* XEP-0198: the peer's offer; it is on */
-	bool is_ack_open;           /* <r/> or a ping was not answered yet */
+	enum s2s_step step;       /* out */
+	bool is_tls_a_guess;      /* asked for, though it was not offered */
+	bool offers_sm, has_acks; /* XEP-0198: the peer's offer; it is on */
+	bool is_ack_open;         /* <r/> or a ping was not answered yet */
+	bool is_resumed;
+	struct str sm_id;           /* it can be resumed by; empty: it cannot */
+	struct str former;          /* the SM-ID that is to be resumed */
+	uint64_t former_h;          /* in: what its peer has of it */
 	unsigned proof;             /* enum proof: of the peer's domain */
 	uint64_t max_bytes, idle_s; /* XEP-0478: of the peer; 0: not said */
 	struct attempt *attempt;    /* out: until it is over */
@@ -158,6 +163,8 @@ void s2s_paths_gone(struct s2s *, struct str why);
 void s2s_want_ack(struct s2s *);
 /* All up to that count of stanzas was handled by the peer. */
 void s2s_acked(struct s2s *, uint64_t count);
+void s2s_tell_acked(
+    struct s2s *, struct str local, struct str domain, uint64_t ticket);
 bool s2s_on_idle(struct stream *);
 void s2s_on_activity(struct stream *);
 /* Closes the stream when nobody uses it; from now on. */
@@ -169,5 +176,10 @@ void s2s_watch_idle(struct s2s *);
 bool s2s_sm_take(struct s2s *, const struct node *);
 /* Asks for it. */
 void s2s_sm_enable(struct s2s *);
+/* Goes on where a former stream of the pair stopped; false without one. */
+bool s2s_sm_resume(struct s2s *);
+/* The answer to either; false: another one follows. */
+bool s2s_sm_answered(struct s2s *, const struct node *);
+void s2s_sm_resumed(struct s2s *, const struct s2s_resume *);
 /* <r/>. */
 void s2s_sm_ask(struct s2s *);

@@ -90,7 +90,8 @@ proved(struct s2s *s2s)
 		return;
 	}
 	s2s->step = OUT_ENABLED;
-	s2s_sm_enable(s2s);
+	if (!s2s_sm_resume(s2s))
+		s2s_sm_enable(s2s);
 }
 
 /* --- proving ourselves ---------------------------------------------------- */
@@ -383,8 +384,8 @@ on_verified(struct s2s *s2s, const struct node *node)
 static void
 on_managed(struct s2s *s2s, const struct node *node)
 {
-	(void)s2s_sm_take(s2s, node);
-	ready(s2s);
+	if (s2s_sm_answered(s2s, node))
+		ready(s2s);
 }
 
 static const struct {
@@ -401,6 +402,7 @@ static const struct {
     {OUT_QUESTION, "verify", NS_DIALBACK, on_verified},
     {OUT_ENABLED, "enabled", NS_SM, on_managed},
     {OUT_ENABLED, "failed", NS_SM, on_managed},
+    {OUT_ENABLED, "resumed", NS_SM, on_managed},
 };
 
 /* Nothing that comes unasked brings a stream further: whoever sits between us

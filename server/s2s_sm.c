@@ -1,6 +1,9 @@
 /* Stream management between servers: XEP-0198. */
 #include "base/err.h"
 #include "server/s2s_internal.h"
+#include "server/s2s_resume.h"
+
+#define ID_MAX 4000 /* section 5 */
 
 static void
 send_number(
@@ -29,7 +32,38 @@ send_failed(struct s2s *s2s, enum stanza_err err)
 void
 s2s_sm_enable(struct s2s *s2s)
 {
-	send_number(s2s, "enable", NULL, 0);
+	struct arena *arena = arena_make(0);
+	struct node *enable = node_make(arena, "enable", NS_SM);
+
+	node_set(enable, "resume", STR("true"));
+	stream_send(&s2s->stream, enable);
+	arena_free(&arena);
+}
+
+static void
+send_resume(struct s2s *s2s, const char *name, struct str id, uint64_t handled)
+{
+	struct arena *arena = arena_make(0);
+	struct node *node = node_make(arena, name, NS_SM);
+
+	node_set(node, "previd", id);
+	node_set_format(node, "h", "%u", (unsigned)handled);
+	stream_send(&s2s->stream, node);
+	arena_free(&arena);
+}
+
+bool
+s2s_sm_resume(struct s2s *s2s)
+{
+	struct stream *stream = &s2s->stream;
+	const struct s2s_kept *kept =
+	    s2s_kept_of_pair(stream->shard, stream->host_name, stream->target);
+
+	if (kept == NULL)
+		return false;
+	s2s->former = str_dup(stream->arena, kept->id);
+	send_resume(s2s, "resume", kept->id, kept->taken);
+	return true;
 }
 
 void
@@ -57,7 +91,9 @@ on_ack(struct s2s *s2s, const struct node *node)
 		return;
 	}
 	s2s->is_ack_open = false;
-	s2s_acked(s2s, s2s->sent - behind);
+	/* Behind it is what a former stream sent. */
+	if (behind <= s2s->sent)
+		s2s_acked(s2s, s2s->sent - behind);
 }
 
 /* From here on each side counts what the other sends. */
@@ -70,15 +106,120 @@ begin(struct s2s *s2s)
 	s2s->taken = 0;
 }
 
-static void
-on_enable(struct s2s *s2s)
+static bool
+is_true(struct str text)
 {
+	return str_is(text, "true") || str_is(text, "1");
+}
+
+static void
+on_enable(struct s2s *s2s, const struct node *node)
+{
+	struct arena *arena;
+	struct node *enabled;
+
 	if (s2s->has_acks || !s2s->stream.is_authenticated) {
 		send_failed(s2s, STANZA_ERR_UNEXPECTED_REQUEST);
 		return;
 	}
-	send_number(s2s, "enabled", NULL, 0);
+	arena = arena_make(0);
+	enabled = node_make(arena, "enabled", NS_SM);
+	if (is_true(node_attr(node, "resume"))) {
+		s2s->sm_id = s2s_kept_id(s2s);
+		node_set(enabled, "id", s2s->sm_id);
+		node_set(enabled, "resume", STR("true"));
+	}
+	stream_send(&s2s->stream, enabled);
 	begin(s2s);
+	arena_free(&arena);
+}
+
+static void
+on_enabled(struct s2s *s2s, const struct node *node)
+{
+	const uint64_t taken = s2s->taken;
+	struct str id = node_attr(node, "id");
+
+	begin(s2s);
+	s2s->taken = taken;
+	if (is_true(node_attr(node, "resume")) && id.len > 0 &&
+	    id.len <= ID_MAX)
+		s2s->sm_id = str_dup(s2s->stream.arena, id);
+}
+
+static void
+on_resume(struct s2s *s2s, const struct node *node)
+{
+	struct str id = node_attr(node, "previd");
+	uint64_t h;
+
+	if (s2s->has_acks || s2s->former.len > 0 ||
+	    !s2s->stream.is_authenticated) {
+		send_failed(s2s, STANZA_ERR_UNEXPECTED_REQUEST);
+	} else if (!str_to_u64(node_attr(node, "h"), UINT32_MAX, &h) ||
+		   id.len == 0 || id.len > ID_MAX || !s2s_ask_kept(s2s, id)) {
+		send_failed(s2s, STANZA_ERR_ITEM_NOT_FOUND);
+	} else {
+		s2s->former = str_dup(s2s->stream.arena, id);
+		s2s->former_h = h;
+	}
+}
+
+void
+s2s_sm_resumed(struct s2s *s2s, const struct s2s_resume *resume)
+{
+	s2s->former = STR_NONE;
+	if (!resume->is_known) {
+		send_failed(s2s, STANZA_ERR_ITEM_NOT_FOUND);
+	} else if (s2s_go_on(s2s, &resume->kept, s2s->former_h)) {
+		send_resume(
+		    s2s, "resumed", resume->kept.id, resume->kept.taken);
+		log_info(&s2s->stream.log, "goes on where it was cut");
+	} else {
+		stream_fail(&s2s->stream, STREAM_ERR_UNDEFINED_CONDITION,
+		    "more was acknowledged than was sent");
+	}
+}
+
+/* Of a stream that we opened: what the peer has needs not be sent again. */
+static bool
+on_resumed(struct s2s *s2s, const struct node *node)
+{
+	struct stream *stream = &s2s->stream;
+	const struct s2s_kept *kept =
+	    s2s_kept_of_pair(stream->shard, stream->host_name, stream->target);
+	uint64_t h;
+
+	if (kept == NULL || !str_equal(kept->id, s2s->former) ||
+	    !str_to_u64(node_attr(node, "h"), UINT32_MAX, &h) ||
+	    !s2s_go_on(s2s, kept, h)) {
+		stream_fail(stream, STREAM_ERR_UNDEFINED_CONDITION,
+		    "more was acknowledged than was sent");
+		return false;
+	}
+	s2s->is_resumed = true;
+	s2s_forget(s2s, s2s->former);
+	log_info(&stream->log, "goes on where it was cut");
+	return true;
+}
+
+bool
+s2s_sm_answered(struct s2s *s2s, const struct node *node)
+{
+	const bool is_resume = s2s->former.len > 0;
+
+	if (str_is(node->name, "resumed"))
+		return is_resume && on_resumed(s2s, node);
+	if (str_is(node->name, "enabled")) {
+		on_enabled(s2s, node);
+		return true;
+	}
+	if (!is_resume)
+		return true;
+	s2s_forget(s2s, s2s->former);
+	s2s->former = STR_NONE;
+	s2s_sm_enable(s2s);
+	return false;
 }
 
 bool
@@ -88,13 +229,11 @@ s2s_sm_take(struct s2s *s2s, const struct node *node)
 		return false;
 	if (str_is(node->name, "r") && s2s->has_acks)
 		send_number(s2s, "a", "h", s2s->taken);
-	else if (str_is(node->name, "a"))
+	else if (str_is(node->name, "a") && s2s->has_acks)
 		on_ack(s2s, node);
 	else if (str_is(node->name, "enable") && !s2s->is_out)
-		on_enable(s2s);
-	else if (str_is(node->name, "enabled") && s2s->is_out)
-		begin(s2s);
-	else if (str_is(node->name, "resume"))
-		send_failed(s2s, STANZA_ERR_ITEM_NOT_FOUND);
+		on_enable(s2s, node);
+	else if (str_is(node->name, "resume") && !s2s->is_out)
+		on_resume(s2s, node);
 	return true;
 }

@@ -8,6 +8,7 @@
 #include "server/remote.h"
 #include "server/router.h"
 #include "server/s2s_internal.h"
+#include "server/s2s_resume.h"
 #include "server/settings.h"
 #include "server/setup.h"
 #include "server/shard.h"
@@ -57,6 +58,7 @@ describe(struct s2s *s2s, struct path_note *note, struct arena *arena)
 	note->is_out = s2s->is_out;
 	note->is_bidi = s2s->is_bidi;
 	note->has_acks = s2s->has_acks;
+	note->is_resumed = s2s->is_resumed;
 	note->proof = s2s->proof;
 	note->proof_text = str_of(proof_text((enum proof)s2s->proof));
 	note->tls = stream_is_secure(stream)
@@ -136,6 +138,8 @@ tell_gone(struct s2s *s2s, struct str local, struct str domain, struct str why)
 void
 s2s_paths_gone(struct s2s *s2s, struct str why)
 {
+	if (!ended_in_order(s2s))
+		s2s_keep(s2s);
 	list_each (path, &s2s->paths, struct s2s_path, link) {
 		tell_gone(s2s, path->local, path->domain, why);
 		list_remove(&path->link);
@@ -152,14 +156,21 @@ s2s_paths_gone(struct s2s *s2s, struct str why)
 
 /* --- acknowledgements ----------------------------------------------------- */
 
-static void
-tell_acked(struct s2s *s2s, const struct s2s_path *path, uint64_t ticket)
+void
+s2s_tell_acked(
+    struct s2s *s2s, struct str local, struct str domain, uint64_t ticket)
 {
 	struct post *letter;
 
-	(void)new_note(s2s, path->local, path->domain, PATH_ACKED, &letter);
+	(void)new_note(s2s, local, domain, PATH_ACKED, &letter);
 	letter->ticket = ticket;
 	post_send(s2s->stream.shard, letter);
+}
+
+static void
+tell_acked(struct s2s *s2s, const struct s2s_path *path, uint64_t ticket)
+{
+	s2s_tell_acked(s2s, path->local, path->domain, ticket);
 }
 
 /* One letter for each stretch of marks of one path. */
@@ -338,6 +349,9 @@ s2s_on_letter(struct stream *stream, struct post *letter)
 		break;
 	case POST_DIALBACK_VERDICT:
 		s2s_take_verdict(s2s, letter->dialback);
+		break;
+	case POST_RESUMED:
+		s2s_sm_resumed(s2s, letter->resume);
 		break;
 	case POST_PONG:
 		on_pong(s2s, letter);

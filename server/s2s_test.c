@@ -337,7 +337,7 @@ static const struct {
 	"<invalid-mechanism"},
     {OPENING, "<enable xmlns='urn:xmpp:sm:3'/>", "<unexpected-request"},
     {OPENING, "<resume xmlns='urn:xmpp:sm:3' previd='x' h='0'/>",
-	"<item-not-found"},
+	"<unexpected-request"},
     {OPENING, "<starttls" NS("tls") "/>", "<failure"},
 };
 
@@ -353,6 +353,108 @@ attacks_are_told_what_is_wrong(void **state)
 		if (!comes(peer, attacks[i].want))
 			fail_msg("%s%s", attacks[i].opening, attacks[i].said);
 		CHECK(world_next(stage.romeo) == NULL);
+		world_free(&stage.world);
+	}
+}
+
+/* --- resumed ---------------------------------------------------------------
+ */
+
+static void
+what_the_peer_had_is_not_sent_again(void **state)
+{
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		struct stage stage = begin(seed, NULL);
+		struct world_peer *peer;
+
+		say(&stage, "m1");
+		say(&stage, "m2");
+		peer = world_dialled(stage.world, VERONA);
+		answer(peer, LINES - 1);
+		CHECK(comes(peer, "<enable"));
+		world_send(peer, "<enabled xmlns='urn:xmpp:sm:3' id='s1' "
+				 "resume='true'/>");
+		CHECK(comes(peer, "id='m2'"));
+		world_cut(&peer);
+		world_sleep(stage.world, 10000);
+		peer = world_dialled(stage.world, VERONA);
+		answer(peer, LINES - 1);
+		CHECK(comes(peer, "<resume "));
+		world_send(peer, "<resumed xmlns='urn:xmpp:sm:3' previd='s1' "
+				 "h='1'/>");
+		world_run(stage.world);
+		CHECK(strstr(world_next(peer), "id='m2'") != NULL);
+		say(&stage, "m3");
+		CHECK(comes(peer, "id='m3'"));
+		world_send(peer, "<a xmlns='urn:xmpp:sm:3' h='3'/>");
+		world_cut(&peer);
+		world_sleep(stage.world, 10000);
+		world_free(&stage.world);
+	}
+}
+
+static void
+who_cannot_resume_gets_all_again(void **state)
+{
+	struct stage stage = begin(1, NULL);
+	struct world_peer *peer;
+
+	say(&stage, "m1");
+	peer = world_dialled(stage.world, VERONA);
+	answer(peer, LINES - 1);
+	world_send(
+	    peer, "<enabled xmlns='urn:xmpp:sm:3' id='s1' resume='true'/>");
+	CHECK(comes(peer, "id='m1'"));
+	world_cut(&peer);
+	world_sleep(stage.world, 10000);
+	peer = world_dialled(stage.world, VERONA);
+	answer(peer, LINES - 1);
+	CHECK(comes(peer, "<resume "));
+	world_send(peer, "<failed xmlns='urn:xmpp:sm:3'/>");
+	CHECK(comes(peer, "<enable"));
+	world_send(peer, "<enabled xmlns='urn:xmpp:sm:3'/>");
+	CHECK(comes(peer, "id='m1'"));
+	world_free(&stage.world);
+}
+
+static void
+arrive_proved(const struct stage *stage, struct world_peer **peer_r)
+{
+	*peer_r = arrive_with_key(stage);
+	CHECK(vouch(stage, "valid"));
+	CHECK(comes(*peer_r, "type='valid'"));
+}
+
+static void
+a_peer_goes_on_where_it_was_cut(void **state)
+{
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		struct stage stage = begin(seed, CLEAR);
+		struct world_peer *peer, *next;
+		char said[200], id[64];
+		const char *text;
+
+		arrive_proved(&stage, &peer);
+		world_send(
+		    peer, "<enable xmlns='urn:xmpp:sm:3' resume='true'/>");
+		world_run(stage.world);
+		text = strstr(world_next(peer), " id='") + 5;
+		snprintf(id, sizeof(id), "%.*s", (int)strcspn(text, "'"), text);
+		world_send(peer, MESSAGE("escalus@" VERONA));
+		CHECK(comes(stage.romeo, "id='v1'"));
+		if (seed % 2 == 0)
+			world_cut(&peer);
+		arrive_proved(&stage, &next);
+		snprintf(said, sizeof(said),
+		    "<resume xmlns='urn:xmpp:sm:3' previd='%s' h='0'/>", id);
+		world_send(next, said);
+		world_run(stage.world);
+		text = world_next(next);
+		CHECK(strstr(text, "<resumed") && strstr(text, "h='1'"));
+		if (seed % 2 != 0)
+			CHECK(comes(peer, "<conflict"));
+		world_send(next, said);
+		CHECK(comes(next, "<unexpected-request"));
 		world_free(&stage.world);
 	}
 }
@@ -392,6 +494,9 @@ main(void)
 	    cmocka_unit_test(who_is_not_may_not),
 	    cmocka_unit_test(late_verdicts_are_nobodys),
 	    cmocka_unit_test(attacks_are_told_what_is_wrong),
+	    cmocka_unit_test(what_the_peer_had_is_not_sent_again),
+	    cmocka_unit_test(who_cannot_resume_gets_all_again),
+	    cmocka_unit_test(a_peer_goes_on_where_it_was_cut),
 	    cmocka_unit_test(silent_streams_are_kept_and_idle_ones_closed),
 	};
 

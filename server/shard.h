@@ -65,6 +65,8 @@ struct shard {
 	struct list iqs;     /* unanswered: server/iq.h */
 	struct list attempts; /* server/s2s_attempt.c */
 	unsigned attempt_count;
+	struct list kept; /* server/s2s_resume.c */
+	unsigned kept_count;
 	struct list loads;   /* owners that wait for their turn to load */
 	unsigned load_count; /* owners that load now */
 	struct list absents; /* owners that do not exist, oldest first */

@@ -1,0 +1,220 @@
+/* What outlives a stream that was cut, so that the next one goes on where it
+ * stopped: XEP-0198, section 5. */
+#include "server/s2s_resume.h"
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/rand.h"
+#include "server/setting.h"
+#include "server/shard.h"
+
+#define KEPT_MAX   1000 /* of a shard */
+#define KEPT_MS    (5 * MINUTE)
+#define RANDOM_LEN 20
+
+static void
+forget(struct shard *shard, struct s2s_kept *kept)
+{
+	struct arena *arena = kept->arena;
+
+	list_remove(&kept->link);
+	shard->kept_count--;
+	arena_free(&arena);
+}
+
+static struct list *
+all(struct shard *shard)
+{
+	if (shard->kept.head.next == NULL)
+		list_init(&shard->kept);
+	return &shard->kept;
+}
+
+void
+s2s_kept_free(struct shard *shard)
+{
+	list_each (kept, all(shard), struct s2s_kept, link)
+		forget(shard, kept);
+}
+
+/* The oldest stand first. */
+static struct s2s_kept *
+kept_new(struct shard *shard, struct str id)
+{
+	struct arena *arena = arena_make(0);
+	struct s2s_kept *kept = arena_new(arena, struct s2s_kept);
+
+	list_each (old, all(shard), struct s2s_kept, link) {
+		if (old->until_ms > clock_mono_ms() &&
+		    shard->kept_count < KEPT_MAX)
+			break;
+		forget(shard, old);
+	}
+	kept->arena = arena;
+	kept->id = str_dup(arena, id);
+	kept->until_ms = clock_mono_ms() + KEPT_MS;
+	list_add_last(all(shard), &kept->link);
+	shard->kept_count++;
+	return kept;
+}
+
+static struct s2s_kept *
+find(struct shard *shard, struct str id)
+{
+	list_each (kept, all(shard), struct s2s_kept, link)
+		if (str_equal(kept->id, id) && kept->until_ms > clock_mono_ms())
+			return kept;
+	return NULL;
+}
+
+struct s2s_kept *
+s2s_kept_of_pair(struct shard *shard, struct str local, struct str domain)
+{
+	list_each (kept, all(shard), struct s2s_kept, link)
+		if (kept->is_out && str_equal(kept->domain, domain) &&
+		    str_equal(kept->local, local) &&
+		    kept->until_ms > clock_mono_ms())
+			return kept;
+	return NULL;
+}
+
+void
+s2s_keep(struct s2s *s2s)
+{
+	struct stream *stream = &s2s->stream;
+	struct shard *shard = stream->shard;
+	struct s2s_kept *kept;
+
+	if (s2s->sm_id.len == 0 || s2s->right_count > 1 || shard->is_draining)
+		return;
+	kept = kept_new(shard, s2s->sm_id);
+	kept->is_out = s2s->is_out;
+	kept->local = str_dup(kept->arena, stream->host_name);
+	kept->domain = str_dup(
+	    kept->arena, s2s->is_out ? stream->target : jid_full(stream->peer));
+	kept->taken = s2s->taken;
+	kept->sent = s2s->sent - s2s->sent_before;
+	list_each (mark, &s2s->marks, struct s2s_mark, link)
+		kept->mark_count++;
+	kept->marks =
+	    arena_array(kept->arena, struct s2s_kept_mark, kept->mark_count);
+	kept->mark_count = 0;
+	list_each (mark, &s2s->marks, struct s2s_mark, link)
+		kept->marks[kept->mark_count++] = (struct s2s_kept_mark){
+		    mark->ticket, mark->sent - s2s->sent_before};
+}
+
+struct str
+s2s_kept_id(struct s2s *s2s)
+{
+	struct arena *arena = s2s->stream.arena;
+
+	return str_format(arena, "%u-%s", s2s->stream.shard->index,
+	    rand_id(arena, RANDOM_LEN).text);
+}
+
+bool
+s2s_go_on(struct s2s *s2s, const struct s2s_kept *kept, uint64_t h)
+{
+	const uint64_t behind = (uint32_t)((uint32_t)kept->sent - (uint32_t)h);
+	uint64_t acked, ticket = 0;
+
+	if (behind > kept->sent)
+		return false;
+	acked = kept->sent - behind;
+	for (size_t i = 0; i < kept->mark_count; i++)
+		if (kept->marks[i].sent <= acked)
+			ticket = kept->marks[i].ticket;
+	if (ticket > 0)
+		s2s_tell_acked(s2s, kept->local, kept->domain, ticket);
+	s2s->has_acks = true;
+	s2s->is_ack_open = false;
+	s2s->taken += kept->taken;
+	/* What this stream sent counts from there. */
+	s2s->sent_before = 0 - acked;
+	s2s->sm_id = str_dup(s2s->stream.arena, kept->id);
+	return true;
+}
+
+void
+s2s_forget(struct s2s *s2s, struct str id)
+{
+	struct s2s_kept *kept = find(s2s->stream.shard, id);
+
+	if (kept != NULL)
+		forget(s2s->stream.shard, kept);
+}
+
+/* --- between shards ------------------------------------------------------- */
+
+bool
+s2s_ask_kept(struct s2s *s2s, struct str id)
+{
+	struct shard *shard = s2s->stream.shard;
+	struct post *letter;
+	struct s2s_resume *resume;
+	struct str number, rest;
+	uint64_t index;
+
+	if (!str_cut(id, '-', &number, &rest) ||
+	    !str_to_u64(number, shard->server->shard_count - 1, &index))
+		return false;
+	letter = post_new(POST_RESUME, NULL);
+	resume = arena_new(letter->arena, struct s2s_resume);
+	resume->kept.id = str_dup(letter->arena, id);
+	resume->kept.local = str_dup(letter->arena, s2s->stream.host_name);
+	resume->kept.domain =
+	    str_dup(letter->arena, jid_full(s2s->stream.peer));
+	letter->resume = resume;
+	letter->stream = s2s->stream.id;
+	post_send_to(shard, (unsigned)index, letter);
+	return true;
+}
+
+/* Section 5: a stream that seems to be there still has ended for its peer. */
+static void
+end_former(struct shard *shard, struct str id)
+{
+	struct stream *stream = NULL;
+
+	while ((stream = stream_next(shard, stream)) != NULL) {
+		if (!stream->role->is_of_servers || stream->is_gone ||
+		    s2s_of(stream)->is_out ||
+		    !str_equal(s2s_of(stream)->sm_id, id))
+			continue;
+		stream_fail(stream, STREAM_ERR_CONFLICT, "resumed elsewhere");
+		return;
+	}
+}
+
+void
+s2s_take_resume(struct shard *shard, struct post *letter)
+{
+	struct s2s_resume *asked = (struct s2s_resume *)letter->resume;
+	struct post *answer = post_new(POST_RESUMED, NULL);
+	struct s2s_resume *found = arena_new(answer->arena, struct s2s_resume);
+	struct s2s_kept *kept;
+
+	end_former(shard, asked->kept.id);
+	kept = find(shard, asked->kept.id);
+	found->kept = asked->kept;
+	if (kept != NULL && !kept->is_out &&
+	    str_equal(kept->local, asked->kept.local) &&
+	    str_equal(kept->domain, asked->kept.domain)) {
+		found->is_known = true;
+		found->kept = *kept;
+		found->kept.marks = arena_array(
+		    answer->arena, struct s2s_kept_mark, kept->mark_count);
+		for (size_t i = 0; i < kept->mark_count; i++)
+			found->kept.marks[i] = kept->marks[i];
+	}
+	found->kept.id = str_dup(answer->arena, asked->kept.id);
+	found->kept.local = str_dup(answer->arena, asked->kept.local);
+	found->kept.domain = str_dup(answer->arena, asked->kept.domain);
+	if (found->is_known)
+		forget(shard, kept);
+	answer->resume = found;
+	answer->stream = letter->stream;
+	post_send(shard, answer);
+	post_free(&letter);
+}

@@ -1,0 +1,43 @@
+/*
+ * server/s2s_resume.h - what of a stream between servers outlives it, so that
+ * the next one goes on where it was cut: XEP-0198, section 5.
+ */
+#pragma once
+
+#include "server/s2s_internal.h"
+
+/* What is known of a stream that was cut; counts since management began. */
+struct s2s_kept {
+	struct link link;    /* in shard->kept */
+	struct arena *arena; /* lifetime: kept */
+	struct str id, local, domain;
+	bool is_out;
+	uint64_t until_ms;
+	uint64_t taken, sent;
+	struct s2s_kept_mark {
+		uint64_t ticket, sent;
+	} *marks;
+	size_t mark_count;
+};
+
+/* RESUME: id, local, domain; RESUMED: all, when it is known. */
+struct s2s_resume {
+	bool is_known;
+	struct s2s_kept kept;
+};
+
+/* The stream, which can be resumed, was cut. */
+void s2s_keep(struct s2s *);
+/* A new SM-ID, which names the shard. */
+struct str s2s_kept_id(struct s2s *);
+/* Of a stream that we opened; or NULL. */
+struct s2s_kept *s2s_kept_of_pair(
+    struct shard *, struct str local, struct str domain);
+/* The stream is what it was; the peer has so much of what was sent. False when
+ * that is more than was. */
+bool s2s_go_on(struct s2s *, const struct s2s_kept *, uint64_t h);
+void s2s_forget(struct s2s *, struct str id);
+/* Asks the shard of the SM-ID, who answers with s2s_sm_resumed; false when
+ * there is none. */
+bool s2s_ask_kept(struct s2s *, struct str id);
+void s2s_kept_free(struct shard *);
