@@ -14,7 +14,7 @@
 
 /* What a crowd abroad can make an account hold. */
 #define SEEN_MAX      10000
-#define ANSWERS_IN_MS (60 * SECOND)
+#define ANSWERS_IN_MS (30 * SECOND)
 
 struct seen_jid {
 	struct table_link link; /* by the bare JID */
@@ -30,7 +30,8 @@ struct meeting {
 	struct arena *arena;
 	struct account *account;
 	struct str domain;
-	bool with_ours;
+	bool with_ours; /* it was lost: both sides tell all, twice */
+	bool is_repeated;
 };
 
 static struct seen *
@@ -175,11 +176,20 @@ lose(struct account *account, struct str domain, bool is_all)
 /* --- and back --------------------------------------------------------------
  */
 
+static void on_probe(struct timer *);
+
+/* After a long time the other side may take as long to see that its end of the
+ * old link is dead, and may have answered there. */
 static void
 on_no_answer(struct timer *timer)
 {
 	struct meeting *meeting = container_of(timer, struct meeting, timer);
 
+	if (meeting->with_ours && !meeting->is_repeated) {
+		meeting->is_repeated = true;
+		on_probe(timer);
+		return;
+	}
 	lose(meeting->account, meeting->domain, false);
 	meeting_end(meeting);
 }
