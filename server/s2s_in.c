@@ -350,6 +350,7 @@ on_free(struct stream *stream)
 	timer_stop(stream->shard, &s2s->ask);
 	timer_stop(stream->shard, &s2s->idle);
 	s2s_rights_free(s2s);
+	s2s_marks_free(s2s);
 	if (s2s->check == NULL)
 		return;
 	arena = s2s->check->arena;

@@ -159,6 +159,8 @@ void s2s_path_ready(struct s2s *, struct str local, struct str domain);
 void s2s_tell_heard(struct s2s_right *);
 /* Tells the remotes that it is neither any more. */
 void s2s_paths_gone(struct s2s *, struct str why);
+/* Forgets what was to be acknowledged. */
+void s2s_marks_free(struct s2s *);
 /* Asks the peer, at the end of the turn, to acknowledge what was sent. */
 void s2s_want_ack(struct s2s *);
 /* All up to that count of stanzas was handled by the peer. */

@@ -500,6 +500,7 @@ on_free(struct stream *stream)
 	timer_stop(stream->shard, &s2s->ask);
 	timer_stop(stream->shard, &s2s->idle);
 	s2s_rights_free(s2s);
+	s2s_marks_free(s2s);
 }
 
 static const struct stream_role s2s_out_role = {

@@ -103,8 +103,8 @@ s2s_tell_heard(struct s2s_right *right)
 	post_send(s2s->stream.shard, letter);
 }
 
-static void
-drop_marks(struct s2s *s2s)
+void
+s2s_marks_free(struct s2s *s2s)
 {
 	list_each (mark, &s2s->marks, struct s2s_mark, link) {
 		list_remove(&mark->link);
@@ -151,7 +151,7 @@ s2s_paths_gone(struct s2s *s2s, struct str why)
 			s2s_tell_heard(right);
 		tell_gone(s2s, right->local, right->domain, why);
 	}
-	drop_marks(s2s);
+	s2s_marks_free(s2s);
 }
 
 /* --- acknowledgements ----------------------------------------------------- */
