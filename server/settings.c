@@ -212,6 +212,9 @@ const struct setting server_settings[SETTINGS_COUNT + 1] = {
     {"s2s.keep_after", SETTING_TIME, RELOADS, .max = MINUTE, .preset = "20 ms",
 	.help = "When a message that its domain has not acknowledged is "
 		"written to the database."},
+    {"s2s.rate", SETTING_SIZE, RELOADS, .max = 16 * GIB, .preset = "16 MiB",
+	.help = "Bytes a second that a server may send for long, once its "
+		"domain is proved; 0 for any."},
     {"s2s.idle", SETTING_TIME, RELOADS, .min = SECOND, .max = DAY,
 	.preset = "10 min",
 	.help = "When a stream that nobody uses is closed."},

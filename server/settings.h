@@ -75,6 +75,7 @@ struct module;
 	X(S2S_HOLD_OTHERS)             \
 	X(S2S_QUEUE)                   \
 	X(S2S_KEEP_AFTER)              \
+	X(S2S_RATE)                    \
 	X(S2S_IDLE)                    \
 	X(S2S_CONNECT_TIMEOUT)         \
 	X(S2S_PRESENCE_LOST)           \

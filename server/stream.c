@@ -332,7 +332,10 @@ pause_over(struct timer *timer)
 static void
 charge(struct stream *stream, size_t len)
 {
-	int64_t rate = (int64_t)config_of(stream, SETTINGS_LIMITS_RATE);
+	int64_t rate = (int64_t)config_of(
+	    stream, stream->role->is_of_servers && stream->is_authenticated
+			? SETTINGS_S2S_RATE
+			: SETTINGS_LIMITS_RATE);
 	int64_t burst = (int64_t)config_of(stream, SETTINGS_LIMITS_BURST);
 	int64_t passed_ms = (int64_t)(stream->heard_ms - stream->credit_ms);
 
