@@ -216,6 +216,24 @@ write_done(struct store_commit *commit)
 }
 
 void
+rig_outbox_add(struct world *world, const char *xml)
+{
+	struct arena *arena = arena_make(0);
+	struct store_commit commit;
+	struct store_write *write = store_write_new(enter_first(world)->store);
+
+	store_append(write, &outbox_kind,
+	    &(struct log_row){.owner = OWNER_SERVER,
+		.id = store_log_id(0),
+		.nonce = 1,
+		.time_us = clock_wall_us(),
+		.value = str_format(arena, "0 %s", xml)});
+	store_commit(write, &commit, write_done);
+	world_run(world);
+	arena_free(&arena);
+}
+
+void
 rig_put_key(struct world *world, const char *bare,
     const struct store_kind *kind, struct str key, const char *value)
 {

@@ -54,6 +54,8 @@ struct account *rig_account(struct world *, const char *bare);
 unsigned rig_sub(struct world *, const char *bare, const char *contact);
 /* Durable letters that are stored. */
 unsigned rig_outbox(struct world *);
+/* Stores one from an earlier run: a stanza of the namespace jabber:client. */
+void rig_outbox_add(struct world *, const char *xml);
 /* Writes a row of a map past the server; the account sees it when it is loaded
  * anew, after a kill. */
 void rig_put(struct world *, const char *bare, const struct store_kind *,

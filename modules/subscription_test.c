@@ -112,6 +112,28 @@ requests_have_a_quota(void **state)
 	world_free(&world);
 }
 
+/* A letter that an earlier run left, whose reading fails at first. */
+static void
+letters_left_are_read_until_they_are(void **state)
+{
+	struct world *world = rig_world(1, 2, NULL);
+
+	rig_outbox_add(world, "<presence xmlns='jabber:client' from='" ROMEO
+			      "' to='" JULIET "' type='subscribe' id='l'/>");
+	world_break_store(world, ERR_TIMEOUT);
+	world_kill(world);
+	world_sleep(world, 3000);
+	world_break_store(world, ERR_NONE);
+	world_sleep(world, 3000);
+	CHECK_EQUAL(rig_sub(world, JULIET, ROMEO), SUB_PENDING_IN);
+	CHECK_EQUAL(rig_outbox(world), 0);
+
+	world_break_store(world, ERR_TIMEOUT);
+	world_kill(world);
+	world_run(world);
+	world_free(&world); /* while it waits to ask again */
+}
+
 static void
 a_full_roster_takes_no_more(void **state)
 {
@@ -241,6 +263,7 @@ main(void)
 	    cmocka_unit_test(a_request_is_shown_pushed_and_approved),
 	    cmocka_unit_test(a_request_waits_for_an_answer),
 	    cmocka_unit_test(requests_have_a_quota),
+	    cmocka_unit_test(letters_left_are_read_until_they_are),
 	    cmocka_unit_test(a_full_roster_takes_no_more),
 	    cmocka_unit_test(requests_to_nobody_leave_nothing),
 	    cmocka_unit_test(rosters_agree_when_the_store_is_back),

@@ -223,6 +223,27 @@ say_ready(struct daemon *daemon)
 	notify("READY=1");
 }
 
+/* Letters of an earlier run come before what anybody says now. */
+static void
+let_in(struct shard *shard)
+{
+	struct daemon *daemon = shard->server->daemon;
+
+	if (daemon->phase != 0)
+		return;
+	for (unsigned i = 0; i < daemon->server.shard_count; i++)
+		post_send_to(shard, i, post_new(POST_OPEN, NULL));
+	say_ready(daemon);
+}
+
+void
+daemon_take_open(struct shard *shard, struct post *letter)
+{
+	post_free(&letter);
+	if (!shard->is_draining)
+		listeners_start(shard->server->daemon->listeners, shard);
+}
+
 static void
 close_loop(struct shard_thread *thread)
 {
@@ -239,8 +260,7 @@ serve(struct daemon *daemon)
 	watch_signals(daemon);
 	daemon_start_threads(daemon);
 	account_purge_start(&server->shards[0]);
-	outbox_start(&server->shards[0]);
-	say_ready(daemon);
+	outbox_start(&server->shards[0], let_in);
 	uv_run(&daemon->threads[0].loop, UV_RUN_DEFAULT);
 	for (unsigned i = 1; i < server->shard_count; i++)
 		pthread_join(daemon->threads[i].thread, NULL);

@@ -30,3 +30,4 @@ int daemon_check(const struct daemon_options *);
 /* Post handlers. */
 void daemon_take_drain(struct shard *, struct post *);
 void daemon_take_pulse(struct shard *, struct post *);
+void daemon_take_open(struct shard *, struct post *);

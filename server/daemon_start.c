@@ -342,7 +342,6 @@ daemon_start_threads(struct daemon *daemon)
 	for (unsigned i = 0; i < daemon->server.shard_count; i++) {
 		struct shard_thread *thread = &daemon->threads[i];
 
-		listeners_start(daemon->listeners, thread->shard);
 		runner_start(thread->shard);
 		if (i > 0)
 			must(pthread_create(&thread->thread, NULL, run_thread,

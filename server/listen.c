@@ -366,8 +366,10 @@ listeners_stop(struct listeners *listeners, struct shard *shard)
 
 		if (listener->fd < 0)
 			continue;
-		timer_stop(shard, &listener->pause);
-		uv_close((uv_handle_t *)&listener->poll, NULL);
+		if (listener->shard != NULL) {
+			timer_stop(shard, &listener->pause);
+			uv_close((uv_handle_t *)&listener->poll, NULL);
+		}
 		close(listener->fd);
 		listener->fd = -1;
 	}

@@ -25,7 +25,7 @@ struct listeners *listeners_open(struct arena *, const struct config *,
     unsigned shard_count, struct str *why_r);
 /* Accepts on the shard's loop; by its thread or before it runs. */
 void listeners_start(struct listeners *, struct shard *);
-/* Stops accepting on this shard; on its thread. */
+/* Stops accepting on this shard, if it has begun; on its thread. */
 void listeners_stop(struct listeners *, struct shard *);
 /* After all shards have stopped and their loops have ended. */
 void listeners_free(struct listeners **);

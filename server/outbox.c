@@ -9,6 +9,8 @@
 #define PAGE_ROWS 200
 /* Ids of one shard never meet those of another: each has its own remainder. */
 #define ID_STEP 4096
+/* What the store cannot tell now is asked again after so long. */
+#define AGAIN_MS 1000
 
 const struct store_kind outbox_kind = {
     .name = "outbox", .shape = STORE_LOG, .flags = KIND_DUE};
@@ -23,12 +25,63 @@ next_id(struct shard *shard)
 	return id;
 }
 
+/* --- questions that are asked until they are answered -------------------- */
+
+struct again {
+	struct link link; /* of the shard's outbox_again */
+	struct timer timer;
+	struct shard *shard;
+	struct arena *arena; /* of what it is embedded in */
+	void (*ask)(struct again *);
+};
+
+static void
+again_due(struct timer *timer)
+{
+	struct again *again = container_of(timer, struct again, timer);
+
+	list_remove(&again->link);
+	again->ask(again);
+}
+
+/* False when the shard ends: the row is left to the next start. */
+static bool
+ask_again(struct again *again, struct shard *shard, enum err err,
+    void (*ask)(struct again *))
+{
+	if (err == ERR_CANCELED || shard->is_draining)
+		return false;
+	log_warn(&log_server,
+	    "durable letters cannot be read, will try again: %s",
+	    err_text(err));
+	again->shard = shard;
+	again->ask = ask;
+	list_add_last(&shard->outbox_again, &again->link);
+	timer_start(shard, &again->timer, AGAIN_MS, again_due);
+	return true;
+}
+
+static void
+forget_questions(struct shard *shard)
+{
+	struct link *link;
+
+	while ((link = list_take_first(&shard->outbox_again)) != NULL) {
+		struct again *again = container_of(link, struct again, link);
+		struct arena *arena = again->arena;
+
+		timer_stop(shard, &again->timer);
+		arena_free(&arena);
+	}
+}
+
 /* --- by the sender ------------------------------------------------------ */
 
 /* What becomes of the write that holds the row. */
 struct outbox_sent {
 	struct store_commit commit;
 	struct store_page page; /* when that is uncertain */
+	struct again again;
 	struct arena *arena;
 	struct shard *shard;
 	const struct jid *to;
@@ -46,13 +99,32 @@ tell_receiver(struct outbox_sent *sent, bool is_sure)
 	post_send(sent->shard, letter);
 }
 
+static void ask_row(struct again *);
+
 static void
 row_found(struct store_page *page)
 {
 	struct outbox_sent *sent = container_of(page, struct outbox_sent, page);
 
+	if (page->err != ERR_NONE &&
+	    ask_again(&sent->again, sent->shard, page->err, ask_row))
+		return;
 	tell_receiver(sent, page->err == ERR_NONE && page->count > 0 &&
 				page->rows[0].id == sent->row);
+}
+
+static void
+ask_row(struct again *again)
+{
+	struct outbox_sent *sent =
+	    container_of(again, struct outbox_sent, again);
+
+	store_page(sent->shard->store, &sent->page, sent->arena,
+	    &(struct log_query){.owner = OWNER_SERVER,
+		.kind = &outbox_kind,
+		.after = sent->row - 1,
+		.max = 1},
+	    row_found);
 }
 
 /* The row is there exactly when the change is that caused it. */
@@ -63,12 +135,7 @@ write_ended(struct store_commit *commit)
 	    container_of(commit, struct outbox_sent, commit);
 
 	if (commit->err == ERR_UNCERTAIN)
-		store_page(sent->shard->store, &sent->page, sent->arena,
-		    &(struct log_query){.owner = OWNER_SERVER,
-			.kind = &outbox_kind,
-			.after = sent->row - 1,
-			.max = 1},
-		    row_found);
+		ask_row(&sent->again);
 	else
 		tell_receiver(sent, commit->err == ERR_NONE);
 }
@@ -109,6 +176,7 @@ watch_write(
 	struct outbox_sent *sent = arena_new(arena, struct outbox_sent);
 
 	sent->arena = arena;
+	sent->again.arena = arena;
 	sent->shard = shard;
 	sent->to = jid_copy(arena, letter->to);
 	sent->row = letter->durable.row;
@@ -226,6 +294,7 @@ outbox_cancel(struct shard *shard)
 
 	while ((link = table_next(&shard->outbox_waits, NULL)) != NULL)
 		end_wait(shard, link, ERR_CANCELED);
+	forget_questions(shard);
 }
 
 void
@@ -289,12 +358,15 @@ outbox_drop(struct shard *shard, struct durable_id durable)
 /* Of what an earlier run left; what this one writes meanwhile was posted. */
 struct outbox_page {
 	struct store_page page;
+	struct again again;
 	struct arena *arena;
 	struct shard *shard;
-	uint64_t until_us;
+	struct due_query query;
+	void (*done)(struct shard *);
 };
 
-static void ask_page(struct shard *, struct due_query);
+static void ask_page(
+    struct shard *, struct due_query, void (*done)(struct shard *));
 
 /* What cannot be read is left where it is, for a later release. */
 static void
@@ -322,40 +394,68 @@ post_row(struct shard *shard, const struct log_row *row)
 }
 
 static void
+ask_page_again(struct again *again)
+{
+	struct outbox_page *wait =
+	    container_of(again, struct outbox_page, again);
+	struct arena *arena = wait->arena;
+
+	ask_page(wait->shard, wait->query, wait->done);
+	arena_free(&arena);
+}
+
+static void
+post_rows(struct outbox_page *wait)
+{
+	const struct store_page *page = &wait->page;
+	struct due_query query = wait->query;
+
+	for (size_t i = 0; i < page->count; i++)
+		post_row(wait->shard, &page->rows[i]);
+	if (page->is_more) {
+		query.after_us = page->rows[page->count - 1].time_us;
+		query.after_id = page->rows[page->count - 1].id;
+		ask_page(wait->shard, query, wait->done);
+	} else if (wait->done != NULL) {
+		wait->done(wait->shard);
+	}
+}
+
+static void
 page_read(struct store_page *page)
 {
 	struct outbox_page *wait = container_of(page, struct outbox_page, page);
 	struct arena *arena = wait->arena;
 
-	if (page->err != ERR_NONE)
-		log_warn(&log_server, "durable letters cannot be read: %s",
-		    err_text(page->err));
-	for (size_t i = 0; page->err == ERR_NONE && i < page->count; i++)
-		post_row(wait->shard, &page->rows[i]);
-	if (page->err == ERR_NONE && page->is_more)
-		ask_page(wait->shard,
-		    (struct due_query){.until_us = wait->until_us,
-			.after_us = page->rows[page->count - 1].time_us,
-			.after_id = page->rows[page->count - 1].id});
+	if (page->err == ERR_NONE)
+		post_rows(wait);
+	else if (ask_again(
+		     &wait->again, wait->shard, page->err, ask_page_again))
+		return;
 	arena_free(&arena);
 }
 
 static void
-ask_page(struct shard *shard, struct due_query query)
+ask_page(
+    struct shard *shard, struct due_query query, void (*done)(struct shard *))
 {
 	struct arena *arena = arena_make(0);
 	struct outbox_page *wait = arena_new(arena, struct outbox_page);
 
 	wait->arena = arena;
+	wait->again.arena = arena;
 	wait->shard = shard;
-	wait->until_us = query.until_us;
-	query.kind = &outbox_kind;
-	query.max = PAGE_ROWS;
-	store_due(shard->store, &wait->page, arena, &query, page_read);
+	wait->query = query;
+	wait->done = done;
+	store_due(shard->store, &wait->page, arena, &wait->query, page_read);
 }
 
 void
-outbox_start(struct shard *shard)
+outbox_start(struct shard *shard, void (*done)(struct shard *))
 {
-	ask_page(shard, (struct due_query){.until_us = clock_wall_us() - 1});
+	ask_page(shard,
+	    (struct due_query){.kind = &outbox_kind,
+		.until_us = clock_wall_us() - 1,
+		.max = PAGE_ROWS},
+	    done);
 }

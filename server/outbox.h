@@ -62,8 +62,10 @@ void outbox_drop(struct shard *, struct durable_id);
 void outbox_sure(struct shard *, struct post *);
 
 /* At the end of a shard, while its store is open still: those who wait are told
- * ERR_CANCELED. */
+ * ERR_CANCELED, and nothing is asked again. */
 void outbox_cancel(struct shard *);
 
-/* Posts what an earlier run left: once, by shard 0, when all shards run. */
-void outbox_start(struct shard *);
+/* Posts what an earlier run left: once, by shard 0, when all shards run. done
+ * (NULL: nobody waits) is called when the last of it is posted, so that what is
+ * let in then cannot pass it; while the store fails it is asked again. */
+void outbox_start(struct shard *, void (*done)(struct shard *));

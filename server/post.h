@@ -53,7 +53,8 @@ struct shard;
 	X(DIALBACK_VERDICT, "the answer to DIALBACK")                         \
 	X(PONG, "the answer to a stream's ping came on another stream")       \
 	X(RESUME, "a stream between servers wants to go on for a former one") \
-	X(RESUMED, "the answer to RESUME")
+	X(RESUMED, "the answer to RESUME")                                    \
+	X(OPEN, "what an earlier run left is posted: accept connections")
 
 enum post_kind {
 #define X(name, text) POST_##name,

@@ -67,4 +67,5 @@ post_handler *const post_handlers[POST_KIND_COUNT] = {
     [POST_RESUMED] = stream_take,
     [POST_PATH] = remote_take_path,
     [POST_DOMAIN] = account_take_domain,
+    [POST_OPEN] = daemon_take_open,
 };

@@ -101,6 +101,7 @@ shard_init(struct shard *shard, struct server *server, unsigned index,
 	timers_init(&shard->timers);
 	table_init(&shard->owners);
 	table_init(&shard->outbox_waits);
+	list_init(&shard->outbox_again);
 	list_init(&shard->flushes);
 	list_init(&shard->iqs);
 	list_init(&shard->loads);

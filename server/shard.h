@@ -72,6 +72,7 @@ struct shard {
 	struct list absents; /* owners that do not exist, oldest first */
 	unsigned absent_count;
 	struct table outbox_waits; /* server/outbox.h */
+	struct list outbox_again;  /* questions the store did not answer */
 	struct remotes *remotes;   /* server/remote.h */
 	uint64_t outbox_last;
 	struct runner *runner; /* server/runner.h; NULL in a world */

@@ -202,7 +202,7 @@ boot(struct world *world)
 		world->is_quiet[i] = false;
 	}
 	shard_enter(shard_at(world, 0));
-	outbox_start(shard_at(world, 0));
+	outbox_start(shard_at(world, 0), NULL);
 	account_purge_start(shard_at(world, 0));
 }
 
