@@ -67,6 +67,7 @@ class Play:
             pass
         if person.stream is None:
             return
+        person.answer_pings()
         kept = []
         for event in person.stream.queue:
             body = self.body_of(event)
@@ -110,6 +111,13 @@ class Play:
         self.rest(1)
         self.collect(self.they, self.heard,
                      lambda element: element.get("type") != "error")
+
+    def rest(self, seconds):
+        """Time passes; both clients stay."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            for person in (self.we, self.they):
+                person.rest(0.1)
 
     def they_return(self):
         """Their client logs in again after its server was gone."""

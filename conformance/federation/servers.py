@@ -199,7 +199,8 @@ class Prosody(Server):
             ca=self.lab.authority.root,
             secure="true" if proof == "external" else "false",
             modules="" if proof == "external" else '"dialback"',
-            disabled="")
+            disabled='"tls"' if domain.name in
+            self.options.get("without_tls", ()) else "")
 
     def command(self):
         config = self.folder / "prosody.cfg.lua"

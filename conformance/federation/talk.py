@@ -1,5 +1,7 @@
 """What two people on two servers do with each other."""
 
+import time
+
 from servers import fresh_id
 
 from runner import client
@@ -31,6 +33,12 @@ def answer_pings(stream):
     stream.pump = pump_and_answer
 
 
+def is_ping(event):
+    return event[0] == "element" and event[1].tag == NS + "iq" and \
+        event[1].find("{urn:xmpp:ping}ping") is not None and \
+        event[1].get("type") == "get"
+
+
 class Person:
     """An account on a server, and its stream when it is online."""
 
@@ -53,6 +61,24 @@ class Person:
         self.stream.close()
         self.stream = None
 
+    def answer_pings(self):
+        """Clients that do not are taken for dead."""
+        for event in list(self.stream.queue):
+            if is_ping(event):
+                self.stream.queue.remove(event)
+                self.stream.send(
+                    f"<iq type='result' id='{event[1].get('id')}' "
+                    f"to='{event[1].get('from')}'/>")
+
+    def rest(self, seconds):
+        """Does nothing but what every client does by itself."""
+        end = time.monotonic() + seconds
+        while self.stream is not None:
+            self.stream.pump(min(0.1, max(end - time.monotonic(), 0)))
+            self.answer_pings()
+            if time.monotonic() >= end:
+                break
+
     def wait(self, kind, sender, wanted=lambda _element: True, seconds=10):
         """The next stanza of that kind from that address (bare: any of its
         resources) that is wanted; others stay."""
@@ -62,7 +88,10 @@ class Person:
             source = event[1].get("from") or ""
             return (source == sender or source.split("/")[0] == sender) and \
                 wanted(event[1])
-        event = self.stream.take(is_it, seconds)
+        event, end = None, time.monotonic() + seconds
+        while event is None and time.monotonic() < end:
+            event = self.stream.take(is_it, min(1, seconds))
+            self.answer_pings()
         if event is None:
             waiting = [client.say(each) for each in self.stream.queue]
             raise Lost(f"{self.jid} got no such {kind} from {sender}; "
