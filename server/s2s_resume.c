@@ -211,7 +211,7 @@ s2s_take_resume(struct shard *shard, struct post *letter)
 	found->kept.id = str_dup(answer->arena, asked->kept.id);
 	found->kept.local = str_dup(answer->arena, asked->kept.local);
 	found->kept.domain = str_dup(answer->arena, asked->kept.domain);
-	if (found->is_known)
+	if (kept != NULL && found->is_known)
 		forget(shard, kept);
 	answer->resume = found;
 	answer->stream = letter->stream;

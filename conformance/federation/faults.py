@@ -78,6 +78,9 @@ class Play:
         person.stream.queue.clear()
         person.stream.queue.extend(kept)
 
+    def missing(self):
+        return set(self.said) - set(self.heard) - set(self.bounced)
+
     def listen(self, seconds):
         """Until all was heard or came back, or so long."""
         deadline = time.monotonic() + seconds
@@ -86,12 +89,16 @@ class Play:
                          lambda element: element.get("type") != "error")
             self.collect(self.we, self.bounced,
                          lambda element: element.get("type") == "error")
-            if not set(self.said) - set(self.heard) - set(self.bounced):
+            if not self.missing():
                 break
 
     def check(self, seconds, once=True, no_bounce=False):
         self.listen(seconds)
-        lost = set(self.said) - set(self.heard) - set(self.bounced)
+        if self.missing():
+            # A server may keep what comes while its user logs in.
+            self.they_return()
+            self.listen(5)
+        lost = self.missing()
         if lost:
             raise Lost(f"{len(lost)} of {len(self.said)} are lost, the "
                        f"first is number {self.said.index(min(lost, key=self.said.index))}")
