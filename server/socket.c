@@ -596,12 +596,28 @@ socket_move(struct conn *conn, struct shard *to)
 	return true;
 }
 
+/* What the kernel holds of a connection that is given up is dropped with it: a
+ * peer that comes back would get it twice. */
+static void
+forget_sent(const struct socket *socket)
+{
+	const struct linger at_once = {.l_onoff = 1};
+
+	(void)setsockopt(
+	    socket->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+}
+
 static void
 socket_close(struct conn *conn, bool in_order)
 {
 	struct socket *socket = socket_of(conn);
 
-	if (!in_order || socket->stage != STAGE_OPEN) {
+	if (!in_order) {
+		forget_sent(socket);
+		finish(socket);
+		return;
+	}
+	if (socket->stage != STAGE_OPEN) {
 		finish(socket);
 		return;
 	}

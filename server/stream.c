@@ -551,11 +551,12 @@ stream_move(struct stream *stream, struct shard *to)
 	return true;
 }
 
-/* The other streams of the shard are gone already: no time for goodbyes. */
+/* Nobody is there to say goodbye to, or there is no time for it. */
 static void
-cut(struct stream *stream)
+cut(struct stream *stream, enum stream_err err, struct str text)
 {
-	stream->end.err = STREAM_ERR_SYSTEM_SHUTDOWN;
+	stream->end.err = err;
+	stream->end.text = text;
 	stream->is_ending = true;
 	conn_abort(stream->conn);
 	end(stream);
@@ -574,7 +575,7 @@ stream_take_move(struct shard *shard, struct post *letter)
 	if (stream->host == NULL)
 		stream_fail(stream, STREAM_ERR_HOST_GONE, NULL);
 	else if (shard->is_draining)
-		cut(stream);
+		cut(stream, STREAM_ERR_SYSTEM_SHUTDOWN, STR_NONE);
 }
 
 /* --- ending --------------------------------------------------------------- */
@@ -687,6 +688,11 @@ check_idle(struct stream *stream, uint64_t now_ms)
 
 	if (ping_ms == 0)
 		return;
+	if (stream->is_pinged && stream->role->is_of_servers) {
+		cut(stream, STREAM_ERR_CONNECTION_TIMEOUT,
+		    STR("no answer to a ping"));
+		return;
+	}
 	if (stream->is_pinged) {
 		stream_fail(stream, STREAM_ERR_CONNECTION_TIMEOUT,
 		    "no answer to a ping");

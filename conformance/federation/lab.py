@@ -101,8 +101,8 @@ class Authority:
     def files(self, name):
         return self.folder / f"{name}.crt", self.folder / f"{name}.key"
 
-    def issue(self, name, kind="good"):
-        """NAME.crt and NAME.key; see KINDS."""
+    def issue(self, name, kind="good", prefix=""):
+        """A certificate for that name and its key: files(prefix + name)."""
         words = [f"cn = {name}", "signing_key", "tls_www_server",
                  *(() if kind == "server-only" else ("tls_www_client",)),
                  "dns_name = " + ("elsewhere.lab" if kind == "wrong-name"
@@ -112,10 +112,10 @@ class Authority:
                       'expiration_date = "2021-01-01 00:00:00"']
         else:
             words += ["expiration_days = 30"]
-        template = self.folder / f"{name}.template"
+        template = self.folder / f"{prefix}{name}.template"
         template.write_text("\n".join(words) + "\n")
-        certificate, key = self.files(name)
-        self.key(name)
+        certificate, key = self.files(prefix + name)
+        self.key(prefix + name)
         if kind == "self-signed":
             how = ["--generate-self-signed"]
         else:
