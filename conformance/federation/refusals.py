@@ -72,14 +72,6 @@ def refuse(case, ours, theirs):
     we.leave()
 
 
-def check_says(case, ours):
-    """`jackdaw s2s check` names the same reason."""
-    done = ours.ask("s2s", "check", case.theirs.name, timeout=60)
-    said = done.stdout + done.stderr
-    if done.returncode == 0 or case.word not in said:
-        raise Lost(f"s2s check ended with {done.returncode}: {said}")
-
-
 def play(lab, names, peer, wanted):
     cases = [case for case in CASES if wanted in case.name]
     fine = Refusal("a certificate for servers only", "server-only", "")
@@ -103,8 +95,6 @@ def play(lab, names, peer, wanted):
     for case in cases:
         print(attempt(f"refusal {peer}: {case.name}", refuse, case, ours,
                       theirs), flush=True)
-        print(attempt(f"refusal {peer}: s2s check tells of {case.name}",
-                      check_says, case, ours), flush=True)
     print(attempt(f"refusal {peer}: {fine.name} is accepted", converse,
                   Person(ours, "juliet", fine.ours.name),
                   Person(theirs, "romeo", fine.theirs.name)), flush=True)
