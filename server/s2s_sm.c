@@ -96,7 +96,8 @@ on_ack(struct s2s *s2s, const struct node *node)
 		s2s_acked(s2s, s2s->sent - behind);
 }
 
-/* From here on each side counts what the other sends. */
+/* Section 4: what was sent and received before <enable/> and <enabled/> does
+ * not count. */
 static void
 begin(struct s2s *s2s)
 {
@@ -137,11 +138,9 @@ on_enable(struct s2s *s2s, const struct node *node)
 static void
 on_enabled(struct s2s *s2s, const struct node *node)
 {
-	const uint64_t taken = s2s->taken;
 	struct str id = node_attr(node, "id");
 
 	begin(s2s);
-	s2s->taken = taken;
 	if (is_true(node_attr(node, "resume")) && id.len > 0 &&
 	    id.len <= ID_MAX)
 		s2s->sm_id = str_dup(s2s->stream.arena, id);
