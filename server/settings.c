@@ -207,7 +207,7 @@ const struct setting server_settings[SETTINGS_COUNT + 1] = {
     {"s2s.hold_others", SETTING_TIME, RELOADS | PER_DOMAIN, .max = DAY,
 	.preset = "1 min", .help = "Likewise requests and presence."},
     {"s2s.queue", SETTING_INT, RELOADS | PER_DOMAIN, .min = 10, .max = 1000000,
-	.preset = "1000",
+	.preset = "10000",
 	.help = "Stanzas that wait for a domain, from each of ours."},
     {"s2s.keep_after", SETTING_TIME, RELOADS, .max = MINUTE, .preset = "20 ms",
 	.help = "When a message that its domain has not acknowledged is "
