@@ -39,6 +39,7 @@ c2s_want_proof(struct c2s *c2s, uint64_t ticket)
 	must(proof != NULL);
 	proof->position = c2s->stream.conn->written;
 	proof->ticket = ticket;
+	conn_await(c2s->stream.conn);
 	list_add_last(&c2s->proofs, &proof->link);
 	if (!timer_is_running(&c2s->proof))
 		timer_start(c2s->stream.shard, &c2s->proof, ASK_MS, ask_kernel);

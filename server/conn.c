@@ -103,6 +103,13 @@ conn_abort(struct conn *conn)
 	end(conn, false);
 }
 
+void
+conn_await(struct conn *conn)
+{
+	if (!conn->is_closing && conn->ops->await != NULL)
+		conn->ops->await(conn);
+}
+
 uint64_t
 conn_acknowledged(struct conn *conn)
 {

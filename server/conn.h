@@ -38,6 +38,7 @@ struct conn_ops {
 	void (*start_tls)(struct conn *, const struct tls_client_options *);
 	void (*set_reading)(struct conn *, bool);
 	void (*close)(struct conn *, bool in_order);
+	void (*await)(struct conn *); /* NULL: it always knows */
 	uint64_t (*acknowledged)(struct conn *);
 	bool (*move)(struct conn *, struct shard *);
 	struct tls *(*tls)(struct conn *); /* NULL: there is none */
@@ -83,7 +84,10 @@ void conn_abort(struct conn *);
  * leaves first; false, and nothing is changed, when it cannot all leave now.
  * conn_set_reading there makes it go on. */
 bool conn_move(struct conn *, struct shard *);
-/* How many of the bytes written the peer's kernel has acknowledged. */
+/* conn_acknowledged will be asked about what was written so far. */
+void conn_await(struct conn *);
+/* How many of the bytes written the peer's kernel has acknowledged, as far as
+ * conn_await asked for: those in TLS records that it has wholly. */
 uint64_t conn_acknowledged(struct conn *);
 
 /* --- of a TLS connection ------------------------------------------------ */

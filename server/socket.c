@@ -15,6 +15,7 @@
 #include "base/prefetch.h"
 #include "server/metrics.h"
 #include "server/net.h"
+#include "server/receipts.h"
 #include "server/settings.h"
 #include "server/setup.h"
 #include "server/shard.h"
@@ -51,7 +52,8 @@ struct socket {
 	struct buf pending; /* written in this turn */
 	struct buf unsent;  /* records (or plain bytes) the kernel did not take
 			     */
-	uint64_t sent;      /* of conn.written: what was encrypted or sent */
+	uint64_t acked;     /* of conn.written, as far as it was known */
+	struct receipts *receipts; /* while somebody waits to know; NULL */
 	int fd;
 	uint8_t stage;
 	bool is_reading;
@@ -212,6 +214,8 @@ finish(struct socket *socket)
 	tls_free(&socket->tls);
 	net_keep_spare(net_of(socket), &socket->pending);
 	buf_deinit(&socket->unsent);
+	free(socket->receipts);
+	socket->receipts = NULL;
 	uv_close((uv_handle_t *)&socket->poller->poll, on_poller_closed);
 	close(socket->fd);
 	socket->fd = -1;
@@ -288,11 +292,35 @@ static bool
 send_records(struct socket *socket)
 {
 	struct buf *records = &net_of(socket)->records;
-	bool is_good =
-	    records->len == 0 || send_or_keep(socket, buf_str(records));
+	bool is_good;
 
+	if (socket->receipts != NULL)
+		socket->receipts->wire += records->len;
+	is_good = records->len == 0 || send_or_keep(socket, buf_str(records));
 	buf_clear(records, NET_IN_LEN);
 	return is_good;
+}
+
+/* In pieces of a record each when somebody waits to know which arrive. */
+static bool
+encrypt(struct socket *socket, struct str plain)
+{
+	struct receipts *receipts = socket->receipts;
+
+	if (receipts == NULL)
+		return tls_write(socket->tls, plain);
+	while (plain.len > 0) {
+		struct str piece = {plain.text,
+		    plain.len < TLS_RECORD_MAX ? plain.len : TLS_RECORD_MAX};
+
+		if (!tls_write(socket->tls, piece))
+			return false;
+		plain.text += piece.len;
+		plain.len -= piece.len;
+		receipts_add(receipts, socket->conn.written - plain.len,
+		    net_of(socket)->records.len);
+	}
+	return true;
 }
 
 static bool
@@ -303,10 +331,9 @@ send_pending(struct socket *socket)
 
 	if (plain.len == 0)
 		return true;
-	socket->sent = socket->conn.written;
 	if (socket->tls == NULL)
 		is_good = send_or_keep(socket, plain);
-	else if (tls_write(socket->tls, plain))
+	else if (encrypt(socket, plain))
 		is_good = send_records(socket);
 	if (is_good)
 		net_keep_spare(net_of(socket), &socket->pending);
@@ -635,8 +662,22 @@ socket_close(struct conn *conn, bool in_order)
 	watch(socket);
 }
 
-/* Bytes that the kernel still holds are records, which are longer than what is
- * in them: so this is never too many. */
+static void
+socket_await(struct conn *conn)
+{
+	struct socket *socket = socket_of(conn);
+
+	if (socket->tls == NULL)
+		return;
+	if (socket->receipts == NULL) {
+		socket->receipts = calloc(1, sizeof(*socket->receipts));
+		must(socket->receipts != NULL);
+	}
+	socket->receipts->wanted = conn->written;
+	/* A part may have left already. */
+	receipts_add(socket->receipts, conn->written - socket->pending.len, 0);
+}
+
 static uint64_t
 socket_acknowledged(struct conn *conn)
 {
@@ -645,9 +686,18 @@ socket_acknowledged(struct conn *conn)
 	uint64_t left;
 
 	if (socket->fd < 0 || ioctl(socket->fd, SIOCOUTQ, &held) != 0)
-		return 0;
+		return socket->acked;
 	left = (uint64_t)held + socket->unsent.len;
-	return socket->sent > left ? socket->sent - left : 0;
+	if (socket->tls == NULL) {
+		uint64_t sent = conn->written - socket->pending.len;
+
+		socket->acked = sent > left ? sent - left : 0;
+	} else if (socket->receipts != NULL &&
+		   receipts_take(socket->receipts, left, &socket->acked)) {
+		free(socket->receipts);
+		socket->receipts = NULL;
+	}
+	return socket->acked;
 }
 
 static struct tls *
@@ -662,6 +712,7 @@ static const struct conn_ops socket_ops = {
     .start_tls = socket_start_tls,
     .set_reading = socket_set_reading,
     .close = socket_close,
+    .await = socket_await,
     .acknowledged = socket_acknowledged,
     .move = socket_move,
     .tls = socket_tls,

@@ -4,8 +4,11 @@
  */
 #include "server/socket.h"
 
+#include <linux/sockios.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <uv.h>
@@ -16,6 +19,7 @@
 #include "server/forge.h"
 #include "server/metrics.h"
 #include "server/net.h"
+#include "server/receipts.h"
 #include "server/settings.h"
 #include "server/setup.h"
 #include "server/shard.h"
@@ -98,6 +102,33 @@ open_two(struct two *two)
 	open_end(&two->ours, fds[0]);
 	open_end(&two->theirs, fds[1]);
 	two->theirs.conn->is_s2s = true;
+}
+
+/* Over TCP, where the kernel tells what was acknowledged; the far end takes
+ * little before it reads. Returns our descriptor. */
+static int
+open_narrow(struct two *two)
+{
+	struct sockaddr_in address = {
+	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(address);
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int ours =
+	    socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int theirs, room = 4096;
+
+	CHECK(setsockopt(
+		  listener, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room)) == 0);
+	CHECK(bind(listener, (struct sockaddr *)&address, len) == 0);
+	CHECK(listen(listener, 1) == 0);
+	CHECK(getsockname(listener, (struct sockaddr *)&address, &len) == 0);
+	(void)connect(ours, (struct sockaddr *)&address, len);
+	theirs = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	CHECK(theirs >= 0);
+	close(listener);
+	open_end(&two->ours, ours);
+	open_end(&two->theirs, theirs);
+	return ours;
 }
 
 static void
@@ -228,6 +259,113 @@ closing_in_the_handshake_is_clean(void **state)
 	CHECK_EQUAL(rig.shard.net->made.count, 0);
 }
 
+static int
+held_by_kernel(int fd)
+{
+	int held = 0;
+
+	CHECK(ioctl(fd, SIOCOUTQ, &held) == 0);
+	return held;
+}
+
+static void
+run_until_acknowledged(struct conn *conn, uint64_t wanted)
+{
+	for (unsigned i = 0; i < 5000 && conn_acknowledged(conn) < wanted; i++)
+		turn();
+	CHECK_EQUAL(conn_acknowledged(conn), wanted);
+}
+
+/* Nor is what came before it forgotten over it. */
+static void
+a_part_of_a_record_is_not_acknowledged(void **state)
+{
+	static char record[16000];
+	struct two two;
+	uint64_t first;
+	int fd, held;
+
+	rig.secure = 0;
+	fd = open_narrow(&two);
+	secure(&two);
+	run_until(&rig.secure, 2);
+	conn_set_reading(two.theirs.conn, false);
+	conn_write(two.ours.conn, STR("first"));
+	conn_await(two.ours.conn);
+	conn_flush(two.ours.conn);
+	first = two.ours.conn->written;
+	for (unsigned i = 0; i < 5000 && held_by_kernel(fd) > 0; i++)
+		turn();
+	memset(record, 'x', sizeof(record));
+	conn_write(two.ours.conn, (struct str){record, sizeof(record)});
+	conn_await(two.ours.conn);
+	for (unsigned i = 0; i < 1000; i++)
+		turn();
+	held = held_by_kernel(fd);
+	CHECK(held > 0 && held < (int)sizeof(record));
+	CHECK_EQUAL(conn_acknowledged(two.ours.conn), first);
+	conn_set_reading(two.theirs.conn, true);
+	run_until_acknowledged(two.ours.conn, first + sizeof(record));
+	close_two(&two);
+}
+
+static void
+what_is_awaited_late_is_acknowledged_too(void **state)
+{
+	struct two two;
+
+	rig.secure = 0;
+	(void)open_narrow(&two);
+	conn_write(two.ours.conn, STR("plain"));
+	conn_await(two.ours.conn);
+	run_until_acknowledged(two.ours.conn, 5);
+	for (unsigned i = 0; i < 100 && two.theirs.bytes[0] == '\0'; i++)
+		turn();
+	secure(&two);
+	run_until(&rig.secure, 2);
+	conn_write(two.ours.conn, STR("hello"));
+	conn_flush(two.ours.conn);
+	conn_await(two.ours.conn);
+	run_until_acknowledged(two.ours.conn, 10);
+	close_two(&two);
+}
+
+static void
+a_later_record_holds_none_back(void **state)
+{
+	struct receipts receipts = {.wanted = 200};
+	uint64_t plain = 0;
+
+	receipts_add(&receipts, 100, 122);
+	receipts_add(&receipts, 200, 244);
+	receipts_add(&receipts, 210, 276); /* nobody waits for it */
+	receipts.wire = 276;
+	CHECK(!receipts_take(&receipts, 155, &plain));
+	CHECK_EQUAL(plain, 0);
+	CHECK(!receipts_take(&receipts, 154, &plain));
+	CHECK_EQUAL(plain, 100);
+	CHECK(!receipts_take(&receipts, 33, &plain));
+	CHECK_EQUAL(plain, 100);
+	CHECK(receipts_take(&receipts, 32, &plain));
+	CHECK_EQUAL(plain, 200);
+}
+
+static void
+more_records_than_fit_become_one(void **state)
+{
+	struct receipts receipts = {.wanted = 1000};
+	uint64_t plain = 0;
+
+	for (unsigned i = 1; i <= RECEIPTS_MAX + 10; i++)
+		receipts_add(&receipts, i, 2 * i);
+	CHECK_EQUAL(receipts.count, RECEIPTS_MAX);
+	receipts.wire = 2 * (RECEIPTS_MAX + 10);
+	(void)receipts_take(&receipts, 2, &plain);
+	CHECK_EQUAL(plain, RECEIPTS_MAX - 1);
+	(void)receipts_take(&receipts, 0, &plain);
+	CHECK_EQUAL(plain, RECEIPTS_MAX + 10);
+}
+
 /* --- what all share ------------------------------------------------------- */
 
 static struct setup *
@@ -319,6 +457,10 @@ main(void)
 	    cmocka_unit_test(handshakes_take_turns),
 	    cmocka_unit_test(what_is_no_tls_is_told),
 	    cmocka_unit_test(closing_in_the_handshake_is_clean),
+	    cmocka_unit_test(a_part_of_a_record_is_not_acknowledged),
+	    cmocka_unit_test(what_is_awaited_late_is_acknowledged_too),
+	    cmocka_unit_test(a_later_record_holds_none_back),
+	    cmocka_unit_test(more_records_than_fit_become_one),
 	};
 
 	return cmocka_run_group_tests_name("socket", tests, set_up, tear_down);

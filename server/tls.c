@@ -21,7 +21,6 @@
 #define ALPN_CLIENT    "xmpp-client"
 #define ALPN_SERVER    "xmpp-server"
 #define EXTENSION_ALPN 16 /* RFC 7301, section 6 */
-#define RECORD_MAX     ((size_t)16384)
 #define TICKETS_KEY    "jackdaw: key of TLS tickets"
 /* Of all certificates that a server may show. */
 #define CHAIN_LEN_MAX ((size_t)64 * 1024)
@@ -386,7 +385,7 @@ tls_write(struct tls *tls, struct str plain)
 {
 	while (plain.len > 0) {
 		ssize_t len = gnutls_record_send(tls->session, plain.text,
-		    plain.len < RECORD_MAX ? plain.len : RECORD_MAX);
+		    plain.len < TLS_RECORD_MAX ? plain.len : TLS_RECORD_MAX);
 
 		if (len <= 0)
 			return false;

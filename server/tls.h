@@ -14,6 +14,8 @@
 #include "base/buf.h"
 #include "base/str.h"
 
+#define TLS_RECORD_MAX ((size_t)16384) /* RFC 8446 section 5.1 */
+
 struct arena;
 struct host;
 struct setup;
@@ -85,7 +87,7 @@ enum tls_result tls_handshake(struct tls *, const char **why_r);
 /* DONE: *len_r bytes were put into plain. CLOSED: the peer said goodbye. */
 enum tls_result tls_read(
     struct tls *, char *plain, size_t room, size_t *len_r, const char **why_r);
-/* Into as few records as fit. */
+/* Into as few records as fit: of TLS_RECORD_MAX bytes each. */
 bool tls_write(struct tls *, struct str plain);
 /* Says goodbye. */
 void tls_bye(struct tls *);
