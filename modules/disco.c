@@ -6,6 +6,7 @@
 
 #include "modules/caps.h"
 #include "modules/roster.h"
+#include "server/domains.h"
 #include "server/iq.h"
 #include "server/session.h"
 #include "server/setup.h"
@@ -146,6 +147,20 @@ add_resources(struct node *query, const struct account *account)
 }
 
 static void
+add_components(struct node *query, const struct host *host)
+{
+	size_t count;
+	const struct str *names =
+	    config_domains(setup_config(host->setup), &count);
+
+	for (size_t i = 0; i < count; i++)
+		if (domain_secret(host->setup, names[i]).len > 0 &&
+		    domain_host(host->setup, names[i]) == host)
+			node_set(node_add(query, "item", NS_DISCO_ITEMS), "jid",
+			    names[i]);
+}
+
+static void
 on_items(struct iq *iq)
 {
 	struct node *query = node_make(iq_arena(iq), "query", NS_DISCO_ITEMS);
@@ -159,7 +174,9 @@ on_items(struct iq *iq)
 		reply_node(iq, HOOK_DISCO_ITEMS, NS_DISCO_ITEMS);
 		return;
 	}
-	if (!iq_is_for_host(iq))
+	if (iq_is_for_host(iq))
+		add_components(query, iq_host(iq));
+	else
 		add_resources(query, iq_account(iq));
 	hook_disco(HOOK_DISCO_ITEMS, &ask);
 	iq_reply(iq, query);

@@ -367,7 +367,8 @@ tell_domain(struct shard *shard, struct domain_note *note)
 
 		if (account != NULL && account->session_count > 0 &&
 		    account->slots != NULL &&
-		    str_equal(account->host->name, note->local))
+		    (note->local.len == 0 ||
+			str_equal(account->host->name, note->local)))
 			hook_domain(account, note);
 	}
 }

@@ -13,7 +13,9 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "server/c2s.h"
+#include "server/component.h"
 #include "server/config.h"
+#include "server/domains.h"
 #include "server/s2s.h"
 #include "server/settings.h"
 #include "server/shard.h"
@@ -27,16 +29,36 @@
 #define SAY_MS   60000
 #define PORT_LEN 6
 
-/* What may be listened for: clients and servers, in clear or in TLS. */
+static bool
+always(const struct config *config)
+{
+	return config != NULL;
+}
+
+static bool
+are_servers_wanted(const struct config *config)
+{
+	return config_bool(config, CONFIG_GLOBAL, SETTING(S2S_ENABLED));
+}
+
+/* What may be listened for: clients and servers, in clear or in TLS, and
+ * components. */
 static const struct listen_kind {
 	enum settings_index addresses, port;
 	bool is_direct_tls, is_s2s;
+	bool (*is_wanted)(const struct config *);
+	struct stream *(*accept)(struct shard *, struct conn *);
 } kinds[] = {
-    {SETTINGS_LISTEN_C2S_ADDRESSES, SETTINGS_LISTEN_C2S_PORT, false, false},
-    {SETTINGS_LISTEN_TLS_ADDRESSES, SETTINGS_LISTEN_TLS_PORT, true, false},
-    {SETTINGS_LISTEN_S2S_ADDRESSES, SETTINGS_LISTEN_S2S_PORT, false, true},
+    {SETTINGS_LISTEN_C2S_ADDRESSES, SETTINGS_LISTEN_C2S_PORT, false, false,
+	always, c2s_accept},
+    {SETTINGS_LISTEN_TLS_ADDRESSES, SETTINGS_LISTEN_TLS_PORT, true, false,
+	always, c2s_accept},
+    {SETTINGS_LISTEN_S2S_ADDRESSES, SETTINGS_LISTEN_S2S_PORT, false, true,
+	are_servers_wanted, s2s_accept},
     {SETTINGS_LISTEN_S2S_TLS_ADDRESSES, SETTINGS_LISTEN_S2S_TLS_PORT, true,
-	true},
+	true, are_servers_wanted, s2s_accept},
+    {SETTINGS_LISTEN_COMPONENTS_ADDRESSES, SETTINGS_LISTEN_COMPONENTS_PORT,
+	false, false, domains_have_components, component_accept},
 };
 
 #define KIND_COUNT (sizeof(kinds) / sizeof(kinds[0]))
@@ -224,13 +246,6 @@ open_place(struct listeners *listeners, struct arena *arena, struct str address,
 	return false;
 }
 
-static bool
-is_wanted(const struct config *config, const struct listen_kind *kind)
-{
-	return !kind->is_s2s ||
-	       config_bool(config, CONFIG_GLOBAL, SETTING(S2S_ENABLED));
-}
-
 static struct setting_list
 addresses_of(const struct config *config, const struct listen_kind *kind)
 {
@@ -270,7 +285,7 @@ listeners_open(struct arena *arena, const struct config *config,
 	listeners->places = calloc(count + 1, sizeof(struct place));
 	must(listeners->places != NULL);
 	for (size_t i = 0; i < KIND_COUNT && listeners != NULL; i++) {
-		if (is_wanted(config, &kinds[i]) &&
+		if (kinds[i].is_wanted(config) &&
 		    !open_kind(listeners, arena, config, &kinds[i], why_r))
 			listeners_free(&listeners);
 	}
@@ -324,10 +339,7 @@ accept_one(struct listener *listener)
 	    socket_new(listener->shard, fd, (const struct sockaddr *)&address);
 	conn->is_direct_tls = listener->kind->is_direct_tls;
 	conn->is_s2s = listener->kind->is_s2s;
-	if (conn->is_s2s)
-		(void)s2s_accept(listener->shard, conn);
-	else
-		(void)c2s_accept(listener->shard, conn);
+	(void)listener->kind->accept(listener->shard, conn);
 	return true;
 }
 
@@ -402,8 +414,11 @@ listeners_text(const struct listeners *listeners, struct arena *arena)
 	struct str text = str_format(arena, "%u (STARTTLS) and %u (TLS)",
 	    listeners->ports[0], listeners->ports[1]);
 
-	if (listeners->ports[2] == 0 && listeners->ports[3] == 0)
-		return text;
-	return str_format(arena, "%.*s, for servers %u and %u", STR_ARG(text),
-	    listeners->ports[2], listeners->ports[3]);
+	if (listeners->ports[2] != 0 || listeners->ports[3] != 0)
+		text = str_format(arena, "%.*s, for servers %u and %u",
+		    STR_ARG(text), listeners->ports[2], listeners->ports[3]);
+	if (listeners->ports[4] != 0)
+		text = str_format(arena, "%.*s, for components %u",
+		    STR_ARG(text), listeners->ports[4]);
+	return text;
 }

@@ -164,6 +164,8 @@ goes_by_stream(enum post_kind kind)
 	case POST_DIALBACK_VERDICT:
 	case POST_PONG:
 	case POST_RESUMED:
+	case POST_ADMIT:
+	case POST_RIVAL:
 		return true;
 	default:
 		return false;

@@ -54,7 +54,9 @@ struct shard;
 	X(PONG, "the answer to a stream's ping came on another stream")       \
 	X(RESUME, "a stream between servers wants to go on for a former one") \
 	X(RESUMED, "the answer to RESUME")                                    \
-	X(OPEN, "what an earlier run left is posted: accept connections")
+	X(OPEN, "what an earlier run left is posted: accept connections")     \
+	X(ADMIT, "a remote lets a component's stream carry its stanzas")      \
+	X(RIVAL, "another stream of a component asks for the place of this")
 
 enum post_kind {
 #define X(name, text) POST_##name,

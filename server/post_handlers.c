@@ -68,4 +68,6 @@ post_handler *const post_handlers[POST_KIND_COUNT] = {
     [POST_PATH] = remote_take_path,
     [POST_DOMAIN] = account_take_domain,
     [POST_OPEN] = daemon_take_open,
+    [POST_ADMIT] = stream_take,
+    [POST_RIVAL] = stream_take,
 };

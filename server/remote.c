@@ -7,11 +7,13 @@
 #include "base/err.h"
 #include "base/hash.h"
 #include "base/rand.h"
+#include "server/domains.h"
 #include "server/metrics.h"
 #include "server/remote_private.h"
 #include "server/router.h"
 #include "server/settings.h"
 #include "server/setup.h"
+#include "server/stream.h"
 
 /* Pairs that nobody answers for, of a shard: whoever writes to names at random
  * must not fill the memory. */
@@ -91,8 +93,11 @@ name_pair(const struct log *log, char *text, size_t len)
 {
 	const struct pair *pair = container_of(log, const struct pair, log);
 
-	snprintf(text, len, "s2s %.*s -> %s", STR_ARG(pair->local),
-	    pair->remote->domain->text);
+	if (pair_is_component(pair))
+		snprintf(text, len, "component %s", pair->remote->domain->text);
+	else
+		snprintf(text, len, "s2s %.*s -> %s", STR_ARG(pair->local),
+		    pair->remote->domain->text);
 }
 
 static struct pair *
@@ -238,10 +243,10 @@ ask(struct pair *pair)
 {
 	struct shard *shard = pair_shard(pair);
 
-	if (pair->is_asked || timer_is_running(&pair->retry) ||
-	    shard->is_draining)
+	if (pair_is_component(pair) || pair->is_asked ||
+	    timer_is_running(&pair->retry) || shard->is_draining)
 		return;
-	if (setup_host(shard->setup, pair->local) == NULL) {
+	if (!domain_is_ours(shard->setup, pair->local)) {
 		give_up(pair);
 		return;
 	}
@@ -360,8 +365,7 @@ is_from_us(const struct shard *shard, const struct post *letter)
 {
 	const struct jid *from = letter->stanza->from;
 
-	return from != NULL &&
-	       setup_host(shard->setup, jid_domain(from)) != NULL;
+	return from != NULL && domain_is_ours(shard->setup, jid_domain(from));
 }
 
 static void
@@ -381,15 +385,19 @@ void
 remote_take(struct shard *shard, struct post *letter)
 {
 	struct pair *pair;
-	struct str local;
+	struct str local = STR_NONE;
+	bool is_component;
 
 	shard_must_be_current(shard);
-	if (!is_from_us(shard, letter)) {
+	is_component =
+	    domain_component(shard->setup, jid_domain(letter->to)).len > 0;
+	if (!is_component && !is_from_us(shard, letter)) {
 		outbox_drop(shard, letter->durable);
 		post_free(&letter);
 		return;
 	}
-	local = jid_domain(letter->stanza->from);
+	if (!is_component)
+		local = jid_domain(letter->stanza->from);
 	pair = pair_find(remote_find(shard, letter->to), local);
 	if (pair == NULL && shard->remotes->silent_count >= SILENT_MAX) {
 		refuse(shard, letter);
@@ -464,6 +472,15 @@ be_heard(struct pair *pair)
 		pair_shard(pair)->remotes->silent_count--;
 }
 
+static void
+tell_first(const struct pair *pair, enum post_kind kind)
+{
+	struct post *letter = post_new(kind, NULL);
+
+	letter->stream = pair->paths[0].stream;
+	post_send(pair_shard(pair), letter);
+}
+
 /* The first path carries all until it is gone, whatever others come: so order
  * is kept. */
 static void
@@ -478,6 +495,9 @@ on_ready(struct pair *pair, const struct post *letter)
 	path_init(&pair->paths[pair->path_count++], letter);
 	pair->is_refused = false;
 	timer_stop(pair_shard(pair), &pair->retry);
+	if (pair_is_component(pair))
+		tell_first(
+		    pair, pair->path_count == 1 ? POST_ADMIT : POST_RIVAL);
 	if (pair->path_count > 1)
 		return;
 	pair->is_fruitful = false;
@@ -550,10 +570,27 @@ lose_last(struct pair *pair, const struct path_note *note, bool is_vain)
 		pair->broken_ms = clock_mono_ms();
 	if (pair->broken_ms != 0)
 		begin_losing(pair);
-	if (is_vain)
+	if (is_vain && !pair_is_component(pair))
 		back_off(pair);
 	else
 		pair->failures = 0;
+}
+
+static void
+on_alive(struct pair *pair, const struct post *given)
+{
+	(void)given;
+	for (unsigned i = 1; i < pair->path_count; i++) {
+		struct post *letter = post_new(POST_CLOSE, NULL);
+		struct stream_end *end =
+		    arena_new(letter->arena, struct stream_end);
+
+		end->err = STREAM_ERR_CONFLICT;
+		end->text = STR("the component is connected already");
+		letter->end = end;
+		letter->stream = pair->paths[i].stream;
+		post_send(pair_shard(pair), letter);
+	}
 }
 
 /* The first path: what it carried goes on the next one. */
@@ -567,6 +604,8 @@ lose_first(struct pair *pair, const struct post *letter)
 	queue_unsend(pair);
 	if (pair->path_count == 0)
 		lose_last(pair, letter->path, is_vain);
+	else if (pair_is_component(pair))
+		tell_first(pair, POST_ADMIT);
 }
 
 static void
@@ -591,6 +630,7 @@ remote_take_path(struct shard *shard, struct post *letter)
 	    [PATH_FAILED] = on_failed,
 	    [PATH_ACKED] = on_acked,
 	    [PATH_GONE] = on_gone,
+	    [PATH_ALIVE] = on_alive,
 	    [PATH_HEARD] = on_heard,
 	};
 	const struct path_note *note = letter->path;

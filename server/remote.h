@@ -19,6 +19,13 @@
  * (stream_send_blob). path->local is our domain of the pair. Its ticket (> 0,
  * growing in the order of sending) is to be ACKED; stanzas that were sent again
  * have the ticket that they had.
+ *
+ * A component's domain (server/domains.h) is a remote too. It has one pair for
+ * all who write to it, other servers as well; nobody is asked for its paths,
+ * whose bytes are in the namespace of components. The first path that is READY
+ * is told so by ADMIT; when another one comes, the first gets RIVAL, and ends
+ *or says ALIVE, after which the others get CLOSE (conflict). Without a path
+ * messages and subscriptions are held, other stanzas answered at once.
  */
 #pragma once
 
@@ -38,17 +45,18 @@ enum path_event {
 	PATH_GONE,   /* a stream that was READY: what was not ACKED was perhaps
 			not handled, and goes again on the next path; or one
 			that HEARD */
-	PATH_HEARD,  /* the peer of this stream may send from the remote to
-			local, and letter->ticket stanzas came since the last
-			HEARD: when that was proved, and at times (not for each
-			stanza), so that it can be seen */
+	PATH_ALIVE, /* a component's stream, asked by RIVAL: its peer answers */
+	PATH_HEARD, /* the peer of this stream may send from the remote to
+		       local, and letter->ticket stanzas came since the last
+		       HEARD: when that was proved, and at times (not for each
+		       stanza), so that it can be seen */
 };
 
 /* PATH: from a stream (letter->stream; for FAILED none) to the remote that
  * letter->to, a domain, names. */
 struct path_note {
 	enum path_event event;
-	struct str local;    /* our domain of the pair */
+	struct str local;    /* our domain of the pair; empty: all of them */
 	enum stanza_err err; /* FAILED: what senders are told; GONE: NONE when
 				it ended in order, being idle */
 	struct str text;     /* FAILED, GONE: why, for people; may be empty */
@@ -71,8 +79,8 @@ struct domain_note {
 		DOMAIN_DOUBTED, /* the link broke; it is there again */
 		DOMAIN_BACK     /* after LOST */
 	} event;
-	struct str local, domain;
-	uint64_t spread_ms; /* accounts may take so long to act */
+	struct str local, domain; /* local empty: all of ours */
+	uint64_t spread_ms;       /* accounts may take so long to act */
 };
 
 /* The remotes of a shard. */
@@ -83,7 +91,8 @@ void remotes_free(struct remotes **);
 bool remote_is_on(const struct shard *);
 
 /* STANZA or MANY (without blob, to its receivers) whose letter->to is a domain
- * that is not ours; router_route and router_fan_out make it so. Takes it. */
+ * that is not ours, or a component's; router_route and router_fan_out make it
+ * so. Takes it. */
 void remote_take(struct shard *, struct post *);
 /* The handler of PATH. */
 void remote_take_path(struct shard *, struct post *);

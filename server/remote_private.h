@@ -99,6 +99,13 @@ pair_shard(const struct pair *pair)
 	return pair->remote->shard;
 }
 
+/* Of a component: all who write to its domain share it. */
+static inline bool
+pair_is_component(const struct pair *pair)
+{
+	return pair->local.len == 0;
+}
+
 /* Whether a stream was proved to be from there. */
 static inline bool
 pair_is_silent(const struct pair *pair)

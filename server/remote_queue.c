@@ -1,5 +1,6 @@
 #include "base/clock.h"
 #include "base/err.h"
+#include "server/component.h"
 #include "server/metrics.h"
 #include "server/policy.h"
 #include "server/remote_private.h"
@@ -173,7 +174,11 @@ add(struct pair *pair, struct post *letter)
 void
 queue_add(struct pair *pair, struct post *letter)
 {
-	if (letter->durable.row != 0 || has_room(pair))
+	if (pair_is_component(pair) && pair->path_count == 0 &&
+	    !is_held_long(letter->stanza))
+		queue_refuse(pair, letter, STANZA_ERR_SERVICE_UNAVAILABLE,
+		    "the component is not connected");
+	else if (letter->durable.row != 0 || has_room(pair))
 		add(pair, letter);
 	else
 		queue_refuse(pair, letter, STANZA_ERR_RESOURCE_CONSTRAINT,
@@ -213,13 +218,16 @@ sender_sure(struct outbox_wait *wait)
 }
 
 static void
-serialise(struct shard *shard, struct post *letter)
+serialise(struct pair *pair, struct post *letter)
 {
+	struct shard *shard = pair_shard(pair);
 	struct stanza bare = *letter->stanza;
 
 	bare.to = NULL;
 	buf_clear(&shard->scratch, SCRATCH_KEPT);
-	stanza_write(&shard->scratch, &bare, STR(NS_SERVER), STR_NONE);
+	stanza_write(&shard->scratch, &bare,
+	    pair_is_component(pair) ? STR(NS_COMPONENT) : STR(NS_SERVER),
+	    STR_NONE);
 	letter->blob = blob_new(buf_str(&shard->scratch));
 }
 
@@ -271,7 +279,7 @@ queue_send(struct pair *pair)
 		if (entry->is_unsure)
 			return;
 		if (entry->letter->blob == NULL)
-			serialise(shard, entry->letter);
+			serialise(pair, entry->letter);
 		if (is_too_large(entry)) {
 			queue_refuse(pair, take(entry),
 			    STANZA_ERR_POLICY_VIOLATION,

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "server/domains.h"
 #include "server/iq.h"
 #include "server/metrics.h"
 #include "server/outbox.h"
@@ -142,10 +143,14 @@ fill_in_to(struct account *sender, struct post *letter)
 const struct jid *
 router_owner_of(struct shard *shard, struct arena *arena, const struct jid *to)
 {
-	const bool is_ours = setup_host(shard->setup, jid_domain(to)) != NULL;
+	const bool is_host = setup_host(shard->setup, jid_domain(to)) != NULL;
+	struct str component;
 
-	if (is_ours)
+	if (is_host)
 		return jid_local(to).len > 0 ? to : NULL;
+	component = domain_component(shard->setup, jid_domain(to));
+	if (component.len > 0)
+		return jid_make(arena, STR_NONE, component, STR_NONE);
 	return remote_is_on(shard) ? jid_to_domain(arena, to) : NULL;
 }
 
@@ -208,7 +213,7 @@ struct fan_out {
 		struct post *letter;
 		const struct jid **receivers;
 		size_t count; /* that it will have */
-	} *many;              /* of each shard */
+	} * many;             /* of each shard */
 };
 
 static uint32_t
@@ -281,8 +286,11 @@ send_abroad(const struct fan_out *fan, size_t first, size_t count)
 	letter->receivers = receivers;
 	letter->receiver_count = count;
 	letter->stanza = stanza_copy_deep(letter->arena, fan->stanza);
-	letter->to = jid_to_domain(letter->arena, receivers[0]);
-	post_send(fan->shard, letter);
+	letter->to = router_owner_of(fan->shard, letter->arena, receivers[0]);
+	if (letter->to == NULL)
+		post_free(&letter);
+	else
+		post_send(fan->shard, letter);
 }
 
 static void
@@ -290,8 +298,6 @@ send_all_abroad(const struct fan_out *fan)
 {
 	const struct jid **abroad = fan->abroad;
 
-	if (fan->abroad_count == 0 || !remote_is_on(fan->shard))
-		return;
 	qsort(abroad, fan->abroad_count, sizeof(abroad[0]), by_domain);
 	for (size_t i = 0, end; i < fan->abroad_count; i = end) {
 		for (end = i + 1; end < fan->abroad_count; end++)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "server/domains.h"
 #include "server/metrics.h"
 #include "server/remote.h"
 #include "server/s2s_internal.h"
@@ -60,6 +61,12 @@ const struct policy *
 attempt_policy(const struct attempt *attempt)
 {
 	return &attempt->policy;
+}
+
+struct str
+attempt_local(const struct attempt *attempt)
+{
+	return attempt->local;
 }
 
 struct str
@@ -222,7 +229,7 @@ dialled(struct dial *dial)
 {
 	struct attempt *attempt = container_of(dial, struct attempt, dial);
 	const struct host *host =
-	    setup_host(attempt->shard->setup, attempt->local);
+	    domain_host(attempt->shard->setup, attempt->local);
 
 	if (dial->err != ERR_NONE || host == NULL) {
 		struct str why =
@@ -240,7 +247,7 @@ dialled(struct dial *dial)
 		SETTING(S2S_CONNECT_TIMEOUT)),
 	    on_deadline);
 	dial->conn->is_direct_tls = dial->endpoint->is_direct_tls;
-	attempt->s2s = s2s_out_new(attempt->shard, dial->conn, host, attempt);
+	attempt->s2s = s2s_out_new(attempt->shard, dial->conn, attempt);
 }
 
 static void
@@ -278,7 +285,7 @@ attempt_new(struct shard *shard, struct str local, struct str domain)
 	attempt->log.name = name_attempt;
 	attempt->local = str_dup(arena, local);
 	attempt->domain = str_dup(arena, domain);
-	policy_of(shard->setup, setup_host(shard->setup, local), domain,
+	policy_of(shard->setup, domain_host(shard->setup, local), domain,
 	    &attempt->policy);
 	list_add_last(&shard->attempts, &attempt->link);
 	shard->attempt_count++;
@@ -292,6 +299,11 @@ attempt_start(struct attempt *attempt)
 		attempt_failed(attempt, STANZA_ERR_POLICY_VIOLATION, true,
 		    "this server does not talk to that domain (s2s.deny, "
 		    "s2s.allow)");
+	else if (domain_host(attempt->shard->setup, attempt->local) == NULL)
+		attempt_failed(attempt, STANZA_ERR_SERVICE_UNAVAILABLE, true,
+		    "%.*s is below no host of this server, whose certificate "
+		    "it could show",
+		    STR_ARG(attempt->local));
 	else if (attempt->shard->is_draining)
 		attempt_failed(attempt, STANZA_ERR_REMOTE_SERVER_TIMEOUT, false,
 		    "the server is shutting down");

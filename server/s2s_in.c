@@ -2,6 +2,7 @@
 #include "base/code.h"
 #include "base/err.h"
 #include "server/address.h"
+#include "server/domains.h"
 #include "server/metrics.h"
 #include "server/s2s_internal.h"
 #include "server/sasl.h"
@@ -158,8 +159,7 @@ is_welcome(struct s2s *s2s)
 		    "this server does not talk to that domain");
 		return false;
 	}
-	if (setup_host(stream->shard->setup, jid_full(stream->claimed)) !=
-	    NULL) {
+	if (domain_is_ours(stream->shard->setup, jid_full(stream->claimed))) {
 		stream_fail(stream, STREAM_ERR_INVALID_FROM,
 		    "that domain is served here");
 		return false;
@@ -181,7 +181,7 @@ on_open(struct stream *stream)
 	else if (stream->has_version)
 		send_features(s2s);
 	if (s2s->is_path_due)
-		s2s_path_ready(s2s, stream->host->name, jid_full(stream->peer));
+		s2s_path_ready(s2s, stream->host_name, jid_full(stream->peer));
 }
 
 static void
@@ -241,9 +241,9 @@ on_auth(struct s2s *s2s, const struct node *node)
 	s2s->proof = s2s->certified;
 	stream_send(stream, node_make(arena, "success", NS_SASL));
 	stream_authenticated(stream, stream->claimed);
-	s2s_right_add(s2s, stream->host->name, jid_full(stream->peer));
+	s2s_right_add(s2s, stream->host_name, jid_full(stream->peer));
 	log_info(&stream->log, "%.*s may send to %.*s, proved by %s%s",
-	    STR_ARG(jid_full(stream->peer)), STR_ARG(stream->host->name),
+	    STR_ARG(jid_full(stream->peer)), STR_ARG(stream->host_name),
 	    proof_text(s2s->proof), s2s->is_bidi ? ", both ways" : "");
 	stream_restart(stream);
 	s2s->is_path_due = s2s->is_bidi;

@@ -103,14 +103,14 @@ void attempt_answered(struct attempt *, bool is_valid);
 /* What it asks about a key; NULL: it wants a path. */
 const struct dialback *attempt_question(const struct attempt *);
 const struct policy *attempt_policy(const struct attempt *);
+struct str attempt_local(const struct attempt *);
 struct str attempt_domain(const struct attempt *);
 /* The peer's certificate is to be looked at; s2s_out_checked follows. */
 void attempt_check(struct attempt *);
 
 /* --- s2s_out.c ------------------------------------------------------------ */
 
-struct s2s *s2s_out_new(
-    struct shard *, struct conn *, const struct host *, struct attempt *);
+struct s2s *s2s_out_new(struct shard *, struct conn *, struct attempt *);
 void s2s_out_checked(struct s2s *, const struct verify *);
 void s2s_features_read(struct s2s *, const struct node *features);
 

@@ -69,10 +69,10 @@ ready(struct s2s *s2s)
 		arena_free(&arena);
 	}
 	log_info(&stream->log, "connected from %.*s, proved by %s%s%s",
-	    STR_ARG(stream->host->name), proof_text(s2s->proof),
+	    STR_ARG(stream->host_name), proof_text(s2s->proof),
 	    s2s->is_bidi ? ", both ways" : "",
 	    stream_is_secure(stream) ? "" : ", without TLS");
-	s2s_path_ready(s2s, stream->host->name, target);
+	s2s_path_ready(s2s, stream->host_name, target);
 	s2s_watch_idle(s2s);
 }
 
@@ -84,7 +84,7 @@ proved(struct s2s *s2s)
 	struct stream *stream = &s2s->stream;
 
 	if (s2s->is_bidi)
-		s2s_right_add(s2s, stream->host->name, stream->target);
+		s2s_right_add(s2s, stream->host_name, stream->target);
 	if (!s2s->offers_sm) {
 		ready(s2s);
 		return;
@@ -127,7 +127,7 @@ send_external(struct s2s *s2s)
 
 	s2s->step = OUT_EXTERNAL;
 	node_set(auth, "mechanism", STR("EXTERNAL"));
-	node_add_text(auth, base64_encode(arena, s2s->stream.host->name));
+	node_add_text(auth, base64_encode(arena, s2s->stream.host_name));
 	stream_send(&s2s->stream, auth);
 	arena_free(&arena);
 }
@@ -140,7 +140,7 @@ ask_about_key(struct s2s *s2s)
 	struct node *verify = s2s_db_make(arena, "verify");
 
 	s2s->step = OUT_QUESTION;
-	node_set(verify, "from", s2s->stream.host->name);
+	node_set(verify, "from", s2s->stream.host_name);
 	node_set(verify, "to", s2s->stream.target);
 	node_set(verify, "id", question->id);
 	node_add_text(verify, question->key);
@@ -329,7 +329,7 @@ is_answer(struct s2s *s2s, const struct node *node)
 	const bool is_ours = from.len > 0 && prep_domain(arena, &from) &&
 			     to.len > 0 && prep_domain(arena, &to) &&
 			     str_equal(from, s2s->stream.target) &&
-			     str_equal(to, s2s->stream.host->name);
+			     str_equal(to, s2s->stream.host_name);
 
 	arena_free(&arena);
 	if (!is_ours)
@@ -354,7 +354,7 @@ on_result(struct s2s *s2s, const struct node *node)
 		    "the server says that our dialback key is wrong: it asked "
 		    "another server than this one; look at the DNS records of "
 		    "%.*s",
-		    STR_ARG(s2s->stream.host->name));
+		    STR_ARG(s2s->stream.host_name));
 	else
 		attempt_failed(s2s->attempt, STANZA_ERR_REMOTE_SERVER_TIMEOUT,
 		    true, "the server refused dialback: %.*s",
@@ -521,11 +521,10 @@ static const struct stream_role s2s_out_role = {
 };
 
 struct s2s *
-s2s_out_new(struct shard *shard, struct conn *conn, const struct host *host,
-    struct attempt *attempt)
+s2s_out_new(struct shard *shard, struct conn *conn, struct attempt *attempt)
 {
-	struct stream *stream = stream_new_out(
-	    shard, &s2s_out_role, conn, host, attempt_domain(attempt));
+	struct stream *stream = stream_new_out(shard, &s2s_out_role, conn,
+	    attempt_local(attempt), attempt_domain(attempt));
 	struct s2s *s2s = s2s_of(stream);
 
 	s2s->is_out = true;

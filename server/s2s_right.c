@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "server/domains.h"
 #include "server/s2s_internal.h"
 #include "server/setup.h"
 #include "server/shard.h"
@@ -233,7 +234,7 @@ begin(struct s2s *s2s, struct str local, struct str domain, struct str key)
 
 	right->key = str_dup(right->arena, key);
 	policy_of(s2s->stream.shard->setup,
-	    setup_host(s2s->stream.shard->setup, local), domain,
+	    domain_host(s2s->stream.shard->setup, local), domain,
 	    &right->policy);
 	if (is_hopeless(right))
 		return;
@@ -250,7 +251,7 @@ on_result(struct s2s *s2s, struct arena *arena, const struct node *node,
 {
 	struct s2s_right *right = s2s_right_find(s2s, local, domain);
 
-	if (setup_host(s2s->stream.shard->setup, local) == NULL) {
+	if (domain_host(s2s->stream.shard->setup, local) == NULL) {
 		send_error(s2s, "result", local, domain, STR_NONE,
 		    STANZA_ERR_ITEM_NOT_FOUND);
 		return;
@@ -310,7 +311,7 @@ on_verify(struct s2s *s2s, struct arena *arena, const struct node *node,
 	struct node *answer;
 	bool is_key;
 
-	if (setup_host(shard->setup, local) == NULL || id.text == NULL) {
+	if (domain_host(shard->setup, local) == NULL || id.text == NULL) {
 		send_error(s2s, "verify", local, domain, id,
 		    STANZA_ERR_ITEM_NOT_FOUND);
 		return;
@@ -336,11 +337,11 @@ s2s_send_key(struct s2s *s2s)
 	struct arena *arena = arena_make(0);
 	struct node *result = s2s_db_make(arena, "result");
 
-	node_set(result, "from", stream->host->name);
+	node_set(result, "from", stream->host_name);
 	node_set(result, "to", stream->target);
 	node_add_text(
 	    result, dialback_key(arena, stream->shard->server, stream->target,
-			stream->host->name, stream->id_text));
+			stream->host_name, stream->id_text));
 	stream_send(stream, result);
 	arena_free(&arena);
 }

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "server/address.h"
+#include "server/domains.h"
 #include "server/metrics.h"
 #include "server/remote.h"
 #include "server/router.h"
@@ -367,20 +368,6 @@ s2s_on_letter(struct stream *stream, struct post *letter)
 
 /* --- in ------------------------------------------------------------------- */
 
-/* Bodies and errors are in the namespace of servers; within, all is in that of
- * clients. The tree was read for us alone. */
-static void
-adopt(const struct node *given)
-{
-	struct node *node = (struct node *)(uintptr_t)given;
-
-	node->ns = STR(NS_CLIENT);
-	node_each (child, node) {
-		if (str_is(child->ns, NS_SERVER))
-			adopt(child);
-	}
-}
-
 /* RFC 6120, section 8.1.1.2 and 8.1.2.2. */
 static enum stream_err
 check_addresses(struct s2s *s2s, const struct stanza *stanza)
@@ -390,7 +377,7 @@ check_addresses(struct s2s *s2s, const struct stanza *stanza)
 
 	if (stanza->from == NULL || stanza->to == NULL)
 		return STREAM_ERR_IMPROPER_ADDRESSING;
-	if (setup_host(setup, jid_domain(stanza->to)) == NULL)
+	if (!domain_is_ours(setup, jid_domain(stanza->to)))
 		return STREAM_ERR_HOST_UNKNOWN;
 	right = s2s_right_find(
 	    s2s, jid_domain(stanza->to), jid_domain(stanza->from));
@@ -434,7 +421,7 @@ s2s_take_stanza(struct s2s *s2s, struct arena *arena, const struct node *node)
 		arena_free(&arena);
 		return;
 	}
-	adopt(node);
+	stanza_adopt(node, STR(NS_SERVER));
 	s2s->used_ms = clock_mono_ms();
 	err = stanza_read(arena, node, stanza);
 	wrong = err == STANZA_ERR_FEATURE_NOT_IMPLEMENTED

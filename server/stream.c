@@ -328,12 +328,19 @@ pause_over(struct timer *timer)
 	conn_set_reading(stream->conn, true);
 }
 
+/* Servers and components speak for many. */
+static bool
+is_of_many(const struct stream *stream)
+{
+	return stream->role->is_of_servers || stream->role->serves != NULL;
+}
+
 /* A token bucket; who overdraws it is not read until it has recovered. */
 static void
 charge(struct stream *stream, size_t len)
 {
 	int64_t rate = (int64_t)config_of(
-	    stream, stream->role->is_of_servers && stream->is_authenticated
+	    stream, is_of_many(stream) && stream->is_authenticated
 			? SETTINGS_S2S_RATE
 			: SETTINGS_LIMITS_RATE);
 	int64_t burst = (int64_t)config_of(stream, SETTINGS_LIMITS_BURST);
@@ -451,12 +458,12 @@ stream_new(
 
 struct stream *
 stream_new_out(struct shard *shard, const struct stream_role *role,
-    struct conn *conn, const struct host *host, struct str target)
+    struct conn *conn, struct str local, struct str target)
 {
 	struct stream *stream = make(shard, role, conn);
 
-	stream->host = host;
-	stream->host_name = str_dup(stream->arena, host->name);
+	stream->host_name = str_dup(stream->arena, local);
+	stream->host = stream_find_host(stream, stream->host_name);
 	stream->target = str_dup(stream->arena, target);
 	set_deadline(stream, SETTINGS_S2S_CONNECT_TIMEOUT);
 	return stream;
@@ -569,7 +576,7 @@ stream_take_move(struct shard *shard, struct post *letter)
 
 	post_free(&letter);
 	streams_add(shard, stream);
-	stream->host = setup_host(shard->setup, stream->host_name);
+	stream->host = stream_find_host(stream, stream->host_name);
 	conn_set_reading(stream->conn, true);
 	timer_start(shard, &stream->timer, 0, on_timer);
 	if (stream->host == NULL)

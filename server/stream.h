@@ -69,14 +69,18 @@ struct stream_role {
 	bool is_of_servers; /* headers declare dialback (XEP-0220, section
 			       2.1) and need no version: servers of before
 			       RFC 3920 */
+	/* XEP-0114: what the domain in the to of a header must be, in place of
+	 * a host's; such headers tell no version, and the stream has no host.
+	 * NULL: hosts. */
+	bool (*serves)(const struct stream *, struct str domain);
 	/* The peer's header was read and is acceptable, ours is sent: send
 	 * features. */
 	void (*on_open)(struct stream *);
 	/* A child of the stream; takes the arena. */
 	void (*on_element)(
 	    struct stream *, struct arena *, const struct node *);
-	/* A letter DOWN, KEYS, BOUND, CLOSE, ADDRESS_VERDICT for it; takes
-	 * it. */
+	/* A letter DOWN, KEYS, BOUND, CLOSE, ADDRESS_VERDICT and the
+	 * like for it; takes it. */
 	void (*on_letter)(struct stream *, struct post *);
 	void (*on_secure)(struct stream *);
 	/* Bytes came: proofs of receipt. */
@@ -111,8 +115,9 @@ struct stream {
 	bool is_deaf;          /* what still comes of this feed is dropped */
 	struct arena *arena;   /* lifetime: stream */
 	struct reader *reader;
-	const struct host
-	    *host; /* of the shard's setup; NULL before the header */
+	const struct host *host;   /* of the shard's setup: domain_host of
+				      host_name; NULL before the header, and
+				      where the role has serves */
 	const struct jid *peer;    /* as authenticated, later bound; or NULL */
 	const struct jid *claimed; /* the from of the peer's header; or NULL */
 	struct str lang;           /* the peer's xml:lang; empty without */
@@ -120,7 +125,8 @@ struct stream {
 			       when the peer opened it */
 	struct str id_text; /* of the header of who was connected to */
 	struct stream_end end;
-	struct str host_name; /* of host, also during a change of setup */
+	struct str host_name; /* the domain of ours that it is for, also during
+				 a change of setup */
 	struct timer timer;   /* the next deadline: login, idle, closing */
 	struct timer pause;   /* until the peer may send again */
 	uint64_t deadline_ms; /* to be authenticated; 0 when it is */
@@ -147,10 +153,11 @@ struct stream *stream_next(struct shard *, struct stream *);
 /* A stream over a connection that was accepted; the conn is the stream's. */
 struct stream *stream_new(
     struct shard *, const struct stream_role *, struct conn *);
-/* A stream that we open over a connection that we made, from the host to the
- * target; the conn is the stream's. stream_open sends the header. */
+/* A stream that we open over a connection that we made, from a domain of ours
+ * that has a host (server/domains.h) to the target; the conn is the stream's.
+ * stream_open sends the header. */
 struct stream *stream_new_out(struct shard *, const struct stream_role *,
-    struct conn *, const struct host *, struct str target);
+    struct conn *, struct str local, struct str target);
 void stream_open(struct stream *);
 /* Handlers of letters: DOWN, KEYS, BOUND, CLOSE, ADDRESS_VERDICT; MOVE. */
 void stream_take(struct shard *, struct post *);

@@ -9,13 +9,13 @@
 #define LANG_MAX 35 /* RFC 5646, section 4.4.1 */
 #define ID_LEN   20
 
-/* Of a stream between servers it is part of dialback's keys. */
+/* It is part of dialback's keys, and of the handshake of components. */
 static struct str
 new_id(struct stream *stream, struct arena *arena)
 {
 	struct str id = rand_id(arena, ID_LEN);
 
-	if (stream->role->is_of_servers)
+	if (stream->role->is_of_servers || stream->role->serves != NULL)
 		stream->id_text = str_dup(stream->arena, id);
 	return id;
 }
@@ -26,15 +26,15 @@ stream_send_header(struct stream *stream, bool with_version)
 {
 	struct arena *arena = arena_make(0);
 	struct node *header = node_make(arena, "stream", NS_STREAM);
-	const struct host *host = stream->host == NULL
-				      ? setup_default_host(stream->shard->setup)
-				      : stream->host;
 	struct buf *buf = &stream->shard->scratch;
 
 	stream->is_open = true;
 	if (stream->role->is_of_servers)
 		node_set(header, "xmlns:db", STR(NS_DIALBACK));
-	node_set(header, "from", host->name);
+	node_set(header, "from",
+	    stream->host_name.len > 0
+		? stream->host_name
+		: setup_default_host(stream->shard->setup)->name);
 	if (stream->target.len > 0) {
 		node_set(header, "to", stream->target);
 	} else {
@@ -42,7 +42,7 @@ stream_send_header(struct stream *stream, bool with_version)
 			node_set(header, "to", jid_full(stream->claimed));
 		node_set(header, "id", new_id(stream, arena));
 	}
-	if (with_version)
+	if (with_version && stream->role->serves == NULL)
 		node_set(header, "version", STR("1.0"));
 	node_set_lang(header, STR(STREAM_LANG));
 	buf_clear(buf, SCRATCH_KEPT);
@@ -80,27 +80,37 @@ read_from(struct stream *stream, struct str from)
 	return STREAM_ERR_NONE;
 }
 
+static bool
+is_served(const struct stream *stream, const struct host *host, struct str name)
+{
+	return stream->role->serves == NULL
+		   ? host != NULL
+		   : stream->role->serves(stream, name);
+}
+
 static enum stream_err
 read_to(struct stream *stream, struct arena *arena, struct str to)
 {
 	const struct jid *jid;
-	const struct host *host;
+	const struct host *host = NULL;
+	struct str name;
 
 	if (to.text == NULL)
 		return STREAM_ERR_HOST_UNKNOWN;
 	jid = jid_parse(arena, to);
 	if (jid == NULL)
 		return STREAM_ERR_IMPROPER_ADDRESSING;
-	host = setup_host(stream->shard->setup, jid_domain(jid));
-	if (host == NULL || jid_local(jid).len > 0)
+	name = jid_domain(jid);
+	if (stream->role->serves == NULL)
+		host = stream_find_host(stream, name);
+	if (!is_served(stream, host, name) || jid_local(jid).len > 0)
 		return STREAM_ERR_HOST_UNKNOWN;
-	/* Who is authenticated is so at one host. */
-	if (stream->is_authenticated && host != stream->host)
+	/* Who is authenticated is so at one domain. */
+	if (stream->is_authenticated && !str_equal(name, stream->host_name))
 		return STREAM_ERR_HOST_UNKNOWN;
 	stream->host = host;
-	if (stream->host_name.text == NULL ||
-	    !str_equal(stream->host_name, host->name))
-		stream->host_name = str_dup(stream->arena, host->name);
+	if (!str_equal(stream->host_name, name))
+		stream->host_name = str_dup(stream->arena, name);
 	return STREAM_ERR_NONE;
 }
 
@@ -148,7 +158,8 @@ stream_read_header(struct stream *stream, struct arena *arena,
 	enum stream_err err = read_addresses(stream, arena, header, content_ns);
 
 	/* Servers of before RFC 3920 give none. */
-	if (err == STREAM_ERR_NONE && !version_is_ours(version) &&
+	if (err == STREAM_ERR_NONE && stream->role->serves == NULL &&
+	    !version_is_ours(version) &&
 	    (version.text != NULL || !stream->role->is_of_servers))
 		err = STREAM_ERR_UNSUPPORTED_VERSION;
 	return err;

@@ -14,6 +14,8 @@ void streams_add(struct shard *, struct stream *);
 void streams_remove(struct stream *);
 /* The limits of the configuration, and of who is authenticated, hold. */
 void stream_limit(struct stream *);
+/* The host that stands for a domain, for streams of that role; or NULL. */
+const struct host *stream_find_host(const struct stream *, struct str name);
 /* server/stream_header.c: ours, and the peer's: what is wrong with it. */
 void stream_send_header(struct stream *, bool with_version);
 enum stream_err stream_read_header(struct stream *, struct arena *,

@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 #include "base/prefetch.h"
+#include "server/domains.h"
 #include "server/metrics.h"
 #include "server/register.h"
 #include "server/router.h"
@@ -164,18 +165,38 @@ stream_take(struct shard *shard, struct post *letter)
 		stream->role->on_letter(stream, letter);
 }
 
+const struct host *
+stream_find_host(const struct stream *stream, struct str name)
+{
+	const struct setup *setup = stream->shard->setup;
+
+	return stream->role->is_of_servers ? domain_host(setup, name)
+					   : setup_host(setup, name);
+}
+
+static bool
+is_served_still(struct stream *stream)
+{
+	if (stream->role->serves != NULL)
+		return stream->host_name.len == 0 ||
+		       stream->role->serves(stream, stream->host_name);
+	if (stream->host == NULL)
+		return true;
+	stream->host = stream_find_host(stream, stream->host_name);
+	if (stream->conn->host != NULL)
+		stream->conn->host = stream->host;
+	return stream->host != NULL;
+}
+
 void
 streams_setup_changed(struct shard *shard)
 {
 	for (struct stream *stream = stream_next(shard, NULL); stream != NULL;
-	    stream = stream_next(shard, stream)) {
-		if (stream->host == NULL)
-			continue;
-		stream->host = setup_host(shard->setup, stream->host_name);
-		if (stream->conn->host != NULL)
-			stream->conn->host = stream->host;
+	     stream = stream_next(shard, stream)) {
+		const bool is_served = is_served_still(stream);
+
 		stream_limit(stream);
-		if (stream->host == NULL)
+		if (!is_served)
 			stream_fail(stream, STREAM_ERR_HOST_GONE,
 			    "this host is served no more");
 	}
@@ -185,7 +206,7 @@ void
 streams_close_all(struct shard *shard, bool is_last, enum stream_err err)
 {
 	for (struct stream *stream = stream_next(shard, NULL); stream != NULL;
-	    stream = stream_next(shard, stream))
+	     stream = stream_next(shard, stream))
 		if (stream->role->is_last == is_last)
 			stream_fail(stream, err, NULL);
 }

@@ -14,6 +14,7 @@
 
 #include "base/err.h"
 #include "server/conn.h"
+#include "server/domains.h"
 #include "server/settings.h"
 #include "server/setup.h"
 #include "server/tls_internal.h"
@@ -133,7 +134,7 @@ host_by_sni(struct tls *tls)
 	if (gnutls_server_name_get(tls->session, name, &len, &type, 0) < 0 ||
 	    type != GNUTLS_NAME_DNS)
 		return NULL;
-	return setup_host(tls->setup, str_of(name));
+	return domain_host(tls->setup, str_of(name));
 }
 
 /* The ClientHello was read: the certificate can be chosen. */

@@ -61,6 +61,18 @@ stanza_err_type(enum stanza_err err)
 	return errors[err].type;
 }
 
+void
+stanza_adopt(const struct node *given, struct str ns)
+{
+	struct node *node = (struct node *)(uintptr_t)given;
+
+	node->ns = STR(NS_CLIENT);
+	node_each (child, node) {
+		if (str_equal(child->ns, ns))
+			stanza_adopt(child, ns);
+	}
+}
+
 /* --- reading ---------------------------------------------------------- */
 
 static bool
@@ -162,7 +174,7 @@ stanza_read(
 	if (!read_kind(node, &stanza_r->kind))
 		return STANZA_ERR_FEATURE_NOT_IMPLEMENTED;
 	for (const struct attr *attr = node->attrs; attr != NULL;
-	    attr = attr->next) {
+	     attr = attr->next) {
 		slot = slot_of(attr, values);
 		if (slot != NULL)
 			*slot = attr->value;
@@ -361,7 +373,7 @@ write_attrs(struct buf *buf, const struct stanza *stanza)
 	write_jid(buf, STR("from"), stanza->from);
 	write_jid(buf, STR("to"), stanza->to);
 	for (const struct attr *attr = stanza->node->attrs; attr != NULL;
-	    attr = attr->next) {
+	     attr = attr->next) {
 		if (!is_address(attr))
 			writer_attr(buf, attr, count++);
 	}

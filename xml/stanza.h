@@ -94,6 +94,10 @@ struct stanza {
 enum stanza_err stanza_read(
     struct arena *, const struct node *, struct stanza *stanza_r);
 
+/* Turns an element of a stream with that content namespace, and its children
+ * that have it too, into jabber:client. In place: the tree was read for us. */
+void stanza_adopt(const struct node *, struct str ns);
+
 const char *stanza_kind_text(enum stanza_kind);
 const char *stanza_type_text(enum stanza_type);
 const char *stanza_err_element(enum stanza_err);

@@ -1,0 +1,380 @@
+/* Components, played over their wire (XEP-0114). */
+#include "server/component.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/code.h"
+#include "server/digest.h"
+#include "server/world_neighbour.h"
+#include "server/world_private.h"
+
+/* Without modules: stanzas go straight between sessions and streams. */
+const struct module *const modules_builtin[] = {NULL};
+
+#define ROMEO  "romeo@montague.example"
+#define ECHO   "echo.montague.example"
+#define PLAYS  "plays.example"
+#define VERONA "verona.example"
+#define SETTINGS                                                     \
+	"limits.idle_ping: 0 s\n"                                    \
+	"domains:\n"                                                 \
+	"  " ECHO ": {component: {secret: one, subdomains: true}}\n" \
+	"  " PLAYS ": {component: {secret: two}}\n"
+#define BODY        "<body>x</body></message>"
+#define TO_ECHO(id) "<message type='chat' id='" id "' to='bot@" ECHO "'>" BODY
+#define TO_ROMEO(id, from) \
+	"<message id='" id "' from='" from "' to='" ROMEO "/orchard'>" BODY
+
+#define SECONDS ((uint64_t)1000)
+#define MINUTES (60 * SECONDS)
+
+struct stage {
+	struct world *world;
+	struct neighbour *verona;
+	struct world_peer *romeo;
+};
+
+static struct stage
+begin(uint64_t seed)
+{
+	struct stage stage = {.world = world_new(&(struct world_options){
+				  .seed = seed, .yaml = SETTINGS})};
+
+	world_add_account(stage.world, ROMEO, NULL);
+	stage.verona = neighbour_new(stage.world, VERONA);
+	stage.romeo = world_connect(stage.world, ROMEO "/orchard");
+	return stage;
+}
+
+static struct world_peer *
+arrive(const struct stage *stage)
+{
+	struct world_peer *peer = world_peer_new(stage->world);
+	struct conn *conn = &peer->conn->conn;
+
+	conn->is_secure = conn->is_direct_tls = false;
+	shard_enter(conn->shard);
+	component_accept(conn->shard, conn);
+	return peer;
+}
+
+static void
+say(struct world_peer *peer, const char *text)
+{
+	world_send(peer, text);
+	world_run(peer->world);
+}
+
+/* Whether something that contains this comes, after other things. */
+static bool
+comes(struct world_peer *peer, const char *part)
+{
+	const char *text;
+
+	world_run(peer->world);
+	while ((text = world_next(peer)) != NULL)
+		if (strstr(text, part) != NULL)
+			return true;
+	return false;
+}
+
+/* The next thing that is no ping of the server. */
+static bool
+is_next(struct world_peer *peer, const char *part)
+{
+	const char *text;
+
+	world_run(peer->world);
+	while ((text = world_next(peer)) != NULL)
+		if (strstr(text, "urn:xmpp:ping") == NULL)
+			return strstr(text, part) != NULL;
+	return false;
+}
+
+/* Sends the header; the answer's id, or empty. */
+static struct str
+open_as(struct world_peer *peer, const char *domain)
+{
+	char text[256];
+	struct world_event *event;
+	struct str id;
+
+	snprintf(text, sizeof(text),
+	    "<stream:stream xmlns='" NS_COMPONENT "' xmlns:stream='" NS_STREAM
+	    "' to='%s'>",
+	    domain);
+	world_send(peer, text);
+	event = world_peer_next(peer);
+	CHECK(event != NULL && event->kind == WORLD_HEADER);
+	CHECK(node_attr(event->node, "version").text == NULL);
+	id = str_dup(peer->arena, node_attr(event->node, "id"));
+	world_event_free(&event);
+	return id;
+}
+
+static void
+shake(struct world_peer *peer, struct str id, const char *secret)
+{
+	struct str proof = hex_encode(
+	    peer->arena, digest_sha1(peer->arena,
+			     str_join2(peer->arena, id, str_of(secret))));
+
+	say(peer, str_format(peer->arena, "<handshake>%.*s</handshake>",
+		      STR_ARG(proof))
+		      .text);
+}
+
+static struct world_peer *
+join(const struct stage *stage, const char *domain, const char *secret)
+{
+	struct world_peer *peer = arrive(stage);
+
+	shake(peer, open_as(peer, domain), secret);
+	CHECK(comes(peer, "<handshake"));
+	return peer;
+}
+
+static struct world_peer *
+join_echo(const struct stage *stage)
+{
+	return join(stage, ECHO, "one");
+}
+
+/* Answers the last ping that is there; whether there was one. */
+static bool
+pong(struct world_peer *peer)
+{
+	const char *text, *id;
+	char answer[256], found[64] = "";
+
+	world_run(peer->world);
+	while ((text = world_next(peer)) != NULL) {
+		id = strstr(text, "jackdaw-ack-");
+		if (id != NULL)
+			snprintf(found, sizeof(found), "%.*s",
+			    (int)strcspn(id, "'\""), id);
+	}
+	if (found[0] == '\0')
+		return false;
+	snprintf(answer, sizeof(answer),
+	    "<iq type='result' id='%s' from='" ECHO "' to='montague.example'/>",
+	    found);
+	say(peer, answer);
+	return true;
+}
+
+static void
+a_component_speaks_and_is_spoken_to(void **state)
+{
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		struct stage stage = begin(seed);
+		struct world_peer *echo = join_echo(&stage);
+
+		say(stage.romeo, TO_ECHO("m1"));
+		say(stage.romeo, TO_ECHO("m2"));
+		CHECK(is_next(echo, "id='m1'"));
+		CHECK(is_next(echo, "id='m2'"));
+		say(echo, TO_ROMEO("e1", "bot@" ECHO "/x"));
+		CHECK(is_next(stage.romeo, "id='e1'"));
+		say(echo, TO_ROMEO("e2", "bot@deep." ECHO));
+		CHECK(is_next(stage.romeo, "id='e2'"));
+		say(stage.romeo,
+		    "<message id='m3' to='bot@deep." ECHO "'>" BODY);
+		CHECK(is_next(echo, "id='m3'"));
+		world_free(&stage.world);
+	}
+}
+
+static void
+components_speak_with_each_other_and_with_servers(void **state)
+{
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		struct stage stage = begin(seed);
+		struct world_peer *echo = join_echo(&stage);
+		struct world_peer *plays = join(&stage, PLAYS, "two");
+
+		say(echo,
+		    "<message id='p1' from='" ECHO "' to='" PLAYS "'>" BODY);
+		CHECK(is_next(plays, "id='p1'"));
+		say(echo, "<message id='v1' from='bot@" ECHO
+			  "' to='escalus@" VERONA "'>" BODY);
+		CHECK(strstr(neighbour_next(stage.verona), "id='v1'") != NULL);
+		neighbour_send(stage.verona,
+		    "<message id='v2' from='escalus@" VERONA "' to='bot@" ECHO
+		    "'>" BODY);
+		CHECK(is_next(echo, "id='v2'"));
+		world_free(&stage.world);
+	}
+}
+
+static void
+who_does_not_know_the_secret_is_nobody(void **state)
+{
+	static const struct {
+		const char *domain, *secret, *said, *err;
+	} cases[] = {
+	    {ECHO, "two", NULL, "not-authorized"},
+	    {ECHO, "", NULL, "not-authorized"},
+	    {ECHO, NULL, TO_ROMEO("f", ECHO), "not-authorized"},
+	    {"montague.example", NULL, NULL, "host-unknown"},
+	    {"deep." ECHO, NULL, NULL, "host-unknown"},
+	    {"elsewhere.example", NULL, NULL, "host-unknown"},
+	    {ECHO, "one", TO_ROMEO("f", PLAYS), "invalid-from"},
+	    {ECHO, "one", TO_ROMEO("f", ROMEO), "invalid-from"},
+	    {ECHO, "one", "<message id='f' to='" ROMEO "'>" BODY,
+		"improper-addressing"},
+	    {ECHO, "one", "<message id='f' from='" ECHO "'>" BODY,
+		"improper-addressing"},
+	    {PLAYS, "two", TO_ROMEO("f", "bot@deep." PLAYS), "invalid-from"},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct stage stage = begin(i + 1);
+		struct world_peer *peer = arrive(&stage);
+		struct str id = open_as(peer, cases[i].domain);
+
+		if (cases[i].secret != NULL)
+			shake(peer, id, cases[i].secret);
+		if (cases[i].said != NULL)
+			say(peer, cases[i].said);
+		CHECK(comes(peer, cases[i].err));
+		CHECK(world_is_closed(peer));
+		CHECK(world_next(stage.romeo) == NULL);
+		world_free(&stage.world);
+	}
+}
+
+/* Messages wait, and come in order; other stanzas are answered. */
+static void
+what_waits_for_a_component_comes_in_order(void **state)
+{
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		struct stage stage = begin(seed);
+		struct world_peer *echo;
+
+		say(stage.romeo, TO_ECHO("m1"));
+		say(stage.romeo, "<iq type='get' id='i1' to='" ECHO
+				 "'><x xmlns='urn:x'/></iq>");
+		CHECK(comes(stage.romeo, "the component is not connected"));
+		say(stage.romeo, TO_ECHO("m2"));
+		world_sleep(stage.world, 5 * MINUTES);
+		echo = join_echo(&stage);
+		CHECK(is_next(echo, "id='m1'"));
+		CHECK(is_next(echo, "id='m2'"));
+		world_free(&stage.world);
+	}
+}
+
+static void
+nobody_waits_for_ever(void **state)
+{
+	struct stage stage = begin(1);
+
+	say(stage.romeo, TO_ECHO("m1"));
+	world_sleep(stage.world, 14 * MINUTES);
+	CHECK(world_next(stage.romeo) == NULL);
+	world_sleep(stage.world, 2 * MINUTES);
+	CHECK(comes(stage.romeo, "remote-server-timeout"));
+	CHECK(!world_is_closed(stage.romeo));
+	world_free(&stage.world);
+}
+
+/* What was answered for is done with; the rest goes again, also after a kill.
+ */
+static void
+what_was_not_handled_goes_again(void **state)
+{
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		struct stage stage = begin(seed);
+		struct world_peer *echo = join_echo(&stage);
+
+		say(stage.romeo, TO_ECHO("m1"));
+		CHECK(pong(echo));
+		say(stage.romeo, TO_ECHO("m2"));
+		say(stage.romeo, TO_ECHO("m3"));
+		CHECK(comes(echo, "id='m3'"));
+		world_cut(&echo);
+		world_run(stage.world);
+		echo = join_echo(&stage);
+		CHECK(is_next(echo, "id='m2'"));
+		CHECK(is_next(echo, "id='m3'"));
+		world_sleep(stage.world, 1 * SECONDS);
+		world_kill(stage.world);
+		echo = join_echo(&stage);
+		CHECK(is_next(echo, "id='m2'"));
+		CHECK(is_next(echo, "id='m3'"));
+		world_free(&stage.world);
+	}
+}
+
+static void
+a_second_connection_ends_while_the_first_lives(void **state)
+{
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		struct stage stage = begin(seed);
+		struct world_peer *first = join_echo(&stage);
+		struct world_peer *second = arrive(&stage);
+
+		shake(second, open_as(second, ECHO), "one");
+		CHECK(world_next(second) == NULL);
+		CHECK(pong(first));
+		CHECK(comes(second, "conflict"));
+		world_sleep(stage.world, 1 * MINUTES);
+		say(stage.romeo, TO_ECHO("m1"));
+		CHECK(is_next(first, "id='m1'"));
+		world_free(&stage.world);
+	}
+}
+
+static void
+a_second_connection_takes_over_from_a_dead_one(void **state)
+{
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		struct stage stage = begin(seed);
+		struct world_peer *first = join_echo(&stage);
+		struct world_peer *second = arrive(&stage);
+
+		say(stage.romeo, TO_ECHO("m1"));
+		shake(second, open_as(second, ECHO), "one");
+		world_sleep(stage.world, 11 * SECONDS);
+		CHECK(comes(first, "connection-timeout"));
+		CHECK(comes(second, "<handshake"));
+		CHECK(is_next(second, "id='m1'"));
+		world_free(&stage.world);
+	}
+}
+
+static void
+a_component_that_is_configured_no_more_ends(void **state)
+{
+	struct stage stage = begin(1);
+	struct world_peer *echo = join_echo(&stage);
+
+	world_reload(stage.world,
+	    "limits.idle_ping: 0 s\n"
+	    "domains: {" PLAYS ": {component: {secret: two}}}\n"
+	    "hosts: {montague.example: , capulet.example: }\n");
+	CHECK(comes(echo, "host-gone"));
+	CHECK(world_is_closed(echo));
+	world_free(&stage.world);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_component_speaks_and_is_spoken_to),
+	    cmocka_unit_test(components_speak_with_each_other_and_with_servers),
+	    cmocka_unit_test(who_does_not_know_the_secret_is_nobody),
+	    cmocka_unit_test(what_waits_for_a_component_comes_in_order),
+	    cmocka_unit_test(nobody_waits_for_ever),
+	    cmocka_unit_test(what_was_not_handled_goes_again),
+	    cmocka_unit_test(a_second_connection_ends_while_the_first_lives),
+	    cmocka_unit_test(a_second_connection_takes_over_from_a_dead_one),
+	    cmocka_unit_test(a_component_that_is_configured_no_more_ends),
+	};
+
+	return cmocka_run_group_tests_name("component", tests, NULL, NULL);
+}
