@@ -202,8 +202,8 @@ components_speak_with_each_other_and_with_servers(void **state)
 			  "' to='escalus@" VERONA "'>" BODY);
 		CHECK(strstr(neighbour_next(stage.verona), "id='v1'") != NULL);
 		neighbour_send(stage.verona,
-		    "<message id='v2' from='escalus@" VERONA "' to='bot@" ECHO
-		    "'>" BODY);
+		    "<message xmlns='jabber:client' id='v2' from='escalus@" VERONA
+		    "' to='bot@" ECHO "'>" BODY);
 		CHECK(is_next(echo, "id='v2'"));
 		world_free(&stage.world);
 	}
@@ -355,7 +355,7 @@ a_component_that_is_configured_no_more_ends(void **state)
 	world_reload(stage.world,
 	    "limits.idle_ping: 0 s\n"
 	    "domains: {" PLAYS ": {component: {secret: two}}}\n"
-	    "hosts: {montague.example: , capulet.example: }\n");
+	    "hosts: {montague.example: {}, capulet.example: {}}\nshards: 2\n");
 	CHECK(comes(echo, "host-gone"));
 	CHECK(world_is_closed(echo));
 	world_free(&stage.world);
