@@ -10,8 +10,24 @@ ACCEPT = "jabber:component:accept"
 HANDSHAKE = "{jabber:client}handshake"
 
 
+def is_ping(event):
+    return event[0] == "element" and event[1].get("type") == "get" and \
+        event[1].find("{urn:xmpp:ping}ping") is not None
+
+
 class Component(Stream):
     content = ACCEPT
+
+    def pump(self, seconds):
+        """Pings of the server are the machinery's, not scenes'."""
+        came = super().pump(seconds)
+        for event in [each for each in self.queue if is_ping(each)]:
+            self.queue.remove(event)
+            element = event[1]
+            self.send(f"<iq type='result' id='{element.get('id')}' "
+                      f"from='{element.get('to')}' "
+                      f"to='{element.get('from')}'/>")
+        return came
 
     def start_stream(self, to):
         self.reader.restart()
