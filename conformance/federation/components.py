@@ -1,0 +1,128 @@
+"""A component (echo.py) that its own server's people and those of another one
+talk with, and that goes and comes."""
+
+import signal
+import subprocess
+from pathlib import Path
+
+from lab import Domain, LabError
+from matrix import attempt
+from servers import KINDS, fresh_id
+from talk import Lost, Person
+
+ECHO = Path(__file__).resolve().parent / "echo.py"
+ITEMS = "http://jabber.org/protocol/disco#items"
+PORT = 5347
+
+
+class Echo:
+    """The process; its domain belongs to a server of the lab."""
+
+    def __init__(self, lab, domain):
+        self.lab, self.domain = lab, domain
+        self.secret, self.process = fresh_id(), None
+        self.jid = f"parrot@{domain.name}"
+
+    @property
+    def settings(self):
+        return (f"domains:\n  {self.domain.name}: "
+                f"{{component: {{secret: s{self.secret}}}}}\n")
+
+    def start(self):
+        self.process = self.lab.spawn(
+            ["/usr/bin/python3", ECHO, self.domain.name, f"s{self.secret}",
+             "127.0.0.1", PORT], stdout=subprocess.PIPE, text=True)
+        if self.process.stdout.readline() != "connected\n":
+            raise LabError("the component could not connect")
+
+    def stop(self):
+        self.lab.end(self.process)
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.lab.end(self.process)
+
+
+def hear_echoes(person, echo, bodies):
+    """All of them, in order."""
+    for body in bodies:
+        got = person.wait("message", echo.jid)
+        heard = got.findtext("{jabber:client}body")
+        if got.get("type") == "error" or heard != body:
+            raise Lost(f"wanted {body}, got {heard} ({got.get('type')})")
+
+
+def talk(person, echo):
+    bodies = [f"{fresh_id()} {count}" for count in range(20)]
+    for body in bodies:
+        person.say(echo.jid, body)
+    hear_echoes(person, echo, bodies)
+
+
+def is_listed(person, echo):
+    answer = person.expect(person.account.host, f"<query xmlns='{ITEMS}'/>")
+    jids = [item.get("jid") for item in answer.iter(f"{{{ITEMS}}}item")]
+    if echo.domain.name not in jids:
+        raise Lost(f"the items are {jids}")
+
+
+def comes_back(person, echo, leave):
+    """What is said meanwhile waits, in order; other stanzas do not."""
+    person.rest(0.5)  # what was answered for by then does not come again
+    leave()
+    person.rest(0.5)
+    answer = person.ask(echo.jid, "<ping xmlns='urn:xmpp:ping'/>")
+    if answer.get("type") != "error":
+        raise Lost("somebody answered for a component that is away")
+    bodies = [f"{fresh_id()} {count}" for count in range(5)]
+    for body in bodies:
+        person.say(echo.jid, body)
+    person.rest(0.5)
+    echo.start()
+    hear_echoes(person, echo, bodies)
+
+
+def survives(server, person, echo):
+    """What was said before its server was killed comes after it."""
+    echo.stop()
+    person.rest(0.5)
+    body = fresh_id()
+    person.say(echo.jid, body)
+    person.rest(0.5)
+    server.kill()
+    server.start()
+    person.come()
+    echo.start()
+    hear_echoes(person, echo, [body])
+
+
+def play(lab, names, peer, wanted):
+    us, them = lab.sites[:2]
+    host = lab.add(Domain("host.lab", us, certificate="self-signed"))
+    other = lab.add(Domain("other.lab", them, certificate="self-signed"))
+    echo = Echo(lab, Domain("echo.host.lab", us))
+    lab.zone += echo.domain.records
+    names.start()
+    proofs = {domain.name: "dialback" for domain in (host, other)}
+    ours = KINDS["jackdaw"](lab, names, [host], proofs, more=echo.settings)
+    theirs = KINDS[peer](lab, names, [other],
+                         proofs | {echo.domain.name: "dialback"})
+    for server in (ours, theirs, echo):
+        server.start()
+    juliet = Person(ours, "juliet", host.name)
+    romeo = Person(theirs, "romeo", other.name)
+    juliet.come()
+    romeo.come()
+    for name, task, *words in (
+            ("echoes to its own server", talk, juliet, echo),
+            ("echoes to another server", talk, romeo, echo),
+            ("is an item of its host", is_listed, juliet, echo),
+            ("ends and comes back", comes_back, juliet, echo, echo.stop),
+            ("is killed and comes back", comes_back, juliet, echo, echo.kill),
+            ("gets what a killed server held", survives, ours, juliet, echo)):
+        if wanted in name:
+            print(attempt(f"component {peer}: {name}", task, *words),
+                  flush=True)
+    for server in (echo, ours, theirs):
+        server.stop()
+    names.stop()
