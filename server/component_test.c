@@ -188,7 +188,7 @@ a_component_speaks_and_is_spoken_to(void **state)
 }
 
 static void
-components_speak_with_each_other_and_with_servers(void **state)
+components_speak_with_each_other_and_servers(void **state)
 {
 	for (uint64_t seed = 1; seed <= 20; seed++) {
 		struct stage stage = begin(seed);
@@ -366,7 +366,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_component_speaks_and_is_spoken_to),
-	    cmocka_unit_test(components_speak_with_each_other_and_with_servers),
+	    cmocka_unit_test(components_speak_with_each_other_and_servers),
 	    cmocka_unit_test(who_does_not_know_the_secret_is_nobody),
 	    cmocka_unit_test(what_waits_for_a_component_comes_in_order),
 	    cmocka_unit_test(nobody_waits_for_ever),

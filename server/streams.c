@@ -192,7 +192,7 @@ void
 streams_setup_changed(struct shard *shard)
 {
 	for (struct stream *stream = stream_next(shard, NULL); stream != NULL;
-	     stream = stream_next(shard, stream)) {
+	    stream = stream_next(shard, stream)) {
 		const bool is_served = is_served_still(stream);
 
 		stream_limit(stream);
@@ -206,7 +206,7 @@ void
 streams_close_all(struct shard *shard, bool is_last, enum stream_err err)
 {
 	for (struct stream *stream = stream_next(shard, NULL); stream != NULL;
-	     stream = stream_next(shard, stream))
+	    stream = stream_next(shard, stream))
 		if (stream->role->is_last == is_last)
 			stream_fail(stream, err, NULL);
 }
