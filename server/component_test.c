@@ -202,8 +202,8 @@ components_speak_with_each_other_and_servers(void **state)
 			  "' to='escalus@" VERONA "'>" BODY);
 		CHECK(strstr(neighbour_next(stage.verona), "id='v1'") != NULL);
 		neighbour_send(stage.verona,
-		    "<message xmlns='jabber:client' id='v2' from='escalus@" VERONA
-		    "' to='bot@" ECHO "'>" BODY);
+		    "<message xmlns='jabber:client' id='v2' "
+		    "from='escalus@" VERONA "' to='bot@" ECHO "'>" BODY);
 		CHECK(is_next(echo, "id='v2'"));
 		world_free(&stage.world);
 	}
