@@ -84,6 +84,7 @@ def comes_back(person, echo, leave):
 
 def survives(server, person, echo):
     """What was said before its server was killed comes after it."""
+    person.rest(0.5)
     echo.stop()
     person.rest(0.5)
     body = fresh_id()
