@@ -5,7 +5,7 @@
 
 #include "base/hash.h"
 #include "base/rand.h"
-#include "modules/push.h"
+#include "modules/own_iq.h"
 #include "modules/roster.h"
 #include "server/iq.h"
 #include "server/outbox.h"
@@ -359,7 +359,7 @@ list_saved(struct store_commit *commit)
 
 		slot = session_slot(session, &blocking_module);
 		if (slot->is_interested)
-			push_send(session, iq_payload(iq));
+			own_iq_send(session, iq_payload(iq));
 	}
 	iq_reply(iq, NULL);
 }

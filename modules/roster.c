@@ -7,7 +7,7 @@
 
 #include "base/hash.h"
 #include "base/prefetch.h"
-#include "modules/push.h"
+#include "modules/own_iq.h"
 #include "modules/roster_item.h"
 #include "modules/roster_private.h"
 #include "server/session.h"
@@ -345,7 +345,7 @@ reply_changes(struct iq *iq, struct session *session, uint64_t since)
 		qsort(changed, count, sizeof(changed[0]), by_ver);
 	iq_reply(iq, NULL);
 	for (size_t i = 0; i < count; i++)
-		push_send(session, roster_push_item(arena, changed[i]));
+		own_iq_send(session, roster_push_item(arena, changed[i]));
 	arena_free(&arena);
 }
 

@@ -11,7 +11,7 @@
  * durable letters behind them are carried out once more.
  */
 #include "base/rand.h"
-#include "modules/push.h"
+#include "modules/own_iq.h"
 #include "modules/roster_item.h"
 #include "modules/roster_private.h"
 #include "server/router.h"
@@ -343,7 +343,7 @@ fill_places(struct roster_edit *edit, bool is_committed)
 			continue;
 		for (const struct push *push = edit->first;
 		    push != NULL && is_committed; push = push->next)
-			push_fill(session, hold->place, push->query);
+			own_iq_fill(session, hold->place, push->query);
 		session_release(session, hold->place);
 	}
 }

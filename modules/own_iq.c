@@ -1,10 +1,9 @@
-#include "modules/push.h"
+#include "modules/own_iq.h"
 
 #include "base/rand.h"
 
 static const struct stanza *
-push_of(
-    struct arena *arena, struct session *session, const struct node *payload)
+make(struct arena *arena, struct session *session, const struct node *payload)
 {
 	struct stanza *push;
 
@@ -15,19 +14,19 @@ push_of(
 }
 
 void
-push_send(struct session *session, const struct node *payload)
+own_iq_send(struct session *session, const struct node *payload)
 {
 	struct arena *arena = arena_make(0);
 
-	session_send(session, push_of(arena, session, payload));
+	session_send(session, make(arena, session, payload));
 	arena_free(&arena);
 }
 
 void
-push_fill(struct session *session, unsigned place, const struct node *payload)
+own_iq_fill(struct session *session, unsigned place, const struct node *payload)
 {
 	struct arena *arena = arena_make(0);
 
-	session_fill(session, place, push_of(arena, session, payload), 0);
+	session_fill(session, place, make(arena, session, payload), 0);
 	arena_free(&arena);
 }
