@@ -6,6 +6,7 @@
 #include "server/admin.h"
 #include "server/hooks.h"
 #include "server/iq.h"
+#include "server/iq_ask.h"
 #include "server/outbox.h"
 #include "server/register.h"
 #include "server/remote.h"
@@ -211,7 +212,7 @@ take_iq(struct account *account, struct session *session, struct post *letter)
 	if (session != NULL)
 		session_pass(session, letter);
 	else if (!is_request(stanza))
-		post_free(&letter);
+		iq_ask_route(account->owner.shard, letter);
 	else if (!jid_is_bare(stanza->to))
 		bounce(account, letter);
 	else

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "server/daemon_private.h"
 #include "server/dns.h"
+#include "server/iq_ask.h"
 #include "server/outbox.h"
 #include "server/posh.h"
 #include "server/remote.h"
@@ -171,6 +172,7 @@ daemon_take_drain(struct shard *shard, struct post *letter)
 	} else if (phase == DRAIN_STORES) {
 		remote_keep_all(shard);
 		outbox_cancel(shard);
+		iq_ask_cancel(shard);
 		store_close(shard->store, store_closed, shard);
 	} else if (phase == DRAIN_LOOPS) {
 		end_loop(shard);

@@ -56,7 +56,8 @@ struct shard;
 	X(RESUMED, "the answer to RESUME")                                    \
 	X(OPEN, "what an earlier run left is posted: accept connections")     \
 	X(ADMIT, "a remote lets a component's stream carry its stanzas")      \
-	X(RIVAL, "another stream of a component asks for the place of this")
+	X(RIVAL, "another stream of a component asks for the place of this")  \
+	X(ANSWER, "the answer to an iq, for the shard that asked")
 
 enum post_kind {
 #define X(name, text) POST_##name,
@@ -134,7 +135,7 @@ void post_lend(struct post *one_r, struct post *many, const struct jid *to);
  * to. Never blocks, never fails. */
 void post_send(struct shard *from, struct post *);
 /* To a shard by number: MANY without to, ADDRESS, ADMIN, ADMIN_ANSWER, MOVE,
- * RELOAD, DRAIN, PULSE, DOMAIN. */
+ * RELOAD, DRAIN, PULSE, DOMAIN, ANSWER. */
 void post_send_to(struct shard *from, unsigned shard, struct post *);
 
 /* What a shard does with each kind: one function, which takes the letter (frees

@@ -2,6 +2,7 @@
 #include "server/address.h"
 #include "server/admin.h"
 #include "server/daemon.h"
+#include "server/iq_ask.h"
 #include "server/outbox.h"
 #include "server/owner.h"
 #include "server/register.h"
@@ -70,4 +71,5 @@ post_handler *const post_handlers[POST_KIND_COUNT] = {
     [POST_OPEN] = daemon_take_open,
     [POST_ADMIT] = stream_take,
     [POST_RIVAL] = stream_take,
+    [POST_ANSWER] = iq_ask_take,
 };

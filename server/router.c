@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "server/domains.h"
 #include "server/iq.h"
+#include "server/iq_ask.h"
 #include "server/metrics.h"
 #include "server/outbox.h"
 #include "server/remote.h"
@@ -118,6 +119,8 @@ to_host(struct shard *shard, struct account *sender, struct post *letter)
 		iq_take(shard, sender,
 		    sender == NULL ? NULL : session_find(sender, stanza->from),
 		    letter, true);
+	else if (stanza->kind == STANZA_IQ && !is_iq)
+		iq_ask_route(shard, letter);
 	else if (stanza->kind == STANZA_PRESENCE)
 		post_free(&letter);
 	else

@@ -100,6 +100,7 @@ shard_init(struct shard *shard, struct server *server, unsigned index,
 	mailbox_init(&shard->mailbox, NULL);
 	timers_init(&shard->timers);
 	table_init(&shard->owners);
+	table_init(&shard->asks);
 	table_init(&shard->outbox_waits);
 	list_init(&shard->outbox_again);
 	list_init(&shard->flushes);
@@ -121,6 +122,7 @@ shard_deinit(struct shard *shard)
 	addresses_free(&shard->addresses);
 	timers_deinit(&shard->timers);
 	table_deinit(&shard->owners);
+	table_deinit(&shard->asks);
 	table_deinit(&shard->outbox_waits);
 	reader_pool_free(&shard->readers);
 	metrics_free(&shard->metrics);

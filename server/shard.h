@@ -71,6 +71,7 @@ struct shard {
 	unsigned load_count; /* owners that load now */
 	struct list absents; /* owners that do not exist, oldest first */
 	unsigned absent_count;
+	struct table asks;         /* server/iq_ask.h */
 	struct table outbox_waits; /* server/outbox.h */
 	struct list outbox_again;  /* questions the store did not answer */
 	struct remotes *remotes;   /* server/remote.h */

@@ -10,6 +10,7 @@
 #include "server/account.h"
 #include "server/c2s.h"
 #include "server/iq.h"
+#include "server/iq_ask.h"
 #include "server/outbox.h"
 #include "server/settings.h"
 #include "server/world_neighbour.h"
@@ -224,6 +225,7 @@ halt(struct world *world)
 		shard_enter(shard);
 		store_break(shard->store, ERR_CANCELED);
 		outbox_cancel(shard);
+		iq_ask_cancel(shard);
 		while (store_step(shard->store))
 			continue;
 		store_close(shard->store, on_store_closed, &is_closed);
@@ -382,6 +384,7 @@ must_be_at_rest(struct world *world)
 		struct table_link *link = NULL;
 
 		must(list_is_empty(&shard->iqs));
+		must(shard->asks.count == 0);
 		must(shard->outbox_waits.count == 0);
 		while ((link = table_next(&shard->owners, link)) != NULL) {
 			struct owner *owner =
