@@ -181,6 +181,8 @@ void store_queue(struct job *);
 struct kind_slot *store_kind_slot(struct store *, const struct store_kind *);
 /* The first key behind all those with the prefix; empty when there is none. */
 struct str store_key_below(struct arena *, struct str prefix);
+/* The number that rows of this peer's bare JID are found by: KIND_PEER. */
+uint64_t store_thread(struct str peer);
 /* What is indexed for a search: the text with a word for its owner. */
 struct str store_words(struct arena *, owner_id, struct str text);
 /* A search for all of these words. */

@@ -84,6 +84,15 @@ store_key_below(struct arena *arena, struct str prefix)
 	return (struct str){text, below.len};
 }
 
+uint64_t
+store_thread(struct str peer)
+{
+	struct str bare, rest;
+
+	str_cut(peer, '/', &bare, &rest);
+	return hash_frozen(bare);
+}
+
 struct str
 store_words(struct arena *arena, owner_id owner, struct str text)
 {

@@ -179,14 +179,20 @@ page_conditions(const struct log_query *query)
 	       (query->words.len > 0 ? PAGE_WORDS : 0u);
 }
 
-/* The bare JID, and all that begin with it and a slash. */
+/* The bare JID, and all that begin with it and a slash; of a full one only
+ * itself. */
 static struct value *
 add_peer(struct job *job, struct value *args, struct str peer)
 {
-	args[0].bytes = kept(job, peer);
-	args[1].bytes = str_join2(job->arena, peer, STR("/"));
-	args[2].bytes = store_key_below(job->arena, args[1].bytes);
-	return args + 3;
+	const bool is_full = memchr(peer.text, '/', peer.len) != NULL;
+
+	args[0].number = store_thread(peer);
+	args[1].bytes = kept(job, peer);
+	args[2].bytes =
+	    is_full ? args[1].bytes : str_join2(job->arena, peer, STR("/"));
+	args[3].bytes = is_full ? args[1].bytes
+				: store_key_below(job->arena, args[2].bytes);
+	return args + 4;
 }
 
 void
@@ -199,6 +205,7 @@ store_page(struct store *store, struct store_page *wait, struct arena *arena,
 	    args_of(job, sql, (unsigned)strlen(sql_signature(sql)));
 
 	must(query->kind->shape == STORE_LOG);
+	must(query->peer.len == 0 || (query->kind->flags & KIND_PEER) != 0);
 	job->owner = query->owner;
 	args[0].number = query->owner;
 	args[1].number = store_kind_slot(store, query->kind)->id;

@@ -97,11 +97,12 @@ static const struct text texts[SQL_PAGE] = {
     [SQL_REMOVE_TO] = {"DELETE FROM maps WHERE owner = $1 AND kind = $2"
 		       " AND key >= $3 AND key < $4",
 	NULL},
-    [SQL_APPEND] = {"INSERT INTO logs (owner, kind, id, nonce, time, flags,"
-		    " peer, ref, value)"
-		    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+    [SQL_APPEND] = {"INSERT INTO logs (owner, kind, id, nonce, time, thread,"
+		    " flags, peer, ref, value)"
+		    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
 		    " ON CONFLICT (owner, kind, id) DO UPDATE SET nonce = $4,"
-		    " time = $5, flags = $6, peer = $7, ref = $8, value = $9",
+		    " time = $5, thread = $6, flags = $7, peer = $8, ref = $9,"
+		    " value = $10",
 	NULL},
     [SQL_UNREF] = {"DELETE FROM logs WHERE owner = $1 AND kind = $2"
 		   " AND ref = $3 AND peer = $4 AND id <> $5",
@@ -152,32 +153,67 @@ static const char *const signatures[SQL_PAGE] = {
 /* By conditions, without the direction. */
 static const char *const page_signatures[PAGE_COUNT >> 1] = {
     "onnnnnn",
-    "onnnnnbbbn",
+    "onnnnnnbbbn",
     "onnnnnbn",
-    "onnnnnbbbbn",
+    "onnnnnnbbbbn",
     "onnnnntn",
-    "onnnnnbbbtn",
+    "onnnnnnbbbtn",
     "onnnnnbtn",
-    "onnnnnbbbbtn",
+    "onnnnnnbbbbtn",
 };
 
 /* $1 to $6 are always there: owner, kind, the ids and the times. */
 #define PAGE_ARGS 6
+
+/* Of one peer: by the index of its rows and no other. PostgreSQL keeps to an
+ * index that alone has the order wanted, SQLite to one that it is told. */
+static int
+peer_text(bool is_postgres, int next, struct buf *text)
+{
+	static const char key[] = "(owner, kind, thread, id)";
+
+	if (is_postgres)
+		buf_add_format(text,
+		    " WHERE %s > ($1, $2, $%d, $3)"
+		    " AND %s < ($1, $2, $%d, $4)",
+		    key, next, key, next);
+	else
+		buf_add_format(text,
+		    " INDEXED BY logs_peer WHERE owner = $1 AND kind = $2"
+		    " AND id > $3 AND id < $4 AND thread = $%d",
+		    next);
+	buf_add_format(text,
+	    " AND (flags & 64) <> 0"
+	    " AND (peer = $%d OR (peer >= $%d AND peer < $%d))",
+	    next + 1, next + 2, next + 3);
+	return next + 4;
+}
+
+static void
+order_text(unsigned conditions, bool is_postgres, struct buf *text)
+{
+	const char *way = (conditions & PAGE_BACKWARD) != 0 ? "DESC" : "ASC";
+
+	if ((conditions & PAGE_PEER) != 0 && is_postgres)
+		buf_add_format(text,
+		    " ORDER BY owner %s, kind %s, thread %s, id %s", way, way,
+		    way, way);
+	else
+		buf_add_format(text, " ORDER BY id %s", way);
+}
 
 static void
 page_text(unsigned conditions, bool is_postgres, struct buf *text)
 {
 	int next = PAGE_ARGS + 1;
 
-	buf_add(text, STR("SELECT " LOG_ROW " FROM logs WHERE owner = $1"
-			  " AND kind = $2 AND id > $3 AND id < $4"
-			  " AND time >= $5 AND time <= $6"));
-	if ((conditions & PAGE_PEER) != 0) {
-		buf_add_format(text, " AND (peer = $%d OR", next);
-		buf_add_format(
-		    text, " (peer >= $%d AND peer < $%d))", next + 1, next + 2);
-		next += 3;
-	}
+	buf_add(text, STR("SELECT " LOG_ROW " FROM logs"));
+	if ((conditions & PAGE_PEER) != 0)
+		next = peer_text(is_postgres, next, text);
+	else
+		buf_add(text, STR(" WHERE owner = $1 AND kind = $2"
+				  " AND id > $3 AND id < $4"));
+	buf_add(text, STR(" AND time >= $5 AND time <= $6"));
 	if ((conditions & PAGE_REF) != 0)
 		buf_add_format(text, " AND ref = $%d", next++);
 	if ((conditions & PAGE_WORDS) != 0)
@@ -189,8 +225,8 @@ page_text(unsigned conditions, bool is_postgres, struct buf *text)
 			: " AND rowid IN"
 			  " (SELECT rowid FROM words WHERE words MATCH $%d)",
 		    next++);
-	buf_add_format(text, " ORDER BY id %s LIMIT $%d",
-	    (conditions & PAGE_BACKWARD) != 0 ? "DESC" : "ASC", next);
+	order_text(conditions, is_postgres, text);
+	buf_add_format(text, " LIMIT $%d", next);
 }
 
 /* SQLite numbers $1 in order of appearance, and ?1 by its number. */

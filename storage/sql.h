@@ -11,43 +11,43 @@
 
 #include "base/buf.h"
 
-#define SQL_MAP(X)                                                           \
-	X(BEGIN, "")                                                         \
-	X(COMMIT, "")                                                        \
-	X(ROLLBACK, "")                                                      \
-	X(SAVE, "")                                                          \
-	X(SAVE_BACK, "")                                                     \
-	X(SAVE_DROP, "")                                                     \
-	X(GET, "onb")       /* owner, kind, key */                           \
-	X(SCAN, "onbn")     /* owner, kind, from, max */                     \
-	X(SCAN_TO, "onbbn") /* owner, kind, from, below, max */              \
-	X(REVERSE, "nbnn")  /* kind, key, after, max */                      \
-	X(COUNT, "on")      /* owner, kind */                                \
-	X(DUE, "nnnnnn")    /* kind, until, time, id, owner, max */          \
-	X(OWNER_FIND, "tt")                                                  \
-	X(OWNER_LIST, "ttn") /* host, after, max */                          \
-	X(OWNER_DELETED, "n")                                                \
-	X(OWNER_NEXT, "")                                                    \
-	X(OWNER_MAKE, "ottn") /* owner, host, local, made */                 \
-	X(OWNER_STATE, "on")                                                 \
-	X(KIND, "ntn")   /* kind, name, flags */                             \
-	X(PUT, "onbnnb") /* owner, kind, key, version, flags, value */       \
-	X(PUT_NEW, "onbnnb")                                                 \
-	X(PUT_IF, "onbnnbn") /* the same and the version it has */           \
-	X(REMOVE, "onb")                                                     \
-	X(REMOVE_FROM, "onb")  /* owner, kind, first key */                  \
-	X(REMOVE_TO, "onbb")   /* owner, kind, first key, below */           \
-	X(APPEND, "onnnnnbbb") /* owner, kind, id, nonce, time, flags,       \
-				* peer, ref, value */                        \
-	X(UNREF, "onbbn")      /* owner, kind, ref, peer, but not this id */ \
-	X(WORDS, "onnt")       /* owner, kind, id, text */                   \
-	X(LOG_REMOVE, "onn")                                                 \
-	X(LOG_TRIM, "onn")                                                   \
-	X(LOG_DUE, "onnn")  /* owner, kind, id, time */                      \
-	X(RETAIN, "nnn")    /* kind, before time, max */                     \
-	X(PURGE_LOGS, "on") /* owner, max */                                 \
-	X(PURGE_MAPS, "on")                                                  \
-	X(PURGE_COUNTS, "o")                                                 \
+#define SQL_MAP(X)                                                          \
+	X(BEGIN, "")                                                        \
+	X(COMMIT, "")                                                       \
+	X(ROLLBACK, "")                                                     \
+	X(SAVE, "")                                                         \
+	X(SAVE_BACK, "")                                                    \
+	X(SAVE_DROP, "")                                                    \
+	X(GET, "onb")       /* owner, kind, key */                          \
+	X(SCAN, "onbn")     /* owner, kind, from, max */                    \
+	X(SCAN_TO, "onbbn") /* owner, kind, from, below, max */             \
+	X(REVERSE, "nbnn")  /* kind, key, after, max */                     \
+	X(COUNT, "on")      /* owner, kind */                               \
+	X(DUE, "nnnnnn")    /* kind, until, time, id, owner, max */         \
+	X(OWNER_FIND, "tt")                                                 \
+	X(OWNER_LIST, "ttn") /* host, after, max */                         \
+	X(OWNER_DELETED, "n")                                               \
+	X(OWNER_NEXT, "")                                                   \
+	X(OWNER_MAKE, "ottn") /* owner, host, local, made */                \
+	X(OWNER_STATE, "on")                                                \
+	X(KIND, "ntn")   /* kind, name, flags */                            \
+	X(PUT, "onbnnb") /* owner, kind, key, version, flags, value */      \
+	X(PUT_NEW, "onbnnb")                                                \
+	X(PUT_IF, "onbnnbn") /* the same and the version it has */          \
+	X(REMOVE, "onb")                                                    \
+	X(REMOVE_FROM, "onb") /* owner, kind, first key */                  \
+	X(REMOVE_TO, "onbb")  /* owner, kind, first key, below */           \
+	/* owner, kind, id, nonce, time, thread, flags, peer, ref, value */ \
+	X(APPEND, "onnnnnnbbb")                                             \
+	X(UNREF, "onbbn") /* owner, kind, ref, peer, but not this id */     \
+	X(WORDS, "onnt")  /* owner, kind, id, text */                       \
+	X(LOG_REMOVE, "onn")                                                \
+	X(LOG_TRIM, "onn")                                                  \
+	X(LOG_DUE, "onnn")  /* owner, kind, id, time */                     \
+	X(RETAIN, "nnn")    /* kind, before time, max */                    \
+	X(PURGE_LOGS, "on") /* owner, max */                                \
+	X(PURGE_MAPS, "on")                                                 \
+	X(PURGE_COUNTS, "o")                                                \
 	X(PURGE_OWNER, "o")
 
 /* Pages of logs have one statement for each combination of conditions. */
@@ -67,7 +67,7 @@ enum sql {
 	SQL_COUNT_ALL = SQL_PAGE + PAGE_COUNT
 };
 
-#define SQL_ARGS_MAX 12
+#define SQL_ARGS_MAX 13
 
 /* Empty when this database has no use for the statement. */
 void sql_text(enum sql, bool is_postgres, struct buf *text);

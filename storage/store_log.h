@@ -30,7 +30,8 @@ struct log_query {
 	const struct store_kind *kind;
 	uint64_t after, before;  /* ids, both exclusive; 0: open */
 	uint64_t from_us, to_us; /* times, inclusive; 0: open */
-	struct str peer;  /* this bare JID and its full ones; empty: all */
+	struct str peer;  /* KIND_PEER: this bare JID and its full ones, or this
+			     full one; empty: all */
 	struct str ref;   /* empty: all */
 	struct str words; /* KIND_TEXT: all of these; empty: all */
 	bool is_backward; /* the last max rows, given newest first */

@@ -17,12 +17,15 @@ static const struct store_kind counted = {
     .name = "counted", .shape = STORE_MAP, .flags = KIND_COUNTED};
 static const struct store_kind log_plain = {
     .name = "log-plain", .shape = STORE_LOG};
+static const struct store_kind log_peer = {
+    .name = "log-peer", .shape = STORE_LOG, .flags = KIND_PEER};
 static const struct store_kind log_counted = {
     .name = "log-counted", .shape = STORE_LOG, .flags = KIND_COUNTED};
 static const struct store_kind log_due = {
     .name = "log-due", .shape = STORE_LOG, .flags = KIND_DUE};
-static const struct store_kind log_ref = {
-    .name = "log-ref", .shape = STORE_LOG, .flags = KIND_REF | KIND_COUNTED};
+static const struct store_kind log_ref = {.name = "log-ref",
+    .shape = STORE_LOG,
+    .flags = KIND_REF | KIND_COUNTED | KIND_PEER};
 static const struct store_kind log_retain = {.name = "log-retain",
     .shape = STORE_LOG,
     .flags = KIND_RETAIN | KIND_COUNTED};
@@ -51,14 +54,37 @@ a_log_row_comes_back(void **state)
 	assert_int_equal(rig_page(rig, &query)->count, 0);
 }
 
+struct page_case {
+	struct log_query query;
+	uint64_t ids[5];
+	bool is_more;
+};
+
+static void
+check_page(struct rig *rig, const struct store_kind *kind,
+    const struct page_case *wanted)
+{
+	struct log_query query = wanted->query;
+	const struct store_page *page;
+	size_t count = 0;
+
+	query.owner = 2;
+	query.kind = kind;
+	page = rig_page(rig, &query);
+	assert_int_equal(page->err, ERR_NONE);
+	while (count < 5 && wanted->ids[count] != 0) {
+		assert_true(count < page->count);
+		assert_int_equal(page->rows[count].id, wanted->ids[count]);
+		count++;
+	}
+	assert_int_equal(page->count, count);
+	assert_int_equal(page->is_more, wanted->is_more);
+}
+
 static void
 pages_go_both_ways(void **state)
 {
-	static const struct {
-		struct log_query query;
-		uint64_t ids[5];
-		bool is_more;
-	} cases[] = {
+	static const struct page_case cases[] = {
 	    {{.max = 3}, {1, 2, 3}, true},
 	    {{.max = 3, .after = 3}, {4, 5, 6}, true},
 	    {{.max = 3, .after = 7}, {8, 9, 10}, false},
@@ -69,34 +95,44 @@ pages_go_both_ways(void **state)
 	    {{.max = 5, .from_us = 30, .to_us = 50}, {3, 4, 5}, false},
 	    {{.max = 2, .from_us = 30, .to_us = 50, .is_backward = true},
 		{5, 4}, true},
-	    {{.max = 2, .peer = BYTES("a@b")}, {2, 4}, true},
-	    {{.max = 2, .peer = BYTES("a@b/res")}, {2, 4}, true},
-	    {{.max = 2, .peer = BYTES("a@b/re")}, {0}, false},
-	    {{.max = 2, .peer = BYTES("a@")}, {0}, false},
-	    {{.max = 2, .peer = BYTES("c@d"), .is_backward = true}, {9, 7},
-		true},
 	};
 	struct rig *rig = *state;
 
 	rig_fill_log(rig, &log_plain, 10);
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct log_query query = cases[i].query;
-		const struct store_page *page;
-		size_t count = 0;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		check_page(rig, &log_plain, &cases[i]);
+}
 
-		query.owner = 2;
-		query.kind = &log_plain;
-		page = rig_page(rig, &query);
-		assert_int_equal(page->err, ERR_NONE);
-		while (count < 5 && cases[i].ids[count] != 0) {
-			assert_true(count < page->count);
-			assert_int_equal(
-			    page->rows[count].id, cases[i].ids[count]);
-			count++;
-		}
-		assert_int_equal(page->count, count);
-		assert_int_equal(page->is_more, cases[i].is_more);
-	}
+static void
+pages_of_one_peer_go_both_ways(void **state)
+{
+	static const struct page_case cases[] = {
+	    {{.max = 2, .peer = BYTES("a@b")}, {2, 4}, true},
+	    {{.max = 3, .peer = BYTES("a@b"), .after = 6}, {8, 10}, false},
+	    {{.max = 2, .peer = BYTES("a@b"), .before = 8, .is_backward = true},
+		{6, 4}, true},
+	    {{.max = 5, .peer = BYTES("a@b"), .from_us = 30, .to_us = 80},
+		{4, 6, 8}, false},
+	    {{.max = 2, .peer = BYTES("a@b/res")}, {2, 4}, true},
+	    {{.max = 2, .peer = BYTES("a@b/re")}, {0}, false},
+	    {{.max = 2, .peer = BYTES("a@")}, {0}, false},
+	    {{.max = 2, .peer = BYTES("c@d/res")}, {0}, false},
+	    {{.max = 2, .peer = BYTES("c@d"), .is_backward = true}, {9, 7},
+		true},
+	    {{.max = 9, .peer = BYTES("e@f/a")}, {11}, false},
+	    {{.max = 9, .peer = BYTES("e@f")}, {11, 12}, false},
+	};
+	struct rig *rig = *state;
+	struct store_write *write;
+
+	rig_fill_log(rig, &log_peer, 10);
+	write = store_write_new(rig->store);
+	rig_append(write, &log_peer, 2, 11, STR("e@f/a"));
+	rig_append(write, &log_peer, 2, 12, STR("e@f/a/b"));
+	rig_append(write, &log_peer, 3, 13, STR("e@f/a"));
+	assert_int_equal(rig_commit(rig, write), ERR_NONE);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		check_page(rig, &log_peer, &cases[i]);
 }
 
 static void
@@ -348,6 +384,7 @@ old_rows_are_dropped(void **state)
 static const struct rig_case cases[] = {
     RIG_CASE(a_log_row_comes_back),
     RIG_CASE(pages_go_both_ways),
+    RIG_CASE(pages_of_one_peer_go_both_ways),
     RIG_CASE(log_rows_are_removed_and_trimmed),
     RIG_CASE(a_write_may_be_repeated),
     RIG_CASE(counts_are_kept_with_the_rows),

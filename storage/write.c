@@ -231,11 +231,13 @@ store_append(struct store_write *write, const struct store_kind *kind,
 	args[2].number = row->id;
 	args[3].number = row->nonce;
 	args[4].number = row->time_us;
-	args[5].number = kind->flags;
-	args[6] = bytes_of(job, row->peer);
+	if ((kind->flags & KIND_PEER) != 0)
+		args[5].number = store_thread(row->peer);
+	args[6].number = kind->flags;
+	args[7] = bytes_of(job, row->peer);
 	if (has_ref)
-		args[7] = bytes_of(job, row->ref);
-	args[8] = bytes_of(job, row->value);
+		args[8] = bytes_of(job, row->ref);
+	args[9] = bytes_of(job, row->value);
 	if ((kind->flags & KIND_TEXT) != 0 && row->text.len > 0)
 		add_words(job, kind, row);
 	job->ops++;
