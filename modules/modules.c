@@ -16,6 +16,7 @@
 #include "modules/ping.h"
 #include "modules/presence.h"
 #include "modules/private_xml.h"
+#include "modules/push.h"
 #include "modules/register.h"
 #include "modules/roster.h"
 #include "modules/stanza_id.h"
@@ -30,6 +31,7 @@ const struct module *const modules_builtin[] = {
     &presence_module,
     &message_module,
     &offline_module,
+    &push_module,
     &hints_module,
     &stanza_id_module,
     &last_module,

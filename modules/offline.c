@@ -241,6 +241,7 @@ message_kept(struct store_commit *commit)
 
 	if (commit->err == ERR_NONE) {
 		metric_add(account->owner.shard, METRIC_OFFLINE_STORED, 1);
+		(void)hook_stanza(HOOK_KEPT, account, NULL, letter);
 		post_free(&letter);
 	} else {
 		offline_of(account)->count--;

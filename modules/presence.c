@@ -154,6 +154,15 @@ presence_is_shared(struct session *session, const struct jid *with)
 	return false;
 }
 
+struct str
+presence_nick(struct session *session, const struct jid *room)
+{
+	list_each (directed, &slot_of(session)->directed, struct directed, link)
+		if (jid_equal_bare(directed->jid, room))
+			return jid_resource(directed->jid);
+	return STR_NONE;
+}
+
 /* --- broadcast --------------------------------------------------------------
  */
 

@@ -255,6 +255,15 @@ deliver(const struct change *change, bool to_interested)
 			session_send(session, change->letter->stanza);
 }
 
+static bool
+has_available(const struct account *account)
+{
+	session_each (session, account)
+		if (session->is_available)
+			return true;
+	return false;
+}
+
 static struct roster_edit *
 edit_of(const struct change *change)
 {
@@ -346,7 +355,11 @@ receive_subscribe(const struct change *change)
 	} else {
 		keep(change, sub | SUB_PENDING_IN, change->letter->stanza->node,
 		    STANZA_ERROR);
-		deliver(change, false);
+		if (has_available(change->account))
+			deliver(change, false);
+		else if (!change->is_blocked)
+			(void)hook_stanza(
+			    HOOK_KEPT, change->account, NULL, change->letter);
 	}
 }
 

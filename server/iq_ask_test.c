@@ -15,6 +15,10 @@ const struct module *const modules_builtin[] = {NULL};
 #define ROMEO  "romeo@" HOST
 #define VERONA "verona.example"
 
+#define STRAY(id)                                                           \
+	"<iq xmlns='jabber:client' type='result' id='" id "' from='" VERONA \
+	"' to='" HOST "'/>"
+
 #define WITHIN_MS 20000
 
 struct question {
@@ -160,12 +164,8 @@ the_end_of_the_server_is_one(void **state)
 	CHECK_EQUAL(question.err, ERR_CANCELED);
 	/* Its answer comes too late; ids that are none of ours harm nobody. */
 	answer(verona, &question, VERONA, "result");
-	neighbour_send(verona,
-	    "<iq xmlns='jabber:client' type='result' id='ask-77-x' from='" VERONA
-	    "' to='" HOST "'/>");
-	neighbour_send(verona,
-	    "<iq xmlns='jabber:client' type='result' id='x' from='" VERONA
-	    "' to='" HOST "'/>");
+	neighbour_send(verona, STRAY("ask-77-x"));
+	neighbour_send(verona, STRAY("x"));
 	end(&world, &question);
 }
 

@@ -52,6 +52,9 @@ enum verdict {
 	X(RECEIVED_IQ)                                                         \
 	/* A message to the account that no session took. */                   \
 	X(UNDELIVERED)                                                         \
+	/* Such a message, or a subscription request likewise, is kept for the \
+	 * account now. To look at: the letter cannot be taken. */             \
+	X(KEPT)                                                                \
 	/* Anything about to go to one session: the last look. */              \
 	X(DELIVER)                                                             \
 	/* Iqs of type get and set for the account or for the host. */         \
