@@ -20,8 +20,7 @@
 #include "server/session.h"
 #include "server/settings.h"
 #include "server/setup.h"
-
-#define NS_DELAY "urn:xmpp:delay"
+#include "xml/delay.h"
 
 /* Rows read at once. */
 #define PAGE_MAX 100
@@ -151,9 +150,7 @@ on_load(struct account *account, struct join *join)
 static bool
 is_forged(const struct node *child, const void *host_name)
 {
-	return node_is(child, "delay", NS_DELAY) &&
-	       str_equal(
-		   node_attr(child, "from"), *(const struct str *)host_name);
+	return delay_is_by(child, *(const struct str *)host_name);
 }
 
 static enum verdict
@@ -161,7 +158,8 @@ on_received(
     struct account *account, struct session *session, struct post *letter)
 {
 	(void)session;
-	if (node_child(letter->stanza->node, "delay", NS_DELAY) != NULL)
+	if (!letter->is_returned &&
+	    delay_has(letter->stanza, account->host->name))
 		letter->stanza = stanza_without(letter->arena, letter->stanza,
 		    is_forged, &account->host->name);
 	return PASS;
@@ -287,8 +285,8 @@ struct reading {
 	struct store_page page;
 	struct account *account; /* pinned */
 	struct arena *arena;
-	struct stream_id stream; /* of the reader */
-	unsigned place;          /* that it holds */
+	uint64_t reader; /* session->number */
+	unsigned place;  /* that it holds */
 };
 
 static bool
@@ -328,7 +326,7 @@ read_page(struct session *session, unsigned place)
 
 	reading->account = account;
 	reading->arena = arena;
-	reading->stream = session->stream;
+	reading->reader = session->number;
 	reading->place = place;
 	owner_pin(&account->owner);
 	store_page(account->owner.shard->store, &reading->page, arena, &query,
@@ -342,8 +340,7 @@ send_row(const struct reading *reading, struct session *session,
 {
 	struct arena *arena = reading->arena;
 	struct stanza *stanza = stanza_parse(arena, row->value);
-	const struct host *host = session->account->host;
-	struct node *node, *delay;
+	struct str host = session->account->host->name;
 
 	if (stanza == NULL) {
 		log_error(&session->log, "kept message %llu is damaged",
@@ -353,11 +350,8 @@ send_row(const struct reading *reading, struct session *session,
 	/* Kept before the block: XEP-0191, section 3.3. */
 	if (blocking_blocks(session->account, stanza->from))
 		return;
-	node = node_copy(arena, stanza->node);
-	delay = node_add(node, "delay", NS_DELAY);
-	node_set(delay, "from", host->name);
-	node_set(delay, "stamp", clock_format(arena, row->time_us));
-	stanza->node = node;
+	if (!delay_has(stanza, host))
+		stanza = delay_add(arena, stanza, host, row->time_us);
 	session_fill(session, reading->place, stanza, row->id);
 }
 
@@ -404,7 +398,7 @@ page_read(struct store_page *page)
 	struct session *session;
 	bool is_more = false;
 
-	session = session_of_stream(account, reading->stream);
+	session = session_of_number(account, reading->reader);
 	if (page->err != ERR_NONE)
 		try_later(account, page->err);
 	else if (session != NULL && session == offline->reader) {
