@@ -23,7 +23,7 @@ struct push {
 };
 
 struct hold {
-	struct stream_id stream;
+	uint64_t session; /* number */
 	unsigned place;
 };
 
@@ -260,7 +260,7 @@ hold_sessions(struct roster_edit *edit)
 	session_each (session, account) {
 		if (roster_is_interested(session))
 			edit->held[edit->held_count++] = (struct hold){
-			    session->stream, session_hold(session)};
+			    session->number, session_hold(session)};
 	}
 }
 
@@ -337,7 +337,7 @@ fill_places(struct roster_edit *edit, bool is_committed)
 	for (size_t i = 0; i < edit->held_count; i++) {
 		const struct hold *hold = &edit->held[i];
 		struct session *session =
-		    session_of_stream(edit->account, hold->stream);
+		    session_of_number(edit->account, hold->session);
 
 		if (session == NULL)
 			continue;

@@ -10,6 +10,7 @@
 #include "server/outbox.h"
 #include "server/register.h"
 #include "server/remote.h"
+#include "server/resume.h"
 #include "server/router.h"
 #include "server/session.h"
 #include "server/settings.h"
@@ -159,6 +160,8 @@ on_sent(struct account *account, struct post *letter)
 		return;
 	}
 	session->active_ms = clock_mono_ms();
+	if (session->resume != NULL)
+		resume_count(session, letter);
 	if (hook_stanza(sent_hooks[letter->stanza->kind], account, session,
 		letter) == PASS)
 		router_route(account->owner.shard, account, letter);
@@ -299,6 +302,8 @@ static account_handler *const handlers[POST_KIND_COUNT] = {
     [POST_SURE] = on_sure,
     [POST_ADMIN] = on_admin,
     [POST_REGISTER] = register_end,
+    [POST_SAID] = session_said,
+    [POST_SM_ASK] = resume_take,
 };
 
 static account_handler *const absent_handlers[POST_KIND_COUNT] = {
@@ -306,6 +311,7 @@ static account_handler *const absent_handlers[POST_KIND_COUNT] = {
     [POST_KEYS_ASK] = on_keys_ask,
     [POST_LOGIN] = on_login,
     [POST_BIND] = on_absent_bind,
+    [POST_SM_ASK] = resume_take_absent,
     [POST_SURE] = on_sure,
     [POST_ADMIN] = on_admin,
 };

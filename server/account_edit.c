@@ -15,7 +15,7 @@ struct edit {
 	struct store_commit commit;
 	struct arena *arena;
 	struct account *account;
-	struct stream_id keep;
+	uint64_t keep; /* number of the session that stays, or 0 */
 	bool is_disabled;
 	bool is_holding;
 };
@@ -64,7 +64,7 @@ account_set_password(struct account *account, struct str password,
 	struct edit *edit = edit_new(account);
 	struct keys keys;
 
-	edit->keep = keep == NULL ? (struct stream_id){0} : keep->stream;
+	edit->keep = keep == NULL ? 0 : keep->number;
 	keys_make(edit->arena, password,
 	    iterations(shard->setup, account->host), &keys);
 	keys_put(write, account->owner.id, &keys);
@@ -80,7 +80,7 @@ edit_password_done(struct store_commit *commit)
 
 	if (commit->err == ERR_NONE && account->owner.stage == OWNER_READY)
 		account_close_sessions(account,
-		    session_of_stream(account, edit->keep), STREAM_ERR_RESET);
+		    session_of_number(account, edit->keep), STREAM_ERR_RESET);
 	edit_free(edit);
 }
 

@@ -82,6 +82,7 @@ add_of_stage(struct c2s *c2s, struct node *features)
 
 	if (c2s->stream.is_authenticated) {
 		node_add(features, "bind", NS_BIND);
+		node_add(features, "sm", NS_SM);
 		node = node_add(features, "session", NS_SESSION);
 		node_add(node, "optional", NS_SESSION);
 	} else {
@@ -191,8 +192,9 @@ c2s_authenticated(
 
 /* --- binding (section 7) -------------------------------------------------- */
 
-static void
-describe(struct c2s *c2s, struct arena *arena, struct session_origin *origin)
+void
+c2s_describe(
+    struct c2s *c2s, struct arena *arena, struct session_origin *origin)
 {
 	struct conn *conn = c2s->stream.conn;
 	bool is_v6 = memchr(conn->address.text, ':', conn->address.len) != NULL;
@@ -214,7 +216,7 @@ ask_bind(struct c2s *c2s, struct str resource)
 	c2s->stage = C2S_BINDING;
 	c2s->has_asked_bind = true;
 	ask->resource = str_dup(letter->arena, resource);
-	describe(c2s, letter->arena, &ask->origin);
+	c2s_describe(c2s, letter->arena, &ask->origin);
 	letter->to = jid_copy(letter->arena, stream->peer);
 	letter->stream = stream->id;
 	letter->ticket = ++c2s->ticket;
@@ -251,6 +253,10 @@ on_bind(struct c2s *c2s, struct arena *arena, const struct node *node)
 static void
 on_authenticated(struct c2s *c2s, struct arena *arena, const struct node *node)
 {
+	if (c2s_sm_take(c2s, node)) {
+		arena_free(&arena);
+		return;
+	}
 	if (node_is(node, "iq", NS_CLIENT) &&
 	    str_is(node_attr(node, "type"), "set") &&
 	    node_attr(node, "id").len > 0 &&
@@ -328,24 +334,29 @@ answer_bind(struct c2s *c2s, const struct bound *bound)
 	c2s_answer(c2s, arena, c2s->bind_id, bind, STANZA_ERR_NONE);
 }
 
-static void
-on_bound(struct c2s *c2s, const struct post *letter)
+void
+c2s_bound(struct c2s *c2s, const struct jid *full, const char *how)
 {
 	struct stream *stream = &c2s->stream;
-	const struct bound *bound = letter->bound;
 
-	if (c2s->stage != C2S_BINDING || letter->ticket != c2s->ticket)
-		return;
-	answer_bind(c2s, bound);
-	arena_free(&c2s->bind_arena);
 	c2s->stage = C2S_AUTHENTICATED;
-	if (bound->jid != NULL) {
+	if (full != NULL) {
 		c2s->stage = C2S_BOUND;
-		stream->peer = jid_copy(stream->arena, bound->jid);
-		log_info(&stream->log, "logged in from %.*s with %s",
+		stream->peer = jid_copy(stream->arena, full);
+		log_info(&stream->log, "%s from %.*s with %s", how,
 		    STR_ARG(c2s_address(c2s)), c2s->mechanism);
 	}
 	release(c2s);
+}
+
+static void
+on_bound(struct c2s *c2s, const struct post *letter)
+{
+	if (c2s->stage != C2S_BINDING || letter->ticket != c2s->ticket)
+		return;
+	answer_bind(c2s, letter->bound);
+	arena_free(&c2s->bind_arena);
+	c2s_bound(c2s, letter->bound->jid, "logged in");
 }
 
 /* --- events --------------------------------------------------------------- */
@@ -385,7 +396,10 @@ on_element(struct stream *stream, struct arena *arena, const struct node *node)
 		hold(c2s, arena, node);
 		break;
 	case C2S_BOUND:
-		c2s_take_stanza(c2s, arena, node);
+		if (c2s_sm_take(c2s, node))
+			arena_free(&arena);
+		else
+			c2s_take_stanza(c2s, arena, node);
 		break;
 	}
 }
@@ -401,6 +415,8 @@ on_down(struct c2s *c2s, const struct post *letter)
 		stream_send_stanza(stream, letter->stanza);
 	if (letter->ticket != 0)
 		c2s_want_proof(c2s, letter->ticket);
+	if (letter->wants_ack)
+		c2s_sm_request(c2s);
 }
 
 static void
@@ -448,6 +464,9 @@ on_letter(struct stream *stream, struct post *letter)
 	case POST_BOUND:
 		on_bound(c2s, letter);
 		break;
+	case POST_SM:
+		c2s_sm_take_letter(c2s, letter);
+		break;
 	case POST_CLOSE:
 		on_end(stream, letter->end);
 		break;
@@ -475,7 +494,10 @@ on_idle(struct stream *stream)
 
 	if (c2s->stage != C2S_BOUND)
 		return false;
-	c2s_ping(c2s);
+	if (c2s->is_managed)
+		c2s_sm_request(c2s);
+	else
+		c2s_ping(c2s);
 	return true;
 }
 
@@ -494,6 +516,7 @@ send_gone(struct c2s *c2s, const struct stream_end *end)
 
 	copy->err = end->err;
 	copy->text = str_dup(letter->arena, end->text);
+	copy->is_final = stream->is_peer_ended;
 	letter->end = copy;
 	letter->to =
 	    jid_to_bare(letter->arena, jid_copy(letter->arena, stream->peer));

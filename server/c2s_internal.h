@@ -7,6 +7,8 @@
 #include "base/list.h"
 #include "server/c2s.h"
 #include "server/module.h"
+#include "server/session.h"
+#include "server/sm.h"
 
 enum c2s_stage {
 	C2S_FRESH,
@@ -21,6 +23,7 @@ struct c2s {
 	bool has_asked_bind; /* so a GONE is due */
 	bool is_passing;     /* its account goes with it (ANONYMOUS) */
 	bool is_ping_open;   /* ours was not answered yet */
+	bool is_managed;     /* by c2s_sm.c */
 	struct auth *auth;   /* until authenticated */
 	struct registration *registration; /* server/register.c; or NULL */
 	const char *mechanism;
@@ -64,6 +67,21 @@ void auth_take(struct c2s *, const struct node *);
  * waited for; the letter stays the caller's. */
 bool auth_wants(const struct c2s *, const struct post *);
 void auth_take_letter(struct c2s *, const struct post *);
+
+/* For the account: who this is. */
+void c2s_describe(struct c2s *, struct arena *, struct session_origin *);
+/* The account granted this full JID (how: "logged in"), or NULL: nothing; what
+ * came meanwhile is taken now. */
+void c2s_bound(struct c2s *, const struct jid *full, const char *how);
+
+/* --- c2s_sm.c: stream management ------------------------------------------ */
+
+/* An element of an authenticated stream: whether it was one of ours. */
+bool c2s_sm_take(struct c2s *, const struct node *);
+/* SM. */
+void c2s_sm_take_letter(struct c2s *, const struct post *);
+/* Asks the client what it has. */
+void c2s_sm_request(struct c2s *);
 
 /* --- c2s_stanza.c: of a bound stream -------------------------------------- */
 

@@ -9,6 +9,25 @@
 #define NS_PING    "urn:xmpp:ping"
 #define PING_ID    "jackdaw-ping"
 
+/* To a bound client only its session talks, which counts. */
+static void
+say(struct c2s *c2s, const struct stanza *answer)
+{
+	struct post *letter;
+
+	if (c2s->stage != C2S_BOUND) {
+		stream_send_stanza(&c2s->stream, answer);
+		return;
+	}
+	letter = post_new(POST_SAID, NULL);
+	letter->to = jid_to_bare(
+	    letter->arena, jid_copy(letter->arena, c2s->stream.peer));
+	letter->stream = c2s->stream.id;
+	if (answer != NULL)
+		letter->stanza = stanza_copy_deep(letter->arena, answer);
+	post_send(c2s->stream.shard, letter);
+}
+
 void
 c2s_answer(struct c2s *c2s, struct arena *arena, struct str id,
     const struct node *payload, enum stanza_err err)
@@ -23,7 +42,7 @@ c2s_answer(struct c2s *c2s, struct arena *arena, struct str id,
 				    ? stanza_make_result(arena, &ask, payload)
 				    : stanza_make_error(arena, &ask, err, NULL);
 
-	stream_send_stanza(&c2s->stream, answer);
+	say(c2s, answer);
 }
 
 void
@@ -47,6 +66,7 @@ answers_ping(struct c2s *c2s, const struct stanza *stanza)
 	    !str_is(stanza->id, PING_ID))
 		return false;
 	c2s->is_ping_open = false;
+	say(c2s, NULL);
 	return true;
 }
 
@@ -91,8 +111,10 @@ refuse(struct c2s *c2s, struct arena *arena, struct stanza *stanza,
 	struct stanza *answer;
 	/* Presence too: RFC 6121, section 4.7.1; RFC 7622, section 4. */
 	if (!stanza_may_fail(stanza) &&
-	    (stanza->kind != STANZA_PRESENCE || stanza->type == STANZA_ERROR))
+	    (stanza->kind != STANZA_PRESENCE || stanza->type == STANZA_ERROR)) {
+		say(c2s, NULL);
 		return;
+	}
 	stanza->from = c2s->stream.peer;
 	answer = stanza_make_error(arena, stanza, err, NULL);
 	if (err == STANZA_ERR_JID_MALFORMED) {
@@ -101,7 +123,7 @@ refuse(struct c2s *c2s, struct arena *arena, struct stanza *stanza,
 		    stanza_body(answer), "from", node_attr(stanza->node, "to"));
 	}
 	metric_add(c2s->stream.shard, METRIC_STANZA_ERRORS, 1);
-	stream_send_stanza(&c2s->stream, answer);
+	say(c2s, answer);
 }
 
 /* Section 4.7.4: the language of the stream is that of a stanza without. */

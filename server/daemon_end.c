@@ -14,6 +14,7 @@
 #include "server/outbox.h"
 #include "server/posh.h"
 #include "server/remote.h"
+#include "server/resume.h"
 #include "server/runner.h"
 #include "server/s2s.h"
 #include "server/stream.h"
@@ -83,6 +84,7 @@ close_streams(struct shard *shard)
 
 	listeners_stop(thread->daemon->listeners, shard);
 	shard->is_draining = true;
+	resume_end_waiting(shard);
 	dns_close(shard);
 	posh_close(shard);
 	s2s_stop(shard);

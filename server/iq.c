@@ -12,7 +12,7 @@ struct iq {
 	struct shard *shard;
 	struct account *account; /* NULL: a host is asked from elsewhere */
 	struct post *letter;
-	struct stream_id stream; /* of the asking session */
+	uint64_t session; /* number of the asking one */
 	bool is_own, is_for_host;
 };
 
@@ -52,7 +52,7 @@ iq_take(struct shard *shard, struct account *account, struct session *session,
 	iq->is_own = session != NULL;
 	iq->is_for_host = is_for_host;
 	if (session != NULL)
-		iq->stream = session->stream;
+		iq->session = session->number;
 	list_add_last(&shard->iqs, &iq->link);
 	if (account != NULL)
 		owner_pin(&account->owner);
@@ -124,7 +124,7 @@ iq_is_for_host(const struct iq *iq)
 struct session *
 iq_session(const struct iq *iq)
 {
-	return iq->is_own ? session_of_stream(iq->account, iq->stream) : NULL;
+	return iq->is_own ? session_of_number(iq->account, iq->session) : NULL;
 }
 
 bool

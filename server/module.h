@@ -66,6 +66,10 @@ enum verdict {
 	X(SESSION_AVAILABLE)                                                   \
 	X(SESSION_UNAVAILABLE)                                                 \
 	X(SESSION_CLOSED)                                                      \
+	/* Its stream broke, and it waits for its client; the client is back.  \
+	 */                                                                    \
+	X(SESSION_DETACHED)                                                    \
+	X(SESSION_RESUMED)                                                     \
 	/* A session's peer proved receipt of what was sent with a ticket. */  \
 	X(PROVED)                                                              \
 	/* Another domain cannot be reached, or is back: for each account with \

@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "server/metrics.h"
+#include "server/settle.h"
 #include "server/setup.h"
 #include "server/shard.h"
 #include "server/stream.h"
@@ -28,6 +29,8 @@ post_free(struct post **letter)
 	*letter = NULL;
 	if (freed == NULL || freed->is_lent)
 		return;
+	if (freed->receipt.session != 0)
+		receipt_settle(shard_current(), &freed->receipt);
 	if (freed->blob != NULL)
 		blob_unref(&freed->blob);
 	if (freed->kind == POST_RELOAD && freed->setup != NULL)
@@ -166,6 +169,7 @@ goes_by_stream(enum post_kind kind)
 	case POST_RESUMED:
 	case POST_ADMIT:
 	case POST_RIVAL:
+	case POST_SM:
 		return true;
 	default:
 		return false;

@@ -57,7 +57,11 @@ struct shard;
 	X(OPEN, "what an earlier run left is posted: accept connections")     \
 	X(ADMIT, "a remote lets a component's stream carry its stanzas")      \
 	X(RIVAL, "another stream of a component asks for the place of this")  \
-	X(ANSWER, "the answer to an iq, for the shard that asked")
+	X(ANSWER, "the answer to an iq, for the shard that asked")            \
+	X(SAID, "a stream answered a stanza itself: to count, and to send")   \
+	X(SM_ASK, "a stream tells its account of stream management")          \
+	X(SM, "an account tells a stream of stream management")               \
+	X(SETTLED, "stanzas of sessions on this shard are settled")
 
 enum post_kind {
 #define X(name, text) POST_##name,
@@ -70,6 +74,13 @@ struct stream_id {
 	uint16_t node, shard;
 	uint32_t slot,
 	    use; /* use counts how often the slot was taken; never 0 */
+};
+
+/* Who waits to hear that a stanza is settled: server/settle.h. */
+struct receipt {
+	uint64_t session; /* session->number; 0: nobody */
+	uint64_t number;  /* of its stanzas */
+	uint16_t shard;   /* of the session */
 };
 
 /* A row of the log outbox (server/outbox.h). */
@@ -93,9 +104,11 @@ struct post {
 	struct blob *blob; /* the stanza, serialised without its to; the
 			      letter has a reference */
 	const struct jid *const *receivers; /* MANY; DOWN to a path */
-	size_t receiver_count;
-	struct durable_id durable; /* STANZA, SURE */
+	size_t receiver_count;              /* SETTLED: of receipts */
+	struct durable_id durable;          /* STANZA, SURE */
+	struct receipt receipt;
 	bool is_lent;     /* it belongs to a MANY: post_own before keeping it */
+	bool wants_ack;   /* DOWN: <r/> follows it */
 	bool is_returned; /* STANZA: its session was gone; it passed the hooks
 			     of the account once already */
 	union {           /* what else a kind says; in the arena */
@@ -116,6 +129,8 @@ struct post {
 		const struct domain_note *domain;
 		const struct dialback *dialback;
 		const struct s2s_resume *resume;
+		const struct sm_note *sm;
+		const struct receipt *receipts; /* SETTLED */
 	};
 };
 
@@ -131,11 +146,11 @@ void post_lend(struct post *one_r, struct post *many, const struct jid *to);
 
 /* Hands the letter over; the caller may not touch it afterwards. It goes to the
  * shard of the stream (DOWN, KEYS, BOUND, CLOSE, ADDRESS_VERDICT,
- * REGISTERED) or else of
+ * REGISTERED, SM) or else of
  * to. Never blocks, never fails. */
 void post_send(struct shard *from, struct post *);
 /* To a shard by number: MANY without to, ADDRESS, ADMIN, ADMIN_ANSWER, MOVE,
- * RELOAD, DRAIN, PULSE, DOMAIN, ANSWER. */
+ * SETTLED, RELOAD, DRAIN, PULSE, DOMAIN, ANSWER. */
 void post_send_to(struct shard *from, unsigned shard, struct post *);
 
 /* What a shard does with each kind: one function, which takes the letter (frees

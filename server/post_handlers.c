@@ -9,6 +9,7 @@
 #include "server/remote.h"
 #include "server/router.h"
 #include "server/s2s.h"
+#include "server/settle.h"
 #include "server/setup.h"
 #include "server/shard.h"
 #include "server/stream.h"
@@ -72,4 +73,8 @@ post_handler *const post_handlers[POST_KIND_COUNT] = {
     [POST_ADMIT] = stream_take,
     [POST_RIVAL] = stream_take,
     [POST_ANSWER] = iq_ask_take,
+    [POST_SAID] = owner_take,
+    [POST_SM_ASK] = owner_take,
+    [POST_SM] = stream_take,
+    [POST_SETTLED] = settle_take,
 };

@@ -15,13 +15,13 @@
 #include "server/dial.h"
 #include "server/dialback.h"
 #include "server/s2s.h"
+#include "server/sm.h"
 #include "server/verify.h"
 
 #define NS_TLS          "urn:ietf:params:xml:ns:xmpp-tls"
 #define NS_BIDI         "urn:xmpp:bidi"
 #define NS_BIDI_FEATURE "urn:xmpp:features:bidi"
 #define NS_LIMITS       "urn:xmpp:stream-limits:0"
-#define NS_SM           "urn:xmpp:sm:3"
 
 struct attempt;
 

@@ -72,7 +72,6 @@ s2s_sm_ask(struct s2s *s2s)
 	send_number(s2s, "r", NULL, 0);
 }
 
-/* Section 4: h wraps at 2^32; it is the count nearest below what was sent. */
 static void
 on_ack(struct s2s *s2s, const struct node *node)
 {
@@ -84,8 +83,7 @@ on_ack(struct s2s *s2s, const struct node *node)
 		return;
 	}
 	sent = s2s->sent - s2s->sent_before;
-	behind = (uint32_t)((uint32_t)sent - (uint32_t)h);
-	if (behind > sent) {
+	if (!sm_behind(sent, (uint32_t)h, &behind)) {
 		stream_fail(&s2s->stream, STREAM_ERR_UNDEFINED_CONDITION,
 		    "more was acknowledged than was sent");
 		return;

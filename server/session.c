@@ -6,8 +6,10 @@
 #include "base/err.h"
 #include "base/rand.h"
 #include "server/metrics.h"
+#include "server/resume.h"
 #include "server/router.h"
 #include "server/settings.h"
+#include "server/settle.h"
 #include "server/setup.h"
 
 #define GONE_WITHIN_MS  (10 * SECOND)
@@ -50,6 +52,15 @@ is_stream(struct stream_id a, struct stream_id b)
 }
 
 struct session *
+session_of_number(struct account *account, uint64_t number)
+{
+	session_each (session, account)
+		if (session->number == number)
+			return session;
+	return NULL;
+}
+
+struct session *
 session_of_stream(struct account *account, struct stream_id stream)
 {
 	session_each (session, account)
@@ -77,15 +88,27 @@ holds_too_many(const struct session *session)
 	       host_int(session->account->host, SETTING(SESSIONS_QUEUE));
 }
 
+/* It is the stream's now, or with stream management the client's. */
 static void
-send_down(struct session *session, struct post *letter)
+leave(struct session *session, struct post *letter)
 {
 	struct shard *shard = session->account->owner.shard;
 
-	letter->kind = POST_DOWN;
+	if (session->resume != NULL) {
+		resume_send(session, letter);
+		return;
+	}
+	receipt_settle(shard, &letter->receipt);
 	letter->stream = session->stream;
+	post_send(shard, letter);
+}
+
+static void
+send_down(struct session *session, struct post *letter)
+{
+	letter->kind = POST_DOWN;
 	if (is_first(session)) {
-		post_send(shard, letter);
+		leave(session, letter);
 		return;
 	}
 	if (session->filling != NULL)
@@ -185,6 +208,7 @@ session_share(struct session *session, struct post *letter)
 	lent = *letter;
 	lent.link = (struct link){0};
 	lent.is_lent = true;
+	lent.receipt = (struct receipt){0};
 	session_pass(session, &lent);
 }
 
@@ -196,21 +220,53 @@ session_send_blob(
 }
 
 void
-session_close(struct session *session, enum stream_err err, const char *text)
+session_cut(struct session *session, enum stream_err err, const char *text)
 {
-	struct stream_end *end;
-	struct post *letter;
+	struct post *letter = post_new(POST_CLOSE, NULL);
+	struct stream_end *end = arena_new(letter->arena, struct stream_end);
 
-	if (session->is_closing)
-		return;
-	session->is_closing = true;
-	letter = post_new(POST_CLOSE, NULL);
 	letter->stream = session->stream;
-	end = arena_new(letter->arena, struct stream_end);
 	end->err = err;
 	end->text = str_dup(letter->arena, str_of(text));
 	letter->end = end;
 	post_send(session->account->owner.shard, letter);
+}
+
+/* In the place of a stream that is gone already. */
+static void
+post_gone(struct session *session)
+{
+	struct post *letter = post_new(POST_GONE, NULL);
+
+	letter->to = jid_copy(letter->arena, account_jid(session->account));
+	letter->stream = session->stream;
+	letter->end = arena_new(letter->arena, struct stream_end);
+	post_send(session->account->owner.shard, letter);
+}
+
+void
+session_close(struct session *session, enum stream_err err, const char *text)
+{
+	if (session->is_closing)
+		return;
+	session->is_closing = true;
+	if (session->is_detached)
+		post_gone(session);
+	else
+		session_cut(session, err, text);
+}
+
+void
+session_said(struct account *account, struct post *letter)
+{
+	struct session *session = session_of_stream(account, letter->stream);
+
+	if (session != NULL && session->resume != NULL)
+		resume_count(session, letter);
+	if (session == NULL || letter->stanza == NULL)
+		post_free(&letter);
+	else
+		send_down(session, letter);
 }
 
 /* --- a place in the order ----------------------------------------------- */
@@ -265,7 +321,7 @@ session_release(struct session *session, unsigned place)
 			return;
 		list_remove(&letter->link);
 		session->held_count--;
-		post_send(session->account->owner.shard, letter);
+		leave(session, letter);
 	}
 }
 
@@ -320,6 +376,7 @@ session_drop(struct session *session)
 		list_remove(&letter->link);
 		post_free(&letter);
 	}
+	resume_drop(session);
 	if (list_holds(&session->link)) {
 		list_remove(&session->link);
 		account->session_count--;
@@ -359,6 +416,7 @@ session_end(struct session *session)
 			hook_session(HOOK_SESSION_UNAVAILABLE, session);
 		hook_session(HOOK_SESSION_CLOSED, session);
 	}
+	resume_end(session);
 	return_held(session);
 	log_debug(&session->log, "session ended");
 	session_drop(session);
@@ -367,8 +425,8 @@ session_end(struct session *session)
 
 /* --- binding ------------------------------------------------------------ */
 
-/* A BIND that waits for the GONE of the stream it replaces; lives in the
- * letter. */
+/* A BIND, or who wants to resume, waits for the GONE of the stream it replaces;
+ * lives in the letter. */
 struct bind_wait {
 	struct link link;
 	struct timer timer;
@@ -390,11 +448,16 @@ on_gone_too_late(struct timer *timer)
 	struct bind_wait *wait = container_of(timer, struct bind_wait, timer);
 	struct shard *shard = wait->account->owner.shard;
 
-	session_refuse(shard, take_wait(wait), STANZA_ERR_RESOURCE_CONSTRAINT);
+	struct post *letter = take_wait(wait);
+
+	if (letter->kind == POST_BIND)
+		session_refuse(shard, letter, STANZA_ERR_RESOURCE_CONSTRAINT);
+	else
+		resume_too_late(shard, letter);
 }
 
-static void
-wait_for_gone(struct account *account, struct post *letter)
+void
+session_wait(struct account *account, struct post *letter)
 {
 	struct bind_wait *wait = arena_new(letter->arena, struct bind_wait);
 
@@ -408,9 +471,15 @@ wait_for_gone(struct account *account, struct post *letter)
 void
 session_refuse_binds(struct account *account)
 {
-	list_each (wait, &account->binds, struct bind_wait, link)
-		session_refuse(account->owner.shard, take_wait(wait),
-		    STANZA_ERR_NOT_AUTHORIZED);
+	list_each (wait, &account->binds, struct bind_wait, link) {
+		struct post *letter = take_wait(wait);
+
+		if (letter->kind == POST_BIND)
+			session_refuse(account->owner.shard, letter,
+			    STANZA_ERR_NOT_AUTHORIZED);
+		else
+			resume_take_absent(account, letter);
+	}
 }
 
 void
@@ -456,10 +525,12 @@ name_session(const struct log *log, char *text, size_t len)
 	snprintf(text, len, "%.*s", STR_ARG(full));
 }
 
-static void
-copy_origin(struct arena *arena, const struct session_origin *from,
-    struct session_origin *origin)
+void
+session_set_origin(struct session *session, struct arena *arena,
+    const struct session_origin *from)
 {
+	struct session_origin *origin = &session->origin;
+
 	origin->address = str_dup(arena, from->address);
 	origin->mechanism = str_dup(arena, from->mechanism);
 	origin->tls = str_dup(arena, from->tls);
@@ -476,10 +547,11 @@ session_new(
 
 	session->account = account;
 	session->arena = arena;
+	session->number = ++account->owner.shard->session_numbers;
 	session->jid = jid_with_resource(arena, account_jid(account), resource);
 	session->log.name = name_session;
 	session->stream = letter->stream;
-	copy_origin(arena, &letter->bind->origin, &session->origin);
+	session_set_origin(session, arena, &letter->bind->origin);
 	session->bound_us = clock_wall_us();
 	session->active_ms = clock_mono_ms();
 	list_init(&session->held);
@@ -516,6 +588,12 @@ resolve_conflict(
 	struct arena *arena = letter->arena;
 	struct str suffix;
 
+	/* Who waits for its client is there only for that one. */
+	if (old->is_detached) {
+		session_close(old, STREAM_ERR_CONFLICT, NULL);
+		session_wait(account, letter);
+		return;
+	}
 	switch (config_choice(setup_config(account->host->setup),
 	    account->host->index, SETTING(SESSIONS_CONFLICT))) {
 	case CONFLICT_REFUSE:
@@ -530,7 +608,7 @@ resolve_conflict(
 	default:
 		session_close(
 		    old, STREAM_ERR_CONFLICT, "replaced by a new connection");
-		wait_for_gone(account, letter);
+		session_wait(account, letter);
 		break;
 	}
 }
@@ -568,9 +646,27 @@ retry_binds(struct account *account, struct stream_id gone)
 
 		if (is_stream(letter->stream, gone))
 			post_free(&letter);
-		else
+		else if (letter->kind == POST_BIND)
 			session_bind(account, letter);
+		else
+			resume_take(account, letter);
 	}
+}
+
+void
+session_retry(struct account *account)
+{
+	retry_binds(account, (struct stream_id){0});
+}
+
+/* When nobody took it over at once. */
+static void
+tell_detached(struct account *account, uint64_t number)
+{
+	struct session *session = session_of_number(account, number);
+
+	if (session != NULL && session->is_detached)
+		hook_session(HOOK_SESSION_DETACHED, session);
 }
 
 void
@@ -578,11 +674,19 @@ session_gone(struct account *account, struct post *letter)
 {
 	struct session *session = session_of_stream(account, letter->stream);
 
+	uint64_t detached = 0;
+
 	owner_pin(&account->owner);
-	if (session != NULL)
+	if (session != NULL && resume_may_wait(session, letter->end)) {
+		detached = session->number;
+		resume_detach(session);
+	} else if (session != NULL) {
 		session_end(session);
+	}
 	if (!list_is_empty(&account->binds))
 		retry_binds(account, letter->stream);
+	if (detached != 0 && account->slots != NULL)
+		tell_detached(account, detached);
 	owner_unpin(&account->owner);
 	post_free(&letter);
 }

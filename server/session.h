@@ -26,14 +26,17 @@ struct session {
 	struct account *account;
 	struct arena *arena;   /* lifetime: session */
 	const struct jid *jid; /* full */
+	uint64_t number;       /* on its shard, never used again */
 	struct stream_id stream;
-	bool is_closing;      /* CLOSE was sent; GONE will come */
-	bool is_available;    /* its last presence was not unavailable */
-	int8_t priority;      /* of that presence */
-	struct list held;     /* places, and letters behind the first */
-	struct post *filling; /* the place that is being filled */
-	unsigned held_count;  /* of the letters */
-	unsigned place_count; /* of places that were ever held */
+	bool is_closing;       /* CLOSE was sent; GONE will come */
+	bool is_detached;      /* it waits for its client: server/resume.h */
+	bool is_available;     /* its last presence was not unavailable */
+	int8_t priority;       /* of that presence */
+	struct list held;      /* places, and letters behind the first */
+	struct post *filling;  /* the place that is being filled */
+	unsigned held_count;   /* of the letters */
+	unsigned place_count;  /* of places that were ever held */
+	struct resume *resume; /* stream management; or NULL */
 	char *slots;
 	struct log log;
 	struct session_origin origin;
@@ -46,8 +49,10 @@ struct session {
 
 void *session_slot(struct session *, const struct module *);
 
-/* By full JID or by stream; NULL when there is none. */
+/* By full JID, by number (for who waits: streams may change), or by stream;
+ * NULL when there is none. */
 struct session *session_find(struct account *, const struct jid *);
+struct session *session_of_number(struct account *, uint64_t number);
 struct session *session_of_stream(struct account *, struct stream_id);
 
 /* Sends a stanza to the session's stream, after all that was sent before. The
@@ -81,6 +86,8 @@ void session_release(struct session *, unsigned place);
 
 /* Ends the stream with this error; the session is gone when GONE comes. */
 void session_close(struct session *, enum stream_err, const char *text);
+/* The same, but a session that can be resumed stays. */
+void session_cut(struct session *, enum stream_err, const char *text);
 
 /* Presence state, by the presence module, for presence available and
  * unavailable of the session: copies the stanza, then runs
@@ -90,9 +97,17 @@ void session_close(struct session *, enum stream_err, const char *text);
 void session_set_presence(
     struct session *, const struct stanza *, int8_t priority);
 
-/* Handlers of BIND and GONE, called by account_take. */
+/* Handlers of BIND, GONE and SAID, called by account_take. */
 void session_bind(struct account *, struct post *);
 void session_gone(struct account *, struct post *);
+void session_said(struct account *, struct post *);
+/* A BIND, or an SM_ASK to resume, waits for the next GONE or session_retry, at
+ * most 10 s. Takes it. */
+void session_wait(struct account *, struct post *);
+void session_retry(struct account *);
+/* Copied into the arena. */
+void session_set_origin(
+    struct session *, struct arena *, const struct session_origin *);
 /* Ends the session at once, with its hooks; its GONE will find nobody. */
 void session_end(struct session *);
 /* Without hooks: at the end of a shard. */

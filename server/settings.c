@@ -125,6 +125,10 @@ const struct setting server_settings[SETTINGS_COUNT + 1] = {
 	.max = 1000000, .preset = "1000",
 	.help = "Stanzas kept for a session that does not take or "
 		"acknowledge them."},
+    {"sessions.resume", SETTING_TIME, RELOADS | PER_HOST, .max = 7 * DAY,
+	.preset = "10 min",
+	.help = "How long a session whose connection broke waits for its "
+		"client (XEP-0198); 0 s: not at all."},
     {"limits.first_stanza", SETTING_SIZE, RELOADS | PER_HOST, .min = 10000,
 	.max = 16 * MIB, .preset = "10 KiB",
 	.help = "The largest stanza before authentication."},

@@ -45,6 +45,7 @@ struct module;
 	X(SESSIONS_PER_ACCOUNT)        \
 	X(SESSIONS_CONFLICT)           \
 	X(SESSIONS_QUEUE)              \
+	X(SESSIONS_RESUME)             \
 	X(LIMITS_FIRST_STANZA)         \
 	X(LIMITS_STANZA)               \
 	X(LIMITS_DEPTH)                \

@@ -12,6 +12,7 @@
 #include "server/owner.h"
 #include "server/remote.h"
 #include "server/s2s.h"
+#include "server/settle.h"
 #include "server/setup.h"
 #include "server/stream.h"
 
@@ -102,6 +103,7 @@ shard_init(struct shard *shard, struct server *server, unsigned index,
 	table_init(&shard->owners);
 	table_init(&shard->asks);
 	table_init(&shard->outbox_waits);
+	table_init(&shard->resumes);
 	list_init(&shard->outbox_again);
 	list_init(&shard->flushes);
 	list_init(&shard->iqs);
@@ -113,7 +115,9 @@ void
 shard_deinit(struct shard *shard)
 {
 	shard_must_be_current(shard);
+	shard->is_ended = true;
 	timers_stop(&shard->timers);
+	settle_free(shard);
 	streams_free(&shard->streams);
 	s2s_free(shard);
 	mailbox_deinit(&shard->mailbox);
@@ -124,6 +128,7 @@ shard_deinit(struct shard *shard)
 	table_deinit(&shard->owners);
 	table_deinit(&shard->asks);
 	table_deinit(&shard->outbox_waits);
+	table_deinit(&shard->resumes);
 	reader_pool_free(&shard->readers);
 	metrics_free(&shard->metrics);
 	net_free(&shard->net);

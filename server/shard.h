@@ -67,17 +67,22 @@ struct shard {
 	unsigned attempt_count;
 	struct list kept; /* server/s2s_resume.c */
 	unsigned kept_count;
-	struct list loads;   /* owners that wait for their turn to load */
-	unsigned load_count; /* owners that load now */
-	struct list absents; /* owners that do not exist, oldest first */
+	uint64_t session_numbers; /* that were given: session->number */
+	struct list loads;        /* owners that wait for their turn to load */
+	unsigned load_count;      /* owners that load now */
+	struct list absents;      /* owners that do not exist, oldest first */
 	unsigned absent_count;
 	struct table asks;         /* server/iq_ask.h */
 	struct table outbox_waits; /* server/outbox.h */
 	struct list outbox_again;  /* questions the store did not answer */
 	struct remotes *remotes;   /* server/remote.h */
 	uint64_t outbox_last;
-	struct runner *runner; /* server/runner.h; NULL in a world */
-	bool is_draining;      /* shutting down: no new streams */
+	struct table resumes;         /* server/resume.h */
+	struct settle_batch *settled; /* server/settle.h */
+	bool is_settling;             /* batches wait for the end of the turn */
+	struct runner *runner;        /* server/runner.h; NULL in a world */
+	bool is_draining;             /* shutting down: no new streams */
+	bool is_ended;                /* what is freed now was not done */
 };
 
 /* Spreads the places over the shards, which are zeroed still. The storage stays

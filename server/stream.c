@@ -611,7 +611,8 @@ stream_close(struct stream *stream)
 }
 
 static void
-send_error(struct stream *stream, enum stream_err err, const char *text)
+send_error(struct stream *stream, enum stream_err err, const char *text,
+    const struct node *specific)
 {
 	struct arena *arena = arena_make(0);
 	struct node *error = node_make(arena, "error", NS_STREAM);
@@ -622,6 +623,8 @@ send_error(struct stream *stream, enum stream_err err, const char *text)
 		node_set_lang(node_add_with_text(
 				  error, "text", NS_STREAM_ERR, str_of(text)),
 		    STR(STREAM_LANG));
+	if (specific != NULL)
+		node_add_copy(error, specific);
 	buf = begin(stream);
 	write_prefixed(buf, error, stream->role->content_ns);
 	leave(stream, buf);
@@ -631,6 +634,13 @@ send_error(struct stream *stream, enum stream_err err, const char *text)
 void
 stream_fail(struct stream *stream, enum stream_err err, const char *text)
 {
+	stream_fail_with(stream, err, text, NULL);
+}
+
+void
+stream_fail_with(struct stream *stream, enum stream_err err, const char *text,
+    const struct node *specific)
+{
 	if (stream->is_ending)
 		return;
 	stream->end.err = err;
@@ -639,7 +649,7 @@ stream_fail(struct stream *stream, enum stream_err err, const char *text)
 	metric_add(stream->shard, METRIC_STREAM_ERRORS, 1);
 	if (!stream->is_open)
 		stream_send_header(stream, true);
-	send_error(stream, err, text);
+	send_error(stream, err, text, specific);
 	send_close(stream);
 	hang_up(stream);
 }

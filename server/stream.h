@@ -54,6 +54,7 @@ enum stream_err {
 struct stream_end {
 	enum stream_err err;
 	struct str text; /* for people; may be empty */
+	bool is_final;   /* GONE: the peer closed it in order */
 };
 
 struct stream;
@@ -191,5 +192,8 @@ bool stream_move(struct stream *, struct shard *);
  * yet); then waits for the peer's for a moment, and closes. Idempotent. */
 void stream_close(struct stream *);
 void stream_fail(struct stream *, enum stream_err, const char *text);
+/* With an application-specific condition (RFC 6120, section 4.9.4). */
+void stream_fail_with(struct stream *, enum stream_err, const char *text,
+    const struct node *specific);
 const char *stream_err_element(enum stream_err);
 bool stream_is_secure(const struct stream *);

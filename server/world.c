@@ -16,6 +16,7 @@
 #include "server/world_neighbour.h"
 #include "server/world_private.h"
 
+#define REST_MS       (11 * MINUTE)
 #define START_MONO_MS 1000000
 #define START_WALL_US 1795255200000000 /* 2026-11-21T10:00:00Z */
 #define SECRET_BYTE   7
@@ -408,7 +409,8 @@ world_free(struct world **world)
 		world_peer_free(&peer);
 	world_hold_store(freed, false);
 	world_break_store(freed, ERR_NONE);
-	world_sleep(freed, 30 * SECOND);
+	/* Sessions that wait for their clients end too. */
+	world_sleep(freed, REST_MS);
 	must_be_at_rest(freed);
 	halt(freed);
 	reader_pool_free(&freed->readers);

@@ -1,0 +1,596 @@
+#include "server/resume.h"
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/rand.h"
+#include "server/router.h"
+#include "server/settings.h"
+#include "server/settle.h"
+#include "server/setup.h"
+#include "server/sm.h"
+#include "xml/delay.h"
+
+#define ID_LEN 24 /* of an SM-ID: 120 bits, nobody guesses it */
+/* An answer to <r/> waits so long for what is being committed. */
+#define ANSWER_MS 20
+/* So many stanzas of a client may be open at a time. */
+#define WINDOW      4096
+#define WORD_BITS   64
+#define DOWN_LEN    256 /* of a letter that refers to a blob */
+#define SECONDS_MAX (7 * DAY / SECOND)
+
+struct resume {
+	struct table_link link; /* of the shard's, by session->number */
+	struct session *session;
+	struct str id; /* empty: it cannot be resumed */
+	uint64_t wait_ms;
+	struct timer expiry; /* while detached */
+
+	/* What the client sent. */
+	uint64_t taken;
+	uint64_t settled; /* all up to this one: h */
+	uint64_t *early;  /* settled before others: a bit each; or NULL */
+	uint64_t asked;   /* what the last <r/> was about */
+	bool is_asked;    /* that is not answered in full */
+	struct timer answer;
+	struct timer progress; /* at the end of a turn */
+
+	/* What the client is sent: letters, the oldest first. */
+	struct list unacked;
+	uint64_t sent, acked;
+	bool is_request_open;
+	struct arena *origin; /* of who resumed it */
+};
+
+static struct shard *
+shard_of_session(const struct session *session)
+{
+	return session->account->owner.shard;
+}
+
+/* --- notes to the stream ---------------------------------------------------
+ */
+
+static struct post *
+note_new(struct stream_id stream, struct sm_note **note)
+{
+	struct post *letter = post_new(POST_SM, NULL);
+
+	letter->stream = stream;
+	letter->sm = *note = arena_new(letter->arena, struct sm_note);
+	return letter;
+}
+
+static void
+tell(struct session *session, enum sm_event event, uint64_t h)
+{
+	struct sm_note *note;
+	struct post *letter = note_new(session->stream, &note);
+
+	note->event = event;
+	note->h = (uint32_t)h;
+	post_send(shard_of_session(session), letter);
+}
+
+static void
+fail(struct shard *shard, const struct post *asked, enum stanza_err err)
+{
+	struct sm_note *note;
+	struct post *letter = note_new(asked->stream, &note);
+
+	note->event = SM_FAILED;
+	note->err = err;
+	post_send(shard, letter);
+}
+
+static void
+tell_too_high(
+    struct shard *shard, const struct post *asked, const struct resume *resume)
+{
+	struct sm_note *note;
+	struct post *letter = note_new(asked->stream, &note);
+
+	note->event = SM_TOO_HIGH;
+	note->h = asked->sm->h;
+	note->sent = (uint32_t)resume->sent;
+	post_send(shard, letter);
+}
+
+/* --- what the client sent --------------------------------------------------
+ */
+
+static bool
+has_number(const struct table_link *link, const void *number)
+{
+	const struct resume *resume =
+	    container_of(link, const struct resume, link);
+
+	return resume->session->number == *(const uint64_t *)number;
+}
+
+static struct resume *
+find(struct shard *shard, uint64_t number)
+{
+	return table_entry(
+	    table_find(&shard->resumes, number, has_number, &number),
+	    struct resume, link);
+}
+
+static uint64_t *
+word_of(struct resume *resume, uint64_t number)
+{
+	return &resume->early[number % WINDOW / WORD_BITS];
+}
+
+static uint64_t
+bit_of(uint64_t number)
+{
+	return UINT64_C(1) << number % WORD_BITS;
+}
+
+static void
+note_early(struct resume *resume, uint64_t number)
+{
+	if (resume->early == NULL)
+		resume->early = arena_array(
+		    resume->session->arena, uint64_t, WINDOW / WORD_BITS);
+	*word_of(resume, number) |= bit_of(number);
+}
+
+static bool
+take_early(struct resume *resume, uint64_t number)
+{
+	if (resume->early == NULL ||
+	    (*word_of(resume, number) & bit_of(number)) == 0)
+		return false;
+	*word_of(resume, number) &= ~bit_of(number);
+	return true;
+}
+
+void
+resume_count(struct session *session, struct post *letter)
+{
+	struct resume *resume = session->resume;
+
+	letter->receipt = (struct receipt){
+	    .session = session->number,
+	    .number = ++resume->taken,
+	    .shard = (uint16_t)shard_of_session(session)->index,
+	};
+	if (resume->taken - resume->settled >= WINDOW)
+		session_close(session, STREAM_ERR_RESOURCE_CONSTRAINT,
+		    "too much of what was sent is not done with");
+}
+
+static void
+answer(struct resume *resume)
+{
+	timer_stop(shard_of_session(resume->session), &resume->answer);
+	if (resume->settled >= resume->asked)
+		resume->is_asked = false;
+	tell(resume->session, SM_ACK, resume->settled);
+}
+
+static void
+on_answer_due(struct timer *timer)
+{
+	answer(container_of(timer, struct resume, answer));
+}
+
+static void
+on_progress(struct timer *timer)
+{
+	struct resume *resume = container_of(timer, struct resume, progress);
+	struct session *session = resume->session;
+
+	if (session->is_detached)
+		session_retry(session->account);
+	else if (resume->is_asked && resume->settled >= resume->asked)
+		answer(resume);
+}
+
+void
+resume_settled(struct shard *shard, const struct receipt *receipt)
+{
+	struct resume *resume = find(shard, receipt->session);
+
+	if (resume == NULL)
+		return;
+	if (receipt->number != resume->settled + 1) {
+		note_early(resume, receipt->number);
+		return;
+	}
+	do
+		resume->settled++;
+	while (take_early(resume, resume->settled + 1));
+	if (!timer_is_running(&resume->progress) &&
+	    (resume->is_asked || resume->session->is_detached))
+		timer_start(shard, &resume->progress, 0, on_progress);
+}
+
+/* Section 4: not withheld; but what a commit under way settles may count. */
+static void
+on_request(struct resume *resume)
+{
+	resume->asked = resume->taken;
+	resume->is_asked = true;
+	if (resume->settled == resume->taken)
+		answer(resume);
+	else if (!timer_is_running(&resume->answer))
+		timer_start(shard_of_session(resume->session), &resume->answer,
+		    ANSWER_MS, on_answer_due);
+}
+
+/* --- what the client is sent ------------------------------------------------
+ */
+
+static void
+post_down(struct resume *resume, const struct post *kept, bool is_last)
+{
+	struct session *session = resume->session;
+	struct post *letter = post_new(POST_DOWN, arena_make(DOWN_LEN));
+
+	letter->blob = blob_ref(kept->blob);
+	if (kept->to != NULL)
+		letter->to = jid_copy(letter->arena, kept->to);
+	letter->stream = session->stream;
+	letter->wants_ack = is_last && !resume->is_request_open;
+	if (letter->wants_ack)
+		resume->is_request_open = true;
+	post_send(shard_of_session(session), letter);
+}
+
+/* What waits for the client says since when (XEP-0203). */
+static void
+add_delay(const struct session *session, struct post *letter)
+{
+	const struct stanza *stanza = letter->stanza;
+	struct str host = session->account->host->name;
+
+	if (stanza == NULL || stanza->kind != STANZA_MESSAGE ||
+	    delay_has(stanza, host))
+		return;
+	letter->stanza =
+	    delay_add(letter->arena, stanza, host, clock_wall_us());
+	if (letter->blob != NULL)
+		blob_unref(&letter->blob);
+}
+
+void
+resume_send(struct session *session, struct post *letter)
+{
+	struct resume *resume = session->resume;
+	struct shard *shard = shard_of_session(session);
+
+	if (session->is_detached)
+		add_delay(session, letter);
+	if (letter->blob == NULL)
+		letter->blob = router_serialise(shard, letter->stanza);
+	list_add_last(&resume->unacked, &letter->link);
+	resume->sent++;
+	receipt_settle(shard, &letter->receipt);
+	if (!session->is_detached)
+		post_down(resume, letter, true);
+	if (resume->sent - resume->acked >
+	    host_int(session->account->host, SETTING(SESSIONS_QUEUE)))
+		session_close(session, STREAM_ERR_RESOURCE_CONSTRAINT,
+		    "too much was not acknowledged");
+}
+
+/* The tickets of what was acknowledged are proved, like with like. */
+static void
+acknowledge(struct resume *resume, uint64_t upto)
+{
+	uint64_t ticket = 0;
+
+	while (resume->acked < upto) {
+		struct link *link = list_take_first(&resume->unacked);
+		struct post *letter = container_of(link, struct post, link);
+
+		resume->acked++;
+		if (ticket != 0 && ((ticket ^ letter->ticket) & TICKET_APART))
+			hook_proved(resume->session, ticket);
+		if (letter->ticket != 0)
+			ticket = letter->ticket;
+		post_free(&letter);
+	}
+	if (ticket != 0)
+		hook_proved(resume->session, ticket);
+}
+
+/* False when it is more than was sent. */
+static bool
+take_h(struct resume *resume, uint32_t h)
+{
+	uint64_t behind;
+
+	if (!sm_behind(resume->sent, h, &behind))
+		return false;
+	if (behind <= resume->sent - resume->acked)
+		acknowledge(resume, resume->sent - behind);
+	return true;
+}
+
+static void
+on_ack(struct resume *resume, const struct post *letter)
+{
+	resume->is_request_open = false;
+	if (!take_h(resume, letter->sm->h)) {
+		tell_too_high(
+		    shard_of_session(resume->session), letter, resume);
+		return;
+	}
+	if (resume->acked == resume->sent)
+		return;
+	resume->is_request_open = true;
+	tell(resume->session, SM_REQUEST, 0);
+}
+
+/* --- enabling ---------------------------------------------------------------
+ */
+
+static uint64_t
+wait_ms(const struct session *session, const struct sm_note *note)
+{
+	const struct host *host = session->account->host;
+	uint64_t longest_ms = config_ms(
+	    setup_config(host->setup), host->index, SETTING(SESSIONS_RESUME));
+
+	if (!note->can_resume)
+		return 0;
+	if (note->seconds == 0 || note->seconds > SECONDS_MAX ||
+	    note->seconds * SECOND > longest_ms)
+		return longest_ms;
+	return note->seconds * SECOND;
+}
+
+static void
+on_enable(struct session *session, const struct post *asked)
+{
+	struct shard *shard = shard_of_session(session);
+	struct resume *resume = arena_new(session->arena, struct resume);
+	struct sm_note *note;
+	struct post *letter = note_new(asked->stream, &note);
+
+	resume->session = session;
+	list_init(&resume->unacked);
+	resume->wait_ms = wait_ms(session, asked->sm);
+	if (resume->wait_ms > 0)
+		resume->id = rand_id(session->arena, ID_LEN);
+	session->resume = resume;
+	table_add(&shard->resumes, &resume->link, session->number);
+	note->event = SM_ENABLED;
+	note->id = str_dup(letter->arena, resume->id);
+	note->seconds = resume->wait_ms / SECOND;
+	post_send(shard, letter);
+}
+
+/* --- waiting for the client --------------------------------------------------
+ */
+
+bool
+resume_may_wait(const struct session *session, const struct stream_end *end)
+{
+	const struct resume *resume = session->resume;
+
+	return resume != NULL && resume->id.len > 0 && !end->is_final &&
+	       !session->is_closing && !shard_of_session(session)->is_draining;
+}
+
+static void
+on_expired(struct timer *timer)
+{
+	struct resume *resume = container_of(timer, struct resume, expiry);
+
+	log_info(&resume->session->log, "its client did not come back");
+	session_end(resume->session);
+}
+
+void
+resume_detach(struct session *session)
+{
+	struct resume *resume = session->resume;
+	struct shard *shard = shard_of_session(session);
+
+	session->is_detached = true;
+	resume->is_request_open = false;
+	resume->is_asked = false;
+	timer_stop(shard, &resume->answer);
+	timer_start(shard, &resume->expiry, resume->wait_ms, on_expired);
+	log_info(&session->log, "waits %llu s for its client",
+	    (unsigned long long)(resume->wait_ms / SECOND));
+}
+
+/* Whatever else it was told on the old stream is void. */
+static void
+attach(struct session *session, const struct post *asked)
+{
+	struct shard *shard = shard_of_session(session);
+	struct resume *resume = session->resume;
+	struct sm_note *note;
+	struct post *letter;
+
+	timer_stop(shard, &resume->expiry);
+	session->is_detached = false;
+	session->stream = asked->stream;
+	arena_free(&resume->origin);
+	resume->origin = arena_make(0);
+	session_set_origin(session, resume->origin, &asked->sm->origin);
+	letter = note_new(asked->stream, &note);
+	note->event = SM_RESUMED;
+	note->id = str_dup(letter->arena, resume->id);
+	note->h = (uint32_t)resume->settled;
+	note->jid = jid_copy(letter->arena, session->jid);
+	post_send(shard, letter);
+	list_each (kept, &resume->unacked, struct post, link)
+		post_down(resume, kept, kept_next == NULL);
+	hook_session(HOOK_SESSION_RESUMED, session);
+}
+
+static struct session *
+find_id(struct account *account, struct str id)
+{
+	session_each (session, account)
+		if (session->resume != NULL && id.len > 0 &&
+		    str_equal(session->resume->id, id))
+			return session;
+	return NULL;
+}
+
+/* The old stream first says all that it has to say, and what came from it is
+ * settled: else the client would send it again. */
+static bool
+is_ready(struct session *session)
+{
+	const struct resume *resume = session->resume;
+
+	return session->is_detached && !session->is_closing &&
+	       resume->settled == resume->taken;
+}
+
+static void
+on_resume(struct account *account, struct post *letter)
+{
+	struct shard *shard = account->owner.shard;
+	struct session *session = find_id(account, letter->sm->id);
+
+	if (session == NULL) {
+		fail(shard, letter, STANZA_ERR_ITEM_NOT_FOUND);
+		post_free(&letter);
+		return;
+	}
+	if (!session->is_detached)
+		session_cut(
+		    session, STREAM_ERR_CONFLICT, "resumed on another stream");
+	if (!is_ready(session)) {
+		session_wait(account, letter);
+		return;
+	}
+	if (take_h(session->resume, letter->sm->h))
+		attach(session, letter);
+	else
+		tell_too_high(shard, letter, session->resume);
+	post_free(&letter);
+}
+
+/* --- letters, and the end ----------------------------------------------------
+ */
+
+void
+resume_take(struct account *account, struct post *letter)
+{
+	const enum sm_event event = letter->sm->event;
+	struct session *session;
+
+	if (event == SM_RESUME) {
+		on_resume(account, letter);
+		return;
+	}
+	session = session_of_stream(account, letter->stream);
+	if (session != NULL && event == SM_ENABLE)
+		on_enable(session, letter);
+	else if (session != NULL && event == SM_REQUEST)
+		on_request(session->resume);
+	else if (session != NULL && event == SM_ACK)
+		on_ack(session->resume, letter);
+	post_free(&letter);
+}
+
+void
+resume_take_absent(struct account *account, struct post *letter)
+{
+	fail(account->owner.shard, letter, STANZA_ERR_ITEM_NOT_FOUND);
+	post_free(&letter);
+}
+
+/* The session stays, for another try. */
+void
+resume_too_late(struct shard *shard, struct post *letter)
+{
+	struct stream_end *end = arena_new(letter->arena, struct stream_end);
+
+	end->err = STREAM_ERR_RESOURCE_CONSTRAINT;
+	end->text = STR("what the old stream sent is not done with");
+	letter->kind = POST_CLOSE;
+	letter->end = end;
+	post_send(shard, letter);
+}
+
+static void
+stop(struct resume *resume)
+{
+	struct shard *shard = shard_of_session(resume->session);
+
+	resume->session->resume = NULL;
+	table_remove(&shard->resumes, &resume->link);
+	timer_stop(shard, &resume->expiry);
+	timer_stop(shard, &resume->answer);
+	timer_stop(shard, &resume->progress);
+	arena_free(&resume->origin);
+}
+
+/* Section 4: as if it had been sent to a resource that is not there. Copies
+ * that were made for this session alone have no stanza. */
+static void
+give_back(struct shard *shard, struct post *letter)
+{
+	const struct stanza *stanza = letter->stanza;
+
+	if (stanza != NULL && stanza->kind == STANZA_IQ)
+		router_bounce(
+		    shard, letter, STANZA_ERR_SERVICE_UNAVAILABLE, NULL);
+	else
+		router_return(shard, letter);
+}
+
+void
+resume_end(struct session *session)
+{
+	struct resume *resume = session->resume;
+	struct shard *shard = shard_of_session(session);
+	struct link *link;
+
+	if (resume == NULL)
+		return;
+	stop(resume);
+	while ((link = list_take_first(&resume->unacked)) != NULL)
+		give_back(shard, container_of(link, struct post, link));
+}
+
+void
+resume_drop(struct session *session)
+{
+	struct resume *resume = session->resume;
+
+	if (resume == NULL)
+		return;
+	stop(resume);
+	list_each (letter, &resume->unacked, struct post, link) {
+		list_remove(&letter->link);
+		post_free(&letter);
+	}
+}
+
+static struct resume *
+find_waiting(struct shard *shard)
+{
+	struct table_link *link = NULL;
+
+	while ((link = table_next(&shard->resumes, link)) != NULL) {
+		struct resume *resume =
+		    container_of(link, struct resume, link);
+
+		if (resume->session->is_detached)
+			return resume;
+	}
+	return NULL;
+}
+
+void
+resume_end_waiting(struct shard *shard)
+{
+	struct resume *resume;
+
+	while ((resume = find_waiting(shard)) != NULL)
+		session_end(resume->session);
+}

@@ -1,0 +1,64 @@
+/*
+ * server/resume.h - stream management of clients (XEP-0198), at the account.
+ *
+ * A session that has it counts what its client sends, keeps what it sends the
+ * client until that is acknowledged, and outlives its stream: it waits, as it
+ * is, for the client to come back with another one. What is acknowledged, and
+ * when, is decided here and nowhere else.
+ *
+ * A stanza of the client counts as handled (h) once it and all before it are
+ * settled (server/settle.h).
+ */
+#pragma once
+
+#include "server/session.h"
+
+enum sm_event {
+	SM_ENABLE,   /* SM_ASK: can_resume, seconds */
+	SM_ENABLED,  /* SM: id, seconds; without id it cannot be resumed */
+	SM_REQUEST,  /* SM_ASK: <r/> */
+	SM_ACK,      /* <a/>, either way: h */
+	SM_RESUME,   /* SM_ASK: id, h, origin */
+	SM_RESUMED,  /* SM: id, h, jid */
+	SM_FAILED,   /* SM: err */
+	SM_TOO_HIGH, /* SM: more was acknowledged (h) than was sent */
+};
+
+/* SM_ASK, from a stream to its account, and SM, the other way. */
+struct sm_note {
+	enum sm_event event;
+	bool can_resume;
+	uint32_t h, sent;
+	uint64_t seconds; /* to resume within; 0: as the server likes */
+	struct str id;
+	const struct jid *jid; /* full */
+	enum stanza_err err;
+	struct session_origin origin;
+};
+
+/* Handlers of SM_ASK: at an account, and where there is none. */
+void resume_take(struct account *, struct post *);
+void resume_take_absent(struct account *, struct post *);
+/* What session_wait gives up; takes it. */
+void resume_too_late(struct shard *, struct post *);
+
+/* --- for session.c and account.c ------------------------------------------ */
+
+/* Counts a stanza of the client: the letter has its receipt from now on. */
+void resume_count(struct session *, struct post *);
+/* Sends to the client, or keeps until there is a stream; takes the letter. */
+void resume_send(struct session *, struct post *);
+/* Whether the session waits for its client when its stream ended so. */
+bool resume_may_wait(const struct session *, const struct stream_end *);
+/* Its stream is gone: it waits. */
+void resume_detach(struct session *);
+/* The session ends: what was not acknowledged goes back to the router. */
+void resume_end(struct session *);
+/* At the end of a shard. */
+void resume_drop(struct session *);
+
+/* The server goes: sessions that wait for their clients end. */
+void resume_end_waiting(struct shard *);
+
+/* By settle.c. */
+void resume_settled(struct shard *, const struct receipt *);
