@@ -22,13 +22,14 @@ ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))
 
 from runner import (  # noqa: E402
-    component, coverage, federation, pattern, play, scene, secure)
+    component, coverage, federation, pattern, play, push, scene, secure)
 from runner.variables import Variables  # noqa: E402
 
 HOSTS = ("host", "host2", "anonhost", "component")
 # Steps of a module need one of these.
 NEEDS = {secure: {"sasl", "starttls", "direct-tls", "s2s"},
-         federation: {"s2s"}, component: {"component"}}
+         federation: {"s2s"}, component: {"component"},
+         push: {"component"}}
 CAPTURE = re.compile(r"\{(?:any|number|time):(\w+)\}")
 MAY_BE_DECLINED = ("SHOULD", "SHOULD NOT", "RECOMMENDED", "NOT RECOMMENDED")
 

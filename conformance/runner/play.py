@@ -11,6 +11,7 @@ from .component import Components
 from .ends import Ends
 from .federation import Federation
 from .peers import Peer
+from .push import Pushes
 from .scene import SceneError, join_xml
 from .secure import Secure
 from .sessions import Sessions
@@ -22,7 +23,8 @@ SHORT_SLEEP = 5
 PATIENCE_S = 30
 
 
-class Player(Sessions, Stanzas, Ends, Secure, Federation, Components):
+class Player(Sessions, Stanzas, Ends, Secure, Federation, Components,
+             Pushes):
     """State of one scene on one server, and the steps' common ground."""
 
     def __init__(self, scene, table, options):
@@ -162,4 +164,4 @@ class Player(Sessions, Stanzas, Ends, Secure, Federation, Components):
 
 
 STEPS = steps_of(Sessions, Stanzas, Ends, Secure, Federation, Components,
-                 Player)
+                 Pushes, Player)
