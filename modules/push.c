@@ -10,6 +10,7 @@
 #include "modules/presence.h"
 #include "modules/push_private.h"
 #include "server/iq.h"
+#include "server/resume.h"
 #include "server/session.h"
 #include "xml/form.h"
 #include "xml/writer.h"
@@ -30,6 +31,10 @@ static void list_saved(struct store_commit *);
 static enum verdict on_received(
     struct account *, struct session *, struct post *);
 static enum verdict on_kept(struct account *, struct session *, struct post *);
+static enum verdict on_deliver(
+    struct account *, struct session *, struct post *);
+static void on_detached(struct session *);
+static void on_resumed(struct session *);
 static void on_available(struct session *);
 
 const struct setting push_settings[] = {
@@ -73,6 +78,9 @@ static const struct hook hooks[] = {
 	.iq = on_disable},
     {.on = HOOK_RECEIVED_MESSAGE, .stanza = on_received},
     {.on = HOOK_KEPT, .stanza = on_kept},
+    {.on = HOOK_DELIVER, .order = 900, .stanza = on_deliver},
+    {.on = HOOK_SESSION_DETACHED, .session = on_detached},
+    {.on = HOOK_SESSION_RESUMED, .session = on_resumed},
     {.on = HOOK_SESSION_AVAILABLE, .session = on_available},
     {.on = HOOK_END},
 };
@@ -80,6 +88,10 @@ static const struct hook hooks[] = {
 struct push {
 	struct list registrations; /* zeroed until first used */
 	unsigned count;
+};
+
+struct push_session {
+	uint64_t told; /* of what it was sent: so many were looked at */
 };
 
 const struct module push_module = {
@@ -92,6 +104,7 @@ const struct module push_module = {
     .kinds = (const struct store_kind *const[]){&push_kind, NULL},
     .settings = push_settings,
     .account_size = sizeof(struct push),
+    .session_size = sizeof(struct push_session),
 };
 
 /* --- in memory ---------------------------------------------------------- */
@@ -513,9 +526,19 @@ static bool
 is_served(const struct session *session)
 {
 	return session != NULL && session->is_available &&
-	       session->priority >= 0;
+	       session->priority >= 0 && !session->is_detached;
 }
 
+static bool
+is_anybody_served(const struct account *account)
+{
+	session_each (session, account)
+		if (is_served(session))
+			return true;
+	return false;
+}
+
+/* What comes back from a session that waited in vain was told its device. */
 static enum verdict
 on_kept(struct account *account, struct session *session, struct post *letter)
 {
@@ -528,43 +551,86 @@ on_kept(struct account *account, struct session *session, struct post *letter)
 	    (!is_request && !push_rings(letter->arena, account_jid(account),
 				STR_NONE, stanza, &ring)))
 		return PASS;
-	registration_each(each, account) if (!is_served(session_of(each)))
+	registration_each(
+	    each, account) if (!is_served(session_of(each)) &&
+			       !(letter->is_returned && each->state.has_waited))
 	    push_notify(each, is_request ? NULL : &ring);
 	return PASS;
 }
 
-void
-push_session_waits(struct session *session, const struct stanza *stanza)
+/* Its own device; and when nobody is there, those without a session too. */
+static bool
+concerns(struct registration *registration, const struct session *session)
+{
+	const struct session *own = session_of(registration);
+
+	return own == session ||
+	       (own == NULL && !is_anybody_served(session->account));
+}
+
+static void
+session_waits(struct session *session, const struct stanza *stanza)
 {
 	struct account *account = session->account;
 	const bool is_request = stanza->type == STANZA_SUBSCRIBE;
 	struct arena *arena;
 	struct push_ring ring;
 
-	if (push_of(account)->count == 0)
+	if (stanza->from == NULL)
 		return;
 	arena = arena_make(0);
 	if (is_request ||
 	    push_rings(arena, account_jid(account),
 		presence_nick(session, stanza->from), stanza, &ring))
-		registration_each(
-		    each, account) if (session_of(each) == session)
-		    push_notify(each, is_request ? NULL : &ring);
+		registration_each(each, account)
+		{
+			if (!concerns(each, session))
+				continue;
+			push_notify(each, is_request ? NULL : &ring);
+			each->state.has_waited = true;
+		}
 	arena_free(&arena);
 }
 
-/* It gets what was kept; so do the user's eyes, also for devices that are not
- * there. */
+static enum verdict
+on_deliver(
+    struct account *account, struct session *session, struct post *letter)
+{
+	if (session->is_detached && push_of(account)->count > 0)
+		session_waits(session, letter->stanza);
+	return PASS;
+}
+
+/* What was sent to it already may be lost on the way. */
+static void
+on_detached(struct session *session)
+{
+	struct push_session *slot = session_slot(session, &push_module);
+
+	if (push_of(session->account)->count > 0)
+		resume_unacked(session, slot->told, session_waits);
+	slot->told = resume_sent(session);
+}
+
+static void
+on_resumed(struct session *session)
+{
+	struct push_session *slot = session_slot(session, &push_module);
+
+	slot->told = resume_sent(session);
+	on_available(session);
+}
+
+/* It gets what waited; so do the user's eyes, also for devices that have no
+ * session. */
 static void
 on_available(struct session *session)
 {
-	if (session->priority < 0)
-		return;
 	registration_each(each, session->account)
 	{
 		const struct session *own = session_of(each);
 
-		if (own == NULL || own == session)
+		if (own == session || (own == NULL && is_served(session)))
 			push_settle(each);
 	}
 }

@@ -31,6 +31,8 @@ struct push_state {
 	uint64_t sent_ms; /* of the last publish; 0: none yet */
 	struct arena *last_arena; /* lifetime: until the next message */
 	struct push_ring last;    /* the last message; from NULL: none */
+	uint64_t last_ms;         /* when it came: clock_mono_ms */
+	bool has_waited;          /* was told of what its session waits for */
 };
 
 struct registration {

@@ -207,12 +207,26 @@ keep_last(struct push_state *state, const struct push_ring *ring)
 	arena_free(&state->last_arena);
 	state->last_arena = arena_make(0);
 	state->last.from = jid_copy(state->last_arena, ring->from);
+	state->last.id = str_dup(state->last_arena, ring->id);
+	state->last_ms = clock_mono_ms();
 	state->last.body = str_dup(state->last_arena, shortened(ring->body));
+}
+
+/* The same one, which several sessions wait for. */
+static bool
+is_repeated(const struct push_state *state, const struct push_ring *ring)
+{
+	return ring != NULL && state->last.from != NULL && ring->id.len > 0 &&
+	       str_equal(state->last.id, ring->id) &&
+	       jid_equal(state->last.from, ring->from) &&
+	       clock_mono_ms() - state->last_ms < SECOND;
 }
 
 void
 push_notify(struct registration *registration, const struct push_ring *ring)
 {
+	if (is_repeated(&registration->state, ring))
+		return;
 	if (ring != NULL) {
 		registration->messages++;
 		keep_last(&registration->state, ring);
@@ -226,6 +240,7 @@ void
 push_settle(struct registration *registration)
 {
 	registration->state.is_due = false;
+	registration->state.has_waited = false;
 	if (registration->messages == 0)
 		return;
 	registration->messages = 0;

@@ -125,6 +125,7 @@ push_rings(struct arena *arena, const struct jid *account, struct str nick,
 	    !is_worth_it(arena, nick, stanza))
 		return false;
 	ring_r->from = stanza->from;
+	ring_r->id = stanza->id;
 	ring_r->body = STR_NONE;
 	if (cipher_of(stanza->node) == NO_CIPHER)
 		ring_r->body =

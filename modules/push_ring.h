@@ -15,6 +15,7 @@
 
 struct push_ring {
 	const struct jid *from;
+	struct str id;   /* empty when it has none */
 	struct str body; /* empty when there is none that people can read */
 };
 

@@ -92,11 +92,15 @@ say(struct stage *stage)
 static const char *
 pushed(struct stage *stage)
 {
-	const char *text = neighbour_next(stage->service);
-	struct str before, rest = str_of(text), id;
+	const char *text;
+	struct str before, rest, id;
 
+	do
+		text = neighbour_next(stage->service);
+	while (text != NULL && strstr(text, NS_PUSH) == NULL);
 	if (text == NULL)
 		return NULL;
+	rest = str_of(text);
 	while (str_cut(rest, '\'', &before, &rest))
 		if (str_ends(before, STR(" id=")) &&
 		    str_cut(rest, '\'', &id, &before))
@@ -494,35 +498,152 @@ one_at_a_time_and_not_too_often(void **state)
 	end(&stage);
 }
 
-static void
-a_session_that_waits_is_pushed_to(void **state)
+/* --- sessions that wait for their clients: XEP-0198 ---------------------- */
+
+#define MANAGE "<enable xmlns='urn:xmpp:sm:3' resume='true' max='60'/>"
+#define IN_HALL(text)                                                     \
+	"<message xmlns='jabber:client' type='groupchat' from="           \
+	"'hall@" SERVICE "/nurse' to='" BALCONY "'><body>" text "</body>" \
+	"</message>"
+
+/* The balcony's device waits. */
+static struct stage
+begin_waiting(void)
 {
 	struct stage stage = begin_with(NULL);
-	struct arena *arena = arena_make(0);
-	struct account *account;
-	struct session *session;
 
-	rig_send(stage.juliet, ENABLE(SERVICE, NODE, ""));
-	rig_send(
-	    stage.juliet, "<presence to='hall@rooms.example/Jul'/><presence/>");
-	account = rig_account(stage.world, JULIET);
-	session = session_find(account, jid_parse(arena, STR(BALCONY)));
-	push_session_waits(session,
-	    stanza_parse(arena,
-		STR("<message xmlns='jabber:client' type='groupchat' from="
-		    "'hall@rooms.example/nurse'><body>Romeo?</body>"
-		    "</message>")));
+	rig_send(stage.juliet, MANAGE "<presence/>"
+				      "<presence to='hall@" SERVICE "/Jul'/>");
+	rig_send(stage.juliet, ENABLE(SERVICE, "balcony", ""));
+	world_cut(&stage.juliet);
 	world_run(stage.world);
+	while (neighbour_next(stage.service) != NULL)
+		continue;
+	return stage;
+}
+
+static void
+who_waits_is_pushed_to(void **state)
+{
+	struct stage stage = begin_waiting();
+
+	say(&stage);
+	expect_push(&stage, "node='balcony'", COUNTS("1"));
+	succeed(&stage);
+	world_sleep(stage.world, 3 * SECONDS);
+	write_to_juliet(&stage,
+	    "<composing xmlns='http://jabber.org/protocol/chatstates'/>");
+	neighbour_send(stage.service, IN_HALL("Romeo?"));
 	CHECK(pushed(&stage) == NULL);
-	push_session_waits(session,
-	    stanza_parse(arena,
-		STR("<message xmlns='jabber:client' type='groupchat' from="
-		    "'hall@rooms.example/nurse'><body>Jul?</body>"
-		    "</message>")));
+	neighbour_send(stage.service, IN_HALL("Jul?"));
+	expect_push(&stage, "node='balcony'", COUNTS("2"));
+	succeed(&stage);
+	world_sleep(stage.world, 3 * SECONDS);
+	rig_send(stage.romeo, "<presence type='subscribe' to='" JULIET "'/>");
+	expect_push(&stage, FIELD("pending-subscription-count", "1"), "");
+	succeed(&stage);
+	end(&stage);
+}
+
+static void
+what_waited_in_vain_rings_once(void **state)
+{
+	struct stage stage = begin_waiting();
+
+	say(&stage);
+	CHECK(pushed(&stage) != NULL);
+	succeed(&stage);
+	/* The session ends, and the message is kept. */
+	world_sleep(stage.world, 70 * SECONDS);
+	CHECK(session_find(rig_account(stage.world, JULIET),
+		  account_jid(rig_account(stage.world, JULIET))) == NULL);
+	CHECK(pushed(&stage) == NULL);
+	say(&stage);
+	expect_push(&stage, COUNTS("2"), "");
+	succeed(&stage);
+	end(&stage);
+}
+
+static void
+who_is_there_keeps_others_quiet(void **state)
+{
+	struct stage stage = begin_with(NULL);
+	struct world_peer *garden;
+
+	/* A device without a session, one that waits, one that is there. */
+	rig_send(stage.juliet, ENABLE(SERVICE, "none", ""));
+	world_cut(&stage.juliet);
+	world_run(stage.world);
+	stage.juliet = rig_bind(stage.world, JULIET "/chamber");
+	rig_send(stage.juliet, MANAGE "<presence/>");
+	rig_send(stage.juliet, ENABLE(SERVICE, "waits", ""));
+	garden = rig_login(stage.world, JULIET "/garden");
+	rig_send(garden, ENABLE(SERVICE, "there", ""));
+	world_cut(&stage.juliet);
+	world_run(stage.world);
+	say(&stage);
+	expect_push(&stage, "node='waits'", "");
+	succeed(&stage);
+	CHECK(pushed(&stage) == NULL);
+	/* Now the one that waits is the only session. */
+	world_cut(&garden);
+	world_sleep(stage.world, 3 * SECONDS);
+	rig_send(stage.romeo, "<message type='chat' to='" JULIET
+			      "' id='m1'><body>x</body></message>");
+	expect_push(&stage, "node='none'", COUNTS("1"));
+	succeed(&stage);
+	expect_push(&stage, "node='waits'", COUNTS("2"));
+	succeed(&stage);
+	expect_push(&stage, "node='there'", COUNTS("1"));
+	succeed(&stage);
+	CHECK(pushed(&stage) == NULL);
+	end(&stage);
+}
+
+static void
+two_that_wait_ring_once_for_the_rest(void **state)
+{
+	struct stage stage = begin(NULL);
+	struct world_peer *peers[2];
+
+	peers[0] = rig_bind(stage.world, JULIET "/garden");
+	peers[1] = rig_bind(stage.world, JULIET "/chamber");
+	for (unsigned i = 0; i < 2; i++) {
+		rig_send(peers[i], MANAGE "<presence/>");
+		world_cut(&peers[i]);
+	}
+	world_run(stage.world);
+	rig_send(stage.romeo, "<message type='chat' to='" JULIET
+			      "' id='m1'><body>x</body></message>");
+	expect_push(&stage, "node='" NODE "'", COUNTS("1"));
+	succeed(&stage);
+	world_sleep(stage.world, 3 * SECONDS);
+	CHECK(pushed(&stage) == NULL);
+	end(&stage);
+}
+
+static void
+what_was_not_acknowledged_rings(void **state)
+{
+	struct stage stage = begin_with(NULL);
+	struct world_peer *garden;
+
+	rig_send(stage.juliet, MANAGE "<presence/>");
+	rig_send(stage.juliet, ENABLE(SERVICE, NODE, ""));
+	garden = rig_login(stage.world, JULIET "/garden");
+	/* For both; the client of the first is not there any more. */
+	say(&stage);
+	rig_send(stage.romeo,
+	    "<message type='chat' to='" BALCONY "'><body>x</body></message>");
+	CHECK(pushed(&stage) == NULL);
+	world_cut(&stage.juliet);
 	world_run(stage.world);
 	expect_push(&stage, COUNTS("1"), "");
 	succeed(&stage);
-	arena_free(&arena);
+	world_sleep(stage.world, 3 * SECONDS);
+	expect_push(&stage, COUNTS("2"), "");
+	succeed(&stage);
+	world_cut(&garden);
 	end(&stage);
 }
 
@@ -757,7 +878,11 @@ main(void)
 	    cmocka_unit_test(who_is_there_needs_no_push),
 	    cmocka_unit_test(the_count_begins_anew),
 	    cmocka_unit_test(one_at_a_time_and_not_too_often),
-	    cmocka_unit_test(a_session_that_waits_is_pushed_to),
+	    cmocka_unit_test(who_waits_is_pushed_to),
+	    cmocka_unit_test(what_waited_in_vain_rings_once),
+	    cmocka_unit_test(who_is_there_keeps_others_quiet),
+	    cmocka_unit_test(two_that_wait_ring_once_for_the_rest),
+	    cmocka_unit_test(what_was_not_acknowledged_rings),
 	    cmocka_unit_test(errors_that_stay_disable_it),
 	    cmocka_unit_test(the_same_service_is_disabled_per_device),
 	    cmocka_unit_test(without_an_answer_it_is_tried_again),

@@ -473,6 +473,54 @@ on_resume(struct account *account, struct post *letter)
 	post_free(&letter);
 }
 
+/* --- looking at what is kept ------------------------------------------------
+ */
+
+uint64_t
+resume_sent(const struct session *session)
+{
+	return session->resume == NULL ? 0 : session->resume->sent;
+}
+
+/* Copies that were made for this session alone are bytes only. */
+static const struct stanza *
+stanza_of(struct arena *arena, const struct post *kept)
+{
+	struct stanza *stanza;
+	const struct node *node;
+
+	if (kept->stanza != NULL)
+		return kept->stanza;
+	node = node_parse(arena, blob_str(kept->blob), NS_CLIENT);
+	stanza = arena_new(arena, struct stanza);
+	if (node == NULL || stanza_read(arena, node, stanza) != STANZA_ERR_NONE)
+		return NULL;
+	return stanza;
+}
+
+void
+resume_unacked(struct session *session, uint64_t after,
+    void (*look)(struct session *, const struct stanza *))
+{
+	struct resume *resume = session->resume;
+	uint64_t number;
+
+	if (resume == NULL)
+		return;
+	number = resume->acked;
+	list_each (kept, &resume->unacked, struct post, link) {
+		struct arena *arena;
+		const struct stanza *stanza;
+
+		if (++number <= after)
+			continue;
+		arena = arena_make(0);
+		if ((stanza = stanza_of(arena, kept)) != NULL)
+			look(session, stanza);
+		arena_free(&arena);
+	}
+}
+
 /* --- letters, and the end ----------------------------------------------------
  */
 
@@ -577,8 +625,7 @@ find_waiting(struct shard *shard)
 	struct table_link *link = NULL;
 
 	while ((link = table_next(&shard->resumes, link)) != NULL) {
-		struct resume *resume =
-		    container_of(link, struct resume, link);
+		struct resume *resume = container_of(link, struct resume, link);
 
 		if (resume->session->is_detached)
 			return resume;

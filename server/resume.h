@@ -42,6 +42,14 @@ void resume_take_absent(struct account *, struct post *);
 /* What session_wait gives up; takes it. */
 void resume_too_late(struct shard *, struct post *);
 
+/* How many stanzas the client was sent or is to be sent; 0 without stream
+ * management. */
+uint64_t resume_sent(const struct session *);
+/* Looks at those that it has not acknowledged, the oldest first, but for the
+ * first `after` it was ever sent. */
+void resume_unacked(struct session *, uint64_t after,
+    void (*look)(struct session *, const struct stanza *));
+
 /* --- for session.c and account.c ------------------------------------------ */
 
 /* Counts a stanza of the client: the letter has its receipt from now on. */
