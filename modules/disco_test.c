@@ -97,8 +97,8 @@ forged_stanza_ids_go(void **state)
 			    JULIET) SID("room@x.example") "</message>");
 	rig_expect(juliet,
 	    "<message id='m'><stanza-id xmlns='urn:xmpp:sid:0' "
-	    "by='room@x.example'/><stanza-id xmlns='urn:xmpp:sid:0' by='" JULIET
-	    "'>{not}</stanza-id></message>");
+	    "by='room@x.example'/><stanza-id xmlns='urn:xmpp:sid:0' id='1' "
+	    "by='" JULIET "'>{not}</stanza-id></message>");
 	world_free(&world);
 }
 

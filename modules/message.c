@@ -38,6 +38,19 @@ highest_priority(const struct account *account)
 	return highest < 0 ? INT8_MAX + 1 : highest;
 }
 
+enum message_way
+message_way(struct account *account, const struct stanza *stanza)
+{
+	if (!jid_is_bare(stanza->to)) {
+		if (session_find(account, stanza->to) != NULL)
+			return MESSAGE_DELIVERED;
+		if (stanza->type == STANZA_NORMAL)
+			return MESSAGE_REFUSED;
+	}
+	return highest_priority(account) <= INT8_MAX ? MESSAGE_DELIVERED
+						     : MESSAGE_UNDELIVERED;
+}
+
 /* To each available resource from that priority on; the last one gets the
  * letter itself. False when there is none: the letter is still the caller's. */
 static bool

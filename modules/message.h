@@ -7,3 +7,9 @@
 #include "server/account.h"
 
 extern const struct module message_module;
+
+/* What becomes of a normal or chat message that the account takes: sessions get
+ * it; nobody can (HOOK_UNDELIVERED); it goes back. */
+enum message_way { MESSAGE_DELIVERED, MESSAGE_UNDELIVERED, MESSAGE_REFUSED };
+
+enum message_way message_way(struct account *, const struct stanza *);

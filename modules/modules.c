@@ -4,6 +4,7 @@
  */
 #include "server/module.h"
 
+#include "modules/archive.h"
 #include "modules/blocking.h"
 #include "modules/caps.h"
 #include "modules/contact.h"
@@ -30,6 +31,7 @@ const struct module *const modules_builtin[] = {
     &blocking_module,
     &presence_module,
     &message_module,
+    &archive_module,
     &offline_module,
     &push_module,
     &hints_module,

@@ -4,8 +4,6 @@
  */
 #include "modules/stanza_id.h"
 
-#include "server/account.h"
-
 #define NS_SID "urn:xmpp:sid:0"
 
 static enum verdict on_received(
@@ -27,7 +25,7 @@ const struct module stanza_id_module = {
 };
 
 static bool
-is_forged(const struct node *child, const void *account)
+is_by(const struct node *child, const void *account)
 {
 	struct arena *arena;
 	const struct jid *by;
@@ -42,13 +40,50 @@ is_forged(const struct node *child, const void *account)
 	return is_ours;
 }
 
+const struct stanza *
+stanza_id_strip(const struct account *account, struct arena *arena,
+    const struct stanza *stanza)
+{
+	if (node_child(stanza->node, "stanza-id", NS_SID) == NULL)
+		return stanza;
+	return stanza_without(arena, stanza, is_by, account);
+}
+
+const struct stanza *
+stanza_id_add(const struct account *account, struct arena *arena,
+    const struct stanza *stanza, struct str id)
+{
+	struct stanza *with =
+	    stanza_readdress(arena, stanza, stanza->from, stanza->to);
+	struct node *node = node_copy(arena, stanza->node);
+	struct node *stanza_id = node_add(node, "stanza-id", NS_SID);
+
+	node_set(
+	    stanza_id, "by", str_dup(arena, jid_full(account_jid(account))));
+	node_set(stanza_id, "id", id);
+	with->node = node;
+	return with;
+}
+
+struct str
+stanza_id_of(const struct account *account, const struct stanza *stanza)
+{
+	node_each (child, stanza->node)
+		if (node_is(child, "stanza-id", NS_SID) &&
+		    str_equal(
+			node_attr(child, "by"), jid_full(account_jid(account))))
+			return node_attr(child, "id");
+	return STR_NONE;
+}
+
+/* One that came back from a session that was gone has our own. */
 static enum verdict
 on_received(
     struct account *account, struct session *session, struct post *letter)
 {
 	(void)session;
-	if (node_child(letter->stanza->node, "stanza-id", NS_SID) != NULL)
-		letter->stanza = stanza_without(
-		    letter->arena, letter->stanza, is_forged, account);
+	if (!letter->is_returned)
+		letter->stanza =
+		    stanza_id_strip(account, letter->arena, letter->stanza);
 	return PASS;
 }

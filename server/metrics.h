@@ -27,6 +27,7 @@ struct server;
 	X(LETTERS, counter, "letters", "Letters handled by shards")           \
 	X(OFFLINE_STORED, counter, "offline_stored", "Messages kept offline") \
 	X(PUSHES, counter, "pushes", "Push notifications sent")               \
+	X(ARCHIVED, counter, "archived", "Rows written to archives")          \
 	X(STANZA_ERRORS, counter, "stanza_errors", "Stanza errors sent")      \
 	X(STREAM_ERRORS, counter, "stream_errors", "Stream errors sent")      \
 	X(S2S_SENT, counter, "s2s_stanzas_sent",                              \

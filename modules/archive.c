@@ -1,0 +1,205 @@
+/*
+ * modules/archive.c - where archiving stands on the way of a message.
+ *
+ * The sender's row is made when his account has decided to send the message,
+ * the recipient's when hers has decided to take it. Until then they were
+ * blocked, refused or changed; from then on everybody sees the same.
+ */
+#include "modules/archive.h"
+
+#include "modules/archive_private.h"
+#include "modules/message.h"
+#include "modules/stanza_id.h"
+#include "server/session.h"
+#include "server/setup.h"
+
+static void on_load(struct account *, struct join *);
+static void last_found(struct store_count *);
+static enum verdict on_sent(struct account *, struct session *, struct post *);
+static enum verdict on_leaving(
+    struct account *, struct session *, struct post *);
+static enum verdict on_received(
+    struct account *, struct session *, struct post *);
+static enum verdict on_undelivered(
+    struct account *, struct session *, struct post *);
+
+const struct store_kind archive_kind = {
+    "archive", STORE_LOG, KIND_PEER | KIND_TEXT};
+
+static const struct hook hooks[] = {
+    {.on = HOOK_ACCOUNT_LOAD, .load = on_load},
+    {.on = HOOK_ACCOUNT_FORGET, .account = archive_keep_forget},
+    {.on = HOOK_SENT_MESSAGE, .order = 500, .stanza = on_sent},
+    {.on = HOOK_SENT_MESSAGE, .order = 700, .stanza = on_leaving},
+    {.on = HOOK_RECEIVED_MESSAGE, .order = 500, .stanza = on_received},
+    {.on = HOOK_UNDELIVERED, .order = -100, .stanza = on_undelivered},
+    {.on = HOOK_IQ_SET,
+	.ns = NS_MAM,
+	.name = "query",
+	.scope = SCOPE_ACCOUNT,
+	.iq = archive_on_query},
+    {.on = HOOK_IQ_GET,
+	.ns = NS_MAM,
+	.name = "query",
+	.scope = SCOPE_ACCOUNT,
+	.iq = archive_on_form},
+    {.on = HOOK_IQ_GET,
+	.ns = NS_MAM,
+	.name = "metadata",
+	.scope = SCOPE_ACCOUNT,
+	.iq = archive_on_metadata},
+    {.on = HOOK_END},
+};
+
+const struct module archive_module = {
+    .api = MODULE_API,
+    .name = "archive",
+    .help = "Archives of what accounts say and hear",
+    .xeps = (const char *const[]){"XEP-0059 1.0", "XEP-0313 1.1.3", NULL},
+    .account_features = (const char *const[]){NS_MAM, NS_MAM "#extended",
+	NS_MAM "#groupchat-field", NS_RSM, NULL},
+    .hooks = hooks,
+    .kinds = (const struct store_kind *const[]){&archive_kind, NULL},
+    .account_size = sizeof(struct archive),
+};
+
+struct archive *
+archive_of(struct account *account)
+{
+	return account_slot(account, &archive_module);
+}
+
+bool
+archive_is_on(const struct account *account)
+{
+	return host_has(account->host, &archive_module);
+}
+
+uint64_t
+archive_id_of(const struct account *account, const struct stanza *stanza)
+{
+	struct archive_id id;
+
+	return archive_id_read(stanza_id_of(account, stanza), &id) ? id.id : 0;
+}
+
+/* --- loading -------------------------------------------------------------
+ */
+
+struct last_find {
+	struct store_count count;
+	struct account *account;
+	struct arena *arena;
+	struct join *join;
+};
+
+static void
+on_load(struct account *account, struct join *join)
+{
+	struct arena *arena = arena_make(0);
+	struct last_find *find = arena_new(arena, struct last_find);
+
+	find->account = account;
+	find->arena = arena;
+	find->join = join;
+	join_wait(join);
+	store_count(account->owner.shard->store, &find->count,
+	    account->owner.id, &archive_kind, last_found);
+}
+
+static void
+last_found(struct store_count *count)
+{
+	struct last_find *find = container_of(count, struct last_find, count);
+	struct archive *archive = archive_of(find->account);
+	struct arena *arena = find->arena;
+	struct join *join = find->join;
+	const enum err err = count->err;
+
+	if (err == ERR_NONE && archive->last_id < count->last_id)
+		archive->last_id = count->last_id;
+	arena_free(&arena);
+	join_wait_done(join, err);
+}
+
+/* --- the sender ------------------------------------------------------------
+ */
+
+/* What an account says to itself is kept once, where it arrives. */
+static bool
+is_to_itself(const struct account *account, const struct jid *to)
+{
+	return to == NULL || jid_equal_bare(to, account_jid(account));
+}
+
+static enum verdict
+on_sent(struct account *account, struct session *session, struct post *letter)
+{
+	const struct stanza *stanza;
+	struct archive_id id;
+
+	(void)session;
+	stanza = stanza_id_strip(account, letter->arena, letter->stanza);
+	letter->stanza = stanza;
+	if (is_to_itself(account, stanza->to) ||
+	    !archive_wants(account, stanza, stanza->to))
+		return PASS;
+	id = archive_next_id(account);
+	archive_keep(account, stanza, stanza->to, id);
+	letter->stanza = stanza_id_add(
+	    account, letter->arena, stanza, archive_id_text(letter->arena, id));
+	return PASS;
+}
+
+/* Section 3.5: others have no business with the id. */
+static enum verdict
+on_leaving(
+    struct account *account, struct session *session, struct post *letter)
+{
+	(void)session;
+	letter->stanza =
+	    stanza_id_strip(account, letter->arena, letter->stanza);
+	return PASS;
+}
+
+/* --- the recipient -----------------------------------------------------------
+ */
+
+/* One that came back from a session that was gone has its row and its id. What
+ * nobody can take now waits for on_undelivered: it may have to be refused. */
+static enum verdict
+on_received(
+    struct account *account, struct session *session, struct post *letter)
+{
+	const struct stanza *stanza = letter->stanza;
+	const enum message_way way = message_way(account, stanza);
+	struct archive_id id;
+
+	(void)session;
+	if (letter->is_returned || way == MESSAGE_REFUSED ||
+	    !archive_wants(account, stanza, stanza->from))
+		return PASS;
+	stanza = stanza_id_strip(account, letter->arena, stanza);
+	id = archive_next_id(account);
+	letter->stanza = stanza_id_add(
+	    account, letter->arena, stanza, archive_id_text(letter->arena, id));
+	if (way == MESSAGE_DELIVERED)
+		archive_keep(account, stanza, stanza->from, id);
+	return PASS;
+}
+
+static enum verdict
+on_undelivered(
+    struct account *account, struct session *session, struct post *letter)
+{
+	struct archive_id id;
+
+	(void)session;
+	if (letter->is_returned ||
+	    !archive_id_read(stanza_id_of(account, letter->stanza), &id))
+		return PASS;
+	archive_keep(account,
+	    stanza_id_strip(account, letter->arena, letter->stanza),
+	    letter->stanza->from, id);
+	return PASS;
+}

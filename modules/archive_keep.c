@@ -1,0 +1,243 @@
+/*
+ * modules/archive_keep.c - what is kept, and writing it.
+ */
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/rand.h"
+#include "modules/archive_private.h"
+#include "modules/hints.h"
+#include "server/metrics.h"
+#include "server/router.h"
+
+#define RETRY_MIN_MS SECOND
+#define RETRY_MAX_MS (30 * SECOND)
+
+static void row_written(struct store_commit *);
+
+/* --- the public id --------------------------------------------------------
+ */
+
+struct str
+archive_id_text(struct arena *arena, struct archive_id id)
+{
+	return str_format(arena, "%016llx%016llx", (unsigned long long)id.id,
+	    (unsigned long long)id.nonce);
+}
+
+static bool
+read_hex(struct str text, uint64_t *number_r)
+{
+	uint64_t number = 0;
+
+	for (size_t i = 0; i < text.len; i++) {
+		const char c = text.text[i];
+		unsigned digit;
+
+		if (c >= '0' && c <= '9')
+			digit = (unsigned)(c - '0');
+		else if (c >= 'a' && c <= 'f')
+			digit = (unsigned)(c - 'a') + 10;
+		else
+			return false;
+		number = number << 4 | digit;
+	}
+	*number_r = number;
+	return true;
+}
+
+bool
+archive_id_read(struct str text, struct archive_id *id_r)
+{
+	const size_t half = ARCHIVE_ID_LEN / 2;
+
+	return text.len == ARCHIVE_ID_LEN &&
+	       read_hex((struct str){text.text, half}, &id_r->id) &&
+	       read_hex((struct str){text.text + half, half}, &id_r->nonce) &&
+	       id_r->id != 0 && id_r->id <= INT64_MAX;
+}
+
+struct archive_id
+archive_next_id(struct account *account)
+{
+	struct archive *archive = archive_of(account);
+
+	archive->last_id = store_log_id(archive->last_id);
+	return (struct archive_id){archive->last_id, rand_u64()};
+}
+
+/* --- what is worth it ------------------------------------------------------
+ */
+
+/* Beyond what has a body: what says something that all devices of a user want
+ * to know. XEP-0184 and XEP-0333: that it arrived or was read; encrypted
+ * payloads, whose body is inside; XEP-0334: the sender asks for it. */
+static const struct {
+	const char *name, *ns;
+} kept[] = {
+    {"body", NS_CLIENT},
+    {"encryption", "urn:xmpp:eme:0"},
+    {"encrypted", "urn:xmpp:omemo:2"},
+    {"encrypted", "eu.siacs.conversations.axolotl"},
+    {"openpgp", "urn:xmpp:openpgp:0"},
+    {"x", "jabber:x:encrypted"},
+    {"received", "urn:xmpp:receipts"},
+    {"received", "urn:xmpp:chat-markers:0"},
+    {"displayed", "urn:xmpp:chat-markers:0"},
+    {"acknowledged", "urn:xmpp:chat-markers:0"},
+    {"retract", "urn:xmpp:message-retract:1"},
+    {"reactions", "urn:xmpp:reactions:0"},
+    {"store", NS_HINTS},
+};
+
+static bool
+says_something(const struct node *message)
+{
+	node_each (child, message)
+		for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+			if (node_is(child, kept[i].name, kept[i].ns))
+				return true;
+	return false;
+}
+
+bool
+archive_wants(struct account *account, const struct stanza *stanza,
+    const struct jid *peer)
+{
+	(void)account;
+	(void)peer;
+	if (stanza->type != STANZA_NORMAL && stanza->type != STANZA_CHAT)
+		return false;
+	return says_something(stanza->node) && !hints_has(stanza, "no-store") &&
+	       !hints_has(stanza, "no-permanent-store");
+}
+
+/* --- writing ---------------------------------------------------------------
+ */
+
+struct row_open {
+	struct store_commit commit;
+	struct link link;        /* in archive->failed, or in no list */
+	struct account *account; /* pinned */
+	struct arena *arena;     /* holds this and the row */
+	struct log_row row;
+};
+
+static void
+row_free(struct row_open *open)
+{
+	struct account *account = open->account;
+	struct arena *arena = open->arena;
+
+	list_remove(&open->link);
+	arena_free(&arena);
+	owner_unpin(&account->owner);
+}
+
+static void
+row_write(struct row_open *open)
+{
+	struct store_write *write =
+	    store_write_new(open->account->owner.shard->store);
+
+	store_append(write, &archive_kind, &open->row);
+	store_commit_lazy(write, &open->commit, row_written);
+}
+
+/* The time of a row is its id: so a time bounds a page as an id does. */
+static struct row_open *
+row_new(struct account *account, const struct stanza *stanza,
+    const struct jid *peer, struct archive_id id)
+{
+	struct arena *arena = arena_make(0);
+	struct row_open *open = arena_new(arena, struct row_open);
+
+	open->account = account;
+	open->arena = arena;
+	open->row = (struct log_row){.owner = account->owner.id,
+	    .id = id.id,
+	    .nonce = id.nonce,
+	    .time_us = id.id,
+	    .peer = str_dup(arena, jid_full(peer)),
+	    .value = stanza_text(arena, stanza)};
+	owner_pin(&account->owner);
+	return open;
+}
+
+void
+archive_keep(struct account *account, const struct stanza *stanza,
+    const struct jid *peer, struct archive_id id)
+{
+	row_write(row_new(account, stanza, peer, id));
+}
+
+static void
+on_retry(struct timer *timer)
+{
+	struct archive *archive = container_of(timer, struct archive, retry);
+
+	list_each (open, &archive->failed, struct row_open, link) {
+		list_remove(&open->link);
+		row_write(open);
+	}
+}
+
+/* The message was delivered, so there is no way back. */
+static void
+try_again(struct row_open *open)
+{
+	struct account *account = open->account;
+	struct archive *archive = archive_of(account);
+
+	if (archive->failed.head.next == NULL)
+		list_init(&archive->failed);
+	list_add_last(&archive->failed, &open->link);
+	if (timer_is_running(&archive->retry))
+		return;
+	archive->retry_ms *= 2;
+	if (archive->retry_ms < RETRY_MIN_MS)
+		archive->retry_ms = RETRY_MIN_MS;
+	if (archive->retry_ms > RETRY_MAX_MS)
+		archive->retry_ms = RETRY_MAX_MS;
+	log_warn(&account->owner.log, "could not archive messages: %s",
+	    err_text(open->commit.err));
+	timer_start(
+	    account->owner.shard, &archive->retry, archive->retry_ms, on_retry);
+}
+
+static void
+row_kept(struct row_open *open)
+{
+	archive_of(open->account)->retry_ms = 0;
+	metric_add(open->account->owner.shard, METRIC_ARCHIVED, 1);
+	row_free(open);
+}
+
+static void
+row_written(struct store_commit *commit)
+{
+	struct row_open *open = container_of(commit, struct row_open, commit);
+
+	if (commit->err == ERR_NONE)
+		row_kept(open);
+	else if (commit->err == ERR_CANCELED ||
+		 open->account->owner.is_detached)
+		row_free(open);
+	else
+		try_again(open);
+}
+
+void
+archive_keep_forget(struct account *account)
+{
+	struct archive *archive = archive_of(account);
+
+	timer_stop(account->owner.shard, &archive->retry);
+	if (archive->failed.head.next == NULL)
+		return;
+	list_each (open, &archive->failed, struct row_open, link) {
+		struct arena *arena = open->arena;
+
+		list_remove(&open->link);
+		arena_free(&arena);
+	}
+}

@@ -1,0 +1,85 @@
+/*
+ * modules/archive_private.h - what the files of the module share: archive.c has
+ * the hooks, archive_keep.c decides what is kept and writes rows, archive_ask.c
+ * reads what a query wants, archive_query.c answers it.
+ */
+#pragma once
+
+#include "base/list.h"
+#include "modules/archive.h"
+#include "server/iq.h"
+#include "server/timer.h"
+
+#define NS_MAM      "urn:xmpp:mam:2"
+#define NS_RSM      "http://jabber.org/protocol/rsm"
+#define NS_FULLTEXT "urn:xmpp:fulltext:0"
+
+/* Of an account. */
+struct archive {
+	uint64_t last_id;   /* of its newest row */
+	struct list failed; /* rows to be written again; zeroed until used */
+	struct timer retry; /* of those */
+	unsigned retry_ms;  /* until the next try */
+};
+
+struct archive *archive_of(struct account *);
+
+/* --- the public id ------------------------------------------------------ */
+
+struct archive_id {
+	uint64_t id, nonce;
+};
+
+#define ARCHIVE_ID_LEN 32
+
+struct str archive_id_text(struct arena *, struct archive_id);
+/* False when it was not made by archive_id_text. */
+bool archive_id_read(struct str, struct archive_id *id_r);
+
+/* --- keeping ------------------------------------------------------------ */
+
+/* Whether a message with this contact belongs into the archive: by its type,
+ * what is in it, hints, and the account's preferences. */
+bool archive_wants(
+    struct account *, const struct stanza *, const struct jid *peer);
+/* A new id after all others. */
+struct archive_id archive_next_id(struct account *);
+/* Writes the row of the message, as it is, in its time. The letter is not
+ * needed after; when the write fails it is repeated until it is done. */
+void archive_keep(struct account *, const struct stanza *,
+    const struct jid *peer, struct archive_id);
+/* Forgets rows that are yet to be written. */
+void archive_keep_forget(struct account *);
+
+/* --- asking ------------------------------------------------------------- */
+
+/* How many rows one query gets: without max, and at most. */
+#define ARCHIVE_PAGE     50
+#define ARCHIVE_PAGE_MAX 250
+/* How many ids one query may name. */
+#define ARCHIVE_IDS_MAX 100
+
+/* What a query wants; lives in the iq. */
+struct archive_ask {
+	struct str queryid; /* text NULL when absent */
+	struct log_query rows;
+	bool is_flipped;
+	/* Rows that must be there: those that the page begins after or ends
+	 * before. */
+	struct archive_id bounds[4];
+	unsigned bound_count;
+	bool has_ids; /* only these rows */
+	struct archive_id *ids;
+	unsigned id_count;
+};
+
+/* NONE, or the error that answers it, with words for people in *why_r. */
+enum stanza_err archive_ask_read(
+    struct iq *, struct archive_ask *ask_r, const char **why_r);
+/* The form of XEP-0313, section 4.1.5. */
+const struct node *archive_ask_form(struct arena *);
+
+/* Iq handlers. */
+void archive_on_query(struct iq *);
+void archive_on_form(struct iq *);
+void archive_on_metadata(struct iq *);

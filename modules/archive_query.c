@@ -1,0 +1,386 @@
+/*
+ * modules/archive_query.c - answering queries: rows are sent as they are
+ * stored, without being read as XML again.
+ */
+#include <stdlib.h>
+
+#include "base/blob.h"
+#include "base/clock.h"
+#include "modules/archive_private.h"
+#include "server/session.h"
+#include "xml/writer.h"
+
+#define NS_FORWARD "urn:xmpp:forward:0"
+#define NS_DELAY   "urn:xmpp:delay"
+
+static void page_read(struct store_page *);
+static void lookup_read(struct store_page *);
+static void all_read(struct join *);
+
+/* A row that is named by its id. */
+struct lookup {
+	struct store_page page;
+	struct reading *reading;
+	struct archive_id id;
+};
+
+/* The page and the rows that the query names are read at once. Lives in the
+ * iq. */
+struct reading {
+	struct iq *iq;
+	struct archive_ask ask;
+	struct join join;
+	struct store_page page;
+	struct lookup *bounds, *ids;
+	bool is_missing; /* a row that was named is not there */
+};
+
+/* What is sent, oldest first. */
+struct found {
+	const struct log_row **rows;
+	size_t count;
+	bool is_more;
+};
+
+/* --- reading ---------------------------------------------------------------
+ */
+
+static void
+read_page(struct reading *reading, struct store_page *page,
+    const struct log_query *query, void (*done)(struct store_page *))
+{
+	join_wait(&reading->join);
+	store_page(
+	    iq_store(reading->iq), page, iq_arena(reading->iq), query, done);
+}
+
+static struct lookup *
+look_up(struct reading *reading, const struct archive_id *ids, unsigned count)
+{
+	struct lookup *lookups =
+	    arena_array(iq_arena(reading->iq), struct lookup, count);
+
+	for (unsigned i = 0; i < count; i++) {
+		const struct log_query query = {
+		    .owner = reading->ask.rows.owner,
+		    .kind = &archive_kind,
+		    .after = ids[i].id - 1,
+		    .before = ids[i].id + 1,
+		    .max = 1};
+
+		lookups[i].reading = reading;
+		lookups[i].id = ids[i];
+		read_page(reading, &lookups[i].page, &query, lookup_read);
+	}
+	return lookups;
+}
+
+static void
+lookup_read(struct store_page *page)
+{
+	struct lookup *lookup = container_of(page, struct lookup, page);
+
+	if (page->err == ERR_NONE &&
+	    (page->count == 0 || page->rows[0].nonce != lookup->id.nonce))
+		lookup->reading->is_missing = true;
+	join_wait_done(&lookup->reading->join, page->err);
+}
+
+static void
+page_read(struct store_page *page)
+{
+	struct reading *reading = container_of(page, struct reading, page);
+
+	join_wait_done(&reading->join, page->err);
+}
+
+void
+archive_on_query(struct iq *iq)
+{
+	struct reading *reading = arena_new(iq_arena(iq), struct reading);
+	struct archive_ask *ask = &reading->ask;
+	enum stanza_err err;
+	const char *why;
+
+	if (!iq_is_own(iq)) {
+		iq_refuse(iq, STANZA_ERR_FORBIDDEN);
+		return;
+	}
+	err = archive_ask_read(iq, ask, &why);
+	if (err != STANZA_ERR_NONE) {
+		iq_refuse_text(iq, err, why);
+		return;
+	}
+	reading->iq = iq;
+	join_init(&reading->join, all_read);
+	reading->bounds = look_up(reading, ask->bounds, ask->bound_count);
+	if (ask->has_ids)
+		reading->ids = look_up(reading, ask->ids, ask->id_count);
+	else
+		read_page(reading, &reading->page, &ask->rows, page_read);
+	join_wait_done(&reading->join, ERR_NONE);
+}
+
+/* --- what was found --------------------------------------------------------
+ */
+
+static struct found
+found_of_page(struct reading *reading)
+{
+	const struct store_page *page = &reading->page;
+	struct found found = {.count = page->count, .is_more = page->is_more};
+
+	found.rows = arena_array(
+	    iq_arena(reading->iq), const struct log_row *, page->count);
+	for (size_t i = 0; i < page->count; i++)
+		found.rows[reading->ask.rows.is_backward ? page->count - 1 - i
+							 : i] = &page->rows[i];
+	return found;
+}
+
+static bool
+has_peer(const struct log_row *row, struct str peer)
+{
+	return str_equal(row->peer, peer) ||
+	       (memchr(peer.text, '/', peer.len) == NULL &&
+		   str_starts(row->peer, peer) &&
+		   row->peer.text[peer.len] == '/');
+}
+
+/* What the rest of the query says of a row that it names. */
+static bool
+is_wanted(const struct log_query *query, const struct log_row *row)
+{
+	return row->id > query->after &&
+	       (query->before == 0 || row->id < query->before) &&
+	       (query->peer.len == 0 || has_peer(row, query->peer));
+}
+
+static int
+compare_rows(const void *a, const void *b)
+{
+	const struct log_row *const *left = a, *const *right = b;
+
+	return (*left)->id < (*right)->id ? -1 : (*left)->id > (*right)->id;
+}
+
+/* Sorted, each once, and the page of them. */
+static struct found
+found_of_ids(struct reading *reading)
+{
+	const struct archive_ask *ask = &reading->ask;
+	struct found found = {0};
+	size_t count = 0;
+
+	found.rows = arena_array(
+	    iq_arena(reading->iq), const struct log_row *, ask->id_count);
+	for (unsigned i = 0; i < ask->id_count; i++)
+		if (is_wanted(&ask->rows, reading->ids[i].page.rows))
+			found.rows[count++] = reading->ids[i].page.rows;
+	qsort(found.rows, count, sizeof(*found.rows), compare_rows);
+	for (size_t i = 0; i < count; i++)
+		if (i == 0 || found.rows[i]->id != found.rows[i - 1]->id)
+			found.rows[found.count++] = found.rows[i];
+	if (found.count > ask->rows.max) {
+		found.is_more = true;
+		if (ask->rows.is_backward)
+			found.rows += found.count - ask->rows.max;
+		found.count = ask->rows.max;
+	}
+	return found;
+}
+
+/* --- sending ---------------------------------------------------------------
+ */
+
+static void
+add_attr(struct buf *buf, const char *name, struct str value)
+{
+	writer_attr(
+	    buf, &(struct attr){.name = str_of(name), .value = value}, 0);
+}
+
+static struct str
+id_of(const struct reading *reading, const struct log_row *row)
+{
+	return archive_id_text(
+	    iq_arena(reading->iq), (struct archive_id){row->id, row->nonce});
+}
+
+/* Rows are ours: what is checked here is that the file is whole. */
+static bool
+is_damaged(struct str value)
+{
+	return !str_starts(value, STR("<message ")) ||
+	       !str_ends(value, STR(">"));
+}
+
+static void
+send_row(const struct reading *reading, struct session *session,
+    const struct log_row *row)
+{
+	struct buf *buf = &iq_shard(reading->iq)->scratch;
+	struct blob *blob;
+
+	if (is_damaged(row->value)) {
+		log_error(&session->log, "archived message %llu is damaged",
+		    (unsigned long long)row->id);
+		return;
+	}
+	buf_clear(buf, SIZE_MAX);
+	buf_add(buf, STR("<message"));
+	add_attr(buf, "from", jid_full(account_jid(session->account)));
+	buf_add(buf, STR("><result xmlns='" NS_MAM "'"));
+	if (reading->ask.queryid.text != NULL)
+		add_attr(buf, "queryid", reading->ask.queryid);
+	add_attr(buf, "id", id_of(reading, row));
+	buf_add(buf, STR("><forwarded xmlns='" NS_FORWARD "'>"
+			 "<delay xmlns='" NS_DELAY "'"));
+	add_attr(
+	    buf, "stamp", clock_format(iq_arena(reading->iq), row->time_us));
+	buf_add(buf, STR("/>"));
+	buf_add(buf, row->value);
+	buf_add(buf, STR("</forwarded></result></message>"));
+	blob = blob_new(buf_str(buf));
+	session_send_blob(session, blob, session->jid);
+	blob_unref(&blob);
+}
+
+static void
+send_rows(const struct reading *reading, const struct found *found)
+{
+	struct session *session = iq_session(reading->iq);
+
+	if (session == NULL)
+		return;
+	for (size_t i = 0; i < found->count; i++)
+		send_row(reading, session,
+		    found->rows[reading->ask.is_flipped ? found->count - 1 - i
+							: i]);
+}
+
+static void
+answer(struct reading *reading, const struct found *found)
+{
+	struct node *fin = node_make(iq_arena(reading->iq), "fin", NS_MAM);
+	struct node *set;
+
+	if (!found->is_more)
+		node_set(fin, "complete", STR("true"));
+	set = node_add(fin, "set", NS_RSM);
+	if (found->count > 0) {
+		node_add_with_text(
+		    set, "first", NS_RSM, id_of(reading, found->rows[0]));
+		node_add_with_text(set, "last", NS_RSM,
+		    id_of(reading, found->rows[found->count - 1]));
+	}
+	iq_reply(reading->iq, fin);
+}
+
+static void
+all_read(struct join *join)
+{
+	struct reading *reading = container_of(join, struct reading, join);
+	struct found found;
+
+	if (join->first != ERR_NONE) {
+		iq_refuse(reading->iq, stanza_err_of(join->first));
+		return;
+	}
+	if (reading->is_missing) {
+		iq_refuse(reading->iq, STANZA_ERR_ITEM_NOT_FOUND);
+		return;
+	}
+	found = reading->ask.has_ids ? found_of_ids(reading)
+				     : found_of_page(reading);
+	send_rows(reading, &found);
+	answer(reading, &found);
+}
+
+/* --- the form, and the ends ------------------------------------------------
+ */
+
+void
+archive_on_form(struct iq *iq)
+{
+	if (iq_is_own(iq))
+		iq_reply(iq, archive_ask_form(iq_arena(iq)));
+	else
+		iq_refuse(iq, STANZA_ERR_FORBIDDEN);
+}
+
+/* Section 5: the first and the last row. */
+struct ends {
+	struct iq *iq;
+	struct join join;
+	struct store_page first, last;
+};
+
+static void
+first_read(struct store_page *page)
+{
+	struct ends *ends = container_of(page, struct ends, first);
+
+	join_wait_done(&ends->join, page->err);
+}
+
+static void
+last_read(struct store_page *page)
+{
+	struct ends *ends = container_of(page, struct ends, last);
+
+	join_wait_done(&ends->join, page->err);
+}
+
+static void
+add_end(struct node *metadata, const char *name, const struct store_page *page)
+{
+	struct node *end;
+
+	if (page->count == 0)
+		return;
+	end = node_add(metadata, name, NS_MAM);
+	node_set(end, "id",
+	    archive_id_text(metadata->arena,
+		(struct archive_id){page->rows[0].id, page->rows[0].nonce}));
+	node_set(end, "timestamp",
+	    clock_format(metadata->arena, page->rows[0].time_us));
+}
+
+static void
+ends_read(struct join *join)
+{
+	struct ends *ends = container_of(join, struct ends, join);
+	struct node *metadata;
+
+	if (join->first != ERR_NONE) {
+		iq_refuse(ends->iq, stanza_err_of(join->first));
+		return;
+	}
+	metadata = node_make(iq_arena(ends->iq), "metadata", NS_MAM);
+	add_end(metadata, "start", &ends->first);
+	add_end(metadata, "end", &ends->last);
+	iq_reply(ends->iq, metadata);
+}
+
+void
+archive_on_metadata(struct iq *iq)
+{
+	struct ends *ends = arena_new(iq_arena(iq), struct ends);
+	struct log_query query = {
+	    .owner = iq_account(iq)->owner.id, .kind = &archive_kind, .max = 1};
+
+	if (!iq_is_own(iq)) {
+		iq_refuse(iq, STANZA_ERR_FORBIDDEN);
+		return;
+	}
+	ends->iq = iq;
+	join_init(&ends->join, ends_read);
+	join_wait(&ends->join);
+	store_page(
+	    iq_store(iq), &ends->first, iq_arena(iq), &query, first_read);
+	query.is_backward = true;
+	join_wait(&ends->join);
+	store_page(iq_store(iq), &ends->last, iq_arena(iq), &query, last_read);
+	join_wait_done(&ends->join, ERR_NONE);
+}

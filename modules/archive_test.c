@@ -1,0 +1,195 @@
+#include "modules/archive.h"
+
+#include "modules/modules_rig.h"
+#include "server/world_private.h"
+
+#define ASK "<iq type='set' id='q'><query xmlns='urn:xmpp:mam:2'/></iq>"
+#define FIN                                                          \
+	"<iq type='result' id='q'><fin xmlns='urn:xmpp:mam:2'><set " \
+	"xmlns='http://jabber.org/protocol/rsm'/></fin></iq>"
+#define RESULT(id)                                                          \
+	"<message><result xmlns='urn:xmpp:mam:2'><forwarded "               \
+	"xmlns='urn:xmpp:forward:0'><message xmlns='jabber:client' id='" id \
+	"'/></forwarded></result></message>"
+
+static void
+say(struct world_peer *romeo, const char *id)
+{
+	char text[200];
+
+	snprintf(text, sizeof(text),
+	    "<message type='chat' to='%s' id='%s'><body>Hi</body></message>",
+	    JULIET, id);
+	rig_send(romeo, text);
+}
+
+/* --- what a query may say ----------------------------------------------------
+ */
+
+#define FORM(fields)                                     \
+	"<x xmlns='jabber:x:data' type='submit'><field " \
+	"var='FORM_TYPE'><value>urn:xmpp:mam:2</value></field>" fields "</x>"
+#define FIELD(var, value) \
+	"<field var='" var "'><value>" value "</value></field>"
+#define SET(in) "<set xmlns='http://jabber.org/protocol/rsm'>" in "</set>"
+#define QUERY(in)                                                            \
+	"<iq type='set' id='q'><query xmlns='urn:xmpp:mam:2'>" in "</query>" \
+	"</iq>"
+#define UNKNOWN            \
+	"0000000000000001" \
+	"0000000000000001"
+
+static const struct rig_talk talks[] = {
+    {QUERY(FORM(FIELD("with", ""))), RIG_ERROR("q", "modify", "bad-request")},
+    {QUERY(FORM(FIELD("with", "@"))), RIG_ERROR("q", "modify", "bad-request")},
+    {QUERY(FORM(FIELD("end", "2026"))),
+	RIG_ERROR("q", "modify", "bad-request")},
+    {QUERY(FORM(FIELD("start", "1969-01-01T00:00:00Z"))), FIN},
+    {QUERY(FORM(FIELD("colour", "red"))),
+	RIG_ERROR("q", "cancel", "feature-not-implemented")},
+    {QUERY(FORM(FIELD("with", ROMEO) FIELD("with", ROMEO))),
+	RIG_ERROR("q", "modify", "bad-request")},
+    {QUERY("<x xmlns='jabber:x:data' type='submit'/>"),
+	RIG_ERROR("q", "modify", "bad-request")},
+    {QUERY(FORM("<field var='with'/>")), FIN},
+    {QUERY(SET("<max>x</max>")), RIG_ERROR("q", "modify", "bad-request")},
+    {QUERY(SET("<max>99999999999</max>")), FIN},
+    {QUERY(SET("<max>1</max><index>0</index>")),
+	RIG_ERROR("q", "cancel", "feature-not-implemented")},
+    {QUERY(SET("<before>" UNKNOWN "</before>")),
+	RIG_ERROR("q", "cancel", "item-not-found")},
+    {QUERY(SET("<after>" UNKNOWN "</after>")
+	     FORM(FIELD("after-id", UNKNOWN) FIELD("before-id", UNKNOWN))),
+	RIG_ERROR("q", "cancel", "item-not-found")},
+    {QUERY(FORM(FIELD("ids", UNKNOWN))),
+	RIG_ERROR("q", "cancel", "item-not-found")},
+    {QUERY(FORM(FIELD("ids", "00000000000000000000000000000000"))),
+	RIG_ERROR("q", "cancel", "item-not-found")},
+    {QUERY(SET("<max>0</max>")),
+	"<iq type='result' id='q'><fin xmlns='urn:xmpp:mam:2' "
+	"complete='true'/></iq>"},
+};
+
+static void
+queries_are_checked(void **state)
+{
+	struct world *world = rig_world(1, 2, NULL);
+	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+
+	rig_talks(romeo, talks, COUNT_OF(talks));
+	say(romeo, "m1");
+	rig_send(romeo, QUERY(SET("<max>0</max>")));
+	rig_expect(romeo,
+	    "<iq type='result' id='q'><fin xmlns='urn:xmpp:mam:2' "
+	    "complete='{none}'/></iq>");
+	world_free(&world);
+}
+
+/* --- what goes wrong ---------------------------------------------------------
+ */
+
+/* What was delivered is in the archive sooner or later. */
+static void
+a_row_that_failed_is_written_again(void **state)
+{
+	struct world *world = rig_world(1, 2, NULL);
+	struct world_peer *romeo = rig_login(world, ROMEO "/orchard");
+	struct world_peer *juliet = rig_login(world, JULIET "/balcony");
+
+	world_break_store(world, ERR_UNAVAILABLE);
+	say(romeo, "m1");
+	rig_expect(juliet, "<message id='m1'/>");
+	rig_send(juliet, ASK);
+	rig_expect(juliet, RIG_ERROR("q", "wait", "resource-constraint"));
+	world_sleep(world, 20000);
+	say(romeo, "m2");
+	rig_expect(juliet, "<message id='m2'/>");
+	world_break_store(world, ERR_NONE);
+	world_sleep(world, 40000);
+	rig_send(juliet, ASK);
+	rig_expect(juliet, RESULT("m1"));
+	rig_expect(juliet, RESULT("m2"));
+	rig_expect(juliet, FIN);
+	rig_send(romeo, ASK);
+	rig_expect(romeo, RESULT("m1"));
+	rig_expect(romeo, RESULT("m2"));
+	rig_expect(romeo, FIN);
+	rig_expect_nothing(romeo);
+	world_free(&world);
+}
+
+/* Rows that wait to be written again do not outlive the account. */
+static void
+the_end_comes_while_rows_wait(void **state)
+{
+	struct world *world = rig_world(1, 2, NULL);
+	struct world_peer *romeo = rig_login(world, ROMEO "/orchard");
+
+	rig_login(world, JULIET "/balcony");
+	world_break_store(world, ERR_UNAVAILABLE);
+	say(romeo, "m1");
+	world_free(&world);
+}
+
+static void
+a_damaged_row_does_not_stop_the_others(void **state)
+{
+	struct world *world = rig_world(1, 2, NULL);
+	struct world_peer *romeo = rig_login(world, ROMEO "/orchard");
+
+	say(romeo, "m1");
+	rig_append(world, ROMEO, &archive_kind, "junk");
+	rig_send(romeo, ASK);
+	rig_expect(romeo, RESULT("m1"));
+	rig_expect(romeo, FIN);
+	world_free(&world);
+}
+
+static void
+rows_and_their_order_survive_a_crash(void **state)
+{
+	struct world *world = rig_world(1, 2, NULL);
+	struct world_peer *romeo = rig_login(world, ROMEO "/orchard");
+
+	say(romeo, "m1");
+	world_kill(world);
+	world_cut(&romeo);
+	romeo = rig_login(world, ROMEO "/orchard");
+	say(romeo, "m2");
+	rig_send(romeo, ASK);
+	rig_expect(romeo, RESULT("m1"));
+	rig_expect(romeo, RESULT("m2"));
+	rig_expect(romeo, FIN);
+	world_free(&world);
+}
+
+static void
+archives_can_be_switched_off(void **state)
+{
+	struct world *world = rig_world(1, 2, "modules: {archive: false}\n");
+	struct world_peer *romeo = rig_login(world, ROMEO "/orchard");
+	struct world_peer *juliet = rig_login(world, JULIET "/balcony");
+
+	say(romeo, "m1");
+	rig_expect(juliet,
+	    "<message id='m1'><stanza-id "
+	    "xmlns='urn:xmpp:sid:0'>{not}</stanza-id></message>");
+	rig_send(juliet, ASK);
+	rig_expect(juliet, RIG_ERROR("q", "cancel", "service-unavailable"));
+	world_free(&world);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(queries_are_checked),
+	    cmocka_unit_test(a_row_that_failed_is_written_again),
+	    cmocka_unit_test(the_end_comes_while_rows_wait),
+	    cmocka_unit_test(a_damaged_row_does_not_stop_the_others),
+	    cmocka_unit_test(rows_and_their_order_survive_a_crash),
+	    cmocka_unit_test(archives_can_be_switched_off),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
