@@ -216,6 +216,24 @@ a_reload_keeps_what_goes_on(void **state)
 	push_end(&stage);
 }
 
+static void
+a_host_may_switch_it_off(void **state)
+{
+	struct stage stage = push_begin("push.interval: 10 s\n");
+
+	push_say(&stage);
+	CHECK(push_next(&stage) != NULL);
+	push_say(&stage);
+	push_succeed(&stage);
+	world_reload(stage.world,
+	    "hosts:\n  montague.example: {}\n"
+	    "  capulet.example: {modules: {push: off}}\n");
+	world_sleep(stage.world, 15 * SECONDS);
+	push_say(&stage);
+	CHECK(push_next(&stage) == NULL);
+	push_end(&stage);
+}
+
 int
 main(void)
 {
@@ -229,6 +247,7 @@ main(void)
 	    cmocka_unit_test(what_is_disabled_does_not_ring),
 	    cmocka_unit_test(it_goes_with_the_account),
 	    cmocka_unit_test(a_reload_keeps_what_goes_on),
+	    cmocka_unit_test(a_host_may_switch_it_off),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

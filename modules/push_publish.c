@@ -123,6 +123,14 @@ setting_ms(const struct registration *registration, enum push_setting setting)
 	    setup_config(host->setup), host->index, &push_settings[setting]);
 }
 
+/* It may have been removed, or the module switched off. */
+static bool
+is_on(const struct account *account)
+{
+	return !account->owner.is_detached &&
+	       host_has(account->host, &push_module);
+}
+
 static void
 on_timer(struct timer *timer)
 {
@@ -130,7 +138,7 @@ on_timer(struct timer *timer)
 	    container_of(timer, struct registration, timer);
 	struct account *account = registration->account;
 
-	if (!account->owner.is_detached)
+	if (is_on(account))
 		advance(registration);
 	owner_unpin(&account->owner);
 }
@@ -330,7 +338,7 @@ published(struct iq_ask *ask)
 	struct account *account = publish->account;
 	struct arena *arena = publish->arena;
 
-	if (!account->owner.is_detached) {
+	if (is_on(account)) {
 		struct registration *registration =
 		    push_find(account, publish->jid, publish->node);
 

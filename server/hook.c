@@ -349,6 +349,21 @@ hook_account(enum hook_on on, struct account *account)
 	hook_each(row, list_of(account->host, on)) row->hook->account(account);
 }
 
+static void
+forget_if_lost(const struct hook_row *row, struct account *account,
+    const struct host *next)
+{
+	if (!host_has(next, row->module))
+		row->hook->account(account);
+}
+
+void
+hook_forget_lost(struct account *account, const struct host *next)
+{
+	hook_each(row, list_of(account->host, HOOK_ACCOUNT_FORGET))
+	    forget_if_lost(row, account, next);
+}
+
 void
 hook_domain(struct account *account, const struct domain_note *note)
 {
