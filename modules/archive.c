@@ -15,6 +15,7 @@
 
 static void on_load(struct account *, struct join *);
 static void last_found(struct store_count *);
+static void on_forget(struct account *);
 static enum verdict on_sent(struct account *, struct session *, struct post *);
 static enum verdict on_leaving(
     struct account *, struct session *, struct post *);
@@ -28,7 +29,7 @@ const struct store_kind archive_kind = {
 
 static const struct hook hooks[] = {
     {.on = HOOK_ACCOUNT_LOAD, .load = on_load},
-    {.on = HOOK_ACCOUNT_FORGET, .account = archive_keep_forget},
+    {.on = HOOK_ACCOUNT_FORGET, .account = on_forget},
     {.on = HOOK_SENT_MESSAGE, .order = 500, .stanza = on_sent},
     {.on = HOOK_SENT_MESSAGE, .order = 700, .stanza = on_leaving},
     {.on = HOOK_RECEIVED_MESSAGE, .order = 500, .stanza = on_received},
@@ -48,18 +49,39 @@ static const struct hook hooks[] = {
 	.name = "metadata",
 	.scope = SCOPE_ACCOUNT,
 	.iq = archive_on_metadata},
+    {.on = HOOK_IQ_GET,
+	.ns = NS_MAM,
+	.name = "prefs",
+	.scope = SCOPE_ACCOUNT,
+	.iq = archive_on_prefs_get},
+    {.on = HOOK_IQ_SET,
+	.ns = NS_MAM,
+	.name = "prefs",
+	.scope = SCOPE_ACCOUNT,
+	.iq = archive_on_prefs_set},
     {.on = HOOK_END},
+};
+
+const struct setting archive_settings[ARCHIVE_SETTINGS + 1] = {
+    [ARCHIVE_DEFAULT] = {"archive.default", SETTING_CHOICE,
+	SETTING_RELOADS | SETTING_PER_HOST, .preset = "always",
+	.choices = archive_wanted,
+	.help = "Whose messages are archived for accounts that did not say it "
+		"themselves: all, those of contacts, or none (XEP-0441)."},
 };
 
 const struct module archive_module = {
     .api = MODULE_API,
     .name = "archive",
     .help = "Archives of what accounts say and hear",
-    .xeps = (const char *const[]){"XEP-0059 1.0", "XEP-0313 1.1.3", NULL},
+    .xeps = (const char *const[]){"XEP-0059 1.0", "XEP-0313 1.1.3",
+	"XEP-0441 0.2.0", NULL},
     .account_features = (const char *const[]){NS_MAM, NS_MAM "#extended",
 	NS_MAM "#groupchat-field", NS_RSM, NULL},
     .hooks = hooks,
-    .kinds = (const struct store_kind *const[]){&archive_kind, NULL},
+    .kinds = (const struct store_kind *const[]){&archive_kind,
+	&archive_prefs_kind, NULL},
+    .settings = archive_settings,
     .account_size = sizeof(struct archive),
 };
 
@@ -105,6 +127,7 @@ on_load(struct account *account, struct join *join)
 	join_wait(join);
 	store_count(account->owner.shard->store, &find->count,
 	    account->owner.id, &archive_kind, last_found);
+	archive_prefs_load(account, join);
 }
 
 static void
@@ -120,6 +143,13 @@ last_found(struct store_count *count)
 		archive->last_id = count->last_id;
 	arena_free(&arena);
 	join_wait_done(join, err);
+}
+
+static void
+on_forget(struct account *account)
+{
+	archive_keep_forget(account);
+	archive_prefs_forget(account);
 }
 
 /* --- the sender ------------------------------------------------------------

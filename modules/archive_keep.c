@@ -103,12 +103,11 @@ bool
 archive_wants(struct account *account, const struct stanza *stanza,
     const struct jid *peer)
 {
-	(void)account;
-	(void)peer;
 	if (stanza->type != STANZA_NORMAL && stanza->type != STANZA_CHAT)
 		return false;
 	return says_something(stanza->node) && !hints_has(stanza, "no-store") &&
-	       !hints_has(stanza, "no-permanent-store");
+	       !hints_has(stanza, "no-permanent-store") &&
+	       archive_prefs_want(account, peer);
 }
 
 /* --- writing ---------------------------------------------------------------

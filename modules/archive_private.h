@@ -1,7 +1,8 @@
 /*
  * modules/archive_private.h - what the files of the module share: archive.c has
  * the hooks, archive_keep.c decides what is kept and writes rows, archive_ask.c
- * reads what a query wants, archive_query.c answers it.
+ * reads what a query wants, archive_query.c answers it, archive_prefs.c knows
+ * what the account wants to have kept.
  */
 #pragma once
 
@@ -14,12 +15,20 @@
 #define NS_RSM      "http://jabber.org/protocol/rsm"
 #define NS_FULLTEXT "urn:xmpp:fulltext:0"
 
+/* The module's settings, in the order of their names. */
+enum { ARCHIVE_DEFAULT, ARCHIVE_SETTINGS };
+
+extern const struct setting archive_settings[ARCHIVE_SETTINGS + 1];
+
+struct archive_prefs;
+
 /* Of an account. */
 struct archive {
 	uint64_t last_id;   /* of its newest row */
 	struct list failed; /* rows to be written again; zeroed until used */
 	struct timer retry; /* of those */
 	unsigned retry_ms;  /* until the next try */
+	struct archive_prefs *prefs; /* NULL: those of the host */
 };
 
 struct archive *archive_of(struct account *);
@@ -50,6 +59,20 @@ void archive_keep(struct account *, const struct stanza *,
     const struct jid *peer, struct archive_id);
 /* Forgets rows that are yet to be written. */
 void archive_keep_forget(struct account *);
+
+/* --- preferences -------------------------------------------------------- */
+
+extern const struct store_kind archive_prefs_kind;
+/* What the preset of archive.default may be; ends with NULL. */
+extern const char *const archive_wanted[];
+
+void archive_prefs_load(struct account *, struct join *);
+void archive_prefs_forget(struct account *);
+/* Whether messages to and from this JID are archived. */
+bool archive_prefs_want(struct account *, const struct jid *peer);
+/* Iq handlers. */
+void archive_on_prefs_get(struct iq *);
+void archive_on_prefs_set(struct iq *);
 
 /* --- asking ------------------------------------------------------------- */
 

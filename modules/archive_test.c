@@ -179,6 +179,37 @@ archives_can_be_switched_off(void **state)
 	world_free(&world);
 }
 
+/* --- preferences -------------------------------------------------------------
+ */
+
+#define PREFS(other)                                           \
+	"<iq type='set' id='p'><prefs xmlns='urn:xmpp:mam:2' " \
+	"default='" other "'/></iq>"
+
+static void
+preferences_are_kept_or_refused(void **state)
+{
+	struct world *world = rig_world(1, 2, "archive.default: roster\n");
+	struct world_peer *romeo = rig_login(world, ROMEO "/orchard");
+
+	say(romeo, "no1");
+	world_break_store(world, ERR_UNAVAILABLE);
+	rig_send(romeo, PREFS("always"));
+	rig_expect(romeo, RIG_ERROR("p", "wait", "resource-constraint"));
+	world_break_store(world, ERR_NONE);
+	say(romeo, "no2");
+	rig_send(romeo, PREFS("always"));
+	rig_expect(romeo, "<iq type='result' id='p'/>");
+	world_kill(world);
+	world_cut(&romeo);
+	romeo = rig_login(world, ROMEO "/orchard");
+	say(romeo, "m1");
+	rig_send(romeo, ASK);
+	rig_expect(romeo, RESULT("m1"));
+	rig_expect(romeo, FIN);
+	world_free(&world);
+}
+
 int
 main(void)
 {
@@ -189,6 +220,7 @@ main(void)
 	    cmocka_unit_test(a_damaged_row_does_not_stop_the_others),
 	    cmocka_unit_test(rows_and_their_order_survive_a_crash),
 	    cmocka_unit_test(archives_can_be_switched_off),
+	    cmocka_unit_test(preferences_are_kept_or_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,289 @@
+/*
+ * modules/archive_prefs.c - XEP-0441: whose messages an account wants to have
+ * archived. They are loaded with the account, for messages do not wait.
+ */
+#include "modules/archive_private.h"
+#include "modules/roster.h"
+#include "server/setup.h"
+#include "xml/writer.h"
+
+/* JIDs in both lists together: each message is compared with all. */
+#define JIDS_MAX 1000
+
+static void prefs_loaded(struct store_get *);
+static void prefs_saved(struct store_commit *);
+
+const struct store_kind archive_prefs_kind = {"archive-prefs", STORE_MAP, 0};
+
+enum wanted { WANTED_ALWAYS, WANTED_ROSTER, WANTED_NEVER };
+
+/* In their order. */
+const char *const archive_wanted[] = {"always", "roster", "never", NULL};
+
+struct jids {
+	const struct jid **list;
+	size_t count;
+};
+
+/* In an arena of their own, until the next ones. */
+struct archive_prefs {
+	struct arena *arena;
+	enum wanted others; /* neither in always nor in never */
+	struct jids always, never;
+};
+
+static struct str
+wanted_text(enum wanted wanted)
+{
+	return str_of(archive_wanted[wanted]);
+}
+
+static bool
+read_wanted(struct str text, enum wanted *wanted_r)
+{
+	for (unsigned i = 0; archive_wanted[i] != NULL; i++)
+		if (str_equal(text, str_of(archive_wanted[i]))) {
+			*wanted_r = (enum wanted)i;
+			return true;
+		}
+	return false;
+}
+
+/* --- deciding --------------------------------------------------------------
+ */
+
+/* Section 2.3.1: a bare JID stands for all its resources. */
+static bool
+lists(const struct jids *jids, const struct jid *peer)
+{
+	for (size_t i = 0; i < jids->count; i++) {
+		const struct jid *jid = jids->list[i];
+
+		if (jid_is_bare(jid) ? jid_equal_bare(jid, peer)
+				     : jid_equal(jid, peer))
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_in_roster(struct account *account, const struct jid *peer)
+{
+	struct arena *arena = arena_make(0);
+	const struct contact *contact =
+	    roster_contact(account, jid_to_bare(arena, peer));
+	const bool is_there = contact != NULL && contact->is_listed;
+
+	arena_free(&arena);
+	return is_there;
+}
+
+static enum wanted
+host_wanted(const struct account *account)
+{
+	return (enum wanted)config_choice(setup_config(account->host->setup),
+	    account->host->index, &archive_settings[ARCHIVE_DEFAULT]);
+}
+
+/* A JID in both lists is one that somebody took pains to keep out. */
+bool
+archive_prefs_want(struct account *account, const struct jid *peer)
+{
+	const struct archive_prefs *prefs = archive_of(account)->prefs;
+	const enum wanted others =
+	    prefs != NULL ? prefs->others : host_wanted(account);
+
+	if (prefs != NULL && lists(&prefs->never, peer))
+		return false;
+	if (prefs != NULL && lists(&prefs->always, peer))
+		return true;
+	return others == WANTED_ALWAYS ||
+	       (others == WANTED_ROSTER && is_in_roster(account, peer));
+}
+
+/* --- as XML ----------------------------------------------------------------
+ */
+
+static bool
+read_jids(struct arena *arena, const struct node *list, struct jids *jids_r)
+{
+	size_t count = 0;
+
+	if (list == NULL)
+		return true;
+	node_each (item, list)
+		count++;
+	if (count > JIDS_MAX)
+		return false;
+	jids_r->count = 0;
+	jids_r->list = arena_array(arena, const struct jid *, count);
+	node_each (item, list) {
+		const struct jid *jid =
+		    jid_parse(arena, str_trim(node_text(arena, item)));
+
+		if (!node_is(item, "jid", NS_MAM) || jid == NULL)
+			return false;
+		jids_r->list[jids_r->count++] = jid;
+	}
+	return true;
+}
+
+static void
+prefs_free(struct archive_prefs **prefs)
+{
+	struct arena *arena = *prefs == NULL ? NULL : (*prefs)->arena;
+
+	arena_free(&arena);
+	*prefs = NULL;
+}
+
+/* NULL when they are not as they must be. */
+static struct archive_prefs *
+read_prefs(const struct node *node)
+{
+	struct arena *arena = arena_make(0);
+	struct archive_prefs *prefs = arena_new(arena, struct archive_prefs);
+
+	prefs->arena = arena;
+	if (!read_wanted(node_attr(node, "default"), &prefs->others) ||
+	    !read_jids(
+		arena, node_child(node, "always", NS_MAM), &prefs->always) ||
+	    !read_jids(arena, node_child(node, "never", NS_MAM), &prefs->never))
+		prefs_free(&prefs);
+	return prefs;
+}
+
+static void
+add_jids(struct node *node, const char *name, const struct jids *jids)
+{
+	struct node *list = node_add(node, name, NS_MAM);
+
+	for (size_t i = 0; i < jids->count; i++)
+		node_add_with_text(list, "jid", NS_MAM,
+		    str_dup(node->arena, jid_full(jids->list[i])));
+}
+
+static const struct node *
+prefs_node(struct account *account, struct arena *arena)
+{
+	static const struct jids none;
+	const struct archive_prefs *prefs = archive_of(account)->prefs;
+	struct node *node = node_make(arena, "prefs", NS_MAM);
+
+	node_set(node, "default",
+	    wanted_text(prefs != NULL ? prefs->others : host_wanted(account)));
+	add_jids(node, "always", prefs != NULL ? &prefs->always : &none);
+	add_jids(node, "never", prefs != NULL ? &prefs->never : &none);
+	return node;
+}
+
+/* --- loading ---------------------------------------------------------------
+ */
+
+struct prefs_load {
+	struct store_get get;
+	struct account *account;
+	struct arena *arena;
+	struct join *join;
+};
+
+void
+archive_prefs_load(struct account *account, struct join *join)
+{
+	struct arena *arena = arena_make(0);
+	struct prefs_load *load = arena_new(arena, struct prefs_load);
+
+	load->account = account;
+	load->arena = arena;
+	load->join = join;
+	join_wait(join);
+	store_get(account->owner.shard->store, &load->get, arena,
+	    &(struct map_key){
+		account->owner.id, &archive_prefs_kind, STR("prefs")},
+	    prefs_loaded);
+}
+
+static void
+take(struct account *account, struct archive_prefs *prefs)
+{
+	prefs_free(&archive_of(account)->prefs);
+	archive_of(account)->prefs = prefs;
+}
+
+static void
+prefs_loaded(struct store_get *get)
+{
+	struct prefs_load *load = container_of(get, struct prefs_load, get);
+	struct account *account = load->account;
+	struct arena *arena = load->arena;
+	struct join *join = load->join;
+	const struct node *node = NULL;
+	const enum err err = get->err;
+
+	if (err == ERR_NONE)
+		node = node_parse(arena, get->row.value, "");
+	if (err == ERR_NONE || err == ERR_NOT_FOUND)
+		take(account, node == NULL ? NULL : read_prefs(node));
+	arena_free(&arena);
+	join_wait_done(join, err == ERR_NOT_FOUND ? ERR_NONE : err);
+}
+
+void
+archive_prefs_forget(struct account *account)
+{
+	prefs_free(&archive_of(account)->prefs);
+}
+
+/* --- reading and changing --------------------------------------------------
+ */
+
+void
+archive_on_prefs_get(struct iq *iq)
+{
+	if (iq_is_own(iq))
+		iq_reply(iq, prefs_node(iq_account(iq), iq_arena(iq)));
+	else
+		iq_refuse(iq, STANZA_ERR_FORBIDDEN);
+}
+
+struct prefs_set {
+	struct store_commit commit;
+	struct iq *iq;
+	struct archive_prefs *prefs;
+};
+
+void
+archive_on_prefs_set(struct iq *iq)
+{
+	struct prefs_set *set = arena_new(iq_arena(iq), struct prefs_set);
+	struct store_write *write;
+
+	if (!iq_is_own(iq)) {
+		iq_refuse(iq, STANZA_ERR_FORBIDDEN);
+		return;
+	}
+	set->iq = iq;
+	set->prefs = read_prefs(iq_payload(iq));
+	if (set->prefs == NULL) {
+		iq_refuse(iq, STANZA_ERR_BAD_REQUEST);
+		return;
+	}
+	write = store_write_new(iq_store(iq));
+	store_put(write, iq_account(iq)->owner.id, &archive_prefs_kind,
+	    STR("prefs"), writer_text(iq_arena(iq), iq_payload(iq)));
+	store_commit(write, &set->commit, prefs_saved);
+}
+
+static void
+prefs_saved(struct store_commit *commit)
+{
+	struct prefs_set *set = container_of(commit, struct prefs_set, commit);
+
+	if (commit->err != ERR_NONE) {
+		prefs_free(&set->prefs);
+		iq_refuse(set->iq, stanza_err_of(commit->err));
+		return;
+	}
+	take(iq_account(set->iq), set->prefs);
+	archive_on_prefs_get(set->iq);
+}
