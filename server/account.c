@@ -352,8 +352,6 @@ account_setup_changed(struct account *account)
 		return;
 	}
 	is_same = hooks_equal(host->hooks, account->host->hooks);
-	if (!is_same && account->slots != NULL)
-		hook_forget_lost(account, host);
 	account->host = host;
 	setup_unref(&account->setup);
 	account->setup = setup_ref(setup);

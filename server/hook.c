@@ -343,25 +343,24 @@ hook_load(struct account *account, struct join *join)
 	    row->hook->load(account, join);
 }
 
-void
-hook_account(enum hook_on on, struct account *account)
-{
-	hook_each(row, list_of(account->host, on)) row->hook->account(account);
-}
-
 static void
-forget_if_lost(const struct hook_row *row, struct account *account,
-    const struct host *next)
+forget(const struct module *module, struct account *account)
 {
-	if (!host_has(next, row->module))
-		row->hook->account(account);
+	const struct hook *hook = module->hooks;
+
+	for (; hook != NULL && hook->on != HOOK_END; hook++)
+		if (hook->on == HOOK_ACCOUNT_FORGET)
+			hook->account(account);
 }
 
 void
-hook_forget_lost(struct account *account, const struct host *next)
+hook_forget(struct account *account)
 {
-	hook_each(row, list_of(account->host, HOOK_ACCOUNT_FORGET))
-	    forget_if_lost(row, account, next);
+	const struct module *const *module =
+	    account->owner.shard->server->modules;
+
+	for (; *module != NULL; module++)
+		forget(*module, account);
 }
 
 void

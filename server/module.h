@@ -77,7 +77,8 @@ enum verdict {
 	X(DOMAIN)                                                              \
 	/* Reads what the module keeps of an account, before any letter. */    \
 	X(ACCOUNT_LOAD)                                                        \
-	/* The memory of an account goes: free what is not in its arena. */    \
+	/* The memory of an account goes: free what is not in its arena. Also  \
+	 * where the module is off, for it may have been on. */                \
 	X(ACCOUNT_FORGET)                                                      \
 	/* An account is removed: add to the transaction. */                   \
 	X(ACCOUNT_REMOVED)                                                     \

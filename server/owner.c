@@ -144,7 +144,7 @@ static void
 forget_slots(struct account *account)
 {
 	if (account->slots != NULL)
-		hook_account(HOOK_ACCOUNT_FORGET, account);
+		hook_forget(account);
 }
 
 static void

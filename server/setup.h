@@ -64,10 +64,8 @@ enum verdict hook_stanza(
 void hook_session(enum hook_on, struct session *);
 void hook_proved(struct session *, uint64_t ticket);
 void hook_load(struct account *, struct join *);
-void hook_account(enum hook_on, struct account *);
-/* ACCOUNT_FORGET of the modules that are on for its host and not for the next.
- */
-void hook_forget_lost(struct account *, const struct host *next);
+/* ACCOUNT_FORGET of all modules: one that is off now may have been on. */
+void hook_forget(struct account *);
 void hook_domain(struct account *, const struct domain_note *);
 void hook_removed(struct account *, struct store_write *);
 void hook_features(struct features_ask *);
