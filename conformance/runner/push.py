@@ -5,6 +5,7 @@ from . import client
 from .component import HANDSHAKE, Component
 from .steps import step
 
+STRAYS = ["{jabber:client}" + kind for kind in ("message", "presence", "iq")]
 PUBLISH = "{http://jabber.org/protocol/pubsub}pubsub"
 STANZAS = "urn:ietf:params:xml:ns:xmpp-stanzas"
 
@@ -23,10 +24,15 @@ class PushService(Component):
         self.answered = set()
 
     def pump(self, seconds):
+        """What else comes to the component is of scenes before."""
         came = super().pump(seconds)
-        for kind, element in self.queue:
-            if kind == "element" and is_publish(element) and \
-                    element.get("id") not in self.answered:
+        for kind, element in list(self.queue):
+            if kind != "element":
+                continue
+            if not is_publish(element):
+                if element.tag in STRAYS:
+                    self.queue.remove((kind, element))
+            elif element.get("id") not in self.answered:
                 self.answered.add(element.get("id"))
                 self.answer(element)
         return came
