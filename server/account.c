@@ -139,7 +139,7 @@ keys_found(struct store_scan *scan)
 	if (!keys_read(letter->arena, scan->rows, scan->count, keys))
 		log_error(&owner->log, "has keys that are damaged");
 	keys->err = scan->err;
-	keys->exists = owner->stage == OWNER_READY;
+	keys->exists = owner->stage != OWNER_ABSENT;
 	keys->is_disabled = keys->exists && owner->state == OWNER_DISABLED;
 	keys->delay_ms = delay_ms(account);
 	letter->kind = POST_KEYS;

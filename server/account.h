@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "base/list.h"
-#include "server/keys.h"
+#include "server/keys_job.h"
 #include "server/module.h"
 #include "server/owner.h"
 #include "server/stream.h"
@@ -42,8 +42,10 @@ account_jid(const struct account *account)
 void *account_slot(struct account *, const struct module *);
 
 /* Makes an account with this prepared password, on the shard that owns the
- * name; EXISTS when there is one. The wait is the caller's until done. */
+ * name; EXISTS when there is one. The wait and the name are the caller's until
+ * done. */
 struct account_make {
+	struct keys_job keys;
 	struct store_commit commit;
 	struct shard *shard;
 	const struct jid *jid;
@@ -61,8 +63,8 @@ void account_make(struct shard *, struct account_make *, const struct jid *bare,
  * the rows are purged. */
 void account_remove(struct account *, struct store_commit *,
     void (*done)(struct store_commit *));
-/* New keys from a prepared password (server/keys.h), then ends all sessions but
- * keep (NULL: all). */
+/* New keys from a prepared password (server/keys_job.h), then ends all sessions
+ * but keep (NULL: all). What comes for the account meanwhile waits. */
 void account_set_password(struct account *, struct str password,
     const struct session *keep, struct store_commit *,
     void (*done)(struct store_commit *));

@@ -18,6 +18,10 @@ struct edit {
 	uint64_t keep; /* number of the session that stays, or 0 */
 	bool is_disabled;
 	bool is_holding;
+	/* Of a password. */
+	struct keys_job keys;
+	struct store_commit *wait;
+	void (*wait_done)(struct store_commit *);
 };
 
 static void edit_password_done(struct store_commit *);
@@ -45,6 +49,24 @@ edit_free(struct edit *edit)
 	arena_free(&arena);
 }
 
+/* What comes for the account waits, so that nothing overtakes the edit. */
+static void
+hold(struct edit *edit)
+{
+	if (edit->account->owner.stage != OWNER_READY)
+		return;
+	owner_hold(&edit->account->owner);
+	edit->is_holding = true;
+}
+
+static void
+resume(struct edit *edit)
+{
+	if (edit->is_holding)
+		owner_resume(&edit->account->owner);
+	edit->is_holding = false;
+}
+
 static unsigned
 iterations(const struct setup *setup, const struct host *host)
 {
@@ -54,22 +76,43 @@ iterations(const struct setup *setup, const struct host *host)
 
 /* --- password ----------------------------------------------------------- */
 
+static void password_keys_made(struct keys_job *);
+
 void
 account_set_password(struct account *account, struct str password,
     const struct session *keep, struct store_commit *wait,
     void (*done)(struct store_commit *))
 {
-	struct shard *shard = account->owner.shard;
-	struct store_write *write = store_write_new(shard->store);
 	struct edit *edit = edit_new(account);
-	struct keys keys;
 
 	edit->keep = keep == NULL ? 0 : keep->number;
-	keys_make(edit->arena, password,
-	    iterations(shard->setup, account->host), &keys);
-	keys_put(write, account->owner.id, &keys);
+	edit->wait = wait;
+	edit->wait_done = done;
+	hold(edit);
+	keys_job_start(&edit->keys, account->owner.shard, edit->arena, password,
+	    iterations(account->owner.shard->setup, account->host),
+	    password_keys_made);
+}
+
+static void
+password_keys_made(struct keys_job *job)
+{
+	struct edit *edit = container_of(job, struct edit, keys);
+	struct account *account = edit->account;
+	struct shard *shard = account->owner.shard;
+	struct store_write *write;
+
+	resume(edit);
+	if (shard->store == NULL) {
+		edit->wait->err = ERR_CANCELED;
+		edit->wait_done(edit->wait);
+		edit_free(edit);
+		return;
+	}
+	write = store_write_new(shard->store);
+	keys_put(write, account->owner.id, &job->keys);
 	store_also(write, &edit->commit, edit_password_done);
-	store_commit(write, wait, done);
+	store_commit(write, edit->wait, edit->wait_done);
 }
 
 static void
@@ -78,7 +121,7 @@ edit_password_done(struct store_commit *commit)
 	struct edit *edit = container_of(commit, struct edit, commit);
 	struct account *account = edit->account;
 
-	if (commit->err == ERR_NONE && account->owner.stage == OWNER_READY)
+	if (commit->err == ERR_NONE && !account->owner.is_detached)
 		account_close_sessions(account,
 		    session_of_number(account, edit->keep), STREAM_ERR_RESET);
 	edit_free(edit);
@@ -131,26 +174,50 @@ account_made(struct store_commit *commit)
 	make->done(make);
 }
 
+static void
+write_account(struct account_make *make, const struct keys *keys)
+{
+	struct shard *shard = make->shard;
+	const struct host *host =
+	    setup_host(shard->setup, jid_domain(make->jid));
+	struct store_write *write;
+
+	if (host == NULL || shard->store == NULL) {
+		make->err = host == NULL ? ERR_NOT_FOUND : ERR_CANCELED;
+		make->done(make);
+		return;
+	}
+	write = store_write_new(shard->store);
+	store_owner_make(write, host->name, jid_local(make->jid), &make->id);
+	keys_put(write, 0, keys);
+	store_commit(write, &make->commit, account_made);
+}
+
+static void
+account_keys_made(struct keys_job *job)
+{
+	struct account_make *make =
+	    container_of(job, struct account_make, keys);
+	struct arena *arena = job->arena;
+
+	write_account(make, &job->keys);
+	arena_free(&arena);
+}
+
 void
 account_make(struct shard *shard, struct account_make *make,
     const struct jid *bare, struct str password,
     void (*done)(struct account_make *))
 {
 	const struct host *host = setup_host(shard->setup, jid_domain(bare));
-	struct store_write *write = store_write_new(shard->store);
-	struct arena *arena = arena_make(0);
-	struct keys keys = {0};
 
 	shard_must_be_current(shard);
 	must(host != NULL && shard_of(shard->server, bare) == shard);
 	make->shard = shard;
 	make->jid = bare;
 	make->done = done;
-	keys_make(arena, password, iterations(shard->setup, host), &keys);
-	store_owner_make(write, host->name, jid_local(bare), &make->id);
-	keys_put(write, 0, &keys);
-	arena_free(&arena);
-	store_commit(write, &make->commit, account_made);
+	keys_job_start(&make->keys, shard, arena_make(0), password,
+	    iterations(shard->setup, host), account_keys_made);
 }
 
 /* --- removing ----------------------------------------------------------- */
@@ -218,10 +285,7 @@ account_remove(struct account *account, struct store_commit *wait,
 	struct edit *edit = edit_new(account);
 
 	account->is_leaving = true;
-	if (account->owner.stage == OWNER_READY) {
-		owner_hold(&account->owner);
-		edit->is_holding = true;
-	}
+	hold(edit);
 	store_owner_set_state(write, account->owner.id, OWNER_DELETED);
 	hook_removed(account, write);
 	store_also(write, wait, done);
@@ -247,8 +311,7 @@ edit_removed(struct store_commit *commit)
 		purge(shard, account->owner.id);
 		account_end(account, STREAM_ERR_NOT_AUTHORIZED);
 	}
-	if (edit->is_holding)
-		owner_resume(&account->owner);
+	resume(edit);
 	edit_free(edit);
 }
 

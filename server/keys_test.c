@@ -1,6 +1,9 @@
+#include <uv.h>
+
 #include "base/check.h"
 #include "base/code.h"
-#include "server/keys.h"
+#include "server/keys_job.h"
+#include "server/shard.h"
 
 static struct arena *arena;
 
@@ -48,6 +51,34 @@ made_keys_fit_their_password_only(void **state)
 	CHECK(!keys_match(&copy, STR("r0m30")));
 	copy.exists = true;
 	CHECK(keys_match(&copy, STR("r0m30")));
+}
+
+static unsigned jobs_done;
+
+static void
+on_keys(struct keys_job *job)
+{
+	jobs_done++;
+}
+
+/* However long they take, the shard's loop goes on. */
+static void
+a_job_makes_keys_aside(void **state)
+{
+	uv_loop_t loop;
+	struct shard shard = {.loop = &loop};
+	char password[] = "r0m30";
+	struct keys_job job;
+
+	CHECK_EQUAL(uv_loop_init(&loop), 0);
+	keys_job_start(&job, &shard, arena, str_of(password), 4096, on_keys);
+	memset(password, 'x', sizeof(password) - 1);
+	CHECK_EQUAL(jobs_done, 0);
+	CHECK_EQUAL(uv_run(&loop, UV_RUN_DEFAULT), 0);
+	CHECK_EQUAL(jobs_done, 1);
+	CHECK(keys_match(&job.keys, STR("r0m30")));
+	shard_enter(NULL);
+	CHECK_EQUAL(uv_loop_close(&loop), 0);
 }
 
 static void
@@ -104,6 +135,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(keys_are_those_of_the_rfcs),
 	    cmocka_unit_test(made_keys_fit_their_password_only),
+	    cmocka_unit_test(a_job_makes_keys_aside),
 	    cmocka_unit_test(nobodys_keys_are_the_same_each_time),
 	    cmocka_unit_test(damaged_rows_are_noticed),
 	};
