@@ -30,6 +30,9 @@ static void list_saved(struct store_commit *);
 
 const struct store_kind blocking_kind = {"blocking", STORE_MAP, 0};
 
+static void on_save(struct session *, struct node *);
+static void on_restore(struct session *, const struct node *);
+
 #define OWN_IQ(when, element, handler) \
 	{.on = (when),                 \
 	    .ns = NS_BLOCKING,         \
@@ -49,6 +52,8 @@ static const struct hook hooks[] = {
     OWN_IQ(HOOK_IQ_GET, "blocklist", on_get),
     OWN_IQ(HOOK_IQ_SET, "block", on_block),
     OWN_IQ(HOOK_IQ_SET, "unblock", on_unblock),
+    {.on = HOOK_SESSION_SAVE, .save = on_save},
+    {.on = HOOK_SESSION_RESTORE, .restore = on_restore},
     {.on = HOOK_END},
 };
 
@@ -78,6 +83,28 @@ const struct module blocking_module = {
     .account_size = sizeof(struct block_list),
     .session_size = sizeof(struct blocking_session),
 };
+
+/* --- over a restart --------------------------------------------------------
+ */
+
+static void
+on_save(struct session *session, struct node *node)
+{
+	const struct blocking_session *slot;
+
+	slot = session_slot(session, &blocking_module);
+	if (slot->is_interested)
+		node_add(node, "interested", NS_BLOCKING);
+}
+
+static void
+on_restore(struct session *session, const struct node *node)
+{
+	struct blocking_session *slot = session_slot(session, &blocking_module);
+
+	slot->is_interested =
+	    node_child(node, "interested", NS_BLOCKING) != NULL;
+}
 
 /* --- the list in memory
  * --------------------------------------------------------- */

@@ -14,12 +14,14 @@
 #include "modules/last.h"
 #include "modules/presence_seen.h"
 #include "modules/roster.h"
+#include "server/kept.h"
 #include "server/metrics.h"
 #include "server/router.h"
 #include "server/session.h"
 #include "server/setup.h"
 
 #define NS_DELAY "urn:xmpp:delay"
+#define NS_SAVED "urn:jackdaw:presence:1"
 
 static enum verdict on_sent(struct account *, struct session *, struct post *);
 static enum verdict on_received(
@@ -28,6 +30,8 @@ static enum verdict on_received_iq(
     struct account *, struct session *, struct post *);
 static void on_ended(struct session *);
 static void on_closed(struct session *);
+static void on_save(struct session *, struct node *);
+static void on_restore(struct session *, const struct node *);
 static void on_forget(struct account *);
 
 static const struct setting settings[] = {
@@ -44,6 +48,8 @@ static const struct hook hooks[] = {
     {.on = HOOK_RECEIVED_IQ, .order = 10, .stanza = on_received_iq},
     {.on = HOOK_SESSION_UNAVAILABLE, .order = -10, .session = on_ended},
     {.on = HOOK_SESSION_CLOSED, .order = -10, .session = on_closed},
+    {.on = HOOK_SESSION_SAVE, .save = on_save},
+    {.on = HOOK_SESSION_RESTORE, .restore = on_restore},
     {.on = HOOK_ACCOUNT_FORGET, .account = on_forget},
     {.on = HOOK_DOMAIN, .domain = seen_on_domain},
     {.on = HOOK_END},
@@ -109,6 +115,7 @@ directed_remove(struct session *session, struct directed *directed)
 	slot_of(session)->directed_count--;
 	list_remove(&directed->link);
 	arena_free(&arena);
+	kept_note(session);
 }
 
 static bool
@@ -129,6 +136,7 @@ directed_add(struct session *session, const struct jid *jid)
 	directed->jid = jid_copy(arena, jid);
 	list_add_last(&slot->directed, &directed->link);
 	slot->directed_count++;
+	kept_note(session);
 	return true;
 }
 
@@ -227,7 +235,7 @@ end_directed(struct session *session, const struct stanza *unavailable,
 }
 
 static void
-probe_contacts(struct session *session)
+probe_contacts(struct session *session, bool with_ours)
 {
 	struct account *account = session->account;
 	const struct setup *setup = account->host->setup;
@@ -247,7 +255,7 @@ probe_contacts(struct session *session)
 			remote[remotes++] = contacts[i];
 	probe = stanza_make(arena, STANZA_PRESENCE, STANZA_PROBE, session->jid,
 	    NULL, rand_id(arena, 12));
-	if (locals > 0)
+	if (locals > 0 && with_ours)
 		router_fan_out(account->owner.shard, probe, local, locals);
 	probe->from = account_jid(account);
 	if (remotes > 0)
@@ -313,7 +321,7 @@ tell_newcomer(struct session *session)
 			session_send(session,
 			    stanza_readdress(arena, other->presence, other->jid,
 				account_jid(session->account)));
-	probe_contacts(session);
+	probe_contacts(session, true);
 	arena_free(&arena);
 }
 
@@ -445,6 +453,47 @@ static void
 on_forget(struct account *account)
 {
 	seen_forget(account);
+}
+
+/* --- over a restart: who was told, but for contacts
+ * ---------------------------
+ */
+
+static void
+on_save(struct session *session, struct node *node)
+{
+	const struct presence_session *slot = slot_of(session);
+
+	if (slot->is_announced)
+		node_add(node, "announced", NS_SAVED);
+	list_each (directed, &slot->directed, struct directed, link)
+		node_add_with_text(
+		    node, "directed", NS_SAVED, jid_full(directed->jid));
+}
+
+static void
+restore_directed(struct session *session, const struct node *node)
+{
+	struct arena *arena = arena_make(0);
+	const struct jid *jid = jid_parse(arena, node_text(arena, node));
+
+	if (jid != NULL)
+		(void)directed_add(session, jid);
+	arena_free(&arena);
+}
+
+/* What contacts of other servers did meanwhile was told to nobody. */
+static void
+on_restore(struct session *session, const struct node *node)
+{
+	node_each (child, node) {
+		if (node_is(child, "announced", NS_SAVED))
+			slot_of(session)->is_announced = true;
+		else if (node_is(child, "directed", NS_SAVED))
+			restore_directed(session, child);
+	}
+	if (session->is_available)
+		probe_contacts(session, false);
 }
 
 /* --- inbound -----------------------------------------------------------------

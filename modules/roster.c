@@ -23,6 +23,9 @@ static void on_features(struct features_ask *);
 
 const struct store_kind roster_kind = {"roster", STORE_MAP, 0};
 
+static void on_save(struct session *, struct node *);
+static void on_restore(struct session *, const struct node *);
+
 static const struct hook hooks[] = {
     {.on = HOOK_ACCOUNT_LOAD, .order = -100, .load = on_load},
     {.on = HOOK_ACCOUNT_FORGET, .account = on_forget},
@@ -37,6 +40,8 @@ static const struct hook hooks[] = {
 	.scope = SCOPE_ACCOUNT,
 	.iq = on_set},
     {.on = HOOK_STREAM_FEATURES, .order = 50, .features = on_features},
+    {.on = HOOK_SESSION_SAVE, .save = on_save},
+    {.on = HOOK_SESSION_RESTORE, .restore = on_restore},
     {.on = HOOK_END},
 };
 
@@ -216,6 +221,27 @@ roster_is_interested(struct session *session)
 
 	slot = session_slot(session, &roster_module);
 	return slot->is_interested;
+}
+
+/* --- over a restart --------------------------------------------------------
+ */
+
+static void
+on_save(struct session *session, struct node *node)
+{
+	const struct roster_session *slot;
+
+	slot = session_slot(session, &roster_module);
+	if (slot->is_interested)
+		node_add(node, "interested", NS_ROSTER);
+}
+
+static void
+on_restore(struct session *session, const struct node *node)
+{
+	struct roster_session *slot = session_slot(session, &roster_module);
+
+	slot->is_interested = node_child(node, "interested", NS_ROSTER) != NULL;
 }
 
 /* --- loading ------------------------------------------------------------ */

@@ -7,6 +7,7 @@
 #include "server/hooks.h"
 #include "server/iq.h"
 #include "server/iq_ask.h"
+#include "server/kept.h"
 #include "server/outbox.h"
 #include "server/register.h"
 #include "server/remote.h"
@@ -304,6 +305,7 @@ static account_handler *const handlers[POST_KIND_COUNT] = {
     [POST_REGISTER] = register_end,
     [POST_SAID] = session_said,
     [POST_SM_ASK] = resume_take,
+    [POST_KEPT] = kept_restore,
 };
 
 static account_handler *const absent_handlers[POST_KIND_COUNT] = {

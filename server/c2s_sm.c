@@ -10,10 +10,13 @@ send(struct c2s *c2s, const struct node *node)
 }
 
 static void
-send_failed(struct c2s *c2s, enum stanza_err err)
+send_failed(struct c2s *c2s, enum stanza_err err, const uint32_t *h)
 {
 	struct arena *arena = arena_make(0);
 	struct node *failed = node_make(arena, "failed", NS_SM);
+
+	if (h != NULL)
+		node_set_format(failed, "h", "%u", *h);
 
 	node_add(failed, stanza_err_element(err), NS_STANZA_ERR);
 	send(c2s, failed);
@@ -59,7 +62,7 @@ on_enable(struct c2s *c2s, const struct node *node)
 	struct post *letter;
 
 	if (c2s->is_managed) {
-		send_failed(c2s, STANZA_ERR_UNEXPECTED_REQUEST);
+		send_failed(c2s, STANZA_ERR_UNEXPECTED_REQUEST, NULL);
 		stream_fail(&c2s->stream, STREAM_ERR_POLICY_VIOLATION,
 		    "stream management is enabled already");
 		return;
@@ -105,7 +108,7 @@ on_resume(struct c2s *c2s, const struct node *node)
 	uint64_t h;
 
 	if (!str_to_u64(node_attr(node, "h"), UINT32_MAX, &h)) {
-		send_failed(c2s, STANZA_ERR_BAD_REQUEST);
+		send_failed(c2s, STANZA_ERR_BAD_REQUEST, NULL);
 		return;
 	}
 	letter = note_new(c2s, SM_RESUME, &note);
@@ -133,7 +136,7 @@ c2s_sm_take(struct c2s *c2s, const struct node *node)
 	else if (str_is(node->name, "a") && c2s->is_managed)
 		on_ack(c2s, node);
 	else
-		send_failed(c2s, STANZA_ERR_UNEXPECTED_REQUEST);
+		send_failed(c2s, STANZA_ERR_UNEXPECTED_REQUEST, NULL);
 	return true;
 }
 
@@ -213,7 +216,7 @@ c2s_sm_take_letter(struct c2s *c2s, const struct post *letter)
 		on_resumed(c2s, note);
 		break;
 	case SM_FAILED:
-		send_failed(c2s, note->err);
+		send_failed(c2s, note->err, note->has_h ? &note->h : NULL);
 		c2s_bound(c2s, NULL, NULL);
 		break;
 	case SM_TOO_HIGH:

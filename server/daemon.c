@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "server/daemon_private.h"
+#include "server/kept.h"
 #include "server/outbox.h"
 #include "server/settings.h"
 #include "server/tls.h"
@@ -223,7 +224,6 @@ say_ready(struct daemon *daemon)
 	notify("READY=1");
 }
 
-/* Letters of an earlier run come before what anybody says now. */
 static void
 let_in(struct shard *shard)
 {
@@ -234,6 +234,14 @@ let_in(struct shard *shard)
 	for (unsigned i = 0; i < daemon->server.shard_count; i++)
 		post_send_to(shard, i, post_new(POST_OPEN, NULL));
 	say_ready(daemon);
+}
+
+/* Sessions of an earlier run come first, then its letters, which they may get;
+ * then what anybody says now. */
+static void
+post_left_letters(struct shard *shard)
+{
+	outbox_start(shard, let_in);
 }
 
 void
@@ -260,7 +268,7 @@ serve(struct daemon *daemon)
 	watch_signals(daemon);
 	daemon_start_threads(daemon);
 	account_purge_start(&server->shards[0]);
-	outbox_start(&server->shards[0], let_in);
+	kept_start(&server->shards[0], post_left_letters);
 	uv_run(&daemon->threads[0].loop, UV_RUN_DEFAULT);
 	for (unsigned i = 1; i < server->shard_count; i++)
 		pthread_join(daemon->threads[i].thread, NULL);

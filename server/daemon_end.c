@@ -11,10 +11,10 @@
 #include "server/daemon_private.h"
 #include "server/dns.h"
 #include "server/iq_ask.h"
+#include "server/kept.h"
 #include "server/outbox.h"
 #include "server/posh.h"
 #include "server/remote.h"
-#include "server/resume.h"
 #include "server/runner.h"
 #include "server/s2s.h"
 #include "server/stream.h"
@@ -84,7 +84,6 @@ close_streams(struct shard *shard)
 
 	listeners_stop(thread->daemon->listeners, shard);
 	shard->is_draining = true;
-	resume_end_waiting(shard);
 	dns_close(shard);
 	posh_close(shard);
 	s2s_stop(shard);
@@ -172,6 +171,7 @@ daemon_take_drain(struct shard *shard, struct post *letter)
 	} else if (phase == DRAIN_REMOTES) {
 		close_remotes(shard);
 	} else if (phase == DRAIN_STORES) {
+		kept_save_all(shard);
 		remote_keep_all(shard);
 		outbox_cancel(shard);
 		iq_ask_cancel(shard);

@@ -330,6 +330,20 @@ hook_session(enum hook_on on, struct session *session)
 }
 
 void
+hook_session_save(struct session *session, struct node *node)
+{
+	hook_each(row, list_of(session->account->host, HOOK_SESSION_SAVE))
+	    row->hook->save(session, node);
+}
+
+void
+hook_session_restore(struct session *session, const struct node *node)
+{
+	hook_each(row, list_of(session->account->host, HOOK_SESSION_RESTORE))
+	    row->hook->restore(session, node);
+}
+
+void
 hook_proved(struct session *session, uint64_t ticket)
 {
 	hook_each(row, list_of(session->account->host, HOOK_PROVED))

@@ -70,6 +70,11 @@ enum verdict {
 	 */                                                                    \
 	X(SESSION_DETACHED)                                                    \
 	X(SESSION_RESUMED)                                                     \
+	/* What of a session shall outlive the server is written into a node,  \
+	 * and read from it. The session was SESSION_OPENED then, and has its  \
+	 * presence without that the hooks for it ran. */                      \
+	X(SESSION_SAVE)                                                        \
+	X(SESSION_RESTORE)                                                     \
 	/* A session's peer proved receipt of what was sent with a ticket. */  \
 	X(PROVED)                                                              \
 	/* Another domain cannot be reached, or is back: for each account with \
@@ -136,6 +141,9 @@ struct hook {
 		    struct account *, struct session *, struct post *letter);
 		void (*iq)(struct iq *); /* owes the answer: server/iq.h */
 		void (*session)(struct session *);
+		/* Adds to the node when it is saved. */
+		void (*save)(struct session *, struct node *);
+		void (*restore)(struct session *, const struct node *);
 		void (*proved)(struct session *, uint64_t ticket);
 		/* Start reads; join_wait for each, join_wait_done in each
 		 * continuation. When the account is loaded anew the slot still

@@ -11,6 +11,7 @@
 #include "server/iq.h"
 #include "server/metrics.h"
 #include "server/outbox.h"
+#include "server/resume.h"
 #include "server/router.h"
 #include "server/session.h"
 #include "server/settings.h"
@@ -344,6 +345,9 @@ answer_failure(struct shard *shard, struct post *letter, enum err err)
 	case POST_BIND:
 		session_refuse(shard, letter, STANZA_ERR_RESOURCE_CONSTRAINT);
 		break;
+	case POST_SM_ASK:
+		resume_too_late(shard, letter);
+		break;
 	case POST_ADMIN:
 		admin_refuse(shard, letter, err);
 		break;
@@ -376,7 +380,7 @@ retry_later(struct owner *owner)
 static bool
 is_durable(const struct post *letter)
 {
-	return letter->durable.row != 0;
+	return letter->durable.row != 0 || letter->kind == POST_KEPT;
 }
 
 static void
@@ -542,6 +546,8 @@ is_for_sessions_only(struct shard *shard, const struct post *letter)
 		return letter->kind != POST_KEYS_ASK &&
 		       letter->kind != POST_LOGIN &&
 		       letter->kind != POST_BIND &&
+		       letter->kind != POST_SM_ASK &&
+		       letter->kind != POST_KEPT &&
 		       letter->kind != POST_ADMIN &&
 		       letter->kind != POST_REGISTER;
 	if (is_durable(letter))

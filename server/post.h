@@ -61,7 +61,8 @@ struct shard;
 	X(SAID, "a stream answered a stanza itself: to count, and to send")   \
 	X(SM_ASK, "a stream tells its account of stream management")          \
 	X(SM, "an account tells a stream of stream management")               \
-	X(SETTLED, "stanzas of sessions on this shard are settled")
+	X(SETTLED, "stanzas of sessions on this shard are settled")           \
+	X(KEPT, "a session that an earlier run left, for its account")
 
 enum post_kind {
 #define X(name, text) POST_##name,
@@ -81,6 +82,11 @@ struct receipt {
 	uint64_t session; /* session->number; 0: nobody */
 	uint64_t number;  /* of its stanzas */
 	uint16_t shard;   /* of the session */
+};
+
+/* KEPT: a row of server/kept.h. */
+struct kept_note {
+	struct str id, text;
 };
 
 /* A row of the log outbox (server/outbox.h). */
@@ -130,6 +136,7 @@ struct post {
 		const struct dialback *dialback;
 		const struct s2s_resume *resume;
 		const struct sm_note *sm;
+		const struct kept_note *kept;
 		const struct receipt *receipts; /* SETTLED */
 	};
 };

@@ -77,4 +77,5 @@ post_handler *const post_handlers[POST_KIND_COUNT] = {
     [POST_SM_ASK] = owner_take,
     [POST_SM] = stream_take,
     [POST_SETTLED] = settle_take,
+    [POST_KEPT] = owner_take,
 };

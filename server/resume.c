@@ -3,6 +3,8 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/rand.h"
+#include "server/kept.h"
+#include "server/resume_private.h"
 #include "server/router.h"
 #include "server/settings.h"
 #include "server/settle.h"
@@ -18,29 +20,6 @@
 #define WORD_BITS   64
 #define DOWN_LEN    256 /* of a letter that refers to a blob */
 #define SECONDS_MAX (7 * DAY / SECOND)
-
-struct resume {
-	struct table_link link; /* of the shard's, by session->number */
-	struct session *session;
-	struct str id; /* empty: it cannot be resumed */
-	uint64_t wait_ms;
-	struct timer expiry; /* while detached */
-
-	/* What the client sent. */
-	uint64_t taken;
-	uint64_t settled; /* all up to this one: h */
-	uint64_t *early;  /* settled before others: a bit each; or NULL */
-	uint64_t asked;   /* what the last <r/> was about */
-	bool is_asked;    /* that is not answered in full */
-	struct timer answer;
-	struct timer progress; /* at the end of a turn */
-
-	/* What the client is sent: letters, the oldest first. */
-	struct list unacked;
-	uint64_t sent, acked;
-	bool is_request_open;
-	struct arena *origin; /* of who resumed it */
-};
 
 static struct shard *
 shard_of_session(const struct session *session)
@@ -72,14 +51,17 @@ tell(struct session *session, enum sm_event event, uint64_t h)
 	post_send(shard_of_session(session), letter);
 }
 
-static void
-fail(struct shard *shard, const struct post *asked, enum stanza_err err)
+void
+resume_fail(struct shard *shard, struct stream_id stream, enum stanza_err err,
+    const uint64_t *h)
 {
 	struct sm_note *note;
-	struct post *letter = note_new(asked->stream, &note);
+	struct post *letter = note_new(stream, &note);
 
 	note->event = SM_FAILED;
 	note->err = err;
+	note->has_h = h != NULL;
+	note->h = h == NULL ? 0 : (uint32_t)*h;
 	post_send(shard, letter);
 }
 
@@ -203,6 +185,7 @@ resume_settled(struct shard *shard, const struct receipt *receipt)
 	do
 		resume->settled++;
 	while (take_early(resume, resume->settled + 1));
+	kept_note(resume->session);
 	if (!timer_is_running(&resume->progress) &&
 	    (resume->is_asked || resume->session->is_detached))
 		timer_start(shard, &resume->progress, 0, on_progress);
@@ -344,25 +327,35 @@ wait_ms(const struct session *session, const struct sm_note *note)
 	return note->seconds * SECOND;
 }
 
+struct resume *
+resume_new(struct session *session)
+{
+	struct resume *resume = arena_new(session->arena, struct resume);
+
+	resume->session = session;
+	list_init(&resume->unacked);
+	session->resume = resume;
+	table_add(&shard_of_session(session)->resumes, &resume->link,
+	    session->number);
+	return resume;
+}
+
 static void
 on_enable(struct session *session, const struct post *asked)
 {
 	struct shard *shard = shard_of_session(session);
-	struct resume *resume = arena_new(session->arena, struct resume);
+	struct resume *resume = resume_new(session);
 	struct sm_note *note;
 	struct post *letter = note_new(asked->stream, &note);
 
-	resume->session = session;
-	list_init(&resume->unacked);
 	resume->wait_ms = wait_ms(session, asked->sm);
 	if (resume->wait_ms > 0)
 		resume->id = rand_id(session->arena, ID_LEN);
-	session->resume = resume;
-	table_add(&shard->resumes, &resume->link, session->number);
 	note->event = SM_ENABLED;
 	note->id = str_dup(letter->arena, resume->id);
 	note->seconds = resume->wait_ms / SECOND;
 	post_send(shard, letter);
+	kept_note(session);
 }
 
 /* --- waiting for the client --------------------------------------------------
@@ -374,7 +367,7 @@ resume_may_wait(const struct session *session, const struct stream_end *end)
 	const struct resume *resume = session->resume;
 
 	return resume != NULL && resume->id.len > 0 && !end->is_final &&
-	       !session->is_closing && !shard_of_session(session)->is_draining;
+	       !session->is_closing;
 }
 
 static void
@@ -383,20 +376,27 @@ on_expired(struct timer *timer)
 	struct resume *resume = container_of(timer, struct resume, expiry);
 
 	log_info(&resume->session->log, "its client did not come back");
+	resume->is_late = true;
 	session_end(resume->session);
+}
+
+void
+resume_wait(struct session *session, uint64_t ms)
+{
+	session->is_detached = true;
+	timer_start(shard_of_session(session), &session->resume->expiry, ms,
+	    on_expired);
 }
 
 void
 resume_detach(struct session *session)
 {
 	struct resume *resume = session->resume;
-	struct shard *shard = shard_of_session(session);
 
-	session->is_detached = true;
 	resume->is_request_open = false;
 	resume->is_asked = false;
-	timer_stop(shard, &resume->answer);
-	timer_start(shard, &resume->expiry, resume->wait_ms, on_expired);
+	timer_stop(shard_of_session(session), &resume->answer);
+	resume_wait(session, resume->wait_ms);
 	log_info(&session->log, "waits %llu s for its client",
 	    (unsigned long long)(resume->wait_ms / SECOND));
 }
@@ -455,7 +455,12 @@ on_resume(struct account *account, struct post *letter)
 	struct session *session = find_id(account, letter->sm->id);
 
 	if (session == NULL) {
-		fail(shard, letter, STANZA_ERR_ITEM_NOT_FOUND);
+		kept_ask(account, letter);
+		return;
+	}
+	if (session->resume->is_ghost) {
+		resume_fail(shard, letter->stream, STANZA_ERR_ITEM_NOT_FOUND,
+		    &session->resume->settled);
 		post_free(&letter);
 		return;
 	}
@@ -547,7 +552,8 @@ resume_take(struct account *account, struct post *letter)
 void
 resume_take_absent(struct account *account, struct post *letter)
 {
-	fail(account->owner.shard, letter, STANZA_ERR_ITEM_NOT_FOUND);
+	resume_fail(account->owner.shard, letter->stream,
+	    STANZA_ERR_ITEM_NOT_FOUND, NULL);
 	post_free(&letter);
 }
 
@@ -557,8 +563,12 @@ resume_too_late(struct shard *shard, struct post *letter)
 {
 	struct stream_end *end = arena_new(letter->arena, struct stream_end);
 
+	if (letter->sm->event != SM_RESUME) {
+		post_free(&letter);
+		return;
+	}
 	end->err = STREAM_ERR_RESOURCE_CONSTRAINT;
-	end->text = STR("what the old stream sent is not done with");
+	end->text = STR("the session cannot be resumed now");
 	letter->kind = POST_CLOSE;
 	letter->end = end;
 	post_send(shard, letter);
@@ -574,6 +584,7 @@ stop(struct resume *resume)
 	timer_stop(shard, &resume->expiry);
 	timer_stop(shard, &resume->answer);
 	timer_stop(shard, &resume->progress);
+	timer_stop(shard, &resume->note);
 	arena_free(&resume->origin);
 }
 
@@ -617,27 +628,4 @@ resume_drop(struct session *session)
 		list_remove(&letter->link);
 		post_free(&letter);
 	}
-}
-
-static struct resume *
-find_waiting(struct shard *shard)
-{
-	struct table_link *link = NULL;
-
-	while ((link = table_next(&shard->resumes, link)) != NULL) {
-		struct resume *resume = container_of(link, struct resume, link);
-
-		if (resume->session->is_detached)
-			return resume;
-	}
-	return NULL;
-}
-
-void
-resume_end_waiting(struct shard *shard)
-{
-	struct resume *resume;
-
-	while ((resume = find_waiting(shard)) != NULL)
-		session_end(resume->session);
 }

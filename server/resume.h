@@ -20,7 +20,7 @@ enum sm_event {
 	SM_ACK,      /* <a/>, either way: h */
 	SM_RESUME,   /* SM_ASK: id, h, origin */
 	SM_RESUMED,  /* SM: id, h, jid */
-	SM_FAILED,   /* SM: err */
+	SM_FAILED,   /* SM: err, h */
 	SM_TOO_HIGH, /* SM: more was acknowledged (h) than was sent */
 };
 
@@ -28,6 +28,7 @@ enum sm_event {
 struct sm_note {
 	enum sm_event event;
 	bool can_resume;
+	bool has_h; /* FAILED: h is known */
 	uint32_t h, sent;
 	uint64_t seconds; /* to resume within; 0: as the server likes */
 	struct str id;
@@ -64,9 +65,6 @@ void resume_detach(struct session *);
 void resume_end(struct session *);
 /* At the end of a shard. */
 void resume_drop(struct session *);
-
-/* The server goes: sessions that wait for their clients end. */
-void resume_end_waiting(struct shard *);
 
 /* By settle.c. */
 void resume_settled(struct shard *, const struct receipt *);

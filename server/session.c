@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/rand.h"
+#include "server/kept.h"
 #include "server/metrics.h"
 #include "server/resume.h"
 #include "server/router.h"
@@ -362,6 +363,16 @@ session_set_presence(
 	hook_session(
 	    is_available ? HOOK_SESSION_AVAILABLE : HOOK_SESSION_UNAVAILABLE,
 	    session);
+	kept_note(session);
+}
+
+void
+session_restore_presence(
+    struct session *session, const struct stanza *stanza, int8_t priority)
+{
+	session->is_available = true;
+	session->priority = priority;
+	keep_presence(session, stanza);
 }
 
 /* --- ending ------------------------------------------------------------- */
@@ -416,6 +427,7 @@ session_end(struct session *session)
 			hook_session(HOOK_SESSION_UNAVAILABLE, session);
 		hook_session(HOOK_SESSION_CLOSED, session);
 	}
+	kept_end(session);
 	resume_end(session);
 	return_held(session);
 	log_debug(&session->log, "session ended");
@@ -539,7 +551,7 @@ session_set_origin(struct session *session, struct arena *arena,
 
 static struct session *
 session_new(
-    struct account *account, const struct post *letter, struct str resource)
+    struct account *account, struct stream_id stream, struct str resource)
 {
 	struct arena *arena = arena_make(512);
 	struct session *session = arena_new(arena, struct session);
@@ -550,8 +562,7 @@ session_new(
 	session->number = ++account->owner.shard->session_numbers;
 	session->jid = jid_with_resource(arena, account_jid(account), resource);
 	session->log.name = name_session;
-	session->stream = letter->stream;
-	session_set_origin(session, arena, &letter->bind->origin);
+	session->stream = stream;
 	session->bound_us = clock_wall_us();
 	session->active_ms = clock_mono_ms();
 	list_init(&session->held);
@@ -574,9 +585,22 @@ bind_as(struct account *account, struct post *letter, struct str resource)
 		session_refuse(shard, letter, STANZA_ERR_RESOURCE_CONSTRAINT);
 		return;
 	}
-	session = session_new(account, letter, resource);
+	session = session_new(account, letter->stream, resource);
+	session_set_origin(session, session->arena, &letter->bind->origin);
 	accept_bind(shard, letter, session);
 	hook_session(HOOK_SESSION_OPENED, session);
+}
+
+struct session *
+session_restore(struct account *account, struct str resource)
+{
+	struct session *session;
+
+	if (resource.len == 0 || find_resource(account, resource) != NULL)
+		return NULL;
+	session = session_new(account, (struct stream_id){0}, resource);
+	hook_session(HOOK_SESSION_OPENED, session);
+	return session;
 }
 
 /* RFC 6120, section 7.7.2.2, and what the administrator chose of it. */

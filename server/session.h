@@ -97,6 +97,13 @@ void session_cut(struct session *, enum stream_err, const char *text);
 void session_set_presence(
     struct session *, const struct stanza *, int8_t priority);
 
+/* One of an earlier run, without a stream: HOOK_SESSION_OPENED has run. NULL
+ * when there is one of this resource, or the resource is none. */
+struct session *session_restore(struct account *, struct str resource);
+/* Its presence, of which nobody is told. */
+void session_restore_presence(
+    struct session *, const struct stanza *, int8_t priority);
+
 /* Handlers of BIND, GONE and SAID, called by account_take. */
 void session_bind(struct account *, struct post *);
 void session_gone(struct account *, struct post *);

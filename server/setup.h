@@ -62,6 +62,8 @@ host_bool(const struct host *host, const struct setting *setting)
 enum verdict hook_stanza(
     enum hook_on, struct account *, struct session *, struct post *);
 void hook_session(enum hook_on, struct session *);
+void hook_session_save(struct session *, struct node *);
+void hook_session_restore(struct session *, const struct node *);
 void hook_proved(struct session *, uint64_t ticket);
 void hook_load(struct account *, struct join *);
 /* ACCOUNT_FORGET of all modules: one that is off now may have been on. */

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "server/address.h"
 #include "server/conn.h"
+#include "server/kept.h"
 #include "server/metrics.h"
 #include "server/net.h"
 #include "server/owner.h"
@@ -118,6 +119,7 @@ shard_deinit(struct shard *shard)
 	shard->is_ended = true;
 	timers_stop(&shard->timers);
 	settle_free(shard);
+	kept_free(shard);
 	streams_free(&shard->streams);
 	s2s_free(shard);
 	mailbox_deinit(&shard->mailbox);

@@ -77,12 +77,13 @@ struct shard {
 	struct list outbox_again;  /* questions the store did not answer */
 	struct remotes *remotes;   /* server/remote.h */
 	uint64_t outbox_last;
-	struct table resumes;         /* server/resume.h */
-	struct settle_batch *settled; /* server/settle.h */
-	bool is_settling;             /* batches wait for the end of the turn */
-	struct runner *runner;        /* server/runner.h; NULL in a world */
-	bool is_draining;             /* shutting down: no new streams */
-	bool is_ended;                /* what is freed now was not done */
+	struct table resumes;              /* server/resume.h */
+	struct kept_reading *kept_reading; /* server/kept.c; or NULL */
+	struct settle_batch *settled;      /* server/settle.h */
+	bool is_settling;      /* batches wait for the end of the turn */
+	struct runner *runner; /* server/runner.h; NULL in a world */
+	bool is_draining;      /* shutting down: no new streams */
+	bool is_ended;         /* what is freed now was not done */
 };
 
 /* Spreads the places over the shards, which are zeroed still. The storage stays

@@ -11,6 +11,7 @@
 #include "server/c2s.h"
 #include "server/iq.h"
 #include "server/iq_ask.h"
+#include "server/kept.h"
 #include "server/outbox.h"
 #include "server/settings.h"
 #include "server/world_neighbour.h"
@@ -21,6 +22,8 @@
 #define START_WALL_US 1795255200000000 /* 2026-11-21T10:00:00Z */
 #define SECRET_BYTE   7
 #define RESTART_MS    2000 /* that a server is away */
+#define COMMITS_MS    100  /* that writes may be held */
+#define CLOSING_MS    6000 /* that streams may take to close */
 
 static const char hosts[] =
     "hosts: {montague.example: {}, capulet.example: {}}\n"
@@ -187,6 +190,12 @@ world_sleep(struct world *world, uint64_t ms)
 /* --- the server starts and ends ------------------------------------------- */
 
 static void
+post_left_letters(struct shard *shard)
+{
+	outbox_start(shard, NULL);
+}
+
+static void
 boot(struct world *world)
 {
 	unsigned count = world->options.shard_count;
@@ -204,7 +213,7 @@ boot(struct world *world)
 		world->is_quiet[i] = false;
 	}
 	shard_enter(shard_at(world, 0));
-	outbox_start(shard_at(world, 0), NULL);
+	kept_start(shard_at(world, 0), post_left_letters);
 	account_purge_start(shard_at(world, 0));
 }
 
@@ -257,6 +266,28 @@ world_kill(struct world *world)
 	set_clock(world, world->mono_ms + RESTART_MS);
 	boot(world);
 	apply_break(world);
+}
+
+void
+world_restart(struct world *world)
+{
+	const unsigned count = world->server.shard_count;
+
+	world_run(world);
+	for (unsigned i = 0; i < count; i++) {
+		shard_enter(shard_at(world, i));
+		shard_at(world, i)->is_draining = true;
+		streams_close_all(
+		    shard_at(world, i), false, STREAM_ERR_SYSTEM_SHUTDOWN);
+	}
+	world_sleep(world, CLOSING_MS);
+	for (unsigned i = 0; i < count; i++) {
+		shard_enter(shard_at(world, i));
+		kept_save_all(shard_at(world, i));
+		world->is_quiet[i] = false;
+	}
+	world_sleep(world, COMMITS_MS);
+	world_kill(world);
 }
 
 void

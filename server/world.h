@@ -48,13 +48,15 @@ void world_hold_store(struct world *, bool);
 /* Kill -9: everything in memory is gone, what was committed stays; then the
  * server starts again. Peers see their connections cut. */
 void world_kill(struct world *);
+/* A clean stop, and a start. */
+void world_restart(struct world *);
 /* A new configuration, all of it. */
 void world_reload(struct world *, const char *yaml);
 /* Kills it after so many more steps of any kind: between any two writes. */
 void world_kill_after(struct world *, unsigned steps);
 
-/* A client's connection; logged in and bound when jid is full ("" for a raw one
- * that only connected). */
+/* A client's connection; logged in, and bound when jid is full ("" for a raw
+ * one that only connected). */
 struct world_peer *world_connect(struct world *, const char *jid);
 void world_send(struct world_peer *, const char *xml);
 /* What came next, one top-level element as text; NULL when nothing is there. It

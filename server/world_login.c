@@ -141,7 +141,11 @@ world_connect(struct world *world, const char *jid)
 		return peer;
 	str_cut(str_of(jid), '@', &local, &rest);
 	str_cut(rest, '/', &host, &resource);
-	must(world_login(peer, local, host, STR(WORLD_PASSWORD), resource));
+	must(world_start_stream(peer, host) &&
+	     world_authenticate(peer, local, STR(WORLD_PASSWORD)) &&
+	     world_start_stream(peer, host));
+	if (resource.text != NULL)
+		must(world_bind(peer, resource));
 	return peer;
 }
 

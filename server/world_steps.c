@@ -342,8 +342,7 @@ static void
 step_restarts(struct play *play, const struct str *words)
 {
 	(void)words;
-	world_run(play->world);
-	world_kill(play->world);
+	world_restart(play->world);
 }
 
 const struct step_row steps_acting[] = {

@@ -1,0 +1,141 @@
+/* Sessions that can be resumed, and a server that crashes: XEP-0198, section 5,
+ * and what contacts are told. */
+#include "server/kept.h"
+
+#include "modules/modules_rig.h"
+#include "modules/roster.h"
+
+#define SM "urn:xmpp:sm:3"
+
+/* Romeo with a session that can be resumed by *id; Juliet sees him. */
+static struct world_peer *
+enable(struct world *world, char *id, size_t len)
+{
+	struct world_peer *romeo = rig_login(world, ROMEO "/orchard");
+	const char *enabled, *at;
+
+	rig_skip(romeo);
+	rig_send(romeo, "<enable xmlns='" SM "' resume='true'/>");
+	enabled = world_next(romeo);
+	CHECK(enabled != NULL);
+	at = strstr(enabled, "id='");
+	CHECK(at != NULL);
+	snprintf(id, len, "%.*s", (int)strcspn(at + 4, "'"), at + 4);
+	return romeo;
+}
+
+static void
+resume(struct world *world, const char *id, const char *wanted)
+{
+	struct world_peer *again = world_connect(world, ROMEO);
+	char xml[256];
+
+	snprintf(
+	    xml, sizeof(xml), "<resume xmlns='" SM "' previd='%s' h='0'/>", id);
+	rig_send(again, xml);
+	rig_expect(again, wanted);
+}
+
+static void
+befriend(struct world *world)
+{
+	struct world_peer *romeo = rig_login(world, ROMEO "/setup");
+	struct world_peer *juliet = rig_login(world, JULIET "/setup");
+
+	rig_send(romeo, "<presence type='subscribe' to='" JULIET "'/>");
+	rig_send(juliet, "<presence type='subscribed' to='" ROMEO "'/>");
+	CHECK_EQUAL(rig_sub(world, JULIET, ROMEO), SUB_FROM);
+	rig_send(juliet, "<presence type='subscribe' to='" ROMEO "'/>");
+	rig_send(romeo, "<presence type='subscribed' to='" JULIET "'/>");
+	world_cut(&romeo);
+	world_cut(&juliet);
+	world_run(world);
+}
+
+static void
+a_crash_ends_it(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		struct world *world = rig_world(seed, 0, NULL);
+		struct world_peer *romeo, *juliet;
+		char id[64];
+
+		befriend(world);
+		romeo = enable(world, id, sizeof(id));
+		rig_send(romeo,
+		    "<message to='" JULIET "' id='m1'><body>1</body></message>"
+		    "<r xmlns='" SM "'/>");
+		CHECK(rig_finds(romeo, "<a xmlns='" SM "' h='1'/>"));
+		world_sleep(world, 2000);
+		world_kill(world);
+		juliet = rig_bind(world, JULIET "/balcony");
+		rig_send(juliet, "<presence/>");
+		CHECK(
+		    rig_finds(juliet, "<presence from='" ROMEO "/orchard'/>"));
+		resume(world, id,
+		    "<failed xmlns='" SM
+		    "' h='1'><item-not-found xmlns='" STANZAS "'/></failed>");
+		world_sleep(world, 65 * 1000);
+		CHECK(rig_finds(juliet,
+		    "<presence from='" ROMEO "/orchard' type='unavailable'/>"));
+		world_free(&world);
+	}
+}
+
+static void
+who_binds_anew_after_a_crash_is_there(void **state)
+{
+	struct world *world = rig_world(1, 0, NULL);
+	struct world_peer *juliet;
+	char id[64];
+
+	(void)state;
+	befriend(world);
+	(void)enable(world, id, sizeof(id));
+	world_sleep(world, 2000);
+	world_kill(world);
+	juliet = rig_login(world, JULIET "/balcony");
+	(void)rig_login(world, ROMEO "/orchard");
+	rig_skip(juliet);
+	world_sleep(world, 120 * 1000);
+	rig_expect_nothing(juliet);
+	world_free(&world);
+}
+
+static void
+messages_of_a_session_that_nobody_resumes_are_kept(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		struct world *world = rig_world(seed, 0, NULL);
+		struct world_peer *romeo, *juliet;
+		char id[64];
+
+		romeo = enable(world, id, sizeof(id));
+		world_cut(&romeo);
+		juliet = rig_login(world, JULIET "/balcony");
+		rig_send(juliet,
+		    "<message to='" ROMEO
+		    "/orchard' id='m1' type='chat'><body>1</body></message>");
+		world_restart(world);
+		world_sleep(world, 15 * 60 * 1000);
+		romeo = rig_bind(world, ROMEO "/garden");
+		rig_send(romeo, "<presence/>");
+		CHECK(rig_finds(romeo, "<message id='m1'/>"));
+		world_free(&world);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_crash_ends_it),
+	    cmocka_unit_test(who_binds_anew_after_a_crash_is_there),
+	    cmocka_unit_test(
+		messages_of_a_session_that_nobody_resumes_are_kept),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
