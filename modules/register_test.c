@@ -124,6 +124,106 @@ a_removed_account_is_gone(void **state)
 	}
 }
 
+/* --- what a crash leaves -------------------------------------------------- */
+
+static void
+done(struct store_commit *commit)
+{
+	CHECK_EQUAL(commit->err, ERR_NONE);
+}
+
+/* A removed owner of an earlier run, with a row. */
+static owner_id
+leave_removed(struct world *world, unsigned number)
+{
+	struct arena *arena = arena_make(0);
+	struct store *store = world->server.shards[0].store;
+	struct store_write *write;
+	struct store_commit commit;
+	owner_id owner;
+
+	shard_enter(&world->server.shards[0]);
+	write = store_write_new(store);
+	store_owner_make(write, STR("montague.example"),
+	    str_format(arena, "guard%u", number), &owner);
+	store_put(write, 0, &guest_kind, STR("row"), STR("value"));
+	store_commit(write, &commit, done);
+	world_hold_store(world, false);
+	world_run(world);
+	write = store_write_new(store);
+	store_owner_set_state(write, owner, OWNER_DELETED);
+	store_commit(write, &commit, done);
+	world_hold_store(world, false);
+	world_run(world);
+	arena_free(&arena);
+	return owner;
+}
+
+static void
+all_removed_accounts_are_purged_at_the_start(void **state)
+{
+	struct world *world = rig_world(1, 2, NULL);
+	owner_id first = leave_removed(world, 0), last = first;
+
+	for (unsigned i = 1; i < 1100; i++)
+		last = leave_removed(world, i);
+	CHECK(rig_has(world, first, &guest_kind));
+	CHECK(rig_has(world, last, &guest_kind));
+	world_kill(world);
+	world_run(world);
+	for (owner_id owner = first; owner <= last; owner++)
+		CHECK(!rig_has(world, owner, &guest_kind));
+	world_free(&world);
+}
+
+static owner_id
+let_guest_in(struct world *world, struct world_peer **peer_r)
+{
+	struct world_peer *peer = world_accept(world);
+	const struct account *account;
+	const char *text;
+	char bare[100];
+	owner_id owner;
+
+	CHECK(world_start_stream(peer, STR("montague.example")));
+	world_send(peer, "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' "
+			 "mechanism='ANONYMOUS'/>");
+	CHECK(world_expect(peer, "success"));
+	CHECK(world_start_stream(peer, STR("montague.example")));
+	rig_send(peer, "<iq type='set' id='b'>"
+		       "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>");
+	text = strstr(world_next(peer), "<jid>") + strlen("<jid>");
+	snprintf(bare, sizeof(bare), "%.*s", (int)strcspn(text, "/"), text);
+	account = rig_account(world, bare);
+	CHECK(account != NULL);
+	owner = account->owner.id;
+	*peer_r = peer;
+	return owner;
+}
+
+static void
+a_guest_goes_with_the_stream_or_a_crash(void **state)
+{
+	for (uint64_t seed = 1; seed <= 10; seed++) {
+		struct world *world =
+		    rig_world(seed, 0, "auth.anonymous: true\n");
+		struct world_peer *peer, *other;
+		const owner_id guest = let_guest_in(world, &peer);
+		const owner_id left = let_guest_in(world, &other);
+
+		CHECK(rig_has(world, guest, &guest_kind));
+		world_cut(&peer);
+		world_sleep(world, 60000);
+		CHECK(!rig_has(world, guest, &guest_kind));
+		CHECK(rig_has(world, left, &guest_kind));
+		world_kill(world);
+		world_run(world);
+		CHECK(!rig_has(world, left, &guest_kind));
+		world_cut(&other);
+		world_free(&world);
+	}
+}
+
 int
 main(void)
 {
@@ -132,6 +232,8 @@ main(void)
 	    cmocka_unit_test(a_new_password_ends_the_other_sessions),
 	    cmocka_unit_test(what_cannot_be_kept_changes_nothing),
 	    cmocka_unit_test(a_removed_account_is_gone),
+	    cmocka_unit_test(all_removed_accounts_are_purged_at_the_start),
+	    cmocka_unit_test(a_guest_goes_with_the_stream_or_a_crash),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -55,6 +55,12 @@ struct account_make {
 };
 void account_make(struct shard *, struct account_make *, const struct jid *bare,
     struct str password, void (*done)(struct account_make *));
+/* The same for a guest (ANONYMOUS): no password fits. The account has a row of
+ * guest_kind, so that the next start finds it if a crash left it behind. */
+#define GUEST_KEY STR("until its stream ends")
+extern const struct store_kind guest_kind;
+void account_make_guest(struct shard *, struct account_make *,
+    const struct jid *bare, void (*done)(struct account_make *));
 
 /* Removes the account: one transaction marks the owner deleted and frees the
  * name, with the durable letters that HOOK_ACCOUNT_REMOVED adds. When it is
@@ -89,5 +95,3 @@ void account_drop_sessions(struct account *);
 /* Ends all sessions but keep; for an owner that goes. */
 void account_close_sessions(
     struct account *, const struct session *keep, enum stream_err);
-/* Removes the rows of accounts that were deleted: once, by shard 0. */
-void account_purge_start(struct shard *);

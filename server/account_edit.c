@@ -1,14 +1,10 @@
-#include <stdlib.h>
-
 #include "base/err.h"
 #include "server/account.h"
 #include "server/outbox.h"
+#include "server/purge.h"
 #include "server/session.h"
 #include "server/settings.h"
 #include "server/setup.h"
-
-#define PURGE_ROWS  500
-#define DELETED_MAX 1000
 
 /* A change of the account that waits for its commit; in an arena of its own. */
 struct edit {
@@ -162,6 +158,9 @@ edit_state_done(struct store_commit *commit)
 
 /* --- making ------------------------------------------------------------- */
 
+const struct store_kind guest_kind = {
+    .name = "guest", .shape = STORE_MAP, .flags = KIND_REVERSE};
+
 static void
 account_made(struct store_commit *commit)
 {
@@ -174,22 +173,18 @@ account_made(struct store_commit *commit)
 	make->done(make);
 }
 
+/* keys NULL: a guest's, which nobody can log in to. */
 static void
-write_account(struct account_make *make, const struct keys *keys)
+write_account(
+    struct account_make *make, struct str host, const struct keys *keys)
 {
-	struct shard *shard = make->shard;
-	const struct host *host =
-	    setup_host(shard->setup, jid_domain(make->jid));
-	struct store_write *write;
+	struct store_write *write = store_write_new(make->shard->store);
 
-	if (host == NULL || shard->store == NULL) {
-		make->err = host == NULL ? ERR_NOT_FOUND : ERR_CANCELED;
-		make->done(make);
-		return;
-	}
-	write = store_write_new(shard->store);
-	store_owner_make(write, host->name, jid_local(make->jid), &make->id);
-	keys_put(write, 0, keys);
+	store_owner_make(write, host, jid_local(make->jid), &make->id);
+	if (keys != NULL)
+		keys_put(write, 0, keys);
+	else
+		store_put(write, 0, &guest_kind, GUEST_KEY, STR_NONE);
 	store_commit(write, &make->commit, account_made);
 }
 
@@ -198,16 +193,23 @@ account_keys_made(struct keys_job *job)
 {
 	struct account_make *make =
 	    container_of(job, struct account_make, keys);
+	struct shard *shard = make->shard;
 	struct arena *arena = job->arena;
+	const struct host *host =
+	    setup_host(shard->setup, jid_domain(make->jid));
 
-	write_account(make, &job->keys);
+	if (host != NULL && shard->store != NULL) {
+		write_account(make, host->name, &job->keys);
+	} else {
+		make->err = host == NULL ? ERR_NOT_FOUND : ERR_CANCELED;
+		make->done(make);
+	}
 	arena_free(&arena);
 }
 
-void
-account_make(struct shard *shard, struct account_make *make,
-    const struct jid *bare, struct str password,
-    void (*done)(struct account_make *))
+static const struct host *
+begin_account(struct shard *shard, struct account_make *make,
+    const struct jid *bare, void (*done)(struct account_make *))
 {
 	const struct host *host = setup_host(shard->setup, jid_domain(bare));
 
@@ -216,53 +218,30 @@ account_make(struct shard *shard, struct account_make *make,
 	make->shard = shard;
 	make->jid = bare;
 	make->done = done;
+	return host;
+}
+
+void
+account_make(struct shard *shard, struct account_make *make,
+    const struct jid *bare, struct str password,
+    void (*done)(struct account_make *))
+{
+	const struct host *host = begin_account(shard, make, bare, done);
+
 	keys_job_start(&make->keys, shard, arena_make(0), password,
 	    iterations(shard->setup, host), account_keys_made);
 }
 
+void
+account_make_guest(struct shard *shard, struct account_make *make,
+    const struct jid *bare, void (*done)(struct account_make *))
+{
+	const struct host *host = begin_account(shard, make, bare, done);
+
+	write_account(make, host->name, NULL);
+}
+
 /* --- removing ----------------------------------------------------------- */
-
-static void purge_done(struct store_commit *);
-
-/* Nobody waits: what goes wrong is tried again at the next start. */
-struct purge {
-	struct store_commit commit;
-	struct shard *shard;
-	owner_id owner;
-};
-
-static void
-purge_step(struct purge *step)
-{
-	store_purge(step->shard->store, &step->commit, step->owner, PURGE_ROWS,
-	    purge_done);
-}
-
-static void
-purge_done(struct store_commit *commit)
-{
-	struct purge *step = container_of(commit, struct purge, commit);
-
-	if (commit->err == ERR_NONE) {
-		purge_step(step);
-		return;
-	}
-	if (commit->err != ERR_NOT_FOUND)
-		log_warn(&log_server, "rows of a removed account remain: %s",
-		    err_text(commit->err));
-	free(step);
-}
-
-static void
-purge(struct shard *shard, owner_id owner)
-{
-	struct purge *step = calloc(1, sizeof(*step));
-
-	must(step != NULL);
-	step->shard = shard;
-	step->owner = owner;
-	purge_step(step);
-}
 
 /* Ends the account in memory: streams are told, hooks run, letters find it no
  * more. */
@@ -308,45 +287,9 @@ edit_removed(struct store_commit *commit)
 			post_free(&letter);
 	}
 	if (account->is_leaving) {
-		purge(shard, account->owner.id);
+		purge_owner(shard, account->owner.id);
 		account_end(account, STREAM_ERR_NOT_AUTHORIZED);
 	}
 	resume(edit);
 	edit_free(edit);
-}
-
-/* --- at the start ------------------------------------------------------- */
-
-static void deleted_found(struct store_owners *);
-
-struct deleted {
-	struct store_owners owners;
-	struct arena *arena;
-	struct shard *shard;
-};
-
-void
-account_purge_start(struct shard *shard)
-{
-	struct arena *arena = arena_make(0);
-	struct deleted *deleted = arena_new(arena, struct deleted);
-
-	deleted->arena = arena;
-	deleted->shard = shard;
-	store_owner_deleted(
-	    shard->store, &deleted->owners, arena, DELETED_MAX, deleted_found);
-}
-
-static void
-deleted_found(struct store_owners *owners)
-{
-	struct deleted *deleted = container_of(owners, struct deleted, owners);
-	struct arena *arena = deleted->arena;
-
-	if (owners->err != ERR_NONE)
-		log_warn(&log_server, "removed accounts cannot be listed: %s",
-		    err_text(owners->err));
-	for (size_t i = 0; owners->err == ERR_NONE && i < owners->count; i++)
-		purge(deleted->shard, owners->rows[i].id);
-	arena_free(&arena);
 }

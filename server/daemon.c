@@ -12,6 +12,8 @@
 #include "server/daemon_private.h"
 #include "server/kept.h"
 #include "server/outbox.h"
+#include "server/purge.h"
+#include "server/register.h"
 #include "server/settings.h"
 #include "server/tls.h"
 #include "server/trust.h"
@@ -236,12 +238,18 @@ let_in(struct shard *shard)
 	say_ready(daemon);
 }
 
-/* Sessions of an earlier run come first, then its letters, which they may get;
- * then what anybody says now. */
 static void
 post_left_letters(struct shard *shard)
 {
 	outbox_start(shard, let_in);
+}
+
+/* Sessions of an earlier run come first, but for those of guests; then its
+ * letters, which they may get; then what anybody says now. */
+static void
+end_left_guests(struct shard *shard)
+{
+	register_start(shard, post_left_letters);
 }
 
 void
@@ -267,8 +275,8 @@ serve(struct daemon *daemon)
 
 	watch_signals(daemon);
 	daemon_start_threads(daemon);
-	account_purge_start(&server->shards[0]);
-	kept_start(&server->shards[0], post_left_letters);
+	purge_start(&server->shards[0]);
+	kept_start(&server->shards[0], end_left_guests);
 	uv_run(&daemon->threads[0].loop, UV_RUN_DEFAULT);
 	for (unsigned i = 1; i < server->shard_count; i++)
 		pthread_join(daemon->threads[i].thread, NULL);

@@ -4,7 +4,6 @@
  */
 #include "server/register.h"
 
-#include "base/rand.h"
 #include "server/account.h"
 #include "server/address.h"
 #include "server/c2s_internal.h"
@@ -15,8 +14,7 @@
 #include "server/shard.h"
 #include "xml/prep.h"
 
-/* Nobody knows it. */
-#define PASSING_PASSWORD_LEN 40
+#define GUESTS_PAGE 100
 
 struct registration {
 	struct arena *arena; /* lifetime: until its answer */
@@ -208,7 +206,6 @@ register_passing(struct shard *shard, struct stream_id stream,
 
 	ask->is_passing = true;
 	ask->is_over = is_over;
-	ask->password = rand_id(letter->arena, PASSING_PASSWORD_LEN);
 	letter->to = jid_to_bare(letter->arena, jid_copy(letter->arena, jid));
 	letter->stream = stream;
 	letter->register_ask = ask;
@@ -286,6 +283,69 @@ register_make(struct shard *shard, struct post *letter)
 	}
 	making->shard = shard;
 	making->letter = letter;
-	account_make(shard, &making->make, letter->to,
-	    letter->register_ask->password, made);
+	if (letter->register_ask->is_passing)
+		account_make_guest(shard, &making->make, letter->to, made);
+	else
+		account_make(shard, &making->make, letter->to,
+		    letter->register_ask->password, made);
+}
+
+/* --- at the start
+ * ------------------------------------------------------ */
+
+/* A page of guests whose streams ended with an earlier run. */
+struct guests {
+	struct store_owners owners;
+	struct arena *arena;
+	struct shard *shard;
+	void (*done)(struct shard *);
+};
+
+static void guests_found(struct store_owners *);
+
+static void
+ask_guests(struct shard *shard, owner_id after, void (*done)(struct shard *))
+{
+	struct arena *arena = arena_make(0);
+	struct guests *guests = arena_new(arena, struct guests);
+
+	guests->arena = arena;
+	guests->shard = shard;
+	guests->done = done;
+	store_reverse(shard->store, &guests->owners, arena,
+	    &(struct reverse_query){.kind = &guest_kind,
+		.key = GUEST_KEY,
+		.after = after,
+		.max = GUESTS_PAGE},
+	    guests_found);
+}
+
+static void
+guests_found(struct store_owners *owners)
+{
+	struct guests *guests = container_of(owners, struct guests, owners);
+	struct arena *arena = guests->arena;
+	const struct owner_row *rows = owners->rows;
+
+	if (owners->err != ERR_NONE)
+		log_warn(&log_server, "guests that a crash left stay: %s",
+		    err_text(owners->err));
+	for (size_t i = 0; owners->err == ERR_NONE && i < owners->count; i++)
+		if (rows[i].state != OWNER_DELETED)
+			register_passing(guests->shard, (struct stream_id){0},
+			    jid_make(
+				arena, rows[i].local, rows[i].host, STR_NONE),
+			    true);
+	if (owners->err == ERR_NONE && owners->count > 0)
+		ask_guests(
+		    guests->shard, rows[owners->count - 1].id, guests->done);
+	else if (guests->done != NULL)
+		guests->done(guests->shard);
+	arena_free(&arena);
+}
+
+void
+register_start(struct shard *shard, void (*done)(struct shard *))
+{
+	ask_guests(shard, 0, done);
 }

@@ -17,7 +17,7 @@ struct c2s;
 
 /* REGISTER: to the account that shall be. */
 struct register_ask {
-	struct str password; /* prepared */
+	struct str password; /* prepared; none when passing */
 	bool is_passing;     /* for ANONYMOUS */
 	bool is_over;        /* it goes again, without answer */
 };
@@ -40,6 +40,11 @@ void register_free(struct c2s *);
 /* The account of an ANONYMOUS login: made (REGISTERED comes), or over. */
 void register_passing(
     struct shard *, struct stream_id, const struct jid *, bool is_over);
+
+/* Ends the guests that a crash left behind: once, by shard 0, when all shards
+ * run. done (NULL: nobody waits) is called when all are told; who logs in later
+ * is none of them. */
+void register_start(struct shard *, void (*done)(struct shard *));
 
 /* REGISTERED came for a stream that is gone; the letter stays the caller's. */
 void register_missed(struct shard *, const struct post *);

@@ -13,6 +13,8 @@
 #include "server/iq_ask.h"
 #include "server/kept.h"
 #include "server/outbox.h"
+#include "server/purge.h"
+#include "server/register.h"
 #include "server/settings.h"
 #include "server/world_neighbour.h"
 #include "server/world_private.h"
@@ -196,6 +198,12 @@ post_left_letters(struct shard *shard)
 }
 
 static void
+end_left_guests(struct shard *shard)
+{
+	register_start(shard, post_left_letters);
+}
+
+static void
 boot(struct world *world)
 {
 	unsigned count = world->options.shard_count;
@@ -213,8 +221,8 @@ boot(struct world *world)
 		world->is_quiet[i] = false;
 	}
 	shard_enter(shard_at(world, 0));
-	kept_start(shard_at(world, 0), post_left_letters);
-	account_purge_start(shard_at(world, 0));
+	kept_start(shard_at(world, 0), end_left_guests);
+	purge_start(shard_at(world, 0));
 }
 
 static void
