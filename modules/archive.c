@@ -9,12 +9,14 @@
 
 #include "modules/archive_private.h"
 #include "modules/message.h"
+#include "modules/offline.h"
 #include "modules/stanza_id.h"
 #include "server/session.h"
 #include "server/setup.h"
 
 static void on_load(struct account *, struct join *);
 static void last_found(struct store_count *);
+static void all_loaded(struct join *);
 static void on_forget(struct account *);
 static enum verdict on_sent(struct account *, struct session *, struct post *);
 static enum verdict on_leaving(
@@ -22,6 +24,8 @@ static enum verdict on_leaving(
 static enum verdict on_received(
     struct account *, struct session *, struct post *);
 static enum verdict on_undelivered(
+    struct account *, struct session *, struct post *);
+static enum verdict on_deliver(
     struct account *, struct session *, struct post *);
 
 const struct store_kind archive_kind = {
@@ -34,6 +38,12 @@ static const struct hook hooks[] = {
     {.on = HOOK_SENT_MESSAGE, .order = 700, .stanza = on_leaving},
     {.on = HOOK_RECEIVED_MESSAGE, .order = 500, .stanza = on_received},
     {.on = HOOK_UNDELIVERED, .order = -100, .stanza = on_undelivered},
+    {.on = HOOK_DELIVER, .order = 990, .stanza = on_deliver},
+    {.on = HOOK_SESSION_AVAILABLE, .order = 190, .session = archive_catch_up},
+    {.on = HOOK_SESSION_CLOSED, .session = archive_wait_closed},
+    {.on = HOOK_SESSION_SAVE, .save = archive_wait_save},
+    {.on = HOOK_SESSION_RESTORE, .restore = archive_wait_restore},
+    {.on = HOOK_PROVED, .proved = archive_wait_proved},
     {.on = HOOK_IQ_SET,
 	.ns = NS_MAM,
 	.name = "query",
@@ -80,9 +90,10 @@ const struct module archive_module = {
 	NS_MAM "#groupchat-field", NS_RSM, NULL},
     .hooks = hooks,
     .kinds = (const struct store_kind *const[]){&archive_kind,
-	&archive_prefs_kind, NULL},
+	&archive_mark_kind, &archive_prefs_kind, NULL},
     .settings = archive_settings,
     .account_size = sizeof(struct archive),
+    .session_size = sizeof(struct archive_session),
 };
 
 struct archive *
@@ -91,10 +102,10 @@ archive_of(struct account *account)
 	return account_slot(account, &archive_module);
 }
 
-bool
-archive_is_on(const struct account *account)
+struct archive_session *
+archive_session_of(struct session *session)
 {
-	return host_has(account->host, &archive_module);
+	return session_slot(session, &archive_module);
 }
 
 uint64_t
@@ -108,41 +119,57 @@ archive_id_of(const struct account *account, const struct stanza *stanza)
 /* --- loading -------------------------------------------------------------
  */
 
-struct last_find {
+/* What the module keeps is read at once; then it is known what waits. */
+struct loading {
 	struct store_count count;
+	struct join join;
 	struct account *account;
 	struct arena *arena;
-	struct join *join;
+	struct join *outer;
 };
 
 static void
 on_load(struct account *account, struct join *join)
 {
 	struct arena *arena = arena_make(0);
-	struct last_find *find = arena_new(arena, struct last_find);
+	struct loading *loading = arena_new(arena, struct loading);
 
-	find->account = account;
-	find->arena = arena;
-	find->join = join;
+	loading->account = account;
+	loading->arena = arena;
+	loading->outer = join;
 	join_wait(join);
-	store_count(account->owner.shard->store, &find->count,
+	join_init(&loading->join, all_loaded);
+	join_wait(&loading->join);
+	store_count(account->owner.shard->store, &loading->count,
 	    account->owner.id, &archive_kind, last_found);
-	archive_prefs_load(account, join);
+	archive_prefs_load(account, &loading->join);
+	archive_wait_load(account, &loading->join);
+	join_wait_done(&loading->join, ERR_NONE);
 }
 
 static void
 last_found(struct store_count *count)
 {
-	struct last_find *find = container_of(count, struct last_find, count);
-	struct archive *archive = archive_of(find->account);
-	struct arena *arena = find->arena;
-	struct join *join = find->join;
-	const enum err err = count->err;
+	struct loading *loading = container_of(count, struct loading, count);
+	struct archive *archive = archive_of(loading->account);
 
-	if (err == ERR_NONE && archive->last_id < count->last_id)
+	if (count->err == ERR_NONE && archive->last_id < count->last_id)
 		archive->last_id = count->last_id;
+	join_wait_done(&loading->join, count->err);
+}
+
+static void
+all_loaded(struct join *join)
+{
+	struct loading *loading = container_of(join, struct loading, join);
+	struct arena *arena = loading->arena;
+	struct join *outer = loading->outer;
+	const enum err err = join->first;
+
+	if (err == ERR_NONE)
+		archive_wait_begin(loading->account);
 	arena_free(&arena);
-	join_wait_done(join, err);
+	join_wait_done(outer, err);
 }
 
 static void
@@ -150,6 +177,8 @@ on_forget(struct account *account)
 {
 	archive_keep_forget(account);
 	archive_prefs_forget(account);
+	archive_wait_forget(account);
+	archive_of(account)->account = NULL;
 }
 
 /* --- the sender ------------------------------------------------------------
@@ -175,7 +204,7 @@ on_sent(struct account *account, struct session *session, struct post *letter)
 	    !archive_wants(account, stanza, stanza->to))
 		return PASS;
 	id = archive_next_id(account);
-	archive_keep(account, stanza, stanza->to, id);
+	archive_keep(account, stanza, stanza->to, id, NULL);
 	letter->stanza = stanza_id_add(
 	    account, letter->arena, stanza, archive_id_text(letter->arena, id));
 	return PASS;
@@ -195,29 +224,34 @@ on_leaving(
 /* --- the recipient -----------------------------------------------------------
  */
 
-/* One that came back from a session that was gone has its row and its id. What
- * nobody can take now waits for on_undelivered: it may have to be refused. */
+/* What nobody can take now waits for on_undelivered: it may have to be refused.
+ */
 static enum verdict
 on_received(
     struct account *account, struct session *session, struct post *letter)
 {
-	const struct stanza *stanza = letter->stanza;
-	const enum message_way way = message_way(account, stanza);
+	const struct stanza *stanza;
+	enum message_way way;
 	struct archive_id id;
 
 	(void)session;
-	if (letter->is_returned || way == MESSAGE_REFUSED ||
+	if (letter->is_returned)
+		return PASS;
+	stanza = stanza_id_strip(account, letter->arena, letter->stanza);
+	letter->stanza = stanza;
+	way = message_way(account, stanza);
+	if (way == MESSAGE_REFUSED ||
 	    !archive_wants(account, stanza, stanza->from))
 		return PASS;
-	stanza = stanza_id_strip(account, letter->arena, stanza);
 	id = archive_next_id(account);
 	letter->stanza = stanza_id_add(
 	    account, letter->arena, stanza, archive_id_text(letter->arena, id));
 	if (way == MESSAGE_DELIVERED)
-		archive_keep(account, stanza, stanza->from, id);
+		archive_keep(account, stanza, stanza->from, id, letter);
 	return PASS;
 }
 
+/* The row is what the account is sent from when somebody is there. */
 static enum verdict
 on_undelivered(
     struct account *account, struct session *session, struct post *letter)
@@ -225,11 +259,25 @@ on_undelivered(
 	struct archive_id id;
 
 	(void)session;
-	if (letter->is_returned ||
+	if (!host_has(account->host, &offline_module) ||
 	    !archive_id_read(stanza_id_of(account, letter->stanza), &id))
 		return PASS;
-	archive_keep(account,
-	    stanza_id_strip(account, letter->arena, letter->stanza),
-	    letter->stanza->from, id);
+	archive_wait_add(account, id.id);
+	archive_keep_or_bounce(account, post_own(letter), id);
+	return TAKEN;
+}
+
+/* Who has it is known when its client has proved that it came. */
+static enum verdict
+on_deliver(
+    struct account *account, struct session *session, struct post *letter)
+{
+	uint64_t id;
+
+	if (letter->ticket != 0 || letter->stanza->kind != STANZA_MESSAGE)
+		return PASS;
+	id = archive_id_of(account, letter->stanza);
+	if (id != 0)
+		letter->ticket = archive_wait_sent(session, id);
 	return PASS;
 }

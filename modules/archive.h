@@ -14,8 +14,6 @@
 extern const struct module archive_module;
 extern const struct store_kind archive_kind;
 
-/* Whether the module is on for the account's host. */
-bool archive_is_on(const struct account *);
 /* The id of the row of this account that the message was given, from its
  * stanza-id: RECEIVED_MESSAGE from order 501, UNDELIVERED, DELIVER; at
  * SENT_MESSAGE between orders 501 and 699. 0 when it has none. */

@@ -6,8 +6,11 @@
 #include "base/rand.h"
 #include "modules/archive_private.h"
 #include "modules/hints.h"
+#include "modules/stanza_id.h"
 #include "server/metrics.h"
 #include "server/router.h"
+#include "server/settle.h"
+#include "server/setup.h"
 
 #define RETRY_MIN_MS SECOND
 #define RETRY_MAX_MS (30 * SECOND)
@@ -119,6 +122,8 @@ struct row_open {
 	struct account *account; /* pinned */
 	struct arena *arena;     /* holds this and the row */
 	struct log_row row;
+	struct post *letter;    /* bounced when the row fails; or NULL */
+	struct receipt receipt; /* settled when the row is there */
 };
 
 static void
@@ -164,9 +169,25 @@ row_new(struct account *account, const struct stanza *stanza,
 
 void
 archive_keep(struct account *account, const struct stanza *stanza,
-    const struct jid *peer, struct archive_id id)
+    const struct jid *peer, struct archive_id id, struct post *receipt)
 {
-	row_write(row_new(account, stanza, peer, id));
+	struct row_open *open = row_new(account, stanza, peer, id);
+
+	if (receipt != NULL)
+		open->receipt = receipt_take(receipt);
+	row_write(open);
+}
+
+void
+archive_keep_or_bounce(
+    struct account *account, struct post *letter, struct archive_id id)
+{
+	const struct stanza *stanza =
+	    stanza_id_strip(account, letter->arena, letter->stanza);
+	struct row_open *open = row_new(account, stanza, stanza->from, id);
+
+	open->letter = letter;
+	row_write(open);
 }
 
 static void
@@ -206,8 +227,33 @@ try_again(struct row_open *open)
 static void
 row_kept(struct row_open *open)
 {
-	archive_of(open->account)->retry_ms = 0;
-	metric_add(open->account->owner.shard, METRIC_ARCHIVED, 1);
+	struct account *account = open->account;
+	struct shard *shard = account->owner.shard;
+	struct post *letter = open->letter;
+
+	archive_of(account)->retry_ms = 0;
+	metric_add(shard, METRIC_ARCHIVED, 1);
+	receipt_settle(shard, &open->receipt);
+	if (letter != NULL) {
+		metric_add(shard, METRIC_OFFLINE_STORED, 1);
+		(void)hook_stanza(HOOK_KEPT, account, NULL, letter);
+		post_free(&letter);
+	}
+	row_free(open);
+}
+
+static void
+row_refused(struct row_open *open)
+{
+	struct shard *shard = open->account->owner.shard;
+	struct post *letter = open->letter;
+	const enum err err = open->commit.err;
+
+	if (letter != NULL)
+		router_bounce(shard, letter, stanza_err_of(err),
+		    "the message could not be kept");
+	if (err != ERR_CANCELED)
+		receipt_settle(shard, &open->receipt);
 	row_free(open);
 }
 
@@ -218,9 +264,9 @@ row_written(struct store_commit *commit)
 
 	if (commit->err == ERR_NONE)
 		row_kept(open);
-	else if (commit->err == ERR_CANCELED ||
+	else if (open->letter != NULL || commit->err == ERR_CANCELED ||
 		 open->account->owner.is_detached)
-		row_free(open);
+		row_refused(open);
 	else
 		try_again(open);
 }
@@ -229,8 +275,9 @@ void
 archive_keep_forget(struct account *account)
 {
 	struct archive *archive = archive_of(account);
+	struct shard *shard = account->owner.shard;
 
-	timer_stop(account->owner.shard, &archive->retry);
+	timer_stop(shard, &archive->retry);
 	if (archive->failed.head.next == NULL)
 		return;
 	list_each (open, &archive->failed, struct row_open, link) {
@@ -238,5 +285,7 @@ archive_keep_forget(struct account *account)
 
 		list_remove(&open->link);
 		arena_free(&arena);
+		if (!shard->is_ended)
+			owner_unpin(&account->owner);
 	}
 }

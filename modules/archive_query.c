@@ -253,6 +253,7 @@ send_rows(const struct reading *reading, const struct found *found)
 
 	if (session == NULL)
 		return;
+	archive_session_of(session)->has_queried = true;
 	for (size_t i = 0; i < found->count; i++)
 		send_row(reading, session,
 		    found->rows[reading->ask.is_flipped ? found->count - 1 - i

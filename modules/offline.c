@@ -422,6 +422,8 @@ on_proved(struct session *session, uint64_t ticket)
 	struct account *account = session->account;
 	struct store_write *write;
 
+	if ((ticket & TICKET_ARCHIVE) != 0)
+		return;
 	if ((ticket & TICKET_APART) != 0) {
 		bounce_proved(session, ticket);
 		return;

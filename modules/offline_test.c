@@ -4,6 +4,8 @@
 #include "server/world_private.h"
 
 #define KIND (offline_module.kinds[0])
+/* Then what nobody can take waits here and not in the archive. */
+#define ALONE "modules: {archive: false}\n"
 
 static void
 say(struct world_peer *romeo, const char *id)
@@ -90,7 +92,7 @@ static const struct {
 static void
 only_what_is_worth_it_is_kept(void **state)
 {
-	struct world *world = rig_world(1, 2, NULL);
+	struct world *world = rig_world(1, 2, ALONE);
 	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
 
 	for (size_t i = 0; i < COUNT_OF(kinds); i++) {
@@ -120,7 +122,7 @@ static void
 kept_messages_come_in_order_and_before_new_ones(void **state)
 {
 	for (uint64_t seed = 1; seed <= 10; seed++) {
-		struct world *world = rig_world(seed, 0, NULL);
+		struct world *world = rig_world(seed, 0, ALONE);
 		struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
 		struct world_peer *juliet;
 		char id[16];
@@ -149,7 +151,7 @@ kept_messages_come_in_order_and_before_new_ones(void **state)
 static void
 what_was_not_proved_comes_again(void **state)
 {
-	struct world *world = rig_world(1, 3, NULL);
+	struct world *world = rig_world(1, 3, ALONE);
 	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
 	struct world_peer *juliet;
 	owner_id owner;
@@ -180,7 +182,7 @@ static void
 two_sessions_do_not_both_get_it(void **state)
 {
 	for (uint64_t seed = 1; seed <= 20; seed++) {
-		struct world *world = rig_world(seed, 0, NULL);
+		struct world *world = rig_world(seed, 0, ALONE);
 		struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
 		struct world_peer *first, *second;
 		bool has_first, has_second;
@@ -207,7 +209,7 @@ two_sessions_do_not_both_get_it(void **state)
 static void
 negative_priority_gets_none(void **state)
 {
-	struct world *world = rig_world(1, 2, NULL);
+	struct world *world = rig_world(1, 2, ALONE);
 	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
 	struct world_peer *juliet, *other;
 
@@ -237,7 +239,8 @@ negative_priority_gets_none(void **state)
 static void
 over_the_quota_is_refused(void **state)
 {
-	struct world *world = rig_world(1, 2, "quota.offline_messages: 2\n");
+	struct world *world =
+	    rig_world(1, 2, "quota.offline_messages: 2\n" ALONE);
 	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
 	struct world_peer *juliet;
 
@@ -263,7 +266,7 @@ over_the_quota_is_refused(void **state)
 static void
 what_cannot_be_kept_is_refused(void **state)
 {
-	struct world *world = rig_world(1, 2, NULL);
+	struct world *world = rig_world(1, 2, ALONE);
 	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
 	struct world_peer *juliet;
 
@@ -283,7 +286,7 @@ what_cannot_be_kept_is_refused(void **state)
 static void
 what_cannot_be_read_is_read_later(void **state)
 {
-	struct world *world = rig_world(1, 2, NULL);
+	struct world *world = rig_world(1, 2, ALONE);
 	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
 	struct world_peer *juliet;
 
@@ -302,7 +305,7 @@ what_cannot_be_read_is_read_later(void **state)
 static void
 a_damaged_row_does_not_stop_the_others(void **state)
 {
-	struct world *world = rig_world(1, 2, NULL);
+	struct world *world = rig_world(1, 2, ALONE);
 	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
 	struct world_peer *juliet;
 
@@ -323,7 +326,7 @@ a_damaged_row_does_not_stop_the_others(void **state)
 static void
 what_a_blocked_contact_said_is_not_sent(void **state)
 {
-	struct world *world = rig_world(1, 2, NULL);
+	struct world *world = rig_world(1, 2, ALONE);
 	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
 	struct world_peer *juliet = rig_bind(world, JULIET "/balcony");
 

@@ -68,7 +68,7 @@ c2s_prove(struct c2s *c2s)
 	list_each (proof, &c2s->proofs, struct proof, link) {
 		if (proof->position > c2s->proof_acked)
 			break;
-		if (ticket != 0 && ((ticket ^ proof->ticket) & TICKET_APART))
+		if (ticket != 0 && ((ticket ^ proof->ticket) & TICKET_ROWS))
 			tell(c2s, ticket);
 		ticket = proof->ticket;
 		list_remove(&proof->link);

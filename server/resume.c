@@ -271,7 +271,7 @@ acknowledge(struct resume *resume, uint64_t upto)
 		struct post *letter = container_of(link, struct post, link);
 
 		resume->acked++;
-		if (ticket != 0 && ((ticket ^ letter->ticket) & TICKET_APART))
+		if (ticket != 0 && ((ticket ^ letter->ticket) & TICKET_ROWS))
 			hook_proved(resume->session, ticket);
 		if (letter->ticket != 0)
 			ticket = letter->ticket;

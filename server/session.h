@@ -66,9 +66,11 @@ void session_share(struct session *, struct post *);
 /* A stanza serialised without its to, for many: the blob is referenced. to is
  * what this receiver shall see. */
 void session_send_blob(struct session *, struct blob *, const struct jid *to);
-/* Tickets with this bit are a row of their own beside the others of a session.
- */
-#define TICKET_APART (UINT64_C(1) << 63)
+/* Tickets with one of these bits are a row of their own beside the others of a
+ * session. */
+#define TICKET_APART   (UINT64_C(1) << 63)
+#define TICKET_ARCHIVE (UINT64_C(1) << 62)
+#define TICKET_ROWS    (TICKET_APART | TICKET_ARCHIVE)
 /* session_send, and HOOK_PROVED with this ticket (> 0, growing per session)
  * once the peer proved that it received it. */
 void session_send_proved(

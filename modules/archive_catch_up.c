@@ -1,0 +1,177 @@
+/*
+ * modules/archive_catch_up.c - who comes online is sent what waits, unless it
+ * has asked the archive itself (XEP-0313, section 6.1.1). While rows are read
+ * the session holds its place, so that newer messages come after older ones.
+ */
+#include "base/err.h"
+#include "modules/archive_private.h"
+#include "modules/blocking.h"
+#include "modules/stanza_id.h"
+#include "server/session.h"
+#include "server/setup.h"
+#include "xml/delay.h"
+
+/* Rows read at once. */
+#define PAGE_MAX 100
+#define RETRY_MS (10 * SECOND)
+
+static void read_page(struct account *, uint64_t reader, unsigned place);
+static void page_read(struct store_page *);
+
+struct catch_up {
+	struct store_page page;
+	struct account *account; /* pinned */
+	struct arena *arena;
+	uint64_t reader; /* session->number */
+	uint64_t to;     /* the last row that waited when it was read */
+	unsigned place;  /* that it holds */
+};
+
+static bool
+is_eligible(const struct session *session)
+{
+	return session->is_available && session->priority >= 0 &&
+	       !session->is_closing;
+}
+
+void
+archive_catch_up(struct session *session)
+{
+	struct account *account = session->account;
+	struct archive_waiting *waiting = &archive_of(account)->waiting;
+	uint64_t from, to;
+
+	if (!is_eligible(session) || waiting->is_reading)
+		return;
+	if (archive_session_of(session)->has_queried)
+		archive_wait_drop(account);
+	if (!archive_waits(waiting, &from, &to))
+		return;
+	waiting->is_reading = true;
+	read_page(account, session->number, session_hold(session));
+}
+
+static void
+read_page(struct account *account, uint64_t reader, unsigned place)
+{
+	struct arena *arena = arena_make(0);
+	struct catch_up *catch_up = arena_new(arena, struct catch_up);
+	struct log_query query = {
+	    .owner = account->owner.id, .kind = &archive_kind, .max = PAGE_MAX};
+
+	(void)archive_waits(
+	    &archive_of(account)->waiting, &query.after, &catch_up->to);
+	query.after--;
+	query.before = catch_up->to + 1;
+	catch_up->account = account;
+	catch_up->arena = arena;
+	catch_up->reader = reader;
+	catch_up->place = place;
+	owner_pin(&account->owner);
+	store_page(account->owner.shard->store, &catch_up->page, arena, &query,
+	    page_read);
+}
+
+/* What the account said itself is in the archive, too. Kept before the block:
+ * XEP-0191, section 3.3. */
+static void
+send_row(const struct catch_up *catch_up, struct session *session,
+    const struct log_row *row)
+{
+	struct account *account = session->account;
+	struct arena *arena = catch_up->arena;
+	const struct stanza *stanza = stanza_parse(arena, row->value);
+	const struct str host = account->host->name;
+
+	if (stanza == NULL) {
+		log_error(&session->log, "archived message %llu is damaged",
+		    (unsigned long long)row->id);
+		return;
+	}
+	if (!jid_equal_bare(stanza->to, account_jid(account)) ||
+	    blocking_blocks(account, stanza->from))
+		return;
+	stanza = stanza_id_add(account, arena, stanza,
+	    archive_id_text(arena, (struct archive_id){row->id, row->nonce}));
+	if (!delay_has(stanza, host))
+		stanza = delay_add(arena, stanza, host, row->time_us);
+	session_fill(session, catch_up->place, stanza,
+	    archive_wait_sent(session, row->id));
+}
+
+static void
+send_rows(const struct catch_up *catch_up, struct session *session)
+{
+	struct account *account = catch_up->account;
+	const struct store_page *page = &catch_up->page;
+
+	for (size_t i = 0; i < page->count; i++) {
+		const struct log_row *row = &page->rows[i];
+
+		if (archive_waits_for(&archive_of(account)->waiting, row->id))
+			send_row(catch_up, session, row);
+		archive_wait_read(account, row->id);
+	}
+	if (!page->is_more)
+		archive_wait_read(account, catch_up->to);
+}
+
+void
+archive_offer(struct account *account)
+{
+	session_each (session, account)
+		archive_catch_up(session);
+}
+
+static void
+on_retry(struct timer *timer)
+{
+	struct archive *archive =
+	    container_of(timer, struct archive, waiting.retry);
+
+	archive_offer(archive->account);
+}
+
+static void
+try_later(struct account *account, enum err err)
+{
+	struct timer *retry = &archive_of(account)->waiting.retry;
+
+	log_warn(&account->owner.log, "could not read archived messages: %s",
+	    err_text(err));
+	if (err != ERR_CANCELED)
+		timer_start(account->owner.shard, retry, RETRY_MS, on_retry);
+}
+
+static void
+end(struct catch_up *catch_up, struct session *session)
+{
+	struct account *account = catch_up->account;
+
+	archive_of(account)->waiting.is_reading = false;
+	if (session != NULL)
+		session_release(session, catch_up->place);
+	if (catch_up->page.err != ERR_NONE)
+		try_later(account, catch_up->page.err);
+	else
+		archive_offer(account);
+}
+
+static void
+page_read(struct store_page *page)
+{
+	struct catch_up *catch_up = container_of(page, struct catch_up, page);
+	struct account *account = catch_up->account;
+	struct arena *arena = catch_up->arena;
+	struct session *session = session_of_number(account, catch_up->reader);
+	const bool is_sent = page->err == ERR_NONE && session != NULL;
+
+	if (is_sent)
+		send_rows(catch_up, session);
+	if (is_sent && page->is_more)
+		read_page(account, catch_up->reader, catch_up->place);
+	else
+		end(catch_up, session);
+	arena_free(&arena);
+	owner_unpin(&account->owner);
+}

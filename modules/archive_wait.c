@@ -1,0 +1,500 @@
+/*
+ * modules/archive_wait.c - which rows a client of the account has, for who
+ * comes online is sent the others.
+ *
+ * Most rows are sent as they come and proved a moment later. Stored is one mark
+ * for each account: the newest row that some client proved to have, with the
+ * few older ones that none had. It is written a moment late: after a crash a
+ * client may see again what it saw in that moment.
+ */
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "modules/archive_private.h"
+#include "server/session.h"
+
+#define SAVE_MS 1000
+/* Rows that wait one by one; more become all from the first one on. */
+#define OPEN_MAX 4096
+/* Older than the mark. */
+#define STORED_MAX 100
+
+static void mark_loaded(struct store_get *);
+static void on_save(struct timer *);
+
+const struct store_kind archive_mark_kind = {"archive-mark", STORE_MAP, 0};
+
+static struct archive_waiting *
+waiting_of(struct account *account)
+{
+	return &archive_of(account)->waiting;
+}
+
+/* --- the rows --------------------------------------------------------------
+ */
+
+static size_t
+place_of(const struct archive_waiting *waiting, uint64_t id)
+{
+	size_t low = 0, high = waiting->count;
+
+	/* New ones come at the end. */
+	if (high > 0 && waiting->list[high - 1].id < id)
+		return high;
+	while (low < high) {
+		const size_t middle = (low + high) / 2;
+
+		if (waiting->list[middle].id < id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static struct archive_open *
+find(const struct archive_waiting *waiting, uint64_t id)
+{
+	const size_t place = place_of(waiting, id);
+
+	return place < waiting->count && waiting->list[place].id == id
+		   ? &waiting->list[place]
+		   : NULL;
+}
+
+static struct archive_open *
+find_or_add(struct archive_waiting *waiting, uint64_t id)
+{
+	const size_t place = place_of(waiting, id);
+	struct archive_open *at;
+
+	if (place < waiting->count && waiting->list[place].id == id)
+		return &waiting->list[place];
+	if (waiting->count == waiting->room) {
+		waiting->room = waiting->room == 0 ? 8 : 2 * waiting->room;
+		waiting->list = realloc(
+		    waiting->list, waiting->room * sizeof(waiting->list[0]));
+		must(waiting->list != NULL);
+	}
+	at = &waiting->list[place];
+	memmove(at + 1, at, (waiting->count++ - place) * sizeof(*at));
+	*at = (struct archive_open){.id = id};
+	return at;
+}
+
+static void
+remove_open(struct archive_waiting *waiting, struct archive_open *open)
+{
+	const size_t place = (size_t)(open - waiting->list);
+
+	memmove(open, open + 1, (--waiting->count - place) * sizeof(*open));
+}
+
+static bool
+is_since_load(const struct archive_waiting *waiting, uint64_t id)
+{
+	return id >= waiting->from && id <= waiting->to;
+}
+
+bool
+archive_waits_for(const struct archive_waiting *waiting, uint64_t id)
+{
+	const struct archive_open *open = find(waiting, id);
+
+	return open != NULL ? open->sent == 0 : is_since_load(waiting, id);
+}
+
+bool
+archive_waits(
+    const struct archive_waiting *waiting, uint64_t *from_r, uint64_t *to_r)
+{
+	bool is_any = waiting->from <= waiting->to;
+
+	*from_r = is_any ? waiting->from : UINT64_MAX;
+	*to_r = is_any ? waiting->to : 0;
+	for (size_t i = 0; i < waiting->count; i++) {
+		const struct archive_open *open = &waiting->list[i];
+
+		if (open->sent > 0)
+			continue;
+		is_any = true;
+		if (*from_r > open->id)
+			*from_r = open->id;
+		if (*to_r < open->id)
+			*to_r = open->id;
+	}
+	return is_any;
+}
+
+/* --- the mark --------------------------------------------------------------
+ */
+
+static uint64_t
+mark_of(struct account *account)
+{
+	const struct archive_waiting *waiting = waiting_of(account);
+
+	if (waiting->from <= waiting->to)
+		return waiting->from - 1;
+	if (waiting->count == 0)
+		return archive_of(account)->last_id;
+	return waiting->proved;
+}
+
+/* The mark, and the rows before it that nobody had. */
+static struct str
+mark_text(struct account *account, struct arena *arena, uint64_t mark)
+{
+	const struct archive_waiting *waiting = waiting_of(account);
+	struct buf buf = {0};
+	struct str text;
+	unsigned stored = 0;
+
+	buf_add_format(&buf, "%llu", (unsigned long long)mark);
+	for (size_t i = 0; i < waiting->count && stored < STORED_MAX; i++) {
+		const struct archive_open *open = &waiting->list[i];
+
+		if (open->id > mark)
+			break;
+		if (open->is_proved)
+			continue;
+		stored++;
+		buf_add_format(&buf, " %llu", (unsigned long long)open->id);
+	}
+	text = str_dup(arena, buf_str(&buf));
+	buf_deinit(&buf);
+	return text;
+}
+
+static void
+save(struct account *account)
+{
+	struct archive_waiting *waiting = waiting_of(account);
+	const uint64_t mark = mark_of(account);
+	struct store_write *write;
+	struct arena *arena;
+
+	if (account->is_leaving || account->owner.is_detached)
+		return;
+	waiting->mark = mark;
+	arena = arena_make(0);
+	write = store_write_new(account->owner.shard->store);
+	store_put(write, account->owner.id, &archive_mark_kind, STR("mark"),
+	    mark_text(account, arena, mark));
+	store_commit_lazy(write, NULL, NULL);
+	arena_free(&arena);
+}
+
+static void
+on_save(struct timer *timer)
+{
+	save(container_of(timer, struct archive, waiting.save)->account);
+}
+
+static void
+save_later(struct account *account)
+{
+	struct archive_waiting *waiting = waiting_of(account);
+
+	if (!timer_is_running(&waiting->save))
+		timer_start(
+		    account->owner.shard, &waiting->save, SAVE_MS, on_save);
+}
+
+static void
+save_now(struct account *account)
+{
+	struct archive_waiting *waiting = waiting_of(account);
+
+	if (!timer_is_running(&waiting->save) &&
+	    mark_of(account) == waiting->mark)
+		return;
+	timer_stop(account->owner.shard, &waiting->save);
+	save(account);
+}
+
+/* --- loading ---------------------------------------------------------------
+ */
+
+struct mark_load {
+	struct store_get get;
+	struct account *account;
+	struct arena *arena;
+	struct join *join;
+};
+
+void
+archive_wait_load(struct account *account, struct join *join)
+{
+	struct arena *arena = arena_make(0);
+	struct mark_load *load = arena_new(arena, struct mark_load);
+
+	load->account = account;
+	load->arena = arena;
+	load->join = join;
+	join_wait(join);
+	store_get(account->owner.shard->store, &load->get, arena,
+	    &(struct map_key){
+		account->owner.id, &archive_mark_kind, STR("mark")},
+	    mark_loaded);
+}
+
+static void
+read_mark(struct archive_waiting *waiting, struct str text)
+{
+	struct str word, rest = text;
+	uint64_t id;
+
+	str_cut(text, ' ', &word, &rest);
+	if (!str_to_u64(word, INT64_MAX, &waiting->mark))
+		return;
+	while (rest.text != NULL) {
+		str_cut(rest, ' ', &word, &rest);
+		if (str_to_u64(word, INT64_MAX, &id))
+			find_or_add(waiting, id);
+	}
+}
+
+/* What an account that is loaded anew knows is newer than the mark. */
+static void
+mark_loaded(struct store_get *get)
+{
+	struct mark_load *load = container_of(get, struct mark_load, get);
+	struct archive *archive = archive_of(load->account);
+	struct arena *arena = load->arena;
+	struct join *join = load->join;
+	const enum err err = get->err;
+
+	if (archive->account == NULL && err == ERR_NONE)
+		read_mark(&archive->waiting, get->row.value);
+	arena_free(&arena);
+	join_wait_done(join, err == ERR_NOT_FOUND ? ERR_NONE : err);
+}
+
+/* --- what happens to rows --------------------------------------------------
+ */
+
+void
+archive_wait_begin(struct account *account)
+{
+	struct archive *archive = archive_of(account);
+	struct archive_waiting *waiting = &archive->waiting;
+
+	if (archive->account != NULL)
+		return;
+	archive->account = account;
+	waiting->from = waiting->mark + 1;
+	waiting->to = archive->last_id;
+	waiting->proved = waiting->mark;
+}
+
+static bool
+are_none_sent(const struct archive_waiting *waiting)
+{
+	for (size_t i = 0; i < waiting->count; i++)
+		if (waiting->list[i].sent > 0)
+			return false;
+	return true;
+}
+
+void
+archive_wait_add(struct account *account, uint64_t id)
+{
+	struct archive_waiting *waiting = waiting_of(account);
+
+	if (waiting->count >= OPEN_MAX && !waiting->is_reading &&
+	    are_none_sent(waiting)) {
+		if (waiting->from > waiting->to)
+			waiting->from = waiting->list[0].id;
+		waiting->to = id;
+		waiting->count = 0;
+	} else {
+		find_or_add(waiting, id);
+	}
+}
+
+static void
+grow(struct session *session, struct archive_session *own)
+{
+	const struct archive_sent *old = own->sent;
+
+	own->room = own->room == 0 ? 8 : 2 * own->room;
+	own->sent = arena_array(session->arena, struct archive_sent, own->room);
+	if (own->count > 0)
+		memcpy(own->sent, old + own->first, own->count * sizeof(*old));
+	own->first = 0;
+}
+
+uint64_t
+archive_wait_sent(struct session *session, uint64_t id)
+{
+	struct archive_session *own = archive_session_of(session);
+
+	if (own->first + own->count == own->room) {
+		if (own->first > own->room / 2) {
+			memmove(own->sent, own->sent + own->first,
+			    own->count * sizeof(own->sent[0]));
+			own->first = 0;
+		} else {
+			grow(session, own);
+		}
+	}
+	own->sent[own->first + own->count++] =
+	    (struct archive_sent){++own->tickets, id};
+	find_or_add(waiting_of(session->account), id)->sent++;
+	return TICKET_ARCHIVE | own->tickets;
+}
+
+/* One session less has yet to prove it. */
+static void
+give_up(struct archive_waiting *waiting, uint64_t id, bool is_proved)
+{
+	struct archive_open *open = find(waiting, id);
+
+	if (open == NULL)
+		return;
+	open->is_proved |= is_proved;
+	if (--open->sent == 0 && open->is_proved)
+		remove_open(waiting, open);
+}
+
+void
+archive_wait_proved(struct session *session, uint64_t ticket)
+{
+	struct account *account = session->account;
+	struct archive_waiting *waiting = waiting_of(account);
+	struct archive_session *own = archive_session_of(session);
+
+	if ((ticket & TICKET_ARCHIVE) == 0)
+		return;
+	while (own->count > 0 &&
+	       own->sent[own->first].ticket <= (ticket & ~TICKET_ROWS)) {
+		const uint64_t id = own->sent[own->first].id;
+
+		if (waiting->proved < id)
+			waiting->proved = id;
+		give_up(waiting, id, true);
+		own->first++;
+		own->count--;
+	}
+	save_later(account);
+}
+
+void
+archive_wait_closed(struct session *session)
+{
+	struct account *account = session->account;
+	struct archive_session *own = archive_session_of(session);
+
+	for (size_t i = 0; i < own->count; i++)
+		give_up(
+		    waiting_of(account), own->sent[own->first + i].id, false);
+	own->count = 0;
+	save_now(account);
+	archive_offer(account);
+}
+
+/* --- over a restart --------------------------------------------------------
+ */
+
+#define NS_SENT "urn:jackdaw:archive:sent:1"
+
+static void
+set_number(struct node *node, const char *name, uint64_t number)
+{
+	node_set_format(node, name, "%llu", (unsigned long long)number);
+}
+
+static uint64_t
+number_of(const struct node *node, const char *name)
+{
+	uint64_t number = 0;
+
+	(void)str_to_u64(node_attr(node, name), UINT64_MAX, &number);
+	return number;
+}
+
+/* What is in the session's queue is there only when all of it is. */
+void
+archive_wait_save(struct session *session, struct node *node)
+{
+	const struct archive_session *own = archive_session_of(session);
+	struct node *archive;
+
+	if (!str_is(node_attr(node, "state"), "whole"))
+		return;
+	archive = node_add(node, "archive", NS_SENT);
+	set_number(archive, "tickets", own->tickets);
+	set_number(archive, "queried", own->has_queried);
+	for (size_t i = 0; i < own->count; i++) {
+		const struct archive_sent *sent = &own->sent[own->first + i];
+		struct node *item = node_add(archive, "sent", NS_SENT);
+
+		set_number(item, "ticket", sent->ticket);
+		set_number(item, "id", sent->id);
+	}
+}
+
+void
+archive_wait_restore(struct session *session, const struct node *node)
+{
+	struct archive_session *own = archive_session_of(session);
+	const struct node *archive = node_child(node, "archive", NS_SENT);
+
+	if (archive == NULL)
+		return;
+	own->has_queried = number_of(archive, "queried") != 0;
+	node_each (item, archive) {
+		const uint64_t id = number_of(item, "id");
+
+		own->tickets = number_of(item, "ticket") - 1;
+		if (id != 0)
+			(void)archive_wait_sent(session, id);
+	}
+	own->tickets = number_of(archive, "tickets");
+}
+
+/* --- what was read ---------------------------------------------------------
+ */
+
+void
+archive_wait_read(struct account *account, uint64_t upto)
+{
+	struct archive_waiting *waiting = waiting_of(account);
+	size_t left = 0;
+
+	if (waiting->from <= upto)
+		waiting->from = upto + 1;
+	for (size_t i = 0; i < waiting->count; i++) {
+		const struct archive_open open = waiting->list[i];
+
+		if (open.sent > 0 || open.id > upto)
+			waiting->list[left++] = open;
+	}
+	waiting->count = left;
+}
+
+void
+archive_wait_drop(struct account *account)
+{
+	uint64_t from, to;
+
+	if (!archive_waits(waiting_of(account), &from, &to))
+		return;
+	archive_wait_read(account, to);
+	save_later(account);
+}
+
+void
+archive_wait_forget(struct account *account)
+{
+	struct archive_waiting *waiting = waiting_of(account);
+	struct shard *shard = account->owner.shard;
+
+	if (timer_is_running(&waiting->save) && !shard->is_ended)
+		save(account);
+	timer_stop(shard, &waiting->save);
+	timer_stop(shard, &waiting->retry);
+	free(waiting->list);
+	*waiting = (struct archive_waiting){0};
+}
