@@ -121,13 +121,18 @@ on_keep(struct timer *timer)
 /* Of a write that failed nothing is there: those that still wait are written
  * again later. */
 static void
-forget_rows(const struct keeping *keeping, struct list *entries)
+settle_rows(
+    const struct keeping *keeping, struct list *entries, bool is_committed)
 {
 	list_each (entry, entries, struct entry, link) {
 		struct durable_id *durable = &entry->letter->durable;
 
-		if (entry->is_keepable && durable->row >= keeping->first &&
-		    durable->row <= keeping->last)
+		if (!entry->is_keepable || durable->row < keeping->first ||
+		    durable->row > keeping->last)
+			continue;
+		if (is_committed)
+			entry->is_kept = true;
+		else
 			*durable = (struct durable_id){0};
 	}
 }
@@ -138,14 +143,18 @@ kept(struct store_commit *commit)
 	struct keeping *keeping = container_of(commit, struct keeping, commit);
 	struct pair *pair = keeping->pair;
 	struct arena *arena = keeping->arena;
+	const bool has_failed =
+	    commit->err != ERR_NONE && commit->err != ERR_UNCERTAIN;
 
 	pair->open_writes--;
-	if (commit->err != ERR_NONE && commit->err != ERR_UNCERTAIN) {
+	if (commit->err == ERR_NONE || has_failed) {
+		settle_rows(keeping, &pair->sent, !has_failed);
+		settle_rows(keeping, &pair->waits, !has_failed);
+	}
+	if (has_failed) {
 		log_warn(&pair->log, "messages that wait could not be kept: %s",
 		    err_text(commit->err));
 		metric_add(pair_shard(pair), METRIC_STORE_ERRORS, 1);
-		forget_rows(keeping, &pair->sent);
-		forget_rows(keeping, &pair->waits);
 		timer_start(pair_shard(pair), &pair->keep, RETRY_MS, on_keep);
 	}
 	arena_free(&arena);

@@ -89,6 +89,18 @@ oldest_s(const struct pair *pair)
 	return entry == NULL ? 0 : (clock_mono_ms() - entry->since_ms) / 1000;
 }
 
+/* Of what waits or is not acknowledged: what outlives the server. */
+static uint64_t
+kept_count(const struct list *entries)
+{
+	uint64_t count = 0;
+
+	list_each (entry, entries, struct entry, link)
+		if (entry->is_kept)
+			count++;
+	return count;
+}
+
 static json_t *
 next_try_s(const struct pair *pair)
 {
@@ -111,6 +123,8 @@ pair_json(const struct pair *pair)
 	json_object_set_new(json, "state", json_string(state_of(pair)));
 	json_object_set_new(json, "streams", streams_json(pair));
 	json_object_set_new(json, "queued", number(pair->count));
+	json_object_set_new(json, "kept",
+	    number(kept_count(&pair->sent) + kept_count(&pair->waits)));
 	json_object_set_new(json, "oldest_s", number(oldest_s(pair)));
 	json_object_set_new(json, "next_try_s", next_try_s(pair));
 	json_object_set_new(json, "last_error", text(pair->why));

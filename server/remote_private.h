@@ -82,6 +82,7 @@ struct entry {
 	uint64_t since_us; /* clock_wall_us */
 	size_t bytes;
 	bool is_keepable, is_unsure; /* its sender's commit is awaited */
+	bool is_kept;                /* its row is committed */
 	struct outbox_wait wait;
 };
 

@@ -155,6 +155,7 @@ add(struct pair *pair, struct post *letter)
 	entry->is_keepable = letter->kind == POST_STANZA &&
 			     letter->durable.row == 0 &&
 			     stanza_is_keepable(letter->stanza);
+	entry->is_kept = letter->durable.row != 0 && letter->durable.is_sure;
 	set_age(entry);
 	list_add_last(&pair->waits, &entry->link);
 	metric_add(pair_shard(pair), METRIC_S2S_QUEUED, 1);
@@ -208,6 +209,7 @@ sender_sure(struct outbox_wait *wait)
 
 	entry->is_unsure = false;
 	letter->durable.is_sure = true;
+	entry->is_kept = wait->err == ERR_NONE;
 	if (wait->err == ERR_NONE) {
 		pair_advance(pair);
 		return;

@@ -464,6 +464,7 @@ pairs_can_be_seen(void **state)
 	CHECK_TEXT(
 	    json_string_value(json_object_get(pair, "state")), "connected");
 	CHECK(json_integer_value(json_object_get(pair, "queued")) == 1);
+	CHECK(json_integer_value(json_object_get(pair, "kept")) == 1);
 	CHECK(json_integer_value(json_object_get(pair, "oldest_s")) == 3);
 	CHECK(json_array_size(json_object_get(pair, "streams")) == 1);
 	CHECK(counter(pairs, "sent") == 1 && counter(pairs, "connects") == 1);
