@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/rand.h"
 #include "server/daemon_private.h"
+#include "server/dns.h"
 #include "server/loader.h"
 #include "server/runner.h"
 #include "server/s2s.h"
@@ -61,6 +62,8 @@ struct setup *
 daemon_read_setup(struct daemon *daemon, struct arena *arena,
     const struct config *config, struct str *why_r)
 {
+	if (!dns_check_anchor(arena, config, why_r))
+		return NULL;
 	return setup_new(arena, config, daemon->modules, true, why_r);
 }
 

@@ -1,7 +1,9 @@
 #include "server/dns.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unbound.h>
 #include <unistd.h>
 #include <uv.h>
@@ -318,15 +320,87 @@ set_resolvers(struct ub_ctx *unbound, struct setting_list resolvers)
 	return true;
 }
 
-/* Without a key DNSSEC proves nothing, and all else works. */
-static void
-set_anchor(struct shard *shard, struct ub_ctx *unbound)
+/* --- the trust anchor ----------------------------------------------------- */
+
+static struct str
+anchor_path(const struct config *config)
 {
-	struct str path = config_text(setup_config(shard->setup), CONFIG_GLOBAL,
-	    SETTING(DNS_TRUST_ANCHOR));
+	struct str path =
+	    config_text(config, CONFIG_GLOBAL, SETTING(DNS_TRUST_ANCHOR));
 
 	if (path.len == 0 && access(DEBIANS_ANCHOR, R_OK) == 0)
 		path = STR(DEBIANS_ANCHOR);
+	return path;
+}
+
+static bool
+has_key(FILE *file)
+{
+	char line[4096];
+	bool is_found = false;
+
+	while (!is_found && fgets(line, sizeof(line), file) != NULL) {
+		line[strcspn(line, ";")] = '\0';
+		is_found = strcasestr(line, "DNSKEY") != NULL ||
+			   strcasestr(line, " DS ") != NULL ||
+			   strcasestr(line, "\tDS\t") != NULL;
+	}
+	return is_found;
+}
+
+/* libunbound reads it when it is asked for the first time, and then fails all
+ * that it is asked for: a zone of its own makes it do so at once. */
+static bool
+is_understood(struct str path)
+{
+	struct ub_ctx *unbound = ub_ctx_create();
+	bool is_good;
+
+	must(unbound != NULL);
+	is_good = ub_ctx_add_ta_file(unbound, path.text) == 0 &&
+		  ub_ctx_zone_add(unbound, "invalid.", "static") == 0;
+	ub_ctx_delete(unbound);
+	return is_good;
+}
+
+bool
+dns_check_anchor(
+    struct arena *arena, const struct config *config, struct str *why_r)
+{
+	const struct str path = anchor_path(config);
+	const char *wrong = NULL;
+	FILE *file;
+
+	if (path.len == 0)
+		return true;
+	file = fopen(path.text, "re");
+	if (file == NULL)
+		wrong = strerror(errno);
+	else if (!has_key(file))
+		wrong = "it has no DNSKEY or DS record";
+	else if (!is_understood(path))
+		wrong = "libunbound does not understand it";
+	if (file != NULL)
+		fclose(file);
+	if (wrong != NULL)
+		*why_r = str_format(arena,
+		    "could not read the DNSSEC trust anchor \"%.*s\": %s; "
+		    "dns.trust_anchor names a file like "
+		    "/usr/share/dns/root.key of the package dns-root-data, or "
+		    "nothing",
+		    STR_ARG(path), wrong);
+	return wrong == NULL;
+}
+
+/* Without a key DNSSEC proves nothing, and all else works. That it is good was
+ * seen at the start; what it has become meanwhile must not end all questions.
+ */
+static void
+set_anchor(struct shard *shard, struct ub_ctx *unbound)
+{
+	const struct config *config = setup_config(shard->setup);
+	const struct str path = anchor_path(config);
+
 	if (path.len > 0 && (access(path.text, R_OK) != 0 ||
 				ub_ctx_add_ta_file(unbound, path.text) != 0))
 		log_warn(&log_server,

@@ -17,6 +17,7 @@
 #include "server/timer.h"
 
 struct arena;
+struct config;
 struct policy;
 struct shard;
 
@@ -70,6 +71,10 @@ void dns_cancel(struct dns_ask *);
  * its fuzz target. */
 bool dns_record_read(struct arena *, enum dns_type, struct str data,
     struct dns_record *record_r);
+
+/* Whether DNSSEC can begin with the settings' trust anchor, or there is none;
+ * else false with a sentence: all questions would fail. */
+bool dns_check_anchor(struct arena *, const struct config *, struct str *why_r);
 
 /* Ends what is under way (CANCELED) and closes the contexts: while the shard's
  * loop runs still. */

@@ -47,6 +47,18 @@ def refuses_a_key_of_another_certificate(make):
     site.refuses("is not that of the certificate")
 
 
+def refuses_a_trust_anchor_that_is_none(make):
+    for text, words in ((None, "No such file"),
+                        ("; . IN DS 1 13 2 00\n", "no DNSKEY or DS record"),
+                        ("the DS of .\n", "does not understand it")):
+        site = make()
+        site.add("dns: {trust_anchor: root.key}\n")
+        if text is not None:
+            (site.folder / "root.key").write_text(text)
+        site.refuses(words)
+        site.refuses("could not read the DNSSEC trust anchor")
+
+
 def refuses_a_port_in_use(make):
     site = make()
     with socket.create_server(("127.0.0.1", site.port)):
@@ -365,6 +377,7 @@ CASES = [
     refuses_an_unknown_setting,
     refuses_a_missing_certificate,
     refuses_a_key_of_another_certificate,
+    refuses_a_trust_anchor_that_is_none,
     refuses_a_port_in_use,
     refuses_an_unreachable_database,
     refuses_a_wrong_database_password,
