@@ -37,15 +37,21 @@ struct stage {
 };
 
 static struct stage
-begin(uint64_t seed)
+begin_with(uint64_t seed, const char *yaml)
 {
 	struct stage stage = {.world = world_new(&(struct world_options){
-				  .seed = seed, .yaml = SETTINGS})};
+				  .seed = seed, .yaml = yaml})};
 
 	world_add_account(stage.world, ROMEO, NULL);
 	stage.verona = neighbour_new(stage.world, VERONA);
 	stage.romeo = world_connect(stage.world, ROMEO "/orchard");
 	return stage;
+}
+
+static struct stage
+begin(uint64_t seed)
+{
+	return begin_with(seed, SETTINGS);
 }
 
 static struct world_peer *
@@ -309,6 +315,32 @@ what_was_not_handled_goes_again(void **state)
 	}
 }
 
+/* Who never answers holds no more than any other server; all of it comes when
+ * it connects anew, and nothing is lost in between. */
+static void
+a_component_that_never_answers_fills_its_queue_only(void **state)
+{
+	struct stage stage = begin_with(1, SETTINGS "s2s.queue: 10\n");
+	struct world_peer *echo = join_echo(&stage);
+
+	for (unsigned i = 0; i < 10; i++)
+		say(stage.romeo, TO_ECHO("m"));
+	CHECK(world_next(stage.romeo) == NULL);
+	say(stage.romeo, TO_ECHO("more"));
+	CHECK(comes(stage.romeo, "<resource-constraint"));
+	say(stage.romeo,
+	    "<iq type='get' id='i1' to='" ECHO "'><x xmlns='urn:x'/></iq>");
+	CHECK(comes(stage.romeo, "<resource-constraint"));
+	world_cut(&echo);
+	echo = join_echo(&stage);
+	for (unsigned i = 0; i < 10; i++)
+		CHECK(is_next(echo, "id='m'"));
+	say(echo, TO_ROMEO("e1", ECHO));
+	CHECK(is_next(stage.romeo, "id='e1'"));
+	CHECK(world_next(stage.romeo) == NULL);
+	world_free(&stage.world);
+}
+
 static void
 a_second_connection_ends_while_the_first_lives(void **state)
 {
@@ -371,6 +403,8 @@ main(void)
 	    cmocka_unit_test(what_waits_for_a_component_comes_in_order),
 	    cmocka_unit_test(nobody_waits_for_ever),
 	    cmocka_unit_test(what_was_not_handled_goes_again),
+	    cmocka_unit_test(
+		a_component_that_never_answers_fills_its_queue_only),
 	    cmocka_unit_test(a_second_connection_ends_while_the_first_lives),
 	    cmocka_unit_test(a_second_connection_takes_over_from_a_dead_one),
 	    cmocka_unit_test(a_component_that_is_configured_no_more_ends),
