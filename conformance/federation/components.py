@@ -1,13 +1,14 @@
 """A component (echo.py) that its own server's people and those of another one
 talk with, and that goes and comes."""
 
+import os
 import signal
 import subprocess
 from pathlib import Path
 
 from lab import Domain, LabError
-from matrix import attempt
-from servers import KINDS, fresh_id
+from matrix import report, stop_all
+from servers import KINDS, SQLITE, fresh_id, until
 from talk import Lost, Person
 
 ECHO = Path(__file__).resolve().parent / "echo.py"
@@ -29,6 +30,7 @@ class Echo:
                 f"{{component: {{secret: s{self.secret}}}}}\n")
 
     def start(self):
+        """Returns when it is connected."""
         self.process = self.lab.spawn(
             ["/usr/bin/python3", ECHO, self.domain.name, f"s{self.secret}",
              "127.0.0.1", PORT], stdout=subprocess.PIPE, text=True)
@@ -66,30 +68,41 @@ def is_listed(person, echo):
         raise Lost(f"the items are {jids}")
 
 
-def comes_back(person, echo, leave):
+def until_answered(server, echo):
+    """What was answered for does not come again."""
+    until("the component has all", lambda: server.has_sent(echo.domain.name))
+
+
+def until_away(server, echo):
+    until("the component is away", lambda:
+          server.link(echo.domain.name)["state"] != "connected")
+
+
+def comes_back(server, person, echo, leave):
     """What is said meanwhile waits, in order; other stanzas do not."""
-    person.rest(0.5)  # what was answered for by then does not come again
+    until_answered(server, echo)
     leave()
-    person.rest(0.5)
+    until_away(server, echo)
     answer = person.ask(echo.jid, "<ping xmlns='urn:xmpp:ping'/>")
     if answer.get("type") != "error":
         raise Lost("somebody answered for a component that is away")
     bodies = [f"{fresh_id()} {count}" for count in range(5)]
     for body in bodies:
         person.say(echo.jid, body)
-    person.rest(0.5)
+    until("all waits", lambda: server.link(echo.domain.name)["queued"] == 5)
     echo.start()
     hear_echoes(person, echo, bodies)
 
 
 def survives(server, person, echo):
     """What was said before its server was killed comes after it."""
-    person.rest(0.5)
+    until_answered(server, echo)
     echo.stop()
-    person.rest(0.5)
+    until_away(server, echo)
     body = fresh_id()
     person.say(echo.jid, body)
-    person.rest(0.5)
+    until("it is written down",
+          lambda: server.link(echo.domain.name)["kept"] == 1)
     server.kill()
     server.start()
     person.come()
@@ -97,7 +110,23 @@ def survives(server, person, echo):
     hear_echoes(person, echo, [body])
 
 
+def cases(ours, juliet, romeo, echo):
+    return (
+        ("echoes to its own server", talk, juliet, echo),
+        ("echoes to another server", talk, romeo, echo),
+        ("is an item of its host", is_listed, juliet, echo),
+        ("ends and comes back", comes_back, ours, juliet, echo, echo.stop),
+        ("is killed and comes back", comes_back, ours, juliet, echo,
+         echo.kill),
+        ("gets what a killed server held", survives, ours, juliet, echo))
+
+
 def play(lab, names, peer, wanted):
+    """With ejabberd, where there is a PostgreSQL, that is our store."""
+    postgres = os.environ.get("JACKDAW_TEST_PG", "")
+    store = SQLITE
+    if peer == "ejabberd" and postgres:
+        store = f'{{backend: postgres, conninfo: "{postgres}"}}'
     us, them = lab.sites[:2]
     host = lab.add(Domain("host.lab", us, certificate="self-signed"))
     other = lab.add(Domain("other.lab", them, certificate="self-signed"))
@@ -105,7 +134,8 @@ def play(lab, names, peer, wanted):
     lab.zone += echo.domain.records
     names.start()
     proofs = {domain.name: "dialback" for domain in (host, other)}
-    ours = KINDS["jackdaw"](lab, names, [host], proofs, more=echo.settings)
+    ours = KINDS["jackdaw"](lab, names, [host], proofs, more=echo.settings,
+                            storage=store)
     theirs = KINDS[peer](lab, names, [other],
                          proofs | {echo.domain.name: "dialback"})
     for server in (ours, theirs, echo):
@@ -114,16 +144,9 @@ def play(lab, names, peer, wanted):
     romeo = Person(theirs, "romeo", other.name)
     juliet.come()
     romeo.come()
-    for name, task, *words in (
-            ("echoes to its own server", talk, juliet, echo),
-            ("echoes to another server", talk, romeo, echo),
-            ("is an item of its host", is_listed, juliet, echo),
-            ("ends and comes back", comes_back, juliet, echo, echo.stop),
-            ("is killed and comes back", comes_back, juliet, echo, echo.kill),
-            ("gets what a killed server held", survives, ours, juliet, echo)):
+    for name, task, *words in cases(ours, juliet, romeo, echo):
         if wanted in name:
-            print(attempt(f"component {peer}: {name}", task, *words),
-                  flush=True)
-    for server in (echo, ours, theirs):
-        server.stop()
+            report(f"component {peer}: {name}", task, *words)
+    echo.stop()
+    stop_all(f"component {peer}", ours, theirs)
     names.stop()

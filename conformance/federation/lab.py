@@ -9,22 +9,34 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-DNS_ADDRESS = "127.0.0.53"
+DNS_ADDRESS = "127.0.9.53"
 INSIDE = "FEDERATION_LAB"
-PATIENCE_S = 60
+# What holds sooner or later on a machine that has a lot to do.
+PATIENCE_S = 120
 
 
 class LabError(Exception):
     """The laboratory itself does not stand."""
 
 
+class Lacking(Exception):
+    """What the machine does not allow, and a case needs."""
+
+
 def enter(program, words):
-    """Runs the program again in namespaces of its own; never returns."""
-    unshare = ["unshare", "--net", "--mount"]
-    if os.geteuid() != 0:
-        unshare += ["--user", "--map-root-user"]
-    os.environ[INSIDE] = "1"
-    os.execvp(unshare[0], [*unshare, "/usr/bin/python3", program, *words])
+    """Runs the program again in namespaces of its own. Returns where that is
+    not allowed: then its servers listen on the machine's own loopback."""
+    for how in ([], ["--user", "--map-root-user"]):
+        unshare = ["unshare", "--net", "--mount", *how]
+        if is_possible(*unshare, "true"):
+            os.environ[INSIDE] = "1"
+            os.execvp(unshare[0],
+                      [*unshare, "/usr/bin/python3", program, *words])
+
+
+def is_possible(*words):
+    return subprocess.run(words, check=False, stdin=subprocess.DEVNULL,
+                          capture_output=True).returncode == 0
 
 
 def run(*words, **how):
@@ -39,6 +51,7 @@ def run(*words, **how):
 class Site:
     """One machine of the lab: where a server listens."""
     number: int
+    has_v6: bool
 
     @property
     def v4(self):
@@ -47,6 +60,10 @@ class Site:
     @property
     def v6(self):
         return f"fd00:{self.number}::1"
+
+    @property
+    def addresses(self):
+        return [self.v6, self.v4] if self.has_v6 else [self.v4]
 
 
 @dataclass
@@ -128,24 +145,48 @@ class Authority:
 
 
 class Lab:
-    """Inside the namespaces that enter() made."""
+    """In the namespaces that enter() made; without them some of it is
+    lacking: IPv6, links that can be cut, the system's own resolver."""
 
     def __init__(self, folder, site_count):
         self.folder = folder
         self.authority = Authority(folder)
         self.processes = []
+        self.at_end = []  # what else is to be done then
         self.zone = []
         self.sites = []
-        run("ip", "link", "set", "lo", "up")
+        self.lacks = {}  # what: why
+        self.is_apart = INSIDE in os.environ
+        if self.is_apart:
+            run("ip", "link", "set", "lo", "up")
+            self.hide("/etc/resolv.conf", f"nameserver {DNS_ADDRESS}\n")
+            self.hide("/etc/hosts", "127.0.0.1 localhost\n")
+        self.look()
         for _ in range(site_count):
             self.fresh_site()
-        self.hide("/etc/resolv.conf", f"nameserver {DNS_ADDRESS}\n")
-        self.hide("/etc/hosts", "127.0.0.1 localhost\n")
+
+    def look(self):
+        """What this machine does not allow."""
+        if not self.is_apart:
+            why = "no network namespaces are allowed here"
+            self.lacks = dict.fromkeys(("v6", "cuts", "resolver"), why)
+            return
+        if not is_possible("ip", "-6", "address", "replace", "fd00::1/128",
+                           "dev", "lo", "nodad"):
+            self.lacks["v6"] = "there is no IPv6 here"
+        if not is_possible("nft", "add", "table", "inet", "trial"):
+            self.lacks["cuts"] = "nft is not allowed here"
+
+    def need(self, *wanted):
+        for what in wanted:
+            if what in self.lacks:
+                raise Lacking(self.lacks[what])
 
     def fresh_site(self):
-        site = Site(len(self.sites) + 1)
-        run("ip", "-6", "address", "replace", f"{site.v6}/128", "dev", "lo",
-            "nodad")
+        site = Site(len(self.sites) + 1, "v6" not in self.lacks)
+        if site.has_v6:
+            run("ip", "-6", "address", "replace", f"{site.v6}/128", "dev",
+                "lo", "nodad")
         self.sites.append(site)
         return site
 
@@ -154,6 +195,7 @@ class Lab:
         own = self.folder / Path(path).name
         own.write_text(text)
         run("mount", "--bind", own, path)
+        self.at_end.append(lambda: run("umount", path))
 
     def add(self, domain):
         """Its certificate and its names."""
@@ -180,8 +222,9 @@ class Lab:
     def close(self):
         for process in list(reversed(self.processes)):
             self.end(process)
-        for path in ("/etc/hosts", "/etc/resolv.conf"):
-            run("umount", path)
+        for each in reversed(self.at_end):
+            each()
+        self.at_end.clear()
 
     def cut(self, site):
         """From now on packets to and from that machine vanish."""

@@ -5,12 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import product
 
-from lab import Domain
+from lab import Domain, Lacking
 from servers import KINDS
-from talk import Lost, Person, converse
-
-# What a peer cannot do: (peer, first, proof, tls, family) with None for any.
-CANNOT = {}
+from talk import Person, converse
 
 
 @dataclass
@@ -53,37 +50,51 @@ def proofs(pairs):
             for pair in pairs for domain in (pair.ours, pair.theirs)}
 
 
-def hold(pair, ours, theirs):
+def hold(lab, pair, ours, theirs):
+    lab.need(pair.family)
     we = Person(ours, "juliet", pair.ours.name)
     they = Person(theirs, "romeo", pair.theirs.name)
     converse(*((we, they) if pair.first == "we" else (they, we)))
 
 
 def attempt(name, task, *words):
+    """A line that says how it went."""
     try:
         task(*words)
-    except (Lost, OSError, Exception) as err:  # what it says is the result
+    except Lacking as err:
+        return f"skip {name} ({err})"
+    except Exception as err:  # whatever it is, it is the case that failed
         return f"not ok {name}: {type(err).__name__}: {err}"
     return f"ok {name}"
 
 
-def play(lab, names, peer, wanted, mine="jackdaw"):
+def report(*what):
+    print(attempt(*what), flush=True)
+
+
+def stop_all(name, *servers):
+    """A sanitizer may have the last word."""
+    for server in servers:
+        if server.process is not None:
+            report(f"{name}: {server.name} ends in order", server.stop)
+
+
+def play(lab, names, peer, wanted):
     """Prints a line for each cell."""
     pairs = [pair for pair in cells() if wanted in pair.label]
     us, them = lab.sites[0], lab.sites[1]
     settle(lab, pairs, us, them)
     names.start()
     both = proofs(pairs)
-    ours = KINDS[mine](lab, names, [pair.ours for pair in pairs], both)
+    ours = KINDS["jackdaw"](lab, names, [pair.ours for pair in pairs], both)
     theirs = KINDS[peer](lab, names, [pair.theirs for pair in pairs], both)
     for server in (ours, theirs):
         server.start()
     with ThreadPoolExecutor(4) as pool:
         lines = pool.map(lambda pair: attempt(
-            f"matrix {peer}: {pair.label}", hold, pair, ours, theirs), pairs)
+            f"matrix {peer}: {pair.label}", hold, lab, pair, ours, theirs),
+            pairs)
         for line in lines:
             print(line, flush=True)
-    for server in (ours, theirs):
-        server.stop()
+    stop_all(f"matrix {peer}", ours, theirs)
     names.stop()
-    return ours, theirs

@@ -1,64 +1,26 @@
 """The lab's DNS: one signed zone, the root, that has all names."""
 
-from lab import DNS_ADDRESS, LabError, run, wait_for_port
+from pathlib import Path
 
-CONFIG = """
-server:
-    listen: [ {address}@53 ]
-    rundir: {folder}
-    pidfile: {folder}/pid
-database:
-    storage: {folder}
-policy:
-  - id: lab
-    algorithm: ECDSAP256SHA256
-    single-type-signing: on
-    ksk-lifetime: 0
-zone:
-  - domain: .
-    storage: {folder}
-    file: root.zone
-    dnssec-signing: on
-    dnssec-policy: lab
-    journal-content: none
-    zonefile-load: whole
-    zonefile-sync: -1
-"""
+from lab import DNS_ADDRESS, run
 
-HEAD = """$ORIGIN .
-$TTL 60
-. SOA ns.lab-dns. nobody.lab. 1 60 60 600 5
-. NS ns.lab-dns.
-ns.lab-dns. A {address}
-"""
+DNS = Path(__file__).resolve().parents[2] / "etc" / "check" / "dns"
 
 
 class Names:
-    """knotd with the zone of a lab; start again after the zone grew."""
+    """Knot with the zone of a lab; start again after the zone grew."""
 
     def __init__(self, lab):
         self.lab = lab
         self.folder = lab.folder / "dns"
-        self.folder.mkdir()
-        self.process = None
+        self.is_up = False
+        lab.at_end.append(self.stop)
 
     def start(self):
-        (self.folder / "root.zone").write_text(
-            HEAD.format(address=DNS_ADDRESS) + "\n".join(self.lab.zone) + "\n")
-        config = self.folder / "knot.conf"
-        config.write_text(CONFIG.format(address=DNS_ADDRESS,
-                                        folder=self.folder))
-        with open(self.folder / "log", "ab") as log:
-            self.process = self.lab.spawn(
-                ["knotd", "-c", config], stdout=log, stderr=log)
-        wait_for_port(DNS_ADDRESS, 53, self.process)
-        self.wait_signed(config)
-
-    def wait_signed(self, config):
-        keys = run("keymgr", "-c", config, ".", "dnskey")
-        if "DNSKEY" not in keys:
-            raise LabError("the zone has no key")
-        (self.folder / "anchor").write_text(keys)
+        records = self.lab.folder / "names"
+        records.write_text("\n".join(self.lab.zone) + "\n")
+        run(DNS, "start", self.folder, records, DNS_ADDRESS, 53)
+        self.is_up = True
 
     @property
     def anchor(self):
@@ -66,5 +28,6 @@ class Names:
         return self.folder / "anchor"
 
     def stop(self):
-        self.lab.end(self.process)
-        self.process = None
+        if self.is_up:
+            run(DNS, "stop", self.folder)
+        self.is_up = False

@@ -10,7 +10,7 @@ import subprocess
 import threading
 
 from lab import Domain
-from matrix import attempt
+from matrix import report, stop_all
 from servers import KINDS
 from talk import Lost, Person, converse
 
@@ -85,8 +85,10 @@ class Web:
         self.server.server_close()
 
 
-def check(ours, theirs, host, peer, proof):
+def check(lab, ours, theirs, host, peer, proof):
     """They talk, and that is what proved it."""
+    if proof == "POSH":
+        lab.need("resolver")
     converse(Person(ours, "juliet", host.name),
              Person(theirs, "romeo", peer.name))
     if f"{peer.name}: connected from {host.name}, proved by {proof}" \
@@ -115,10 +117,9 @@ def play(lab, names, peer, wanted):
     for server in made:
         server.start()
     for proof, (host, other) in pairs.items():
-        print(attempt(f"proof {peer}: {proof}", check, *made, host, other,
-                      proof), flush=True)
-    for server in made:
-        server.stop()
+        report(f"proof {peer}: {proof}", check, lab, *made, host, other,
+               proof)
+    stop_all(f"proof {peer}", *made)
     for web in webs:
         web.close()
     names.stop()

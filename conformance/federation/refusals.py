@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from lab import Domain
 from servers import KINDS
-from matrix import attempt
+from matrix import report, stop_all
 from talk import NS, Lost, Person, converse
 
 
@@ -42,7 +42,7 @@ def refused_out(case, we, ours):
     to = f"romeo@{case.theirs.name}"
     we.come()
     we.say(to, "out")
-    we.wait("message", to, is_error, 40)
+    we.wait("message", to, is_error)
     lines = [line for line in ours.output().splitlines()
              if case.theirs.name in line and case.word in line]
     if not lines:
@@ -51,14 +51,13 @@ def refused_out(case, we, ours):
 
 
 def refused_in(we, they):
-    """What they send does not arrive."""
+    """What they send comes back to them, and does not arrive."""
     they.come()
     they.say(we.jid, "in")
-    event = we.stream.take(
-        lambda event: event[0] == "element" and
-        event[1].findtext(NS + "body") == "in" and
-        event[1].get("type") != "error", 5)
-    if event is not None:
+    they.wait("message", we.jid, is_error)
+    we.expect("", "<ping xmlns='urn:xmpp:ping'/>")
+    if any(event[0] == "element" and event[1].findtext(NS + "body") == "in"
+           for event in we.stream.queue):
         raise Lost("a message came in")
     they.leave()
 
@@ -93,11 +92,9 @@ def play(lab, names, peer, wanted):
     for server in (ours, theirs):
         server.start()
     for case in cases:
-        print(attempt(f"refusal {peer}: {case.name}", refuse, case, ours,
-                      theirs), flush=True)
-    print(attempt(f"refusal {peer}: {fine.name} is accepted", converse,
-                  Person(ours, "juliet", fine.ours.name),
-                  Person(theirs, "romeo", fine.theirs.name)), flush=True)
-    for server in (ours, theirs):
-        server.stop()
+        report(f"refusal {peer}: {case.name}", refuse, case, ours, theirs)
+    report(f"refusal {peer}: {fine.name} is accepted", converse,
+           Person(ours, "juliet", fine.ours.name),
+           Person(theirs, "romeo", fine.theirs.name))
+    stop_all(f"refusal {peer}", ours, theirs)
     names.stop()

@@ -10,13 +10,14 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
-from lab import DNS_ADDRESS, LabError, wait_for_port
+from lab import DNS_ADDRESS, PATIENCE_S, LabError, wait_for_port
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from runner import accounts, client  # noqa: E402
 
 C2S, S2S, S2S_TLS = 5222, 5269, 5270
+SQLITE = "{backend: sqlite, path: jackdaw.sqlite}"
 
 
 class Server:
@@ -25,6 +26,7 @@ class Server:
     'both'."""
 
     name = "?"
+    good_ends = (0, 143, -15)  # others end by the signal itself
 
     def __init__(self, lab, names, domains, proofs=None, **options):
         self.lab, self.names = lab, names
@@ -47,15 +49,29 @@ class Server:
             wait_for_port(self.site.v4, port, self.process)
 
     def stop(self):
-        """In order; its exit status."""
+        """In order."""
+        self.must_live()
         status = self.lab.end(self.process)
         self.process = None
-        return status
+        if status not in self.good_ends:
+            raise LabError(f"{self.name} ended with {status}: {self.last()}")
 
     def kill(self):
+        self.must_live()
         self.process.send_signal(signal.SIGKILL)
         self.lab.end(self.process)
         self.process = None
+
+    def must_live(self):
+        if self.process.poll() is not None:
+            raise LabError(f"{self.name} ended by itself: {self.last()}")
+
+    def last(self):
+        """What it said, or a sanitizer for it."""
+        lines = self.output().splitlines()
+        wrong = [at for at, line in enumerate(lines)
+                 if "ERROR: " in line or "runtime error" in line]
+        return "\n".join(lines[wrong[0]:][:60] if wrong else lines[-20:])
 
     def environment(self):
         return {}
@@ -63,7 +79,7 @@ class Server:
     def dialer(self, host):
         return client.Dialer(SimpleNamespace(
             address=(self.site.v4, C2S), direct_tls=None, domain=host,
-            ca=None, timeout=20))
+            ca=None, timeout=PATIENCE_S))
 
     def add(self, account):
         accounts.InBand(self.dialer(account.host)).register(account)
@@ -86,6 +102,7 @@ class Server:
 
 class Jackdaw(Server):
     name = "jackdaw"
+    good_ends = (0,)
     program = None  # set by run
     dialback = {"external": "never", "dialback": "always",
                 "both": "without_certificate"}
@@ -100,7 +117,8 @@ class Jackdaw(Server):
                 f"{self.dialback[proof]}, proofs: {self.accepted[proof]}}}\n")
 
     def config_text(self):
-        site, both = self.site, f'["{self.site.v6}", {self.site.v4}]'
+        both = json.dumps(self.site.addresses)
+        level = self.options.get("log", os.environ.get("LAB_LOG", "debug"))
         return (
             f"listen:\n  c2s: {{addresses: {both}, port: {C2S}}}\n"
             f"  tls: {{addresses: {both}, port: 5223}}\n"
@@ -108,9 +126,9 @@ class Jackdaw(Server):
             f"  s2s_tls: {{addresses: {both}, port: {S2S_TLS}}}\n"
             f"state_directory: .\nshards: {self.options.get('shards', 2)}\n"
             "auth: {iterations: 4096}\n"
-            "storage: {backend: sqlite, path: jackdaw.sqlite}\n"
+            f"storage: {self.options.get('storage', SQLITE)}\n"
             "admin: {socket: jackdaw.sock}\n"
-            f"log: {{level: {self.options.get('log', os.environ.get('LAB_LOG', 'debug'))}}}\n"
+            f"log: {{level: {level}}}\n"
             f"dns: {{resolvers: [{DNS_ADDRESS}], "
             f"trust_anchor: {self.names.anchor}}}\n"
             f"{self.s2s_text()}{self.options.get('more', '')}hosts:\n" +
@@ -142,12 +160,19 @@ class Jackdaw(Server):
         if done.returncode != 0:
             raise LabError(done.stderr)
 
-    def paths(self):
-        """What `jackdaw s2s` tells."""
+    def link(self, domain):
+        """What `jackdaw s2s` tells of it, or nothing: a dict."""
         done = self.ask("s2s", "--json")
         if done.returncode != 0:
             raise LabError(done.stderr)
-        return json.loads(done.stdout)
+        for each in json.loads(done.stdout)["pairs"]:
+            if each["remote"] == domain:
+                return each
+        return {"state": "idle", "queued": 0, "kept": 0}
+
+    def has_sent(self, domain):
+        """All, and it was acknowledged."""
+        return self.link(domain)["queued"] == 0
 
 
 PROSODY = """
@@ -156,7 +181,7 @@ pidfile = "{folder}/pid"
 data_path = "{folder}/data"
 certificates = "{certificates}"
 log = {{ {level} = "{folder}/log" }}
-interfaces = {{ "{v4}", "{v6}" }}
+interfaces = {{ {addresses} }}
 c2s_ports = {{ 5222 }}
 c2s_direct_tls_ports = {{ }}
 s2s_ports = {{ 5269 }}
@@ -164,7 +189,7 @@ s2s_direct_tls_ports = {{ 5270 }}
 component_ports = {{ }}
 http_ports = {{ }}
 https_ports = {{ }}
-use_ipv6 = true
+use_ipv6 = {use_ipv6}
 unbound = {{ resolvconf = false; hoststxt = false;
     forward = {{ "{dns}" }}; trustfile = "{anchor}" }}
 ssl = {{ cafile = "{ca}" }}
@@ -206,7 +231,9 @@ class Prosody(Server):
         config = self.folder / "prosody.cfg.lua"
         (self.folder / "data").mkdir(exist_ok=True)
         config.write_text(PROSODY.format(
-            folder=self.folder, v4=self.site.v4, v6=self.site.v6,
+            folder=self.folder,
+            addresses=json.dumps(self.site.addresses)[1:-1],
+            use_ipv6="true" if self.site.has_v6 else "false",
             dns=DNS_ADDRESS, anchor=self.names.anchor,
             certificates=self.lab.authority.folder,
             level=self.options.get("log", "debug"), ca=self.lab.authority.root) +
@@ -226,14 +253,12 @@ shaper_rules: {{}}
 auth_password_format: scram
 s2s_use_starttls: {starttls}
 s2s_dns_timeout: 5
+s2s_max_retry_delay: 2
 outgoing_s2s_families: [ipv6, ipv4]
 listen:
   - {{port: 5222, ip: "{v4}", module: ejabberd_c2s, starttls: true,
      starttls_required: true}}
-  - {{port: 5269, ip: "{v4}", module: ejabberd_s2s_in}}
-  - {{port: 5269, ip: "{v6}", module: ejabberd_s2s_in}}
-  - {{port: 5270, ip: "{v4}", module: ejabberd_s2s_in, tls: true}}
-  - {{port: 5270, ip: "{v6}", module: ejabberd_s2s_in, tls: true}}
+{listen}
 access_rules:
   register: {{allow: all}}
   s2s: {{allow: all}}
@@ -253,8 +278,23 @@ modules:
 """
 
 
+ERLANG = """
+{{lookup, [dns]}}.
+{{resolv_conf, ""}}.
+{{hosts_file, ""}}.
+{{nameserver, {{{dns}}}}}.
+"""
+
+
 class Ejabberd(Server):
     name = "ejabberd"
+
+    def listen_text(self):
+        return "\n".join(
+            f'  - {{port: {port}, ip: "{address}", '
+            f"module: ejabberd_s2s_in{more}}}"
+            for port, more in ((S2S, ""), (S2S_TLS, ", tls: true"))
+            for address in self.site.addresses)
 
     def command(self):
         certificates = self.folder / "certificates"
@@ -264,12 +304,14 @@ class Ejabberd(Server):
             both = [path.read_text() for path in
                     self.lab.authority.files(domain.name)]
             (certificates / f"{domain.name}.pem").write_text("".join(both))
+        (self.folder / "erlang").write_text(
+            ERLANG.format(dns=DNS_ADDRESS.replace(".", ",")))
         config = self.folder / "ejabberd.yml"
         dialback = "".join(
             f"  {domain.name}:\n    modules:\n      mod_s2s_dialback: {{}}\n"
             for domain in self.domains if self.proof_of(domain) != "external")
         config.write_text(EJABBERD.format(
-            folder=self.folder, v4=self.site.v4, v6=self.site.v6,
+            folder=self.folder, v4=self.site.v4, listen=self.listen_text(),
             ca=self.lab.authority.root, dialback=dialback or "  {}",
             hosts=", ".join(domain.name for domain in self.domains),
             starttls=self.options.get("starttls", "required"),
@@ -283,6 +325,7 @@ class Ejabberd(Server):
         libraries = sorted(Path("/usr/lib").glob("*/ejabberd-*/ebin"))
         return {"ERL_LIBS": str(libraries[-1].parent.parent),
                 "EJABBERD_CONFIG_PATH": str(self.folder / "ejabberd.yml"),
+                "ERL_INETRC": str(self.folder / "erlang"),
                 "EJABBERD_LOG_PATH": str(self.folder / "log"),
                 "HOME": str(self.folder)}
 
@@ -294,11 +337,10 @@ def fresh_id():
     return secrets.token_hex(6)
 
 
-def until(seconds, holds):
-    """Whether it held within that time."""
-    deadline = time.monotonic() + seconds
+def until(what, holds):
+    """Waits, but not for ever."""
+    deadline = time.monotonic() + PATIENCE_S
     while not holds():
         if time.monotonic() > deadline:
-            return False
+            raise LabError(f"in vain was waited until {what}")
         time.sleep(0.05)
-    return True

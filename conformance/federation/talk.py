@@ -2,6 +2,7 @@
 
 import time
 
+from lab import PATIENCE_S
 from servers import fresh_id
 
 from runner import client
@@ -33,12 +34,6 @@ def answer_pings(stream):
     stream.pump = pump_and_answer
 
 
-def is_ping(event):
-    return event[0] == "element" and event[1].tag == NS + "iq" and \
-        event[1].find("{urn:xmpp:ping}ping") is not None and \
-        event[1].get("type") == "get"
-
-
 class Person:
     """An account on a server, and its stream when it is online."""
 
@@ -61,25 +56,17 @@ class Person:
         self.stream.close()
         self.stream = None
 
-    def answer_pings(self):
-        """Clients that do not are taken for dead."""
-        for event in list(self.stream.queue):
-            if is_ping(event):
-                self.stream.queue.remove(event)
-                self.stream.send(
-                    f"<iq type='result' id='{event[1].get('id')}' "
-                    f"to='{event[1].get('from')}'/>")
-
     def rest(self, seconds):
         """Does nothing but what every client does by itself."""
         end = time.monotonic() + seconds
-        while self.stream is not None:
-            self.stream.pump(min(0.1, max(end - time.monotonic(), 0)))
-            self.answer_pings()
-            if time.monotonic() >= end:
-                break
+        while self.is_online() and time.monotonic() < end:
+            self.stream.pump(max(end - time.monotonic(), 0))
 
-    def wait(self, kind, sender, wanted=lambda _element: True, seconds=10):
+    def is_online(self):
+        return self.stream is not None and not self.stream.ended
+
+    def wait(self, kind, sender, wanted=lambda _element: True,
+             seconds=PATIENCE_S):
         """The next stanza of that kind from that address (bare: any of its
         resources) that is wanted; others stay."""
         def is_it(event):
@@ -88,17 +75,14 @@ class Person:
             source = event[1].get("from") or ""
             return (source == sender or source.split("/")[0] == sender) and \
                 wanted(event[1])
-        event, end = None, time.monotonic() + seconds
-        while event is None and time.monotonic() < end:
-            event = self.stream.take(is_it, min(1, seconds))
-            self.answer_pings()
+        event = self.stream.take(is_it, seconds)
         if event is None:
             waiting = [client.say(each) for each in self.stream.queue]
             raise Lost(f"{self.jid} got no such {kind} from {sender}; "
                        f"it got {waiting[-4:]}")
         return event[1]
 
-    def wait_type(self, kind, sender, stanza_type, seconds=10):
+    def wait_type(self, kind, sender, stanza_type, seconds=PATIENCE_S):
         return self.wait(kind, sender, lambda element:
                          element.get("type") == stanza_type, seconds)
 
@@ -111,7 +95,7 @@ class Person:
                          f"<body>{body}</body></message>")
         return ident
 
-    def hear(self, sender, body, seconds=10):
+    def hear(self, sender, body, seconds=PATIENCE_S):
         return self.wait("message", sender, lambda element:
                          element.findtext(NS + "body") == body, seconds)
 
