@@ -275,6 +275,7 @@ def presence(play):
     """Contacts of a lost domain go, and return with it."""
     play.begin()
     play.until_sent()
+    play.we.stream.queue.clear()  # what came before they were friends
     play.ours.lab.cut_servers()
     play.say(1)
     play.await_presence("unavailable")
