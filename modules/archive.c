@@ -197,14 +197,13 @@ on_sent(struct account *account, struct session *session, struct post *letter)
 	const struct stanza *stanza;
 	struct archive_id id;
 
-	(void)session;
 	stanza = stanza_id_strip(account, letter->arena, letter->stanza);
 	letter->stanza = stanza;
 	if (is_to_itself(account, stanza->to) ||
 	    !archive_wants(account, stanza, stanza->to))
 		return PASS;
 	id = archive_next_id(account);
-	archive_keep(account, stanza, stanza->to, id, NULL);
+	archive_keep_sent(account, session, stanza, letter, id);
 	letter->stanza = stanza_id_add(
 	    account, letter->arena, stanza, archive_id_text(letter->arena, id));
 	return PASS;
@@ -247,7 +246,7 @@ on_received(
 	letter->stanza = stanza_id_add(
 	    account, letter->arena, stanza, archive_id_text(letter->arena, id));
 	if (way == MESSAGE_DELIVERED)
-		archive_keep(account, stanza, stanza->from, id, letter);
+		archive_keep(account, stanza, id, letter);
 	return PASS;
 }
 

@@ -8,6 +8,7 @@
 #include "modules/hints.h"
 #include "modules/stanza_id.h"
 #include "server/metrics.h"
+#include "server/resume.h"
 #include "server/router.h"
 #include "server/settle.h"
 #include "server/setup.h"
@@ -122,8 +123,9 @@ struct row_open {
 	struct account *account; /* pinned */
 	struct arena *arena;     /* holds this and the row */
 	struct log_row row;
-	struct post *letter;    /* bounced when the row fails; or NULL */
-	struct receipt receipt; /* settled when the row is there */
+	struct post *letter;       /* bounced when the row fails; or NULL */
+	struct receipt receipt;    /* settled when the row is there */
+	struct resume_row awaited; /* of one that was sent */
 };
 
 static void
@@ -135,6 +137,39 @@ row_free(struct row_open *open)
 	list_remove(&open->link);
 	arena_free(&arena);
 	owner_unpin(&account->owner);
+}
+
+static void
+row_kept(struct row_open *open)
+{
+	struct account *account = open->account;
+	struct shard *shard = account->owner.shard;
+	struct post *letter = open->letter;
+
+	archive_of(account)->retry_ms = 0;
+	metric_add(shard, METRIC_ARCHIVED, 1);
+	receipt_settle(shard, &open->receipt);
+	if (letter != NULL) {
+		metric_add(shard, METRIC_OFFLINE_STORED, 1);
+		(void)hook_stanza(HOOK_KEPT, account, NULL, letter);
+		post_free(&letter);
+	}
+	row_free(open);
+}
+
+static void
+row_refused(struct row_open *open)
+{
+	struct shard *shard = open->account->owner.shard;
+	struct post *letter = open->letter;
+	const enum err err = open->commit.err;
+
+	if (letter != NULL)
+		router_bounce(shard, letter, stanza_err_of(err),
+		    "the message could not be kept");
+	if (err != ERR_CANCELED)
+		receipt_settle(shard, &open->receipt);
+	row_free(open);
 }
 
 static void
@@ -169,12 +204,11 @@ row_new(struct account *account, const struct stanza *stanza,
 
 void
 archive_keep(struct account *account, const struct stanza *stanza,
-    const struct jid *peer, struct archive_id id, struct post *receipt)
+    struct archive_id id, struct post *letter)
 {
-	struct row_open *open = row_new(account, stanza, peer, id);
+	struct row_open *open = row_new(account, stanza, stanza->from, id);
 
-	if (receipt != NULL)
-		open->receipt = receipt_take(receipt);
+	open->receipt = receipt_take(letter);
 	row_write(open);
 }
 
@@ -188,6 +222,45 @@ archive_keep_or_bounce(
 
 	open->letter = letter;
 	row_write(open);
+}
+
+static void
+awaited_add(struct resume_row *row, struct store_write *write)
+{
+	struct row_open *open = container_of(row, struct row_open, awaited);
+
+	store_append(write, &archive_kind, &open->row);
+}
+
+static void
+awaited_done(struct resume_row *row, enum err err)
+{
+	struct row_open *open = container_of(row, struct row_open, awaited);
+
+	if (err == ERR_NONE)
+		row_kept(open);
+	else
+		row_free(open);
+}
+
+static void
+awaited_alone(struct resume_row *row)
+{
+	row_write(container_of(row, struct row_open, awaited));
+}
+
+void
+archive_keep_sent(struct account *account, struct session *session,
+    const struct stanza *stanza, const struct post *letter,
+    struct archive_id id)
+{
+	struct row_open *open = row_new(account, stanza, stanza->to, id);
+
+	open->awaited.add = awaited_add;
+	open->awaited.done = awaited_done;
+	open->awaited.alone = awaited_alone;
+	if (!resume_defer(session, letter, &open->awaited))
+		row_write(open);
 }
 
 static void
@@ -222,39 +295,6 @@ try_again(struct row_open *open)
 	    err_text(open->commit.err));
 	timer_start(
 	    account->owner.shard, &archive->retry, archive->retry_ms, on_retry);
-}
-
-static void
-row_kept(struct row_open *open)
-{
-	struct account *account = open->account;
-	struct shard *shard = account->owner.shard;
-	struct post *letter = open->letter;
-
-	archive_of(account)->retry_ms = 0;
-	metric_add(shard, METRIC_ARCHIVED, 1);
-	receipt_settle(shard, &open->receipt);
-	if (letter != NULL) {
-		metric_add(shard, METRIC_OFFLINE_STORED, 1);
-		(void)hook_stanza(HOOK_KEPT, account, NULL, letter);
-		post_free(&letter);
-	}
-	row_free(open);
-}
-
-static void
-row_refused(struct row_open *open)
-{
-	struct shard *shard = open->account->owner.shard;
-	struct post *letter = open->letter;
-	const enum err err = open->commit.err;
-
-	if (letter != NULL)
-		router_bounce(shard, letter, stanza_err_of(err),
-		    "the message could not be kept");
-	if (err != ERR_CANCELED)
-		receipt_settle(shard, &open->receipt);
-	row_free(open);
 }
 
 static void

@@ -47,7 +47,7 @@ struct archive_waiting {
 struct archive_session {
 	struct archive_sent {
 		uint64_t ticket, id;
-	} * sent; /* oldest first, from first on */
+	} *sent; /* oldest first, from first on */
 	size_t first, count, room;
 	uint64_t tickets;
 	bool has_queried;
@@ -87,14 +87,17 @@ bool archive_wants(
     struct account *, const struct stanza *, const struct jid *peer);
 /* A new id after all others. */
 struct archive_id archive_next_id(struct account *);
-/* Writes the row of the message, as it is; when that fails it is repeated until
- * it is done. receipt, which may be NULL, is of a letter that goes on: it is
- * taken out and settled when the row is there. */
-void archive_keep(struct account *, const struct stanza *,
-    const struct jid *peer, struct archive_id, struct post *receipt);
+/* Writes the row of a message that came, as it is; when that fails it is
+ * repeated until it is done. The letter goes on; its receipt is taken out and
+ * settled when the row is there. */
+void archive_keep(
+    struct account *, const struct stanza *, struct archive_id, struct post *);
 /* The same for a message that nobody had yet: takes the letter, and bounces it
  * when the row cannot be written. */
 void archive_keep_or_bounce(struct account *, struct post *, struct archive_id);
+/* Of one that the account sends; session is the sender's. */
+void archive_keep_sent(struct account *, struct session *,
+    const struct stanza *, const struct post *, struct archive_id);
 /* Forgets rows that are yet to be written. */
 void archive_keep_forget(struct account *);
 

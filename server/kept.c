@@ -104,17 +104,16 @@ add_whole(struct node *node, struct session *session)
 }
 
 static void
-write_row(struct session *session, const char *state)
+add_row(struct session *session, struct store_write *write, const char *state,
+    uint64_t h)
 {
-	struct shard *shard = shard_of_session(session);
 	struct resume *resume = session->resume;
 	struct arena *arena = arena_make(0);
 	struct node *node = node_make(arena, "session", NS_KEPT);
-	struct store_write *write = store_write_new(shard->store);
 
 	node_set(node, "state", str_of(state));
 	node_set(node, "resource", jid_resource(session->jid));
-	set_number(node, "h", resume->settled);
+	set_number(node, "h", h);
 	set_number(node, "time", clock_wall_us());
 	if (str_is(str_of(state), "whole"))
 		add_whole(node, session);
@@ -122,12 +121,27 @@ write_row(struct session *session, const char *state)
 		add_presence(node, session);
 		hook_session_save(session, node);
 	}
-	resume->noted = resume->settled;
 	store_put(write, OWNER_SERVER, &kept_kind,
 	    key_of(arena, account_jid(session->account), resume->id),
 	    writer_text(arena, node));
-	store_commit_lazy(write, NULL, NULL);
 	arena_free(&arena);
+}
+
+static void
+write_row(struct session *session, const char *state)
+{
+	struct store_write *write =
+	    store_write_new(shard_of_session(session)->store);
+
+	add_row(session, write, state, session->resume->settled);
+	store_commit_lazy(write, NULL, NULL);
+}
+
+void
+kept_add(struct session *session, struct store_write *write, uint64_t h)
+{
+	if (session->resume->id.len > 0)
+		add_row(session, write, "live", h);
 }
 
 static void
@@ -302,7 +316,8 @@ bring_back(struct account *account, struct str id, const struct node *node)
 		return;
 	resume = resume_new(session);
 	resume->id = str_dup(session->arena, id);
-	resume->taken = resume->settled = number_of(node, "h");
+	resume->taken = number_of(node, "h");
+	resume->returned = resume->settled = resume->taken;
 	take_presence(session, node);
 	if (str_is(node_attr(node, "state"), "whole"))
 		bring_whole(session, node);

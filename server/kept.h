@@ -15,6 +15,8 @@
 
 extern const struct store_kind kept_kind;
 
+/* Adds the row to a transaction of the session's, with this h. */
+void kept_add(struct session *, struct store_write *, uint64_t h);
 /* The row shall soon say what the session is now; harmless without one. */
 void kept_note(struct session *);
 /* The session ends. */

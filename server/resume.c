@@ -12,12 +12,7 @@
 #include "server/sm.h"
 #include "xml/delay.h"
 
-#define ID_LEN 24 /* of an SM-ID: 120 bits, nobody guesses it */
-/* An answer to <r/> waits so long for what is being committed. */
-#define ANSWER_MS 20
-/* So many stanzas of a client may be open at a time. */
-#define WINDOW      4096
-#define WORD_BITS   64
+#define ID_LEN      24  /* of an SM-ID: 120 bits, nobody guesses it */
 #define DOWN_LEN    256 /* of a letter that refers to a blob */
 #define SECONDS_MAX (7 * DAY / SECOND)
 
@@ -78,130 +73,10 @@ tell_too_high(
 	post_send(shard, letter);
 }
 
-/* --- what the client sent --------------------------------------------------
- */
-
-static bool
-has_number(const struct table_link *link, const void *number)
-{
-	const struct resume *resume =
-	    container_of(link, const struct resume, link);
-
-	return resume->session->number == *(const uint64_t *)number;
-}
-
-static struct resume *
-find(struct shard *shard, uint64_t number)
-{
-	return table_entry(
-	    table_find(&shard->resumes, number, has_number, &number),
-	    struct resume, link);
-}
-
-static uint64_t *
-word_of(struct resume *resume, uint64_t number)
-{
-	return &resume->early[number % WINDOW / WORD_BITS];
-}
-
-static uint64_t
-bit_of(uint64_t number)
-{
-	return UINT64_C(1) << number % WORD_BITS;
-}
-
-static void
-note_early(struct resume *resume, uint64_t number)
-{
-	if (resume->early == NULL)
-		resume->early = arena_array(
-		    resume->session->arena, uint64_t, WINDOW / WORD_BITS);
-	*word_of(resume, number) |= bit_of(number);
-}
-
-static bool
-take_early(struct resume *resume, uint64_t number)
-{
-	if (resume->early == NULL ||
-	    (*word_of(resume, number) & bit_of(number)) == 0)
-		return false;
-	*word_of(resume, number) &= ~bit_of(number);
-	return true;
-}
-
 void
-resume_count(struct session *session, struct post *letter)
+resume_tell_h(struct resume *resume)
 {
-	struct resume *resume = session->resume;
-
-	letter->receipt = (struct receipt){
-	    .session = session->number,
-	    .number = ++resume->taken,
-	    .shard = (uint16_t)shard_of_session(session)->index,
-	};
-	if (resume->taken - resume->settled >= WINDOW)
-		session_close(session, STREAM_ERR_RESOURCE_CONSTRAINT,
-		    "too much of what was sent is not done with");
-}
-
-static void
-answer(struct resume *resume)
-{
-	timer_stop(shard_of_session(resume->session), &resume->answer);
-	if (resume->settled >= resume->asked)
-		resume->is_asked = false;
 	tell(resume->session, SM_ACK, resume->settled);
-}
-
-static void
-on_answer_due(struct timer *timer)
-{
-	answer(container_of(timer, struct resume, answer));
-}
-
-static void
-on_progress(struct timer *timer)
-{
-	struct resume *resume = container_of(timer, struct resume, progress);
-	struct session *session = resume->session;
-
-	if (session->is_detached)
-		session_retry(session->account);
-	else if (resume->is_asked && resume->settled >= resume->asked)
-		answer(resume);
-}
-
-void
-resume_settled(struct shard *shard, const struct receipt *receipt)
-{
-	struct resume *resume = find(shard, receipt->session);
-
-	if (resume == NULL)
-		return;
-	if (receipt->number != resume->settled + 1) {
-		note_early(resume, receipt->number);
-		return;
-	}
-	do
-		resume->settled++;
-	while (take_early(resume, resume->settled + 1));
-	kept_note(resume->session);
-	if (!timer_is_running(&resume->progress) &&
-	    (resume->is_asked || resume->session->is_detached))
-		timer_start(shard, &resume->progress, 0, on_progress);
-}
-
-/* Section 4: not withheld; but what a commit under way settles may count. */
-static void
-on_request(struct resume *resume)
-{
-	resume->asked = resume->taken;
-	resume->is_asked = true;
-	if (resume->settled == resume->taken)
-		answer(resume);
-	else if (!timer_is_running(&resume->answer))
-		timer_start(shard_of_session(resume->session), &resume->answer,
-		    ANSWER_MS, on_answer_due);
 }
 
 /* --- what the client is sent ------------------------------------------------
@@ -334,6 +209,7 @@ resume_new(struct session *session)
 
 	resume->session = session;
 	list_init(&resume->unacked);
+	list_init(&resume->rows);
 	session->resume = resume;
 	table_add(&shard_of_session(session)->resumes, &resume->link,
 	    session->number);
@@ -543,7 +419,7 @@ resume_take(struct account *account, struct post *letter)
 	if (session != NULL && event == SM_ENABLE)
 		on_enable(session, letter);
 	else if (session != NULL && event == SM_REQUEST)
-		on_request(session->resume);
+		resume_asked(session->resume);
 	else if (session != NULL && event == SM_ACK)
 		on_ack(session->resume, letter);
 	post_free(&letter);
@@ -582,9 +458,8 @@ stop(struct resume *resume)
 	resume->session->resume = NULL;
 	table_remove(&shard->resumes, &resume->link);
 	timer_stop(shard, &resume->expiry);
-	timer_stop(shard, &resume->answer);
-	timer_stop(shard, &resume->progress);
 	timer_stop(shard, &resume->note);
+	resume_stop_handled(resume);
 	arena_free(&resume->origin);
 }
 

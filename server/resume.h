@@ -51,6 +51,21 @@ uint64_t resume_sent(const struct session *);
 void resume_unacked(struct session *, uint64_t after,
     void (*look)(struct session *, const struct stanza *));
 
+/* What a module of the sender's account keeps of a counted stanza. It is
+ * written when all others are done with the stanza, in one transaction with the
+ * count of what is handled. The row is the module's until done or alone. */
+struct resume_row {
+	struct link link;
+	uint64_t number;
+	void (*add)(struct resume_row *, struct store_write *);
+	/* It is committed; ERR_CANCELED: the server ends. */
+	void (*done)(struct resume_row *, enum err);
+	/* The session is gone: write it yourself. */
+	void (*alone)(struct resume_row *);
+};
+/* On the way of a SENT letter. False when nobody counts: write it now. */
+bool resume_defer(struct session *, const struct post *, struct resume_row *);
+
 /* --- for session.c and account.c ------------------------------------------ */
 
 /* Counts a stanza of the client: the letter has its receipt from now on. */

@@ -19,10 +19,14 @@ struct resume {
 
 	/* What the client sent. */
 	uint64_t taken;
-	uint64_t settled; /* all up to this one: h */
-	uint64_t *early;  /* settled before others: a bit each; or NULL */
-	uint64_t asked;   /* what the last <r/> was about */
-	bool is_asked;    /* that is not answered in full */
+	uint64_t returned; /* all others are done with those up to this one */
+	uint64_t settled;  /* and so is the sender's account: h */
+	struct list rows;  /* struct resume_row, in the order of stanzas */
+	bool is_committing;
+	struct timer retry;
+	uint64_t *early; /* returned before others: a bit each; or NULL */
+	uint64_t asked;  /* what the last <r/> was about */
+	bool is_asked;   /* that is not answered in full */
 	struct timer answer;
 	struct timer progress; /* at the end of a turn */
 
@@ -33,13 +37,23 @@ struct resume {
 	struct arena *origin; /* of who resumed it */
 
 	struct timer note; /* the row is to be written: kept.c */
-	uint64_t noted;    /* the h in it */
 };
 
 /* Gives the session stream management, which counts from zero. */
 struct resume *resume_new(struct session *);
 /* It waits for its client from now on, so long. */
 void resume_wait(struct session *, uint64_t ms);
+/* --- resume_handled.c ----------------------------------------------------- */
+
+/* <r/> came. */
+void resume_asked(struct resume *);
+/* The session ends; rows that wait are written without it. */
+void resume_stop_handled(struct resume *);
+
+/* --- resume.c ------------------------------------------------------------- */
+
+/* <a/>, with what is settled. */
+void resume_tell_h(struct resume *);
 /* FAILED, with h when that is known. */
 void resume_fail(
     struct shard *, struct stream_id, enum stanza_err, const uint64_t *h);
