@@ -51,6 +51,24 @@ message_way(struct account *account, const struct stanza *stanza)
 						     : MESSAGE_UNDELIVERED;
 }
 
+bool
+message_is_for(struct session *session, const struct stanza *stanza)
+{
+	struct account *account = session->account;
+
+	if (!jid_is_bare(stanza->to)) {
+		const struct session *target =
+		    session_find(account, stanza->to);
+
+		if (target != NULL)
+			return target == session;
+		if (stanza->type == STANZA_NORMAL)
+			return false;
+	}
+	return stanza->type != STANZA_ERROR && session->is_available &&
+	       session->priority >= highest_priority(account);
+}
+
 /* To each available resource from that priority on; the last one gets the
  * letter itself. False when there is none: the letter is still the caller's. */
 static bool

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "server/account.h"
+#include "server/session.h"
 
 extern const struct module message_module;
 
@@ -13,3 +13,6 @@ extern const struct module message_module;
 enum message_way { MESSAGE_DELIVERED, MESSAGE_UNDELIVERED, MESSAGE_REFUSED };
 
 enum message_way message_way(struct account *, const struct stanza *);
+/* Whether the account's session gets the message itself, when the account takes
+ * it. Of errors only those to its full JID. */
+bool message_is_for(struct session *, const struct stanza *);

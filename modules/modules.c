@@ -7,6 +7,7 @@
 #include "modules/archive.h"
 #include "modules/blocking.h"
 #include "modules/caps.h"
+#include "modules/carbons.h"
 #include "modules/contact.h"
 #include "modules/disco.h"
 #include "modules/entity_time.h"
@@ -32,6 +33,7 @@ const struct module *const modules_builtin[] = {
     &presence_module,
     &message_module,
     &archive_module,
+    &carbons_module,
     &offline_module,
     &push_module,
     &hints_module,

@@ -1,9 +1,8 @@
 #include "modules/push_ring.h"
 
+#include "modules/carbons.h"
 #include "xml/keepable.h"
 
-#define NS_CARBONS  "urn:xmpp:carbons:2"
-#define NS_FORWARD  "urn:xmpp:forward:0"
 #define NS_MUC_USER "http://jabber.org/protocol/muc#user"
 #define NS_RETRACT  "urn:xmpp:message-retract:1"
 
@@ -93,24 +92,11 @@ is_worth_it(struct arena *arena, struct str nick, const struct stanza *stanza)
 	return body.len > 0 || is_summons(node);
 }
 
-/* What another of our resources received: XEP-0280, section 7. NULL when the
- * stanza is no such carbon. */
-static const struct node *
-carbon_of(const struct jid *account, const struct stanza *stanza)
-{
-	if (stanza->from == NULL || !jid_equal(stanza->from, account))
-		return NULL;
-	return node_child(
-	    node_child(node_child(stanza->node, "received", NS_CARBONS),
-		"forwarded", NS_FORWARD),
-	    "message", NS_CLIENT);
-}
-
 bool
 push_rings(struct arena *arena, const struct jid *account, struct str nick,
     const struct stanza *stanza, struct push_ring *ring_r)
 {
-	const struct node *carbon = carbon_of(account, stanza);
+	const struct node *carbon = carbons_inner(account, stanza, false);
 	struct stanza *inner;
 
 	if (stanza->kind != STANZA_MESSAGE)
