@@ -8,6 +8,7 @@
 #include "modules/archive.h"
 
 #include "modules/archive_private.h"
+#include "modules/carbons.h"
 #include "modules/message.h"
 #include "modules/offline.h"
 #include "modules/stanza_id.h"
@@ -266,6 +267,20 @@ on_undelivered(
 	return TAKEN;
 }
 
+/* The row of what the session is sent: the message itself, or a copy of one
+ * that it might be sent else. 0: none. */
+static uint64_t
+row_of(struct session *session, const struct stanza *stanza)
+{
+	const struct account *account = session->account;
+	const struct stanza inner = {
+	    .node = carbons_inner(account_jid(account), stanza, false)};
+
+	if (inner.node == NULL)
+		return archive_id_of(account, stanza);
+	return archive_may_send(session) ? archive_id_of(account, &inner) : 0;
+}
+
 /* Who has it is known when its client has proved that it came. */
 static enum verdict
 on_deliver(
@@ -273,9 +288,10 @@ on_deliver(
 {
 	uint64_t id;
 
+	(void)account;
 	if (letter->ticket != 0 || letter->stanza->kind != STANZA_MESSAGE)
 		return PASS;
-	id = archive_id_of(account, letter->stanza);
+	id = row_of(session, letter->stanza);
 	if (id != 0)
 		letter->ticket = archive_wait_sent(session, id);
 	return PASS;

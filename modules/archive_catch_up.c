@@ -27,8 +27,8 @@ struct catch_up {
 	unsigned place;  /* that it holds */
 };
 
-static bool
-is_eligible(const struct session *session)
+bool
+archive_may_send(const struct session *session)
 {
 	return session->is_available && session->priority >= 0 &&
 	       !session->is_closing;
@@ -41,7 +41,7 @@ archive_catch_up(struct session *session)
 	struct archive_waiting *waiting = &archive_of(account)->waiting;
 	uint64_t from, to;
 
-	if (!is_eligible(session) || waiting->is_reading)
+	if (!archive_may_send(session) || waiting->is_reading)
 		return;
 	if (archive_session_of(session)->has_queried)
 		archive_wait_drop(account);

@@ -128,6 +128,8 @@ void archive_wait_read(struct account *, uint64_t upto);
 /* Nothing waits any more: the client has the archive. */
 void archive_wait_drop(struct account *);
 
+/* Whether what waits may go to this session. */
+bool archive_may_send(const struct session *);
 /* Sends what waits to the session, if it is one that may have it. */
 void archive_catch_up(struct session *);
 /* To whichever session may. */

@@ -24,6 +24,8 @@
 
 static void on_enable(struct iq *);
 static void on_disable(struct iq *);
+static void on_save(struct session *, struct node *);
+static void on_restore(struct session *, const struct node *);
 static enum verdict on_sent(struct account *, struct session *, struct post *);
 static enum verdict on_received(
     struct account *, struct session *, struct post *);
@@ -41,6 +43,8 @@ static const struct hook hooks[] = {
 	.name = "disable",
 	.scope = SCOPE_ACCOUNT,
 	.iq = on_disable},
+    {.on = HOOK_SESSION_SAVE, .save = on_save},
+    {.on = HOOK_SESSION_RESTORE, .restore = on_restore},
     {.on = HOOK_END},
 };
 
@@ -114,6 +118,20 @@ static void
 on_disable(struct iq *iq)
 {
 	set_enabled(iq, false);
+}
+
+static void
+on_save(struct session *session, struct node *node)
+{
+	if (carbons_is_enabled(session))
+		node_add(node, "enable", NS_CARBONS);
+}
+
+static void
+on_restore(struct session *session, const struct node *node)
+{
+	carbons_set_enabled(
+	    session, node_child(node, "enable", NS_CARBONS) != NULL);
 }
 
 static bool

@@ -265,6 +265,56 @@ what_one_says_to_oneself_comes_once(void **state)
 	}
 }
 
+/* What was lost with its device is told again; but not where a copy is. */
+static void
+a_copy_counts_for_the_archive(void **state)
+{
+	for (unsigned has_carbons = 0; has_carbons < 2; has_carbons++) {
+		struct stage on = stage(has_carbons);
+
+		if (!has_carbons) {
+			rig_send(on.laptop, DISABLE);
+			rig_expect(on.laptop, DONE);
+		}
+		rig_send(on.romeo, "<message type='chat' to='" JULIET
+				   "/phone' id='m'>" BODY "</message>");
+		if (has_carbons)
+			rig_expect(on.laptop, RECEIVED);
+		world_cut(&on.phone);
+		world_run(on.world);
+		CHECK_EQUAL(
+		    rig_finds(on.laptop, "<message id='m'/>"), !has_carbons);
+		world_free(&on.world);
+	}
+}
+
+static void
+it_stays_on_over_a_restart(void **state)
+{
+	struct stage on = stage(3);
+	const char *enabled, *at;
+	char xml[256];
+
+	rig_send(on.laptop, "<enable xmlns='urn:xmpp:sm:3' resume='true'/>");
+	enabled = world_next(on.laptop);
+	CHECK(enabled != NULL);
+	at = strstr(enabled, "id='");
+	CHECK(at != NULL);
+	snprintf(xml, sizeof(xml),
+	    "<resume xmlns='urn:xmpp:sm:3' previd='%.*s' h='0'/>",
+	    (int)strcspn(at + 4, "'"), at + 4);
+	world_restart(on.world);
+	on.romeo = rig_bind(on.world, ROMEO "/orchard");
+	on.phone = rig_login(on.world, JULIET "/phone");
+	on.laptop = world_connect(on.world, JULIET);
+	rig_send(on.laptop, xml);
+	CHECK(rig_finds(on.laptop, "<resumed xmlns='urn:xmpp:sm:3'/>"));
+	rig_send(on.romeo, "<message type='chat' to='" JULIET
+			   "/phone' id='m'>" BODY "</message>");
+	CHECK(rig_finds(on.laptop, RECEIVED));
+	world_free(&on.world);
+}
+
 int
 main(void)
 {
@@ -274,6 +324,8 @@ main(void)
 	    cmocka_unit_test(errors_are_copied_as_what_they_answer),
 	    cmocka_unit_test(errors_of_copies_end_here),
 	    cmocka_unit_test(what_one_says_to_oneself_comes_once),
+	    cmocka_unit_test(a_copy_counts_for_the_archive),
+	    cmocka_unit_test(it_stays_on_over_a_restart),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
