@@ -39,4 +39,5 @@ void s2s_take_dialback(struct shard *, struct post *);
 struct s2s_resume;
 void s2s_take_resume(struct shard *, struct post *);
 
-/* PONG: an answer to a ping of that stream came on another one. */
+/* PONG: an answer to a ping of that stream came, perhaps on another one. */
+void s2s_take_pong(struct shard *, struct post *);

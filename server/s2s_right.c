@@ -215,7 +215,10 @@ is_hopeless(struct s2s_right *right)
 {
 	struct s2s *s2s = right->s2s;
 
-	if (right->policy.is_denied)
+	if (domain_is_ours(s2s->stream.shard->setup, right->domain))
+		refuse(right, STANZA_ERR_NOT_AUTHORIZED,
+		    STR("that domain is served here"));
+	else if (right->policy.is_denied)
 		refuse(right, STANZA_ERR_POLICY_VIOLATION,
 		    STR("this server does not talk to that domain (s2s.deny, "
 			"s2s.allow)"));

@@ -304,6 +304,17 @@ on_pong(struct s2s *s2s, const struct post *letter)
 	s2s_acked(s2s, letter->ticket);
 }
 
+/* The peer wrote the id: it may name any stream. */
+void
+s2s_take_pong(struct shard *shard, struct post *letter)
+{
+	struct stream *stream = stream_find(shard, letter->stream);
+
+	if (stream != NULL && !stream->is_gone && stream->role->is_of_servers)
+		on_pong(s2s_of(stream), letter);
+	post_free(&letter);
+}
+
 /* --- out ------------------------------------------------------------------ */
 
 static void
@@ -353,9 +364,6 @@ s2s_on_letter(struct stream *stream, struct post *letter)
 		break;
 	case POST_RESUMED:
 		s2s_sm_resumed(s2s, letter->resume);
-		break;
-	case POST_PONG:
-		on_pong(s2s, letter);
 		break;
 	case POST_ADDRESS_VERDICT:
 		on_verdict(s2s, letter);

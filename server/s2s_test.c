@@ -333,6 +333,9 @@ static const struct {
 	"<item-not-found"},
     {OPENING, "<db:result from='' to='montague.example'>0</db:result>",
 	"<improper-addressing"},
+    {OPENING,
+	"<db:result from='capulet.example' to='montague.example'>0</db:result>",
+	"<not-authorized"},
     {OPENING, "<auth" NS("sasl") " mechanism='EXTERNAL'>=</auth>",
 	"<invalid-mechanism"},
     {OPENING, "<enable xmlns='urn:xmpp:sm:3'/>", "<unexpected-request"},
@@ -459,6 +462,29 @@ a_peer_goes_on_where_it_was_cut(void **state)
 	}
 }
 
+/* --- what proved servers may not ------------------------------------------
+ */
+
+/* An answer to a ping of a stream that it guesses. */
+static void
+pongs_reach_only_streams_of_that_server(void **state)
+{
+	struct stage stage = begin(1, CLEAR);
+	struct world_peer *peer;
+	char said[256];
+
+	arrive_proved(&stage, &peer);
+	for (unsigned i = 0; i < 4 * 8 * 4; i++) {
+		snprintf(said, sizeof(said),
+		    "<iq type='result' id='jackdaw-ack-%u-%u-%u-0'" PAIR "/>",
+		    i / 32, i / 4 % 8, i % 4);
+		world_send(peer, said);
+	}
+	world_run(stage.world);
+	CHECK(!world_is_closed(peer) && !world_is_closed(stage.romeo));
+	world_free(&stage.world);
+}
+
 /* --- idle ------------------------------------------------------------------
  */
 
@@ -497,6 +523,7 @@ main(void)
 	    cmocka_unit_test(what_the_peer_had_is_not_sent_again),
 	    cmocka_unit_test(who_cannot_resume_gets_all_again),
 	    cmocka_unit_test(a_peer_goes_on_where_it_was_cut),
+	    cmocka_unit_test(pongs_reach_only_streams_of_that_server),
 	    cmocka_unit_test(silent_streams_are_kept_and_idle_ones_closed),
 	};
 
