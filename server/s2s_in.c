@@ -198,6 +198,8 @@ refuse_auth(struct s2s *s2s, enum sasl_err err)
 	struct arena *arena = arena_make(0);
 	struct node *failure = node_make(arena, "failure", NS_SASL);
 
+	log_warn(
+	    &s2s->stream.log, "refused EXTERNAL: %s", sasl_err_element(err));
 	node_add(failure, sasl_err_element(err), NS_SASL);
 	stream_send(&s2s->stream, failure);
 	if (++s2s->auth_failures == 3)

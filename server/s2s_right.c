@@ -209,6 +209,16 @@ checked(struct verify *check)
 	}
 }
 
+/* One that is not worth being remembered. */
+static void
+refuse_pair(struct s2s *s2s, const struct dialback *asked, const char *name,
+    enum stanza_err err, const char *why)
+{
+	log_warn(&s2s->stream.log, "refused dialback of %.*s for %.*s: %s",
+	    STR_ARG(asked->domain), STR_ARG(asked->local), why);
+	send_error(s2s, name, asked->local, asked->domain, asked->id, err);
+}
+
 /* What speaks against even trying. */
 static bool
 is_hopeless(struct s2s_right *right)
@@ -254,14 +264,17 @@ on_result(struct s2s *s2s, struct arena *arena, const struct node *node,
 {
 	struct s2s_right *right = s2s_right_find(s2s, local, domain);
 
+	const struct dialback asked = {.local = local, .domain = domain};
+
 	if (domain_host(s2s->stream.shard->setup, local) == NULL) {
-		send_error(s2s, "result", local, domain, STR_NONE,
-		    STANZA_ERR_ITEM_NOT_FOUND);
+		refuse_pair(s2s, &asked, "result", STANZA_ERR_ITEM_NOT_FOUND,
+		    "it is not served here");
 		return;
 	}
 	if (right == NULL && s2s->right_count == RIGHTS_MAX) {
-		send_error(s2s, "result", local, domain, STR_NONE,
-		    STANZA_ERR_RESOURCE_CONSTRAINT);
+		refuse_pair(s2s, &asked, "result",
+		    STANZA_ERR_RESOURCE_CONSTRAINT,
+		    "too many pairs of domains on one stream");
 		return;
 	}
 	/* Asked again: the first question is still open, or was answered. */
@@ -311,12 +324,15 @@ on_verify(struct s2s *s2s, struct arena *arena, const struct node *node,
 {
 	struct shard *shard = s2s->stream.shard;
 	struct str id = node_attr(node, "id");
+	const struct dialback asked = {
+	    .local = local, .domain = domain, .id = id};
 	struct node *answer;
 	bool is_key;
 
 	if (domain_host(shard->setup, local) == NULL || id.text == NULL) {
-		send_error(s2s, "verify", local, domain, id,
-		    STANZA_ERR_ITEM_NOT_FOUND);
+		refuse_pair(s2s, &asked, "verify", STANZA_ERR_ITEM_NOT_FOUND,
+		    id.text == NULL ? "the key has no id"
+				    : "it is not served here");
 		return;
 	}
 	is_key = dialback_is_key(

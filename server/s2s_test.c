@@ -360,6 +360,63 @@ attacks_are_told_what_is_wrong(void **state)
 	}
 }
 
+static char told[4096];
+
+static void
+note_line(enum log_level level, const char *text)
+{
+	if (level <= LOG_INFO && strlen(told) + strlen(text) < sizeof(told))
+		strcat(strcat(told, text), "\n");
+}
+
+/* A line of the log names the domain and the reason. */
+static void
+refusals_are_told_to_the_administrator(void **state)
+{
+	static const struct {
+		const char *opening, *said, *domain, *reason;
+	} cases[] = {
+	    {HEAD("from='" VERONA "' to='mantua.example'"), "", VERONA,
+		"mantua.example is not served here"},
+	    {HEAD("from='capulet.example' to='montague.example'"), "",
+		"capulet.example", "that domain is served here"},
+	    {OPENING, "<db:result" PAIR ">0</db:result>", VERONA,
+		"that domain does not know the key"},
+	    {OPENING,
+		"<db:result from='" VERONA "' to='mantua.example'>0"
+		"</db:result>",
+		VERONA, "for mantua.example: it is not served here"},
+	    {OPENING,
+		"<db:verify from='" VERONA "' to='a.example' id='x'>0"
+		"</db:verify>",
+		VERONA, "for a.example: it is not served here"},
+	    {OPENING, "<auth" NS("sasl") " mechanism='EXTERNAL'>=</auth>",
+		VERONA, "refused EXTERNAL: invalid-mechanism"},
+	    {OPENING, MESSAGE("escalus@" VERONA), VERONA, "not-authorized"},
+	    {OPENING, "<message from='a@" VERONA "'/>", VERONA,
+		"improper-addressing"},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct stage stage = begin(i + 1, CLEAR);
+		struct world_peer *peer = arrive(&stage);
+
+		told[0] = '\0';
+		log_capture(note_line);
+		log_set_level(LOG_INFO);
+		world_send(peer, cases[i].opening);
+		world_send(peer, cases[i].said);
+		world_run(stage.world);
+		(void)vouch(&stage, "invalid");
+		log_set_level(LOG_ERROR);
+		log_capture(NULL);
+		if (strstr(told, cases[i].domain) == NULL ||
+		    strstr(told, cases[i].reason) == NULL)
+			fail_msg("%s: %s", cases[i].reason, told);
+		world_free(&stage.world);
+	}
+}
+
 /* --- resumed ---------------------------------------------------------------
  */
 
@@ -520,6 +577,7 @@ main(void)
 	    cmocka_unit_test(who_is_not_may_not),
 	    cmocka_unit_test(late_verdicts_are_nobodys),
 	    cmocka_unit_test(attacks_are_told_what_is_wrong),
+	    cmocka_unit_test(refusals_are_told_to_the_administrator),
 	    cmocka_unit_test(what_the_peer_had_is_not_sent_again),
 	    cmocka_unit_test(who_cannot_resume_gets_all_again),
 	    cmocka_unit_test(a_peer_goes_on_where_it_was_cut),

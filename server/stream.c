@@ -43,14 +43,17 @@ static void
 name_stream(const struct log *log, char *text, size_t len)
 {
 	const struct stream *stream = container_of(log, struct stream, log);
-	struct str peer = stream->conn->address;
+	struct str peer = stream->conn->address, claimed = STR_NONE;
 
 	if (stream->target.len > 0)
 		peer = stream->target;
 	else if (stream->peer != NULL)
 		peer = jid_full(stream->peer);
-	snprintf(text, len, "%s %u/%u %.*s", stream->role->name,
-	    stream->id.shard, stream->id.slot, STR_ARG(peer));
+	else if (stream->claimed != NULL && stream->role->is_of_servers)
+		claimed = jid_full(stream->claimed);
+	snprintf(text, len, "%s %u/%u %.*s%s%.*s", stream->role->name,
+	    stream->id.shard, stream->id.slot, STR_ARG(peer),
+	    claimed.len > 0 ? " as " : "", STR_ARG(claimed));
 }
 
 static unsigned

@@ -103,8 +103,11 @@ read_to(struct stream *stream, struct arena *arena, struct str to)
 	name = jid_domain(jid);
 	if (stream->role->serves == NULL)
 		host = stream_find_host(stream, name);
-	if (!is_served(stream, host, name) || jid_local(jid).len > 0)
+	if (!is_served(stream, host, name) || jid_local(jid).len > 0) {
+		stream->end.text = str_format(stream->arena,
+		    "%.*s is not served here", STR_ARG(jid_full(jid)));
 		return STREAM_ERR_HOST_UNKNOWN;
+	}
 	/* Who is authenticated is so at one domain. */
 	if (stream->is_authenticated && !str_equal(name, stream->host_name))
 		return STREAM_ERR_HOST_UNKNOWN;
@@ -135,7 +138,7 @@ read_addresses(struct stream *stream, struct arena *arena,
     const struct node *header, struct str content_ns)
 {
 	struct str lang = node_lang(header);
-	enum stream_err err;
+	enum stream_err err, from_err;
 
 	if (!node_is(header, "stream", NS_STREAM) ||
 	    !str_equal(content_ns, stream->role->content_ns))
@@ -145,9 +148,8 @@ read_addresses(struct stream *stream, struct arena *arena,
 	if (stream->target.len > 0)
 		return read_answer(stream, header);
 	err = read_to(stream, arena, node_attr(header, "to"));
-	if (err != STREAM_ERR_NONE)
-		return err;
-	return read_from(stream, node_attr(header, "from"));
+	from_err = read_from(stream, node_attr(header, "from"));
+	return err != STREAM_ERR_NONE ? err : from_err;
 }
 
 enum stream_err
