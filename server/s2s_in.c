@@ -105,6 +105,7 @@ checked(struct verify *verify)
 	if (s2s != NULL) {
 		s2s->check = NULL;
 		s2s->certified = verify->proof;
+		s2s->certified_to_s = verify->ends_s;
 		if (verify->proof == 0 && verify->was_presented)
 			log_info(&s2s->stream.log,
 			    "the certificate of %.*s proves nothing: %.*s",
@@ -250,6 +251,7 @@ on_auth(struct s2s *s2s, const struct node *node)
 	stream_restart(stream);
 	s2s->is_path_due = s2s->is_bidi;
 	s2s_watch_idle(s2s);
+	s2s_proved_until(s2s, s2s->certified_to_s);
 	arena_free(&arena);
 }
 

@@ -59,10 +59,12 @@ struct s2s {
 	bool offers_sm, has_acks; /* XEP-0198: the peer's offer; it is on */
 	bool is_ack_open;         /* <r/> or a ping was not answered yet */
 	bool is_resumed;
-	struct str sm_id;           /* it can be resumed by; empty: it cannot */
-	struct str former;          /* the SM-ID that is to be resumed */
-	uint64_t former_h;          /* in: what its peer has of it */
-	unsigned proof;             /* enum proof: of the peer's domain */
+	struct str sm_id;  /* it can be resumed by; empty: it cannot */
+	struct str former; /* the SM-ID that is to be resumed */
+	uint64_t former_h; /* in: what its peer has of it */
+	unsigned proof;    /* enum proof: of the peer's domain */
+	int64_t ends_s;    /* when the first of its proofs does, since 1970; 0:
+			      none does */
 	uint64_t max_bytes, idle_s; /* XEP-0478: of the peer; 0: not said */
 	struct attempt *attempt;    /* out: until it is over */
 	struct list rights;         /* struct s2s_right */
@@ -77,6 +79,7 @@ struct s2s {
 	/* Of one that a peer opened: */
 	struct s2s_check *check; /* of its certificate, at hand; or NULL */
 	unsigned certified;      /* enum proof: what that came to */
+	int64_t certified_to_s;  /* as ends_s */
 	struct policy policy;    /* towards the claimed domain */
 	bool is_path_due;        /* when the stream was opened anew */
 	uint8_t auth_failures;
@@ -171,6 +174,9 @@ bool s2s_on_idle(struct stream *);
 void s2s_on_activity(struct stream *);
 /* Closes the stream when nobody uses it; from now on. */
 void s2s_watch_idle(struct s2s *);
+/* Closes it when a proof of the peer's ends (RFC 6120, section 13.7.2.3); 0: it
+ * does not. */
+void s2s_proved_until(struct s2s *, int64_t ends_s);
 
 /* --- s2s_sm.c: XEP-0198 --------------------------------------------------- */
 

@@ -38,6 +38,7 @@ s2s_out_checked(struct s2s *s2s, const struct verify *check)
 
 	s2s->step = OUT_FEATURES;
 	s2s->proof = check->proof;
+	s2s->certified_to_s = check->ends_s;
 	if (check->proof == 0 && !may_do_without) {
 		attempt_failed(s2s->attempt, STANZA_ERR_POLICY_VIOLATION, true,
 		    "refused: %.*s", STR_ARG(check->why));
@@ -74,6 +75,7 @@ ready(struct s2s *s2s)
 	    stream_is_secure(stream) ? "" : ", without TLS");
 	s2s_path_ready(s2s, stream->host_name, target);
 	s2s_watch_idle(s2s);
+	s2s_proved_until(s2s, s2s->certified_to_s);
 }
 
 /* Stream management first, where the peer has it. The peer may send from now

@@ -162,6 +162,7 @@ grant(struct s2s_right *right, enum proof proof)
 		s2s_path_ready(s2s, right->local, right->domain);
 	s2s_tell_heard(right);
 	s2s_watch_idle(s2s);
+	s2s_proved_until(s2s, right->check.ends_s);
 	arena_free(&arena);
 }
 

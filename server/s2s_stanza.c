@@ -21,6 +21,8 @@
 
 /* How often a remote hears how much came. */
 #define TELL_MS 1000
+/* The year 9999, which RFC 5280 uses for certificates that never end. */
+#define FOREVER_S ((int64_t)253402300799)
 
 /* --- paths ---------------------------------------------------------------- */
 
@@ -482,8 +484,31 @@ idle_ms(const struct s2s *s2s)
 	return theirs > 0 && theirs < ours ? theirs : ours;
 }
 
+static uint64_t
+proved_for_ms(const struct s2s *s2s)
+{
+	const uint64_t now_ms = clock_wall_ms();
+	const uint64_t ends_ms = (uint64_t)s2s->ends_s * 1000;
+
+	if (s2s->ends_s == 0 || s2s->ends_s > FOREVER_S)
+		return UINT64_MAX;
+	return ends_ms > now_ms ? ends_ms - now_ms : 0;
+}
+
+static void look(struct timer *);
+
+/* Looks again then, or when the proof ends. */
 static void
-look_idle(struct timer *timer)
+look_after(struct s2s *s2s, uint64_t ms)
+{
+	const uint64_t left_ms = proved_for_ms(s2s);
+
+	timer_start(
+	    s2s->stream.shard, &s2s->idle, left_ms < ms ? left_ms : ms, look);
+}
+
+static void
+look(struct timer *timer)
 {
 	struct s2s *s2s = container_of(timer, struct s2s, idle);
 	const uint64_t max_ms = idle_ms(s2s);
@@ -491,13 +516,17 @@ look_idle(struct timer *timer)
 
 	if (s2s->stream.is_ending)
 		return;
+	if (proved_for_ms(s2s) == 0) {
+		stream_fail(&s2s->stream, STREAM_ERR_RESET,
+		    "the certificate of the other server has expired");
+		return;
+	}
 	if (quiet_ms >= max_ms && list_is_empty(&s2s->marks)) {
 		s2s->stream.end.text = STR("nobody used it");
 		stream_close(&s2s->stream);
 		return;
 	}
-	timer_start(s2s->stream.shard, timer,
-	    quiet_ms >= max_ms ? max_ms : max_ms - quiet_ms, look_idle);
+	look_after(s2s, quiet_ms >= max_ms ? max_ms : max_ms - quiet_ms);
 }
 
 void
@@ -505,6 +534,15 @@ s2s_watch_idle(struct s2s *s2s)
 {
 	s2s->used_ms = clock_mono_ms();
 	if (!timer_is_running(&s2s->idle))
-		timer_start(
-		    s2s->stream.shard, &s2s->idle, idle_ms(s2s), look_idle);
+		look_after(s2s, idle_ms(s2s));
+}
+
+void
+s2s_proved_until(struct s2s *s2s, int64_t ends_s)
+{
+	if (ends_s == 0 || (s2s->ends_s != 0 && s2s->ends_s <= ends_s))
+		return;
+	s2s->ends_s = ends_s;
+	timer_stop(s2s->stream.shard, &s2s->idle);
+	s2s_watch_idle(s2s);
 }

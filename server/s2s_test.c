@@ -365,8 +365,10 @@ static char told[4096];
 static void
 note_line(enum log_level level, const char *text)
 {
-	if (level <= LOG_INFO && strlen(told) + strlen(text) < sizeof(told))
-		strcat(strcat(told, text), "\n");
+	const size_t len = strlen(told);
+
+	(void)level;
+	snprintf(told + len, sizeof(told) - len, "%s\n", text);
 }
 
 /* A line of the log names the domain and the reason. */

@@ -12,7 +12,7 @@ from .steps import Failed
 SRV_NAME = "1.3.6.1.5.5.7.8.7"  # id-on-dnsSRV, RFC 4985
 # What subjectAltName of each kind of certificate says of a domain.
 NAMES = {
-    "good": "DNS:{domain}", "expired": "DNS:{domain}",
+    "good": "DNS:{domain}", "expired": "DNS:{domain}", "brief": "DNS:{domain}",
     "self-signed": "DNS:{domain}", "untrusted": "DNS:{domain}",
     "server-only": "DNS:{domain}", "misnamed": "DNS:other.{domain}",
     "common-name": "DNS:other.{domain}", "wildcard": "DNS:*.{parent}",
@@ -23,6 +23,8 @@ NAMES = {
                      ";IA5STRING:_xmpp-client.{domain}",
     "XmppAddr": "otherName:" + XMPP_ADDR + ";UTF8:{domain}",
 }
+# How long those are good that are not good for long.
+LEFT = {"expired": timedelta(days=-1), "brief": timedelta(seconds=6)}
 KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 
 # What "openssl ca" must have, which alone sets both dates in all versions.
@@ -40,16 +42,15 @@ commonName = supplied
 """
 
 
-def sign_for_yesterday(folder, signer):
-    """Makes `cert` of `req` there: its time is over."""
+def sign_until(folder, signer, end):
+    """Makes `cert` of `req` there, good for the day before `end`."""
     (folder / "ca").write_text(CA.format(folder=folder))
     (folder / "issued").touch()
-    now = datetime.now(timezone.utc)
-    begin, end = ((now - timedelta(days=days)).strftime("%Y%m%d%H%M%SZ")
-                  for days in (2, 1))
+    dates = [each.strftime("%Y%m%d%H%M%SZ")
+             for each in (end - timedelta(days=1), end)]
     run("ca", "-batch", "-notext", "-config", folder / "ca",
         "-cert", signer[0], "-keyfile", signer[1], "-extfile", folder / "ext",
-        "-startdate", begin, "-enddate", end,
+        "-startdate", dates[0], "-enddate", dates[1],
         "-in", folder / "req", "-out", folder / "cert")
 
 
@@ -85,8 +86,9 @@ class Authority:
         run("req", *KEY, "-keyout", folder / "key", "-subj", f"/CN={name}",
             "-out", folder / "req")
         signer = self.untrusted() if kind == "untrusted" else self.trusted
-        if kind == "expired":
-            sign_for_yesterday(folder, signer)
+        if kind in LEFT:
+            sign_until(folder, signer, datetime.now(timezone.utc) +
+                       LEFT[kind])
         else:
             by = ("-signkey", folder / "key") if kind == "self-signed" else \
                 ("-CA", signer[0], "-CAkey", signer[1])
