@@ -35,6 +35,8 @@ static enum verdict on_deliver(
     struct account *, struct session *, struct post *);
 static void on_detached(struct session *);
 static void on_resumed(struct session *);
+static void on_save(struct session *, struct node *);
+static void on_restore(struct session *, const struct node *);
 static void on_available(struct session *);
 
 const struct setting push_settings[] = {
@@ -81,6 +83,8 @@ static const struct hook hooks[] = {
     {.on = HOOK_DELIVER, .order = 900, .stanza = on_deliver},
     {.on = HOOK_SESSION_DETACHED, .session = on_detached},
     {.on = HOOK_SESSION_RESUMED, .session = on_resumed},
+    {.on = HOOK_SESSION_SAVE, .save = on_save},
+    {.on = HOOK_SESSION_RESTORE, .restore = on_restore},
     {.on = HOOK_SESSION_AVAILABLE, .session = on_available},
     {.on = HOOK_END},
 };
@@ -91,7 +95,9 @@ struct push {
 };
 
 struct push_session {
-	uint64_t told; /* of what it was sent: so many were looked at */
+	uint64_t told; /* of what it was sent until it was detached: so many
+			  were looked at */
+	bool is_cut;   /* the end of the server detached it */
 };
 
 const struct module push_module = {
@@ -210,6 +216,8 @@ write_row(struct store_write *write, const struct registration *registration)
 	    (unsigned long long)registration->messages);
 	node_set_format(row, "failing", "%llu",
 	    (unsigned long long)registration->failing_us);
+	if (registration->has_waited)
+		node_set(row, "waited", STR("1"));
 	if (registration->options != NULL)
 		node_add_copy(row, registration->options);
 	store_put(write, registration->account->owner.id, &push_kind,
@@ -268,6 +276,7 @@ read_row(struct account *account, const struct map_row *row)
 		    &registration->messages);
 		(void)str_to_u64(node_attr(node, "failing"), UINT64_MAX,
 		    &registration->failing_us);
+		registration->has_waited = node_attr(node, "waited").len > 0;
 		if (form != NULL)
 			registration->options =
 			    node_copy_deep(registration->arena, form);
@@ -419,6 +428,7 @@ enable(struct iq *iq, const struct jid *jid, struct str node,
 	replace(registration);
 	registration->state.is_due = false;
 	registration->messages = 0;
+	registration->has_waited = false;
 	write_row(write, registration);
 	save(iq, write);
 }
@@ -553,7 +563,7 @@ on_kept(struct account *account, struct session *session, struct post *letter)
 		return PASS;
 	registration_each(
 	    each, account) if (!is_served(session_of(each)) &&
-			       !(letter->is_returned && each->state.has_waited))
+			       !(letter->is_returned && each->has_waited))
 	    push_notify(each, is_request ? NULL : &ring);
 	return PASS;
 }
@@ -586,8 +596,8 @@ session_waits(struct session *session, const struct stanza *stanza)
 		{
 			if (!concerns(each, session))
 				continue;
+			each->has_waited = true;
 			push_notify(each, is_request ? NULL : &ring);
-			each->state.has_waited = true;
 		}
 	arena_free(&arena);
 }
@@ -601,15 +611,42 @@ on_deliver(
 	return PASS;
 }
 
-/* What was sent to it already may be lost on the way. */
+/* What was sent to it already may be lost on the way. At the end of the server
+ * nobody can be told: the next run does it. */
 static void
 on_detached(struct session *session)
 {
 	struct push_session *slot = session_slot(session, &push_module);
 
+	slot->is_cut = session->account->owner.shard->is_draining;
+	if (slot->is_cut)
+		return;
 	if (push_of(session->account)->count > 0)
 		resume_unacked(session, slot->told, session_waits);
 	slot->told = resume_sent(session);
+}
+
+static void
+on_save(struct session *session, struct node *node)
+{
+	const struct push_session *slot = session_slot(session, &push_module);
+	const bool is_told = session->is_detached && !slot->is_cut;
+
+	node_set_format(node_add(node, "push", NS_PUSH), "told", "%llu",
+	    (unsigned long long)(is_told ? resume_sent(session) : slot->told));
+}
+
+/* The end of the server broke its stream. */
+static void
+on_restore(struct session *session, const struct node *node)
+{
+	struct push_session *slot = session_slot(session, &push_module);
+	const struct node *saved = node_child(node, "push", NS_PUSH);
+
+	if (saved != NULL)
+		(void)str_to_u64(
+		    node_attr(saved, "told"), UINT64_MAX, &slot->told);
+	on_detached(session);
 }
 
 static void

@@ -32,7 +32,6 @@ struct push_state {
 	struct arena *last_arena; /* lifetime: until the next message */
 	struct push_ring last;    /* the last message; from NULL: none */
 	uint64_t last_ms;         /* when it came: clock_mono_ms */
-	bool has_waited;          /* was told of what its session waits for */
 };
 
 struct registration {
@@ -43,9 +42,10 @@ struct registration {
 	struct str node;            /* empty for none */
 	struct str resource;        /* of the session that enabled it */
 	const struct node *options; /* the form; NULL for none */
-	/* These two are kept, too. */
+	/* These are kept, too. */
 	uint64_t messages;   /* since the device was last there */
 	uint64_t failing_us; /* since when; 0: the last publish went well */
+	bool has_waited;     /* was told of what its session waits for */
 	struct push_state state;
 	struct timer timer; /* until the next publish; it pins the account */
 };

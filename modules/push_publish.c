@@ -248,9 +248,9 @@ void
 push_settle(struct registration *registration)
 {
 	registration->state.is_due = false;
-	registration->state.has_waited = false;
-	if (registration->messages == 0)
+	if (registration->messages == 0 && !registration->has_waited)
 		return;
+	registration->has_waited = false;
 	registration->messages = 0;
 	push_save(registration);
 }
@@ -363,6 +363,7 @@ push_state_move(struct registration *to, struct registration *from)
 {
 	to->state = from->state;
 	to->messages = from->messages;
+	to->has_waited = from->has_waited;
 	from->state = (struct push_state){0};
 	stop_waiting(from);
 	advance(to);

@@ -474,6 +474,41 @@ what_was_not_acknowledged_rings(void **state)
 	push_end(&stage);
 }
 
+static void
+a_restart_rings_no_second_time(void **state)
+{
+	struct stage stage = begin_waiting();
+
+	push_say(&stage);
+	CHECK(push_next(&stage) != NULL);
+	push_succeed(&stage);
+	world_cut(&stage.romeo);
+	world_restart(stage.world);
+	world_run(stage.world);
+	CHECK(push_next(&stage) == NULL);
+	/* Nor when the session ends. */
+	world_sleep(stage.world, 15 * MINUTES);
+	CHECK(push_next(&stage) == NULL);
+	push_end(&stage);
+}
+
+static void
+what_a_restart_cut_off_rings(void **state)
+{
+	struct stage stage = push_begin_with(NULL);
+
+	rig_send(stage.juliet, MANAGE "<presence/>");
+	rig_send(stage.juliet, ENABLE(SERVICE, NODE, ""));
+	push_say(&stage);
+	CHECK(push_next(&stage) == NULL);
+	world_cut(&stage.romeo);
+	world_restart(stage.world);
+	world_run(stage.world);
+	push_expect(&stage, COUNTS("1"), "");
+	push_succeed(&stage);
+	push_end(&stage);
+}
+
 int
 main(void)
 {
@@ -496,6 +531,8 @@ main(void)
 	    cmocka_unit_test(who_is_there_keeps_others_quiet),
 	    cmocka_unit_test(two_that_wait_ring_once_for_the_rest),
 	    cmocka_unit_test(what_was_not_acknowledged_rings),
+	    cmocka_unit_test(a_restart_rings_no_second_time),
+	    cmocka_unit_test(what_a_restart_cut_off_rings),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
