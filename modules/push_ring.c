@@ -1,6 +1,7 @@
 #include "modules/push_ring.h"
 
 #include "modules/carbons.h"
+#include "xml/forward.h"
 #include "xml/keepable.h"
 
 #define NS_MUC_USER "http://jabber.org/protocol/muc#user"

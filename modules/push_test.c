@@ -335,18 +335,25 @@ one_at_a_time_and_not_too_often(void **state)
 
 /* The balcony's device waits. */
 static struct stage
-begin_waiting(void)
+begin_waiting_with(const char *xml)
 {
 	struct stage stage = push_begin_with(NULL);
 
 	rig_send(stage.juliet, MANAGE "<presence/>"
 				      "<presence to='hall@" SERVICE "/Jul'/>");
 	rig_send(stage.juliet, ENABLE(SERVICE, "balcony", ""));
+	rig_send(stage.juliet, xml);
 	world_cut(&stage.juliet);
 	world_run(stage.world);
 	while (neighbour_next(stage.service) != NULL)
 		continue;
 	return stage;
+}
+
+static struct stage
+begin_waiting(void)
+{
+	return begin_waiting_with("");
 }
 
 static void
@@ -475,6 +482,26 @@ what_was_not_acknowledged_rings(void **state)
 }
 
 static void
+a_carbon_rings(void **state)
+{
+	struct stage stage = begin_waiting_with(
+	    SET("c", "<enable xmlns='urn:xmpp:carbons:2'/>"));
+	struct world_peer *garden = rig_login(stage.world, JULIET "/garden");
+
+	rig_send(stage.romeo, "<message type='chat' to='" JULIET "/garden'>"
+			      "<body>x</body></message>");
+	push_expect(&stage, "node='balcony'", COUNTS("1"));
+	push_succeed(&stage);
+	world_sleep(stage.world, 3 * SECONDS);
+	/* What she says there is no news. */
+	rig_send(garden, "<message type='chat' to='" ROMEO "/orchard'>"
+			 "<body>x</body></message>");
+	CHECK(push_next(&stage) == NULL);
+	world_cut(&garden);
+	push_end(&stage);
+}
+
+static void
 a_restart_rings_no_second_time(void **state)
 {
 	struct stage stage = begin_waiting();
@@ -531,6 +558,7 @@ main(void)
 	    cmocka_unit_test(who_is_there_keeps_others_quiet),
 	    cmocka_unit_test(two_that_wait_ring_once_for_the_rest),
 	    cmocka_unit_test(what_was_not_acknowledged_rings),
+	    cmocka_unit_test(a_carbon_rings),
 	    cmocka_unit_test(a_restart_rings_no_second_time),
 	    cmocka_unit_test(what_a_restart_cut_off_rings),
 	};
