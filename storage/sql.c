@@ -11,6 +11,11 @@
 #define LOG_ROW                                                  \
 	"logs.owner, logs.id, logs.nonce, logs.time, logs.peer," \
 	" logs.ref, logs.value"
+/* The oldest that stays. */
+#define LOG_LIMITED                                                      \
+	"CASE WHEN $4 = 0 THEN $3 ELSE coalesce((SELECT CASE WHEN id > " \
+	"$3 THEN id ELSE $3 END FROM logs WHERE owner = $1"              \
+	" AND kind = $2 ORDER BY id DESC LIMIT 1 OFFSET $4 - 1), $3) END"
 #define IS_DELETED "EXISTS (SELECT 1 FROM owners WHERE id = $1 AND state = 2)"
 #define ONE_MAP    "owner = $1 AND kind = $2 AND key = $3"
 #define ONE_LOG    "owner = $1 AND kind = $2 AND id = $3"
@@ -117,12 +122,12 @@ static const struct text texts[SQL_PAGE] = {
 		      " WHERE owner = $1 AND kind = $2 AND id <= $3",
 	NULL},
     [SQL_LOG_DUE] = {"UPDATE logs SET time = $4 WHERE " ONE_LOG, NULL},
-    [SQL_RETAIN] = {"DELETE FROM logs WHERE rowid IN (SELECT rowid FROM logs"
-		    " WHERE kind = $1 AND (flags & 32) <> 0 AND time < $2"
-		    " ORDER BY time LIMIT $3)",
+    [SQL_LOG_LIMIT] = {"DELETE FROM logs WHERE rowid IN (SELECT rowid FROM logs"
+		       " WHERE owner = $1 AND kind = $2 AND id < " LOG_LIMITED
+		       " ORDER BY id LIMIT $5)",
 	"DELETE FROM logs WHERE ctid = ANY (ARRAY(SELECT ctid FROM logs"
-	" WHERE kind = $1 AND (flags & 32) <> 0 AND time < $2"
-	" ORDER BY time LIMIT $3))"},
+	" WHERE owner = $1 AND kind = $2 AND id < " LOG_LIMITED
+	" ORDER BY id LIMIT $5))"},
     [SQL_PURGE_LOGS] = {"DELETE FROM logs WHERE rowid IN (SELECT rowid"
 			" FROM logs WHERE owner = $1 LIMIT $2) AND " IS_DELETED,
 	"DELETE FROM logs WHERE ctid = ANY (ARRAY(SELECT ctid FROM logs"
@@ -183,7 +188,7 @@ peer_text(bool is_postgres, int next, struct buf *text)
 		    " AND id > $3 AND id < $4 AND thread = $%d",
 		    next);
 	buf_add_format(text,
-	    " AND (flags & 64) <> 0"
+	    " AND (flags & 32) <> 0"
 	    " AND (peer = $%d OR (peer >= $%d AND peer < $%d))",
 	    next + 1, next + 2, next + 3);
 	return next + 4;

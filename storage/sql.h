@@ -43,9 +43,9 @@
 	X(WORDS, "onnt")  /* owner, kind, id, text */                       \
 	X(LOG_REMOVE, "onn")                                                \
 	X(LOG_TRIM, "onn")                                                  \
-	X(LOG_DUE, "onnn")  /* owner, kind, id, time */                     \
-	X(RETAIN, "nnn")    /* kind, before time, max */                    \
-	X(PURGE_LOGS, "on") /* owner, max */                                \
+	X(LOG_DUE, "onnn")    /* owner, kind, id, time */                   \
+	X(LOG_LIMIT, "onnnn") /* owner, kind, before, keep, max */          \
+	X(PURGE_LOGS, "on")   /* owner, max */                              \
 	X(PURGE_MAPS, "on")                                                 \
 	X(PURGE_COUNTS, "o")                                                \
 	X(PURGE_OWNER, "o")

@@ -18,8 +18,7 @@ enum {
 	KIND_DUE = 1 << 2,     /* log: index (kind, time) -> rows */
 	KIND_REF = 1 << 3,     /* log: ref is unique per (owner, peer) */
 	KIND_TEXT = 1 << 4,    /* log: full text search over text */
-	KIND_RETAIN = 1 << 5,  /* log: old rows are dropped by age */
-	KIND_PEER = 1 << 6,    /* log: index by the peer's bare JID */
+	KIND_PEER = 1 << 5,    /* log: index by the peer's bare JID */
 };
 
 /* Declared once, static, by the module that keeps such rows. */

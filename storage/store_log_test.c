@@ -26,9 +26,6 @@ static const struct store_kind log_due = {
 static const struct store_kind log_ref = {.name = "log-ref",
     .shape = STORE_LOG,
     .flags = KIND_REF | KIND_COUNTED | KIND_PEER};
-static const struct store_kind log_retain = {.name = "log-retain",
-    .shape = STORE_LOG,
-    .flags = KIND_RETAIN | KIND_COUNTED};
 static const struct store_kind log_text = {
     .name = "log-text", .shape = STORE_LOG, .flags = KIND_TEXT};
 
@@ -362,23 +359,36 @@ words_are_found(void **state)
 }
 
 static void
-old_rows_are_dropped(void **state)
+the_oldest_rows_go(void **state)
 {
 	struct rig *rig = *state;
-	struct retain_query old = {
-	    .kind = &log_retain, .before_us = 80, .max = 5};
-	struct store_count count;
+	struct log_limit limit = {
+	    .owner = 2, .kind = &log_counted, .before = 5, .max = 3};
 
-	rig_fill_log(rig, &log_retain, 10);
 	rig_fill_log(rig, &log_counted, 10);
-	assert_int_equal(rig_retain(rig, &old), ERR_NONE);
-	count = rig_count(rig, 2, &log_retain);
-	assert_int_equal(count.count, 5);
-	assert_int_equal(count.first_id, 6);
-	assert_int_equal(rig_retain(rig, &old), ERR_NONE);
-	assert_int_equal(rig_retain(rig, &old), ERR_NOT_FOUND);
-	assert_int_equal(rig_count(rig, 2, &log_retain).first_id, 8);
-	assert_int_equal(rig_count(rig, 2, &log_counted).count, 10);
+	rig_fill_log(rig, &log_plain, 10);
+	assert_int_equal(rig_limit(rig, &limit), ERR_NONE);
+	assert_int_equal(rig_count(rig, 2, &log_counted).first_id, 4);
+	assert_int_equal(rig_limit(rig, &limit), ERR_NONE);
+	assert_int_equal(rig_limit(rig, &limit), ERR_NOT_FOUND);
+	assert_int_equal(rig_count(rig, 2, &log_counted).first_id, 5);
+
+	limit.keep = 6;
+	assert_int_equal(rig_limit(rig, &limit), ERR_NOT_FOUND);
+	limit.keep = 7;
+	assert_int_equal(rig_limit(rig, &limit), ERR_NOT_FOUND);
+	limit.keep = 4;
+	assert_int_equal(rig_limit(rig, &limit), ERR_NONE);
+	assert_int_equal(rig_count(rig, 2, &log_counted).first_id, 7);
+	limit.before = 9;
+	assert_int_equal(rig_limit(rig, &limit), ERR_NONE);
+	assert_int_equal(rig_count(rig, 2, &log_counted).first_id, 9);
+	limit.before = 0;
+	limit.keep = 1;
+	assert_int_equal(rig_limit(rig, &limit), ERR_NONE);
+	assert_int_equal(rig_count(rig, 2, &log_counted).count, 1);
+	assert_int_equal(rig_count(rig, 2, &log_plain).last_id, 10);
+	assert_int_equal(rig_count(rig, 2, &log_plain).first_id, 1);
 }
 
 static const struct rig_case cases[] = {
@@ -391,7 +401,7 @@ static const struct rig_case cases[] = {
     RIG_CASE(due_rows_come_by_time),
     RIG_CASE(a_ref_is_unique_per_peer),
     RIG_CASE(words_are_found),
-    RIG_CASE(old_rows_are_dropped),
+    RIG_CASE(the_oldest_rows_go),
 };
 
 int

@@ -282,11 +282,11 @@ rig_purge(struct rig *rig, owner_id owner, unsigned max)
 }
 
 enum err
-rig_retain(struct rig *rig, const struct retain_query *query)
+rig_limit(struct rig *rig, const struct log_limit *limit)
 {
 	struct rig_commit wait = {.calls = 0};
 
-	store_retain(rig->store, &wait.commit, query, committed);
+	store_log_limit(rig->store, &wait.commit, limit, committed);
 	rig_await(rig, &wait.calls);
 	return wait.commit.err;
 }

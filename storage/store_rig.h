@@ -77,7 +77,7 @@ const struct store_owners *rig_deleted(struct rig *);
 const struct store_owners *rig_reverse(struct rig *, const struct store_kind *,
     struct str key, owner_id after, unsigned max);
 enum err rig_purge(struct rig *, owner_id, unsigned max);
-enum err rig_retain(struct rig *, const struct retain_query *);
+enum err rig_limit(struct rig *, const struct log_limit *);
 
 /* --- logs ------------------------------------------------------------- */
 

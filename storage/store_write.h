@@ -72,13 +72,15 @@ void store_owner_set_state(struct store_write *, owner_id, enum owner_state);
 void store_purge(struct store *, struct store_commit *wait, owner_id,
     unsigned max, void (*done)(struct store_commit *));
 
-/* KIND_RETAIN: removes up to max rows of all owners that are older than this
- * time, the oldest first; done with NOT_FOUND when there was none. */
-struct retain_query {
+/* Removes up to max rows of a log, the oldest first: those with an id less than
+ * before, and all but the newest keep (0: as many as there are); done with
+ * NOT_FOUND when there was none. */
+struct log_limit {
+	owner_id owner;
 	const struct store_kind *kind;
-	uint64_t before_us;
+	uint64_t before, keep;
 	unsigned max;
 };
 
-void store_retain(struct store *, struct store_commit *wait,
-    const struct retain_query *, void (*done)(struct store_commit *));
+void store_log_limit(struct store *, struct store_commit *wait,
+    const struct log_limit *, void (*done)(struct store_commit *));

@@ -337,17 +337,17 @@ store_purge(struct store *store, struct store_commit *wait, owner_id owner,
 }
 
 void
-store_retain(struct store *store, struct store_commit *wait,
-    const struct retain_query *query, void (*done)(struct store_commit *))
+store_log_limit(struct store *store, struct store_commit *wait,
+    const struct log_limit *limit, void (*done)(struct store_commit *))
 {
 	struct store_write *write = store_write_new(store);
-	struct value *args = job_step(&write->job, SQL_RETAIN, 3)->args;
+	struct value *args =
+	    kind_step(&write->job, SQL_LOG_LIMIT, limit->owner, limit->kind);
 
-	must((query->kind->flags & KIND_RETAIN) != 0);
 	write->job.is_purge = true;
-	args[0].number = store_kind_slot(store, query->kind)->id;
-	args[1].number = query->before_us;
-	args[2].number = query->max;
+	args[2].number = limit->before;
+	args[3].number = limit->keep;
+	args[4].number = limit->max;
 	store_commit(write, wait, done);
 }
 

@@ -1,5 +1,5 @@
 -- Version 1. Flags of a row are those of its kind (storage/store_kind.h):
--- 1 counted, 2 reverse, 4 due, 8 ref, 16 text, 32 retain, 64 peer.
+-- 1 counted, 2 reverse, 4 due, 8 ref, 16 text, 32 peer.
 -- Made already, to tell versions: meta (name text, value text).
 
 CREATE SEQUENCE owners_id AS bigint START 2;
@@ -37,7 +37,7 @@ CREATE TABLE logs (
 	id bigint NOT NULL,
 	nonce bigint NOT NULL,
 	time bigint NOT NULL,
-	thread bigint NOT NULL, -- hash of the peer's bare JID; 0 when not 64
+	thread bigint NOT NULL, -- hash of the peer's bare JID; 0 when not 32
 	kind integer NOT NULL,
 	flags integer NOT NULL,
 	peer bytea NOT NULL,
@@ -48,9 +48,8 @@ CREATE TABLE logs (
 CREATE UNIQUE INDEX logs_ref ON logs (owner, kind, ref, peer)
 	WHERE ref IS NOT NULL;
 CREATE INDEX logs_peer ON logs (owner, kind, thread, id)
-	WHERE (flags & 64) <> 0;
+	WHERE (flags & 32) <> 0;
 CREATE INDEX logs_due ON logs (kind, time, id, owner) WHERE (flags & 4) <> 0;
-CREATE INDEX logs_retain ON logs (kind, time) WHERE (flags & 32) <> 0;
 
 CREATE TABLE words (
 	owner bigint NOT NULL,

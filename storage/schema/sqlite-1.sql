@@ -1,5 +1,5 @@
 -- Version 1. Flags of a row are those of its kind (storage/store_kind.h):
--- 1 counted, 2 reverse, 4 due, 8 ref, 16 text, 32 retain, 64 peer.
+-- 1 counted, 2 reverse, 4 due, 8 ref, 16 text, 32 peer.
 
 CREATE TABLE owners (
 	id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -40,7 +40,7 @@ CREATE TABLE logs (
 	nonce INTEGER NOT NULL,
 	time INTEGER NOT NULL,
 	flags INTEGER NOT NULL,
-	thread INTEGER NOT NULL, -- hash of the peer's bare JID; 0 when not 64
+	thread INTEGER NOT NULL, -- hash of the peer's bare JID; 0 when not 32
 	peer BLOB NOT NULL,
 	ref BLOB,
 	value BLOB NOT NULL
@@ -49,9 +49,8 @@ CREATE UNIQUE INDEX logs_id ON logs (owner, kind, id);
 CREATE UNIQUE INDEX logs_ref ON logs (owner, kind, ref, peer)
 	WHERE ref IS NOT NULL;
 CREATE INDEX logs_peer ON logs (owner, kind, thread, id)
-	WHERE (flags & 64) <> 0;
+	WHERE (flags & 32) <> 0;
 CREATE INDEX logs_due ON logs (kind, time, id, owner) WHERE (flags & 4) <> 0;
-CREATE INDEX logs_retain ON logs (kind, time) WHERE (flags & 32) <> 0;
 
 CREATE VIRTUAL TABLE words USING fts5 (text);
 CREATE TRIGGER words_removed AFTER DELETE ON logs WHEN (old.flags & 16) <> 0
