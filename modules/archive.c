@@ -34,6 +34,7 @@ const struct store_kind archive_kind = {
 
 static const struct hook hooks[] = {
     {.on = HOOK_ACCOUNT_LOAD, .load = on_load},
+    {.on = HOOK_SWEEP, .sweep = archive_limit},
     {.on = HOOK_ACCOUNT_FORGET, .account = on_forget},
     {.on = HOOK_SENT_MESSAGE, .order = 500, .stanza = on_sent},
     {.on = HOOK_SENT_MESSAGE, .order = 700, .stanza = on_leaving},
@@ -79,6 +80,13 @@ const struct setting archive_settings[ARCHIVE_SETTINGS + 1] = {
 	.choices = archive_wanted,
 	.help = "Whose messages are archived for accounts that did not say it "
 		"themselves: all, those of contacts, or none (XEP-0441)."},
+    [ARCHIVE_KEEP_FOR] = {"archive.keep_for", SETTING_TIME,
+	SETTING_RELOADS | SETTING_PER_HOST, .preset = "0 s",
+	.help = "How long messages are kept; 0 s is for ever."},
+    [ARCHIVE_KEEP_MESSAGES] = {"archive.keep_messages", SETTING_INT,
+	SETTING_RELOADS | SETTING_PER_HOST, .preset = "0",
+	.help = "How many messages an archive holds before the oldest go; 0 "
+		"is no limit."},
 };
 
 const struct module archive_module = {

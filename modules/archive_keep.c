@@ -148,6 +148,7 @@ row_kept(struct row_open *open)
 
 	archive_of(account)->retry_ms = 0;
 	metric_add(shard, METRIC_ARCHIVED, 1);
+	archive_limit_grown(account);
 	receipt_settle(shard, &open->receipt);
 	if (letter != NULL) {
 		metric_add(shard, METRIC_OFFLINE_STORED, 1);

@@ -16,7 +16,12 @@
 #define NS_FULLTEXT "urn:xmpp:fulltext:0"
 
 /* The module's settings, in the order of their names. */
-enum { ARCHIVE_DEFAULT, ARCHIVE_SETTINGS };
+enum {
+	ARCHIVE_DEFAULT,
+	ARCHIVE_KEEP_FOR,
+	ARCHIVE_KEEP_MESSAGES,
+	ARCHIVE_SETTINGS
+};
 
 extern const struct setting archive_settings[ARCHIVE_SETTINGS + 1];
 
@@ -60,6 +65,7 @@ struct archive {
 	struct list failed; /* rows to be written again; zeroed until used */
 	struct timer retry; /* of those */
 	unsigned retry_ms;  /* until the next try */
+	uint64_t grown;     /* rows added since it was last limited */
 	struct archive_waiting waiting;
 	struct archive_prefs *prefs; /* NULL: those of the host */
 };
@@ -100,6 +106,13 @@ void archive_keep_sent(struct account *, struct session *,
     const struct stanza *, const struct post *, struct archive_id);
 /* Forgets rows that are yet to be written. */
 void archive_keep_forget(struct account *);
+
+/* --- how much is kept ---------------------------------------------------- */
+
+/* Removes what the host keeps no longer; a hook. */
+void archive_limit(struct shard *, const struct host *, owner_id);
+/* A row was added. */
+void archive_limit_grown(struct account *);
 
 /* --- who had it --------------------------------------------------------- */
 

@@ -1,6 +1,7 @@
 #include "modules/archive.h"
 
 #include "modules/modules_rig.h"
+#include "server/sweep.h"
 #include "server/world_private.h"
 
 #define ASK "<iq type='set' id='q'><query xmlns='urn:xmpp:mam:2'/></iq>"
@@ -210,6 +211,67 @@ preferences_are_kept_or_refused(void **state)
 	world_free(&world);
 }
 
+/* --- how much is kept --------------------------------------------------------
+ */
+
+static unsigned
+count_results(struct world_peer *peer)
+{
+	const char *text;
+	unsigned count = 0;
+
+	rig_send(peer, QUERY(SET("<max>250</max>")));
+	while ((text = world_next(peer)) != NULL)
+		count += strstr(text, "<result") != NULL;
+	return count;
+}
+
+static void
+the_oldest_go_when_there_are_too_many(void **state)
+{
+	struct world *world =
+	    rig_world(1, 2, "archive: {keep_messages: 20, keep_for: 0 s}\n");
+	struct world_peer *romeo = rig_login(world, ROMEO "/orchard");
+	char id[16];
+
+	for (unsigned i = 0; i < 100; i++) {
+		snprintf(id, sizeof(id), "m%u", i);
+		say(romeo, id);
+	}
+	CHECK(count_results(romeo) <= 31);
+	sweep_start(&world->server.shards[0]);
+	world_sleep(world, 70 * 1000);
+	CHECK_EQUAL(count_results(romeo), 20);
+	world_free(&world);
+}
+
+/* Also in archives of accounts that are not in memory. */
+static void
+the_oldest_go_when_their_time_has_come(void **state)
+{
+	struct world *world = rig_world(1, 2, "archive: {keep_for: 2 h}\n");
+	struct world_peer *romeo = rig_login(world, ROMEO "/orchard");
+	char id[16];
+
+	sweep_start(&world->server.shards[0]);
+	for (unsigned i = 0; i < 700; i++) {
+		snprintf(id, sizeof(id), "m%u", i);
+		say(romeo, id);
+	}
+	world_cut(&romeo);
+	world_sleep(world, 20 * 60 * 60 * 1000);
+	romeo = rig_bind(world, ROMEO "/orchard");
+	say(romeo, "new");
+	CHECK_EQUAL(count_results(romeo), 250);
+	world_cut(&romeo);
+	world_sleep(world, 5 * 60 * 60 * 1000);
+	romeo = rig_bind(world, ROMEO "/orchard");
+	CHECK_EQUAL(count_results(romeo), 0);
+	say(romeo, "newer");
+	CHECK_EQUAL(count_results(romeo), 1);
+	world_free(&world);
+}
+
 int
 main(void)
 {
@@ -221,6 +283,8 @@ main(void)
 	    cmocka_unit_test(rows_and_their_order_survive_a_crash),
 	    cmocka_unit_test(archives_can_be_switched_off),
 	    cmocka_unit_test(preferences_are_kept_or_refused),
+	    cmocka_unit_test(the_oldest_go_when_there_are_too_many),
+	    cmocka_unit_test(the_oldest_go_when_their_time_has_come),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

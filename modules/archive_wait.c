@@ -283,6 +283,9 @@ archive_wait_begin(struct account *account)
 	if (archive->account != NULL)
 		return;
 	archive->account = account;
+	/* Rows are removed; their ids are not used again. */
+	if (archive->last_id < waiting->mark)
+		archive->last_id = waiting->mark;
 	waiting->from = waiting->mark + 1;
 	waiting->to = archive->last_id;
 	waiting->proved = waiting->mark;

@@ -13,6 +13,7 @@
 #include "server/kept.h"
 #include "server/outbox.h"
 #include "server/purge.h"
+#include "server/sweep.h"
 #include "server/register.h"
 #include "server/settings.h"
 #include "server/tls.h"
@@ -276,6 +277,7 @@ serve(struct daemon *daemon)
 	watch_signals(daemon);
 	daemon_start_threads(daemon);
 	purge_start(&server->shards[0]);
+	sweep_start(&server->shards[0]);
 	kept_start(&server->shards[0], end_left_guests);
 	uv_run(&daemon->threads[0].loop, UV_RUN_DEFAULT);
 	for (unsigned i = 1; i < server->shard_count; i++)

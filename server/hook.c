@@ -378,6 +378,13 @@ hook_forget(struct account *account)
 }
 
 void
+hook_sweep(struct shard *shard, const struct host *host, owner_id owner)
+{
+	hook_each(row, list_of(host, HOOK_SWEEP))
+	    row->hook->sweep(shard, host, owner);
+}
+
+void
 hook_domain(struct account *account, const struct domain_note *note)
 {
 	hook_each(row, list_of(account->host, HOOK_DOMAIN))

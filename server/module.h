@@ -85,6 +85,8 @@ enum verdict {
 	/* The memory of an account goes: free what is not in its arena. Also  \
 	 * where the module is off, for it may have been on. */                \
 	X(ACCOUNT_FORGET)                                                      \
+	/* Once a day, for each account of the host, loaded or not. */         \
+	X(SWEEP)                                                               \
 	/* An account is removed: add to the transaction. */                   \
 	X(ACCOUNT_REMOVED)                                                     \
 	/* Children for the features of a stream that is authenticated or not. \
@@ -152,6 +154,7 @@ struct hook {
 		void (*account)(struct account *);
 		void (*removed)(struct account *, struct store_write *);
 		void (*domain)(struct account *, const struct domain_note *);
+		void (*sweep)(struct shard *, const struct host *, owner_id);
 		void (*features)(struct features_ask *);
 		void (*disco)(struct disco_ask *);
 	};

@@ -16,6 +16,7 @@
 #include "server/settle.h"
 #include "server/setup.h"
 #include "server/stream.h"
+#include "server/sweep.h"
 
 static _Thread_local struct shard *current;
 
@@ -120,6 +121,7 @@ shard_deinit(struct shard *shard)
 	timers_stop(&shard->timers);
 	settle_free(shard);
 	kept_free(shard);
+	sweep_free(shard);
 	streams_free(&shard->streams);
 	s2s_free(shard);
 	mailbox_deinit(&shard->mailbox);

@@ -80,6 +80,7 @@ struct shard {
 	struct table resumes;              /* server/resume.h */
 	struct kept_reading *kept_reading; /* server/kept.c; or NULL */
 	struct settle_batch *settled;      /* server/settle.h */
+	struct sweep *sweep;               /* server/sweep.h; or NULL */
 	bool is_settling;      /* batches wait for the end of the turn */
 	struct runner *runner; /* server/runner.h; NULL in a world */
 	bool is_draining;      /* shutting down: no new streams */
