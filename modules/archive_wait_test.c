@@ -339,6 +339,28 @@ what_another_proved_does_not_come_again(void **state)
 	world_free(&world);
 }
 
+/* A copy is as good as the message. */
+static void
+what_was_copied_does_not_come_again(void **state)
+{
+	struct world *world = rig_world(1, 2, NULL);
+	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+	struct world_peer *first = rig_login(world, JULIET "/balcony");
+	struct world_peer *second = rig_login(world, JULIET "/chamber");
+
+	rig_send(second,
+	    "<iq type='set' id='c'><enable xmlns='urn:xmpp:carbons:2'/></iq>");
+	rig_skip(second);
+	rig_send(romeo, "<message type='chat' to='" JULIET "/balcony' id='m1'>"
+			"<body>Hi</body></message>");
+	rig_expect(second, "<message><received xmlns='urn:xmpp:carbons:2'/>"
+			   "</message>");
+	world_cut(&first);
+	world_run(world);
+	CHECK(!rig_finds(second, "<message/>"));
+	world_free(&world);
+}
+
 /* The mark is stored: a crash does not bring back what was proved. */
 static void
 the_mark_survives_a_crash(void **state)
@@ -405,6 +427,7 @@ main(void)
 	    cmocka_unit_test(who_has_asked_the_archive_gets_none),
 	    cmocka_unit_test(what_one_did_not_prove_is_the_next_ones),
 	    cmocka_unit_test(what_another_proved_does_not_come_again),
+	    cmocka_unit_test(what_was_copied_does_not_come_again),
 	    cmocka_unit_test(the_mark_survives_a_crash),
 	    cmocka_unit_test(thousands_wait),
 	};

@@ -542,6 +542,8 @@ on_gone(struct stream *stream, const struct stream_end *end)
 {
 	struct c2s *c2s = c2s_of(stream);
 
+	if (stream->is_peer_ended)
+		c2s_prove_archived(c2s);
 	on_free(stream);
 	if (c2s->has_asked_bind)
 		send_gone(c2s, end);

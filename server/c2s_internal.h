@@ -99,4 +99,7 @@ void c2s_answer(struct c2s *, struct arena *, struct str id,
 void c2s_want_proof(struct c2s *, uint64_t ticket);
 /* Bytes came from the client. */
 void c2s_prove(struct c2s *);
+/* The client ended its stream in order, and reads on to the end of ours (RFC
+ * 6120, section 4.4): what the archive has as well is taken as received. */
+void c2s_prove_archived(struct c2s *);
 void c2s_forget_proofs(struct c2s *);

@@ -82,6 +82,18 @@ c2s_prove(struct c2s *c2s)
 }
 
 void
+c2s_prove_archived(struct c2s *c2s)
+{
+	uint64_t ticket = 0;
+
+	list_each (proof, &c2s->proofs, struct proof, link)
+		if ((proof->ticket & TICKET_ARCHIVE) != 0)
+			ticket = proof->ticket;
+	if (ticket != 0)
+		tell(c2s, ticket);
+}
+
+void
 c2s_forget_proofs(struct c2s *c2s)
 {
 	timer_stop(c2s->stream.shard, &c2s->proof);
