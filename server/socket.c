@@ -212,6 +212,8 @@ finish(struct socket *socket)
 	socket->stage = STAGE_CLOSED;
 	timer_stop(socket->conn.shard, &socket->timer);
 	tls_free(&socket->tls);
+	/* Others write their records there. */
+	buf_clear(&net_of(socket)->records, NET_IN_LEN);
 	net_keep_spare(net_of(socket), &socket->pending);
 	buf_deinit(&socket->unsent);
 	free(socket->receipts);
@@ -327,14 +329,16 @@ static bool
 send_pending(struct socket *socket)
 {
 	struct str plain = buf_str(&socket->pending);
-	bool is_good = true;
+	bool is_good;
 
 	if (plain.len == 0)
 		return true;
-	if (socket->tls == NULL)
-		is_good = send_or_keep(socket, plain);
-	else if (encrypt(socket, plain))
-		is_good = send_records(socket);
+	if (socket->tls != NULL && !encrypt(socket, plain)) {
+		fail(socket, "TLS: ", "could not send");
+		return false;
+	}
+	is_good = socket->tls == NULL ? send_or_keep(socket, plain)
+				      : send_records(socket);
 	if (is_good)
 		net_keep_spare(net_of(socket), &socket->pending);
 	return is_good;

@@ -170,8 +170,8 @@ close_two(struct two *two)
 	if (two->theirs.conn != NULL)
 		conn_close(two->theirs.conn);
 	for (unsigned i = 0;
-	    i < 5000 && (two->ours.conn != NULL || two->theirs.conn != NULL);
-	    i++)
+	     i < 5000 && (two->ours.conn != NULL || two->theirs.conn != NULL);
+	     i++)
 		turn();
 	CHECK(two->ours.conn == NULL && two->theirs.conn == NULL);
 }
@@ -257,6 +257,30 @@ closing_in_the_handshake_is_clean(void **state)
 	for (unsigned i = 0; i < 2; i++)
 		close_two(&twos[i]);
 	CHECK_EQUAL(rig.shard.net->made.count, 0);
+}
+
+/* Nor does what it left behind reach another connection of the shard. */
+static void
+what_tls_cannot_send_ends_the_connection(void **state)
+{
+	struct two two, next;
+
+	rig.secure = rig.closed = 0;
+	open_two(&two);
+	open_two(&next);
+	secure(&two);
+	secure(&next);
+	run_until(&rig.secure, 4);
+	tls_bye(two.ours.conn->ops->tls(two.ours.conn));
+	conn_write(two.ours.conn, STR("too late"));
+	conn_write(next.ours.conn, STR("hello"));
+	for (unsigned i = 0; i < 100 && next.theirs.bytes[0] == '\0'; i++)
+		turn();
+	CHECK_TEXT(next.theirs.bytes, "hello");
+	CHECK(two.ours.conn == NULL);
+	CHECK_TEXT(two.ours.why, "TLS: could not send");
+	close_two(&two);
+	close_two(&next);
 }
 
 static int
@@ -457,6 +481,7 @@ main(void)
 	    cmocka_unit_test(handshakes_take_turns),
 	    cmocka_unit_test(what_is_no_tls_is_told),
 	    cmocka_unit_test(closing_in_the_handshake_is_clean),
+	    cmocka_unit_test(what_tls_cannot_send_ends_the_connection),
 	    cmocka_unit_test(a_part_of_a_record_is_not_acknowledged),
 	    cmocka_unit_test(what_is_awaited_late_is_acknowledged_too),
 	    cmocka_unit_test(a_later_record_holds_none_back),
