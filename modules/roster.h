@@ -79,6 +79,9 @@ void roster_edit_ask(struct roster_edit *);
 void roster_edit_seen(struct roster_edit *, uint64_t turn);
 /* The letter that asks for this change is carried out with its commit. */
 void roster_edit_durable(struct roster_edit *, const struct post *letter);
+/* What a session sent, and so changes this: done with when it is committed, or
+ * bounced. Takes it. */
+void roster_edit_cause(struct roster_edit *, struct post *letter);
 /* Commits and takes the edit. iq, which may be NULL, is answered then. */
 void roster_edit_commit(struct roster_edit *, struct iq *);
 

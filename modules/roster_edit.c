@@ -42,6 +42,7 @@ struct roster_edit {
 	bool is_request;
 	uint64_t seen;       /* 0: no request came */
 	struct post *letter; /* the durable one that caused it; else NULL */
+	struct post *cause;  /* what a session sent; or NULL */
 };
 
 static void advance(struct account *);
@@ -231,6 +232,12 @@ roster_edit_letter(
 }
 
 void
+roster_edit_cause(struct roster_edit *edit, struct post *letter)
+{
+	edit->cause = letter;
+}
+
+void
 roster_edit_durable(struct roster_edit *edit, const struct post *letter)
 {
 	if (letter->durable.row == 0)
@@ -386,6 +393,9 @@ fail(struct roster_edit *edit, enum err err)
 	fill_places(edit, false);
 	if (edit->letter != NULL)
 		try_again(edit);
+	if (edit->cause != NULL)
+		router_bounce(edit->account->owner.shard, edit->cause,
+		    stanza_err_of(err), NULL);
 	done_with(edit);
 }
 
@@ -408,6 +418,7 @@ committed(struct store_commit *commit)
 		iq_reply(edit->iq, NULL);
 	fill_places(edit, true);
 	post_free(&edit->letter);
+	post_free(&edit->cause);
 	done_with(edit);
 }
 

@@ -104,8 +104,8 @@ change_and_route(const struct change *change, unsigned sub, bool is_listed)
 	}
 	roster_edit_sub(edit, change->contact, sub, is_listed, NULL);
 	outbox_send(change->account, roster_edit_write(edit), stanza, turn);
+	roster_edit_cause(edit, change->letter);
 	roster_edit_commit(edit, NULL);
-	post_free(&(struct post *){change->letter});
 }
 
 static void
@@ -114,8 +114,8 @@ change_only(const struct change *change, unsigned sub, bool is_listed)
 	struct roster_edit *edit = roster_edit_new(change->account);
 
 	roster_edit_sub(edit, change->contact, sub, is_listed, NULL);
+	roster_edit_cause(edit, change->letter);
 	roster_edit_commit(edit, NULL);
-	post_free(&(struct post *){change->letter});
 }
 
 static void

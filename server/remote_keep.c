@@ -3,6 +3,7 @@
 #include "server/metrics.h"
 #include "server/remote_private.h"
 #include "server/settings.h"
+#include "server/settle.h"
 #include "server/setup.h"
 
 #define RETRY_MS (10 * SECOND)
@@ -130,10 +131,13 @@ settle_rows(
 		if (!entry->is_keepable || durable->row < keeping->first ||
 		    durable->row > keeping->last)
 			continue;
-		if (is_committed)
-			entry->is_kept = true;
-		else
+		if (!is_committed) {
 			*durable = (struct durable_id){0};
+			continue;
+		}
+		entry->is_kept = true;
+		receipt_settle(
+		    pair_shard(keeping->pair), &entry->letter->receipt);
 	}
 }
 

@@ -6,6 +6,7 @@
 #include "server/remote_private.h"
 #include "server/router.h"
 #include "server/settings.h"
+#include "server/settle.h"
 #include "server/setup.h"
 #include "xml/keepable.h"
 
@@ -168,6 +169,8 @@ add(struct pair *pair, struct post *letter)
 	}
 	if (entry->is_keepable)
 		keep_watch(entry);
+	else
+		receipt_settle(pair_shard(pair), &letter->receipt);
 	if (pair->path_count == 0)
 		sweep_at(pair, entry->since_ms + hold_ms(entry));
 }
