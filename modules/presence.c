@@ -33,6 +33,7 @@ static void on_closed(struct session *);
 static void on_save(struct session *, struct node *);
 static void on_restore(struct session *, const struct node *);
 static void on_forget(struct account *);
+static void on_session_forget(struct session *);
 
 static const struct setting settings[] = {
     {"presence.directed", SETTING_INT, SETTING_PER_HOST | SETTING_RELOADS,
@@ -48,6 +49,7 @@ static const struct hook hooks[] = {
     {.on = HOOK_RECEIVED_IQ, .order = 10, .stanza = on_received_iq},
     {.on = HOOK_SESSION_UNAVAILABLE, .order = -10, .session = on_ended},
     {.on = HOOK_SESSION_CLOSED, .order = -10, .session = on_closed},
+    {.on = HOOK_SESSION_FORGET, .session = on_session_forget},
     {.on = HOOK_SESSION_SAVE, .save = on_save},
     {.on = HOOK_SESSION_RESTORE, .restore = on_restore},
     {.on = HOOK_ACCOUNT_FORGET, .account = on_forget},
@@ -447,6 +449,15 @@ on_closed(struct session *session)
 	on_ended(session);
 	if (session->account->session_count == 0)
 		seen_forget(session->account);
+}
+
+static void
+on_session_forget(struct session *session)
+{
+	struct list *all = &slot_of(session)->directed;
+
+	list_each (directed, all, struct directed, link)
+		directed_remove(session, directed);
 }
 
 static void

@@ -75,6 +75,8 @@ enum verdict {
 	 * presence without that the hooks for it ran. */                      \
 	X(SESSION_SAVE)                                                        \
 	X(SESSION_RESTORE)                                                     \
+	/* The memory of a session goes: free what is not in its arena. */     \
+	X(SESSION_FORGET)                                                      \
 	/* A session's peer proved receipt of what was sent with a ticket. */  \
 	X(PROVED)                                                              \
 	/* Another domain cannot be reached, or is back: for each account with \

@@ -388,6 +388,8 @@ session_drop(struct session *session)
 		post_free(&letter);
 	}
 	resume_drop(session);
+	if (account->slots != NULL)
+		hook_session(HOOK_SESSION_FORGET, session);
 	if (list_holds(&session->link)) {
 		list_remove(&session->link);
 		account->session_count--;
