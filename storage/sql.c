@@ -115,7 +115,8 @@ static const struct text texts[SQL_PAGE] = {
     [SQL_WORDS] = {"INSERT OR REPLACE INTO words (rowid, text)"
 		   " SELECT rowid, $4 FROM logs WHERE " ONE_LOG,
 	"INSERT INTO words (owner, kind, id, words)"
-	" VALUES ($1, $2, $3, to_tsvector('simple', $4))"
+	" SELECT owner, kind, id, to_tsvector('simple', $4) FROM logs"
+	" WHERE " ONE_LOG
 	" ON CONFLICT (owner, kind, id) DO UPDATE SET words = excluded.words"},
     [SQL_LOG_REMOVE] = {"DELETE FROM logs WHERE " ONE_LOG, NULL},
     [SQL_LOG_TRIM] = {"DELETE FROM logs"

@@ -356,6 +356,16 @@ words_are_found(void **state)
 	assert_int_equal(rig_commit(rig, write), ERR_NONE);
 	query.words = STR("romeo");
 	assert_int_equal(rig_page(rig, &query)->count, 0);
+
+	/* The words of a row may change; without a row there are none. */
+	write = store_write_new(rig->store);
+	store_log_words(write, 2, &log_text, 1, STR("a pilot fish"));
+	store_log_words(write, 2, &log_text, 2, STR("a pilot fish"));
+	assert_int_equal(rig_commit(rig, write), ERR_NONE);
+	query.words = STR("not");
+	assert_int_equal(rig_page(rig, &query)->count, 0);
+	query.words = STR("pilot");
+	assert_int_equal(rig_page(rig, &query)->count, 1);
 }
 
 static void

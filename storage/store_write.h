@@ -51,6 +51,9 @@ void store_remove_all(struct store_write *, owner_id, const struct store_kind *,
  * time come from the row. */
 void store_append(
     struct store_write *, const struct store_kind *, const struct log_row *);
+/* KIND_TEXT: what is searched of a row that is there, from now on. */
+void store_log_words(struct store_write *, owner_id, const struct store_kind *,
+    uint64_t id, struct str text);
 void store_log_remove(
     struct store_write *, owner_id, const struct store_kind *, uint64_t id);
 /* All ids up to and with this one. */

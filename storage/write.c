@@ -206,14 +206,14 @@ unref(struct job *job, const struct store_kind *kind, const struct log_row *row)
 }
 
 static void
-add_words(
-    struct job *job, const struct store_kind *kind, const struct log_row *row)
+add_words(struct job *job, const struct store_kind *kind, owner_id owner,
+    uint64_t id, struct str text)
 {
-	struct value *args = kind_step(job, SQL_WORDS, row->owner, kind);
+	struct value *args = kind_step(job, SQL_WORDS, owner, kind);
 
-	args[2].number = row->id;
-	args[3].bytes = store_words(job->arena, row->owner, row->text);
-	job->bytes += row->text.len;
+	args[2].number = id;
+	args[3].bytes = store_words(job->arena, owner, text);
+	job->bytes += text.len;
 }
 
 void
@@ -239,8 +239,17 @@ store_append(struct store_write *write, const struct store_kind *kind,
 		args[8] = bytes_of(job, row->ref);
 	args[9] = bytes_of(job, row->value);
 	if ((kind->flags & KIND_TEXT) != 0 && row->text.len > 0)
-		add_words(job, kind, row);
+		add_words(job, kind, row->owner, row->id, row->text);
 	job->ops++;
+}
+
+void
+store_log_words(struct store_write *write, owner_id owner,
+    const struct store_kind *kind, uint64_t id, struct str text)
+{
+	must((kind->flags & KIND_TEXT) != 0);
+	add_words(&write->job, kind, owner, id, text);
+	write->job.ops++;
 }
 
 static void
