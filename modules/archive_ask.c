@@ -161,6 +161,15 @@ take_ids(struct asking *asking, const struct node *field, struct str value)
 	return STANZA_ERR_NONE;
 }
 
+/* XEP-0431, section 2.2: empty, it says nothing. */
+static enum stanza_err
+take_words(struct asking *asking, const struct node *field, struct str value)
+{
+	(void)field;
+	asking->ask->rows.words = value;
+	return STANZA_ERR_NONE;
+}
+
 static const struct field {
 	const char *var, *type;
 	enum stanza_err (*take)(
@@ -174,6 +183,7 @@ static const struct field {
     {"ids", "list-multi", take_ids},
     /* There is no groupchat in the archive, whatever is asked. */
     {"include-groupchat", "boolean", take_nothing},
+    {"{" NS_FULLTEXT "}fulltext", "text-single", take_words},
 };
 
 #define FIELD_COUNT (sizeof(fields) / sizeof(fields[0]))
@@ -243,6 +253,10 @@ read_form(struct asking *asking, const struct node *form)
 		err = take_field(asking, field);
 		if (err != STANZA_ERR_NONE)
 			return err;
+	}
+	if (asking->ask->has_ids && asking->ask->rows.words.len > 0) {
+		asking->why = "ids and words do not go together";
+		return STANZA_ERR_FEATURE_NOT_IMPLEMENTED;
 	}
 	return STANZA_ERR_NONE;
 }

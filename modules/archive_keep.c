@@ -15,6 +15,8 @@
 
 #define RETRY_MIN_MS SECOND
 #define RETRY_MAX_MS (30 * SECOND)
+/* A query waits so long for rows that are not written yet. */
+#define AWAIT_MS (5 * SECOND)
 
 static void row_written(struct store_commit *);
 
@@ -117,9 +119,17 @@ archive_wants(struct account *account, const struct stanza *stanza,
 /* --- writing ---------------------------------------------------------------
  */
 
+static void
+add_to(struct list *list, struct link *link)
+{
+	if (list->head.next == NULL)
+		list_init(list);
+	list_add_last(list, link);
+}
+
 struct row_open {
 	struct store_commit commit;
-	struct link link;        /* in archive->failed, or in no list */
+	struct link link; /* in archive->failed, ->deferred, or in no list */
 	struct account *account; /* pinned */
 	struct arena *arena;     /* holds this and the row */
 	struct log_row row;
@@ -128,13 +138,85 @@ struct row_open {
 	struct resume_row awaited; /* of one that was sent */
 };
 
+static uint64_t
+least(const struct list *rows)
+{
+	uint64_t id = UINT64_MAX;
+
+	if (rows->head.next == NULL)
+		return id;
+	list_each (open, rows, struct row_open, link)
+		if (id > open->row.id)
+			id = open->row.id;
+	return id;
+}
+
+uint64_t
+archive_unwritten(struct account *account)
+{
+	const struct archive *archive = archive_of(account);
+	const uint64_t failed = least(&archive->failed);
+	const uint64_t deferred = least(&archive->deferred);
+
+	return failed < deferred ? failed : deferred;
+}
+
+static void
+on_await_end(struct timer *timer)
+{
+	struct archive_await *await =
+	    container_of(timer, struct archive_await, timer);
+
+	list_remove(&await->link);
+	await->done(await);
+}
+
+void
+archive_await_rows(struct account *account, struct archive_await *await,
+    void (*done)(struct archive_await *))
+{
+	struct archive *archive = archive_of(account);
+
+	if (archive_unwritten(account) == UINT64_MAX) {
+		done(await);
+		return;
+	}
+	await->account = account;
+	await->upto = archive->last_id;
+	await->done = done;
+	add_to(&archive->awaits, &await->link);
+	timer_start(
+	    account->owner.shard, &await->timer, AWAIT_MS, on_await_end);
+}
+
+/* A row is given to the store, in a moment, or given up. */
+static void
+row_leaves(struct row_open *open)
+{
+	struct account *account = open->account;
+	struct archive *archive = archive_of(account);
+	uint64_t unwritten;
+
+	if (!list_holds(&open->link))
+		return;
+	list_remove(&open->link);
+	if (archive->awaits.head.next == NULL ||
+	    list_is_empty(&archive->awaits))
+		return;
+	unwritten = archive_unwritten(account);
+	list_each (await, &archive->awaits, struct archive_await, link)
+		if (await->upto < unwritten)
+			timer_start(account->owner.shard, &await->timer, 0,
+			    on_await_end);
+}
+
 static void
 row_free(struct row_open *open)
 {
 	struct account *account = open->account;
 	struct arena *arena = open->arena;
 
-	list_remove(&open->link);
+	row_leaves(open);
 	arena_free(&arena);
 	owner_unpin(&account->owner);
 }
@@ -181,6 +263,7 @@ row_write(struct row_open *open)
 
 	store_append(write, &archive_kind, &open->row);
 	store_commit_lazy(write, &open->commit, row_written);
+	row_leaves(open);
 }
 
 /* The time of a row is its id: so a time bounds a page as an id does. */
@@ -231,6 +314,7 @@ awaited_add(struct resume_row *row, struct store_write *write)
 	struct row_open *open = container_of(row, struct row_open, awaited);
 
 	store_append(write, &archive_kind, &open->row);
+	row_leaves(open);
 }
 
 static void
@@ -260,7 +344,9 @@ archive_keep_sent(struct account *account, struct session *session,
 	open->awaited.add = awaited_add;
 	open->awaited.done = awaited_done;
 	open->awaited.alone = awaited_alone;
-	if (!resume_defer(session, letter, &open->awaited))
+	if (resume_defer(session, letter, &open->awaited))
+		add_to(&archive_of(account)->deferred, &open->link);
+	else
 		row_write(open);
 }
 
@@ -269,10 +355,8 @@ on_retry(struct timer *timer)
 {
 	struct archive *archive = container_of(timer, struct archive, retry);
 
-	list_each (open, &archive->failed, struct row_open, link) {
-		list_remove(&open->link);
+	list_each (open, &archive->failed, struct row_open, link)
 		row_write(open);
-	}
 }
 
 /* The message was delivered, so there is no way back. */
@@ -282,9 +366,7 @@ try_again(struct row_open *open)
 	struct account *account = open->account;
 	struct archive *archive = archive_of(account);
 
-	if (archive->failed.head.next == NULL)
-		list_init(&archive->failed);
-	list_add_last(&archive->failed, &open->link);
+	add_to(&archive->failed, &open->link);
 	if (timer_is_running(&archive->retry))
 		return;
 	archive->retry_ms *= 2;

@@ -8,6 +8,7 @@
 
 #include "base/list.h"
 #include "modules/archive.h"
+#include "modules/archive_wait.h"
 #include "server/iq.h"
 #include "server/timer.h"
 
@@ -27,51 +28,21 @@ extern const struct setting archive_settings[ARCHIVE_SETTINGS + 1];
 
 struct archive_prefs;
 
-/* A row that no client has proved to have. */
-struct archive_open {
-	uint64_t id;
-	unsigned sent;  /* to so many sessions that are there; 0: it waits */
-	bool is_proved; /* by one of them, while others have yet to */
-};
-
-/* Which rows who comes online is to be sent; in memory while the account is.
- * What is neither open nor waiting nor newer than the last row is done with. */
-struct archive_waiting {
-	uint64_t from, to; /* rows that have waited since the account was
-			      loaded; from > to: none */
-	struct archive_open *list; /* by id */
-	size_t count, room;
-	uint64_t proved; /* the newest row that a client proved to have */
-	uint64_t mark;   /* as it is stored: archive_wait.c */
-	bool is_reading;
-	struct timer save;  /* of the mark */
-	struct timer retry; /* of a read that failed */
-};
-
-/* Of a session: what it was sent and has not proved. */
-struct archive_session {
-	struct archive_sent {
-		uint64_t ticket, id;
-	} * sent; /* oldest first, from first on */
-	size_t first, count, room;
-	uint64_t tickets;
-	bool has_queried;
-};
-
 /* Of an account. */
 struct archive {
 	struct account *account; /* once it was loaded */
 	uint64_t last_id;        /* of its newest row */
-	struct list failed; /* rows to be written again; zeroed until used */
-	struct timer retry; /* of those */
-	unsigned retry_ms;  /* until the next try */
-	uint64_t grown;     /* rows added since it was last limited */
+	struct list failed;   /* rows to be written again; zeroed until used */
+	struct timer retry;   /* of those */
+	struct list deferred; /* rows that wait for others; likewise */
+	struct list awaits;   /* struct archive_await; likewise */
+	unsigned retry_ms;    /* until the next try */
+	uint64_t grown;       /* rows added since it was last limited */
 	struct archive_waiting waiting;
 	struct archive_prefs *prefs; /* NULL: those of the host */
 };
 
 struct archive *archive_of(struct account *);
-struct archive_session *archive_session_of(struct session *);
 
 /* --- the public id ------------------------------------------------------ */
 
@@ -104,6 +75,21 @@ void archive_keep_or_bounce(struct account *, struct post *, struct archive_id);
 /* Of one that the account sends; session is the sender's. */
 void archive_keep_sent(struct account *, struct session *,
     const struct stanza *, const struct post *, struct archive_id);
+/* The least id of a row that is not on its way to the store yet, so that a read
+ * would miss it; UINT64_MAX when there is none. */
+uint64_t archive_unwritten(struct account *);
+/* Waits until all rows of now are on their way: else a client that pages by id
+ * would miss what comes late. At most some seconds. done is called at once when
+ * there is nothing to wait for. */
+struct archive_await {
+	struct link link;
+	struct account *account;
+	uint64_t upto;
+	struct timer timer;
+	void (*done)(struct archive_await *);
+};
+void archive_await_rows(struct account *, struct archive_await *,
+    void (*done)(struct archive_await *));
 /* Forgets rows that are yet to be written. */
 void archive_keep_forget(struct account *);
 
@@ -113,40 +99,6 @@ void archive_keep_forget(struct account *);
 void archive_limit(struct shard *, const struct host *, owner_id);
 /* A row was added. */
 void archive_limit_grown(struct account *);
-
-/* --- who had it --------------------------------------------------------- */
-
-extern const struct store_kind archive_mark_kind;
-
-/* Reads the mark; what is after it, up to the last row, waits. */
-void archive_wait_load(struct account *, struct join *);
-/* After that and last_id are there. */
-void archive_wait_begin(struct account *);
-void archive_wait_forget(struct account *);
-/* Nobody could take this row. */
-void archive_wait_add(struct account *, uint64_t id);
-/* The session is sent this row: the ticket that its receipt proves. */
-uint64_t archive_wait_sent(struct session *, uint64_t id);
-/* Hooks. */
-void archive_wait_proved(struct session *, uint64_t ticket);
-void archive_wait_closed(struct session *);
-void archive_wait_save(struct session *, struct node *);
-void archive_wait_restore(struct session *, const struct node *);
-/* Rows from..to wait: the least and the greatest of them. False when none. */
-bool archive_waits(
-    const struct archive_waiting *, uint64_t *from_r, uint64_t *to_r);
-bool archive_waits_for(const struct archive_waiting *, uint64_t id);
-/* These rows, up to this one, wait no more: sent, or not to be sent. */
-void archive_wait_read(struct account *, uint64_t upto);
-/* Nothing waits any more: the client has the archive. */
-void archive_wait_drop(struct account *);
-
-/* Whether what waits may go to this session. */
-bool archive_may_send(const struct session *);
-/* Sends what waits to the session, if it is one that may have it. */
-void archive_catch_up(struct session *);
-/* To whichever session may. */
-void archive_offer(struct account *);
 
 /* --- preferences -------------------------------------------------------- */
 
@@ -161,6 +113,25 @@ bool archive_prefs_want(struct account *, const struct jid *peer);
 /* Iq handlers. */
 void archive_on_prefs_get(struct iq *);
 void archive_on_prefs_set(struct iq *);
+
+/* --- searching ---------------------------------------------------------- */
+
+/* Brings the index of words up to date, some thousand rows at most: then done
+ * with err, and whether there are more. The wait lives until then. */
+struct archive_index {
+	struct store_get get;
+	struct store_page page;
+	struct store_commit commit;
+	struct account *account; /* pinned by the asker */
+	struct arena *arena;     /* of the page */
+	uint64_t upto;           /* rows that are in the index */
+	unsigned pages;          /* that were read */
+	bool is_more;
+	enum err err;
+	void (*done)(struct archive_index *);
+};
+void archive_index(struct account *, struct archive_index *, struct arena *,
+    void (*done)(struct archive_index *));
 
 /* --- asking ------------------------------------------------------------- */
 

@@ -13,6 +13,8 @@
 #define NS_FORWARD "urn:xmpp:forward:0"
 #define NS_DELAY   "urn:xmpp:delay"
 
+static void rows_written(struct archive_await *);
+static void words_indexed(struct archive_index *);
 static void page_read(struct store_page *);
 static void lookup_read(struct store_page *);
 static void all_read(struct join *);
@@ -29,10 +31,13 @@ struct lookup {
 struct reading {
 	struct iq *iq;
 	struct archive_ask ask;
+	struct archive_await await;
+	struct archive_index index;
 	struct join join;
 	struct store_page page;
 	struct lookup *bounds, *ids;
 	bool is_missing; /* a row that was named is not there */
+	bool is_cut;     /* there are rows that are not written yet */
 };
 
 /* What is sent, oldest first. */
@@ -112,6 +117,14 @@ archive_on_query(struct iq *iq)
 		return;
 	}
 	reading->iq = iq;
+	archive_await_rows(iq_account(iq), &reading->await, rows_written);
+}
+
+static void
+read_all(struct reading *reading)
+{
+	struct archive_ask *ask = &reading->ask;
+
 	join_init(&reading->join, all_read);
 	reading->bounds = look_up(reading, ask->bounds, ask->bound_count);
 	if (ask->has_ids)
@@ -119,6 +132,41 @@ archive_on_query(struct iq *iq)
 	else
 		read_page(reading, &reading->page, &ask->rows, page_read);
 	join_wait_done(&reading->join, ERR_NONE);
+}
+
+/* What is not written yet, and what came after it, is for another page. */
+static void
+rows_written(struct archive_await *await)
+{
+	struct reading *reading = container_of(await, struct reading, await);
+	struct account *account = iq_account(reading->iq);
+	struct log_query *rows = &reading->ask.rows;
+	const uint64_t unwritten = archive_unwritten(account);
+
+	if (unwritten != UINT64_MAX &&
+	    (rows->before == 0 || rows->before > unwritten)) {
+		rows->before = unwritten;
+		reading->is_cut = true;
+	}
+	if (rows->words.len == 0)
+		read_all(reading);
+	else
+		archive_index(account, &reading->index, iq_arena(reading->iq),
+		    words_indexed);
+}
+
+static void
+words_indexed(struct archive_index *index)
+{
+	struct reading *reading = container_of(index, struct reading, index);
+
+	if (index->err == ERR_NONE && !index->is_more)
+		read_all(reading);
+	else if (index->err == ERR_NONE)
+		iq_refuse_text(reading->iq, STANZA_ERR_RESOURCE_CONSTRAINT,
+		    "the archive is being indexed; search again");
+	else
+		iq_refuse(reading->iq, stanza_err_of(index->err));
 }
 
 /* --- what was found --------------------------------------------------------
@@ -266,7 +314,7 @@ answer(struct reading *reading, const struct found *found)
 	struct node *fin = node_make(iq_arena(reading->iq), "fin", NS_MAM);
 	struct node *set;
 
-	if (!found->is_more)
+	if (!found->is_more && !reading->is_cut)
 		node_set(fin, "complete", STR("true"));
 	set = node_add(fin, "set", NS_RSM);
 	if (found->count > 0) {

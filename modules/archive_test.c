@@ -101,6 +101,8 @@ a_row_that_failed_is_written_again(void **state)
 	say(romeo, "m1");
 	rig_expect(juliet, "<message id='m1'/>");
 	rig_send(juliet, ASK);
+	rig_expect_nothing(juliet);
+	world_sleep(world, 6000);
 	rig_expect(juliet, RIG_ERROR("q", "wait", "resource-constraint"));
 	world_sleep(world, 20000);
 	say(romeo, "m2");

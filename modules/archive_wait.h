@@ -1,0 +1,73 @@
+/*
+ * modules/archive_wait.h - which rows of an archive who comes online is sent:
+ * archive_wait.c knows, archive_catch_up.c sends.
+ */
+#pragma once
+
+#include "server/session.h"
+#include "server/timer.h"
+
+/* A row that no client has proved to have. */
+struct archive_open {
+	uint64_t id;
+	unsigned sent;  /* to so many sessions that are there; 0: it waits */
+	bool is_proved; /* by one of them, while others have yet to */
+};
+
+/* Which rows who comes online is to be sent; in memory while the account is.
+ * What is neither open nor waiting nor newer than the last row is done with. */
+struct archive_waiting {
+	uint64_t from, to; /* rows that have waited since the account was
+			      loaded; from > to: none */
+	struct archive_open *list; /* by id */
+	size_t count, room;
+	uint64_t proved; /* the newest row that a client proved to have */
+	uint64_t mark;   /* as it is stored: archive_wait.c */
+	bool is_reading;
+	struct timer save;  /* of the mark */
+	struct timer retry; /* of a read that failed */
+};
+
+/* Of a session: what it was sent and has not proved. */
+struct archive_session {
+	struct archive_sent {
+		uint64_t ticket, id;
+	} * sent; /* oldest first, from first on */
+	size_t first, count, room;
+	uint64_t tickets;
+	bool has_queried;
+};
+
+struct archive_session *archive_session_of(struct session *);
+
+extern const struct store_kind archive_mark_kind;
+
+/* Reads the mark; what is after it, up to the last row, waits. */
+void archive_wait_load(struct account *, struct join *);
+/* After that and last_id are there. */
+void archive_wait_begin(struct account *);
+void archive_wait_forget(struct account *);
+/* Nobody could take this row. */
+void archive_wait_add(struct account *, uint64_t id);
+/* The session is sent this row: the ticket that its receipt proves. */
+uint64_t archive_wait_sent(struct session *, uint64_t id);
+/* Hooks. */
+void archive_wait_proved(struct session *, uint64_t ticket);
+void archive_wait_closed(struct session *);
+void archive_wait_save(struct session *, struct node *);
+void archive_wait_restore(struct session *, const struct node *);
+/* Rows from..to wait: the least and the greatest of them. False when none. */
+bool archive_waits(
+    const struct archive_waiting *, uint64_t *from_r, uint64_t *to_r);
+bool archive_waits_for(const struct archive_waiting *, uint64_t id);
+/* These rows, up to this one, wait no more: sent, or not to be sent. */
+void archive_wait_read(struct account *, uint64_t upto);
+/* Nothing waits any more: the client has the archive. */
+void archive_wait_drop(struct account *);
+
+/* Whether what waits may go to this session. */
+bool archive_may_send(const struct session *);
+/* Sends what waits to the session, if it is one that may have it. */
+void archive_catch_up(struct session *);
+/* To whichever session may. */
+void archive_offer(struct account *);
