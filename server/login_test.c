@@ -2,6 +2,8 @@
  * server/login_test.c - streams of clients in a world: the brake on guesses,
  * the deadline for logins, proofs of receipt.
  */
+#include <gnutls/crypto.h>
+#include <gnutls/gnutls.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -226,6 +228,134 @@ who_goes_without_a_sign_proved_nothing(void **state)
 	world_free(&world);
 }
 
+/* --- what a client sends ahead -------------------------------------------- */
+
+#define HEADER                                                        \
+	"<stream:stream xmlns='jabber:client' to='montague.example' " \
+	"version='1.0' xmlns:stream='http://etherx.jabber.org/streams'>"
+#define RIGHT "AHJvbWVvAHNlY3JldA==" /* \0romeo\0secret */
+#define LOGIN "<auth " NS_SASL_ATTR " mechanism='PLAIN'>" RIGHT "</auth>"
+
+/* The server looks for the keys when the rest comes. */
+static const struct {
+	const char *sent, *wanted;
+	bool is_over;
+} aheads[] = {
+    {LOGIN "\n", "success", false},
+    {LOGIN " \n \n", "success", false},
+    {LOGIN HEADER, "bad-format", true},
+    {LOGIN "\n" HEADER, "bad-format", true},
+    {LOGIN "<stream", "policy-violation", true},
+    {LOGIN "<?xml version='1.0'?>" HEADER, "not-well-formed", true},
+    {LOGIN "<iq type='get' id='a'/>", "not-authorized", true},
+};
+
+static void
+who_goes_on_before_success_is_told(void **state)
+{
+	for (size_t i = 0; i < COUNT_OF(aheads); i++) {
+		struct world *world = make_world();
+		struct world_peer *peer = open_stream(world);
+
+		CHECK(got(peer, "mechanisms"));
+		world_send(peer, aheads[i].sent);
+		world_run(world);
+		CHECK(got(peer, aheads[i].wanted));
+		CHECK_EQUAL(world_is_closed(peer), aheads[i].is_over);
+		world_free(&world);
+	}
+}
+
+static struct str
+hmac(struct arena *arena, struct str key, struct str text)
+{
+	char *made = arena_text(arena, 20);
+
+	CHECK_EQUAL(gnutls_hmac_fast(GNUTLS_MAC_SHA1, key.text, key.len,
+			text.text, text.len, made),
+	    0);
+	return (struct str){made, 20};
+}
+
+/* RFC 5802, section 3, for the account's password. */
+static struct str
+prove(struct arena *arena, struct str salt, unsigned rounds, struct str auth)
+{
+	gnutls_datum_t key = {(unsigned char *)"secret", 6};
+	gnutls_datum_t with = {
+	    (unsigned char *)(uintptr_t)salt.text, (unsigned)salt.len};
+	char salted[20], stored[20], *proof = arena_text(arena, 20);
+	struct str client;
+
+	CHECK_EQUAL(
+	    gnutls_pbkdf2(GNUTLS_MAC_SHA1, &key, &with, rounds, salted, 20), 0);
+	client = hmac(arena, (struct str){salted, 20}, STR("Client Key"));
+	CHECK_EQUAL(
+	    gnutls_hash_fast(GNUTLS_DIG_SHA1, client.text, 20, stored), 0);
+	auth = hmac(arena, (struct str){stored, 20}, auth);
+	for (unsigned i = 0; i < 20; i++)
+		proof[i] = (char)(client.text[i] ^ auth.text[i]);
+	return base64_encode(arena, (struct str){proof, 20});
+}
+
+/* The last response to the challenge, as XML. */
+static struct str
+respond(struct arena *arena, const char *challenge)
+{
+	struct str text = str_of(strchr(challenge, '>') + 1);
+	struct str first, nonce, salt, rounds, with, auth;
+	uint64_t count = 0;
+
+	str_cut(text, '<', &text, &with);
+	CHECK(base64_decode(arena, text, &first));
+	str_cut(first, ',', &nonce, &salt);
+	str_cut(salt, ',', &salt, &rounds);
+	CHECK(str_to_u64(
+	    (struct str){rounds.text + 2, rounds.len - 2}, 100000, &count));
+	CHECK(base64_decode(
+	    arena, (struct str){salt.text + 2, salt.len - 2}, &salt));
+	with = str_format(arena, "c=biws,%.*s", STR_ARG(nonce));
+	auth = str_format(
+	    arena, "n=romeo,r=abc,%.*s,%.*s", STR_ARG(first), STR_ARG(with));
+	text = prove(arena, salt, (unsigned)count, auth);
+	text = base64_encode(arena,
+	    str_format(arena, "%.*s,p=%.*s", STR_ARG(with), STR_ARG(text)));
+	return str_format(
+	    arena, "<response " NS_SASL_ATTR ">%.*s</response>", STR_ARG(text));
+}
+
+/* SCRAM's proof is looked at as it comes: what follows it is the new stream. */
+static void
+a_header_behind_the_proof_opens_the_stream(void **state)
+{
+	struct world *world = make_world();
+	struct arena *arena = arena_make(0);
+	struct world_peer *peer = open_stream(world);
+	struct str text;
+
+	CHECK(got(peer, "mechanisms"));
+	text = base64_encode(arena, STR("n,,n=romeo,r=abc"));
+	world_send(peer,
+	    str_format(arena,
+		"<auth " NS_SASL_ATTR " mechanism='SCRAM-SHA-1'>%.*s</auth>",
+		STR_ARG(text))
+		.text);
+	world_run(world);
+	text = respond(arena, world_next(peer));
+	world_send(
+	    peer, str_format(arena,
+		      "%.*s" HEADER "<iq type='set' id='b'>"
+		      "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>",
+		      STR_ARG(text))
+		      .text);
+	world_run(world);
+	CHECK(strstr(world_next(peer), "<success") != NULL);
+	CHECK(got(peer, "<jid>romeo@montague.example/"));
+	CHECK(!world_is_closed(peer));
+	arena_free(&arena);
+	world_free(&world);
+}
+
 int
 main(void)
 {
@@ -238,6 +368,8 @@ main(void)
 	    cmocka_unit_test(
 		one_sign_of_life_proves_what_the_kernel_had_acknowledged),
 	    cmocka_unit_test(who_goes_without_a_sign_proved_nothing),
+	    cmocka_unit_test(who_goes_on_before_success_is_told),
+	    cmocka_unit_test(a_header_behind_the_proof_opens_the_stream),
 	};
 
 	return cmocka_run_group_tests_name("login", tests, NULL, NULL);

@@ -482,11 +482,19 @@ stream_open(struct stream *stream)
 void
 stream_restart(struct stream *stream)
 {
+	const bool is_ahead = !stream->is_feeding && stream->reader != NULL &&
+			      reader_is_inside(stream->reader);
+
 	stream->is_open = false;
 	if (stream->is_feeding)
 		reader_restart(stream->reader);
 	else
 		reader_free(&stream->reader);
+	/* What came before the peer could know that it may (section 6.3.5) was
+	 * read as the old stream's: the new one would lack it. */
+	if (is_ahead)
+		stream_fail(stream, STREAM_ERR_POLICY_VIOLATION,
+		    "the new stream began before the login was over");
 }
 
 static void

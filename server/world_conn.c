@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "server/sasl.h"
 
 /* --- what the server does with it ---------------------------------------- */
 
@@ -118,6 +119,10 @@ peer_opened(
 static void
 peer_got(struct reader *reader, struct arena *arena, const struct node *node)
 {
+	/* Who sent its next header ahead gets the server's right behind this.
+	 */
+	if (node_is(node, "success", NS_SASL))
+		reader_restart(reader);
 	add_event(reader_owner(reader), WORLD_ELEMENT, arena, node);
 }
 
