@@ -36,8 +36,9 @@ struct reading {
 	struct join join;
 	struct store_page page;
 	struct lookup *bounds, *ids;
-	bool is_missing; /* a row that was named is not there */
-	bool is_cut;     /* there are rows that are not written yet */
+	const struct stanza *head; /* of the messages with the results */
+	bool is_missing;           /* a row that was named is not there */
+	bool is_cut;               /* there are rows that are not written yet */
 };
 
 /* What is sent, oldest first. */
@@ -117,6 +118,8 @@ archive_on_query(struct iq *iq)
 		return;
 	}
 	reading->iq = iq;
+	reading->head = stanza_make(iq_arena(iq), STANZA_MESSAGE, STANZA_NORMAL,
+	    account_jid(iq_account(iq)), iq_from(iq), STR_NONE);
 	archive_await_rows(iq_account(iq), &reading->await, rows_written);
 }
 
@@ -209,7 +212,7 @@ compare_rows(const void *a, const void *b)
 {
 	const struct log_row *const *left = a, *const *right = b;
 
-	return (*left)->id < (*right)->id ? -1 : (*left)->id > (*right)->id;
+	return (*left)->id<(*right)->id ? -1 : (*left)->id>(*right)->id;
 }
 
 /* Sorted, each once, and the page of them. */
@@ -263,6 +266,21 @@ is_damaged(struct str value)
 	       !str_ends(value, STR(">"));
 }
 
+/* Modules that look at what goes to the session see the head. */
+static void
+share(const struct reading *reading, struct session *session, struct blob *blob)
+{
+	struct post letter = {
+	    .kind = POST_DOWN,
+	    .arena = iq_arena(reading->iq),
+	    .stanza = reading->head,
+	    .blob = blob,
+	    .is_lent = true,
+	};
+
+	session_share(session, &letter);
+}
+
 static void
 send_row(const struct reading *reading, struct session *session,
     const struct log_row *row)
@@ -290,7 +308,7 @@ send_row(const struct reading *reading, struct session *session,
 	buf_add(buf, row->value);
 	buf_add(buf, STR("</forwarded></result></message>"));
 	blob = blob_new(buf_str(buf));
-	session_send_blob(session, blob, session->jid);
+	share(reading, session, blob);
 	blob_unref(&blob);
 }
 

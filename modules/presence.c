@@ -510,16 +510,18 @@ on_restore(struct session *session, const struct node *node)
 /* --- inbound -----------------------------------------------------------------
  */
 
+/* letter, which has the stanza, may be NULL. */
 static void
-deliver(struct account *account, const struct stanza *stanza, struct blob *blob)
+deliver(
+    struct account *account, const struct stanza *stanza, struct post *letter)
 {
 	session_each (session, account) {
 		if (jid_is_bare(stanza->to)
 			? !session->is_available
 			: !jid_equal(session->jid, stanza->to))
 			continue;
-		if (blob != NULL)
-			session_send_blob(session, blob, stanza->to);
+		if (letter != NULL && letter->blob != NULL)
+			session_share(session, letter);
 		else
 			session_send(session, stanza);
 	}
@@ -637,7 +639,7 @@ on_received(
 	if (stanza->type == STANZA_PROBE)
 		receive_probe(account, stanza);
 	else
-		deliver(account, stanza, letter->blob);
+		deliver(account, stanza, letter);
 	seen_presence(account, stanza);
 	if (stanza->type == STANZA_UNAVAILABLE)
 		forget_directed(account, stanza->from);

@@ -273,6 +273,17 @@ on_sure(struct account *account, struct post *letter)
 }
 
 static void
+on_nonza(struct account *account, struct post *letter)
+{
+	struct session *session = session_of_stream(account, letter->stream);
+	const struct hook *hook = hook_nonza(account->host, letter->nonza);
+
+	if (session != NULL && hook != NULL)
+		hook->nonza(session, letter->nonza);
+	post_free(&letter);
+}
+
+static void
 on_admin(struct account *account, struct post *letter)
 {
 	admin_at_owner(&account->owner, letter);
@@ -306,6 +317,7 @@ static account_handler *const handlers[POST_KIND_COUNT] = {
     [POST_SAID] = session_said,
     [POST_SM_ASK] = resume_take,
     [POST_KEPT] = kept_restore,
+    [POST_NONZA] = on_nonza,
 };
 
 static account_handler *const absent_handlers[POST_KIND_COUNT] = {

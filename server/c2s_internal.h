@@ -85,7 +85,7 @@ void c2s_sm_request(struct c2s *);
 
 /* --- c2s_stanza.c: of a bound stream -------------------------------------- */
 
-/* Takes the arena. */
+/* A stanza, or what a module takes (HOOK_NONZA). Takes the arena. */
 void c2s_take_stanza(struct c2s *, struct arena *, const struct node *);
 /* Asks whether the client is there (XEP-0199). */
 void c2s_ping(struct c2s *);

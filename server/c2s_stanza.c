@@ -184,6 +184,29 @@ check(struct c2s *c2s, struct arena **arena, struct stanza *stanza,
 	}
 }
 
+/* It takes the way of stanzas, so that it comes in their order. */
+static void
+send_nonza_up(struct c2s *c2s, struct arena *arena, const struct node *node)
+{
+	struct post *letter = post_new(POST_NONZA, arena);
+
+	letter->to = jid_to_bare(arena, jid_copy(arena, c2s->stream.peer));
+	letter->stream = c2s->stream.id;
+	letter->nonza = node;
+	post_send(c2s->stream.shard, letter);
+}
+
+static void
+take_other(struct c2s *c2s, struct arena *arena, const struct node *node)
+{
+	if (hook_nonza(c2s->stream.host, node) != NULL) {
+		send_nonza_up(c2s, arena, node);
+		return;
+	}
+	stream_fail(&c2s->stream, STREAM_ERR_UNSUPPORTED_STANZA_TYPE, NULL);
+	arena_free(&arena);
+}
+
 void
 c2s_take_stanza(struct c2s *c2s, struct arena *arena, const struct node *node)
 {
@@ -197,11 +220,10 @@ c2s_take_stanza(struct c2s *c2s, struct arena *arena, const struct node *node)
 	}
 	err = stanza_read(arena, without_from(arena, node), stanza);
 	if (err == STANZA_ERR_FEATURE_NOT_IMPLEMENTED) {
-		stream_fail(
-		    &c2s->stream, STREAM_ERR_UNSUPPORTED_STANZA_TYPE, NULL);
-	} else {
-		metric_add(c2s->stream.shard, METRIC_STANZAS_IN, 1);
-		check(c2s, &arena, stanza, err);
+		take_other(c2s, arena, node);
+		return;
 	}
+	metric_add(c2s->stream.shard, METRIC_STANZAS_IN, 1);
+	check(c2s, &arena, stanza, err);
 	arena_free(&arena);
 }

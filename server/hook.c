@@ -182,9 +182,16 @@ make_lists(struct hooks *hooks, struct arena *arena)
 			    sizeof(hooks->on[on].rows[0]), compare_rows);
 }
 
+/* Of nonzas there is one scope. */
+static bool
+is_same_scope(const struct hook *a, const struct hook *b)
+{
+	return a->on == HOOK_NONZA || (a->scope & b->scope) != 0;
+}
+
 /* Rows of one namespace and name follow each other. */
 static bool
-iqs_are_distinct(
+are_distinct(
     const struct hook_list *list, struct arena *arena, struct str *why_r)
 {
 	for (size_t i = 1; i < list->count; i++) {
@@ -193,10 +200,10 @@ iqs_are_distinct(
 
 		if (compare_text(a->hook->ns, b->hook->ns) != 0 ||
 		    compare_text(a->hook->name, b->hook->name) != 0 ||
-		    (a->hook->scope & b->hook->scope) == 0)
+		    !is_same_scope(a->hook, b->hook))
 			continue;
 		*why_r = str_format(arena,
-		    "modules %s and %s both answer iqs with <%s xmlns='%s'/>",
+		    "modules %s and %s both take <%s xmlns='%s'/>",
 		    a->module->name, b->module->name,
 		    b->hook->name == NULL ? "*" : b->hook->name, b->hook->ns);
 		return false;
@@ -261,8 +268,9 @@ hooks_new(struct arena *arena, const struct module *const *modules,
 	make_lists(hooks, arena);
 	hooks->features = join_features(hooks, arena, of_host);
 	hooks->account_features = join_features(hooks, arena, of_account);
-	if (!iqs_are_distinct(&hooks->on[HOOK_IQ_GET], arena, why_r) ||
-	    !iqs_are_distinct(&hooks->on[HOOK_IQ_SET], arena, why_r))
+	if (!are_distinct(&hooks->on[HOOK_IQ_GET], arena, why_r) ||
+	    !are_distinct(&hooks->on[HOOK_IQ_SET], arena, why_r) ||
+	    !are_distinct(&hooks->on[HOOK_NONZA], arena, why_r))
 		return NULL;
 	return hooks;
 }
@@ -443,23 +451,35 @@ find_ns(const struct hook_list *list, struct str ns)
 }
 
 /* The last one that fits is the best: one with the name comes behind one for
- * any name. */
-const struct hook *
-hook_iq(const struct host *host, bool is_set, const struct node *payload,
-    unsigned scope)
+ * any name. scope 0: any. */
+static const struct hook *
+find_hook(const struct hook_list *list, const struct node *node, unsigned scope)
 {
-	const struct hook_list *list =
-	    list_of(host, is_set ? HOOK_IQ_SET : HOOK_IQ_GET);
 	const struct hook *found = NULL;
-	size_t i = find_ns(list, payload->ns);
+	size_t i = find_ns(list, node->ns);
 
 	for (; i < list->count; i++) {
 		const struct hook *hook = list->rows[i].hook;
 
-		if (!str_equal(str_of(hook->ns), payload->ns))
+		if (!str_equal(str_of(hook->ns), node->ns))
 			break;
-		if ((hook->scope & scope) != 0 && is_for(hook, payload))
+		if ((scope == 0 || (hook->scope & scope) != 0) &&
+		    is_for(hook, node))
 			found = hook;
 	}
 	return found;
+}
+
+const struct hook *
+hook_iq(const struct host *host, bool is_set, const struct node *payload,
+    unsigned scope)
+{
+	return find_hook(
+	    list_of(host, is_set ? HOOK_IQ_SET : HOOK_IQ_GET), payload, scope);
+}
+
+const struct hook *
+hook_nonza(const struct host *host, const struct node *node)
+{
+	return find_hook(list_of(host, HOOK_NONZA), node, 0);
 }

@@ -187,7 +187,7 @@ two_that_claim_one_iq_are_refused(void **state)
 	struct setup *setup;
 
 	CHECK(make(rivals, HOSTS, &why) == NULL);
-	CHECK_STR(why, "modules first and rival both answer iqs with "
+	CHECK_STR(why, "modules first and rival both take "
 		       "<q xmlns='urn:x'/>");
 	setup = make(
 	    rivals, "hosts: {a.example: {}}\nmodules.rival: false\n", &why);

@@ -57,6 +57,9 @@ enum verdict {
 	X(KEPT)                                                                \
 	/* Anything about to go to one session: the last look. */              \
 	X(DELIVER)                                                             \
+	/* An element of its stream that is no stanza, in the order of the     \
+	 * session's stanzas. */                                               \
+	X(NONZA)                                                               \
 	/* Iqs of type get and set for the account or for the host. */         \
 	X(IQ_GET)                                                              \
 	X(IQ_SET)                                                              \
@@ -134,7 +137,7 @@ struct disco_ask {
 struct hook {
 	enum hook_on on;
 	const char *ns, *name; /* IQ_GET, IQ_SET: the payload; name may be NULL
-				  for any */
+				  for any; NONZA: the element */
 	unsigned scope;        /* IQ_GET, IQ_SET: enum iq_scope */
 	int order; /* lower first; equal: by module order. 0 is usual, the
 		      default delivery has 1000 */
@@ -144,6 +147,7 @@ struct hook {
 		enum verdict (*stanza)(
 		    struct account *, struct session *, struct post *letter);
 		void (*iq)(struct iq *); /* owes the answer: server/iq.h */
+		void (*nonza)(struct session *, const struct node *);
 		void (*session)(struct session *);
 		/* Adds to the node when it is saved. */
 		void (*save)(struct session *, struct node *);

@@ -62,7 +62,8 @@ struct shard;
 	X(SM_ASK, "a stream tells its account of stream management")          \
 	X(SM, "an account tells a stream of stream management")               \
 	X(SETTLED, "stanzas of sessions on this shard are settled")           \
-	X(KEPT, "a session that an earlier run left, for its account")
+	X(KEPT, "a session that an earlier run left, for its account")        \
+	X(NONZA, "a bound stream sent an element that is no stanza")
 
 enum post_kind {
 #define X(name, text) POST_##name,
@@ -138,6 +139,7 @@ struct post {
 		const struct sm_note *sm;
 		const struct kept_note *kept;
 		const struct receipt *receipts; /* SETTLED */
+		const struct node *nonza;
 	};
 };
 

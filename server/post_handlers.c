@@ -78,4 +78,5 @@ post_handler *const post_handlers[POST_KIND_COUNT] = {
     [POST_SM] = stream_take,
     [POST_SETTLED] = settle_take,
     [POST_KEPT] = owner_take,
+    [POST_NONZA] = owner_take,
 };

@@ -213,11 +213,25 @@ session_share(struct session *session, struct post *letter)
 	session_pass(session, &lent);
 }
 
-void
-session_send_blob(
-    struct session *session, struct blob *blob, const struct jid *to)
+struct post *
+session_keep(struct session *session, struct post *letter)
 {
-	send_down(session, blob_letter(blob, to));
+	struct shard *shard = session->account->owner.shard;
+	struct blob *blob = letter->blob == NULL
+				? router_serialise(shard, letter->stanza)
+				: blob_ref(letter->blob);
+	struct post *kept = blob_letter(blob, letter->stanza->to);
+
+	kept->ticket = letter->ticket;
+	blob_unref(&blob);
+	post_free(&letter);
+	return kept;
+}
+
+void
+session_let_go(struct session *session, struct post *letter)
+{
+	send_down(session, letter);
 }
 
 void
@@ -267,7 +281,7 @@ session_said(struct account *account, struct post *letter)
 	if (session == NULL || letter->stanza == NULL)
 		post_free(&letter);
 	else
-		send_down(session, letter);
+		session_pass(session, letter);
 }
 
 /* --- a place in the order ----------------------------------------------- */

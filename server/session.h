@@ -63,9 +63,12 @@ void session_pass(struct session *, struct post *);
 /* The same letter for one of several sessions: the letter stays the caller's,
  * its stanza is serialised once for all of them. */
 void session_share(struct session *, struct post *);
-/* A stanza serialised without its to, for many: the blob is referenced. to is
- * what this receiver shall see. */
-void session_send_blob(struct session *, struct blob *, const struct jid *to);
+/* For a module that takes a letter at DELIVER to let it go later: what is left
+ * of it is small, and can only go on or be freed. The letter is settled: nobody
+ * waits for what is held back. */
+struct post *session_keep(struct session *, struct post *);
+/* Takes it; no hook runs. */
+void session_let_go(struct session *, struct post *);
 /* Tickets with one of these bits are a row of their own beside the others of a
  * session. */
 #define TICKET_APART   (UINT64_C(1) << 63)

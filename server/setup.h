@@ -76,6 +76,8 @@ void hook_disco(enum hook_on, struct disco_ask *);
 /* The handler of an iq's payload for a scope; NULL when nobody has it. */
 const struct hook *hook_iq(const struct host *, bool is_set,
     const struct node *payload, unsigned scope);
+/* The handler of an element that is no stanza; NULL when nobody has it. */
+const struct hook *hook_nonza(const struct host *, const struct node *);
 /* The slot offsets, for account_slot and session_slot. */
 size_t hook_account_slot(const struct setup *, const struct module *);
 size_t hook_session_slot(const struct setup *, const struct module *);
