@@ -8,6 +8,7 @@
 #include "modules/blocking.h"
 #include "modules/caps.h"
 #include "modules/carbons.h"
+#include "modules/client_state.h"
 #include "modules/contact.h"
 #include "modules/disco.h"
 #include "modules/entity_time.h"
@@ -34,6 +35,7 @@ const struct module *const modules_builtin[] = {
     &message_module,
     &archive_module,
     &carbons_module,
+    &client_state_module,
     &offline_module,
     &push_module,
     &hints_module,
