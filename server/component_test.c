@@ -5,8 +5,7 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "base/code.h"
-#include "server/digest.h"
+#include "server/world_component.h"
 #include "server/world_neighbour.h"
 #include "server/world_private.h"
 
@@ -54,18 +53,6 @@ begin(uint64_t seed)
 	return begin_with(seed, SETTINGS);
 }
 
-static struct world_peer *
-arrive(const struct stage *stage)
-{
-	struct world_peer *peer = world_peer_new(stage->world);
-	struct conn *conn = &peer->conn->conn;
-
-	conn->is_secure = conn->is_direct_tls = false;
-	shard_enter(conn->shard);
-	component_accept(conn->shard, conn);
-	return peer;
-}
-
 static void
 say(struct world_peer *peer, const char *text)
 {
@@ -99,53 +86,10 @@ is_next(struct world_peer *peer, const char *part)
 	return false;
 }
 
-/* Sends the header; the answer's id, or empty. */
-static struct str
-open_as(struct world_peer *peer, const char *domain)
-{
-	char text[256];
-	struct world_event *event;
-	struct str id;
-
-	snprintf(text, sizeof(text),
-	    "<stream:stream xmlns='" NS_COMPONENT "' xmlns:stream='" NS_STREAM
-	    "' to='%s'>",
-	    domain);
-	world_send(peer, text);
-	event = world_peer_next(peer);
-	CHECK(event != NULL && event->kind == WORLD_HEADER);
-	CHECK(node_attr(event->node, "version").text == NULL);
-	id = str_dup(peer->arena, node_attr(event->node, "id"));
-	world_event_free(&event);
-	return id;
-}
-
-static void
-shake(struct world_peer *peer, struct str id, const char *secret)
-{
-	struct str proof = hex_encode(
-	    peer->arena, digest_sha1(peer->arena,
-			     str_join2(peer->arena, id, str_of(secret))));
-
-	say(peer, str_format(peer->arena, "<handshake>%.*s</handshake>",
-		      STR_ARG(proof))
-		      .text);
-}
-
-static struct world_peer *
-join(const struct stage *stage, const char *domain, const char *secret)
-{
-	struct world_peer *peer = arrive(stage);
-
-	shake(peer, open_as(peer, domain), secret);
-	CHECK(comes(peer, "<handshake"));
-	return peer;
-}
-
 static struct world_peer *
 join_echo(const struct stage *stage)
 {
-	return join(stage, ECHO, "one");
+	return world_component_join(stage->world, ECHO, "one");
 }
 
 /* Answers the last ping that is there; whether there was one. */
@@ -199,7 +143,8 @@ components_speak_with_each_other_and_servers(void **state)
 	for (uint64_t seed = 1; seed <= 20; seed++) {
 		struct stage stage = begin(seed);
 		struct world_peer *echo = join_echo(&stage);
-		struct world_peer *plays = join(&stage, PLAYS, "two");
+		struct world_peer *plays =
+		    world_component_join(stage.world, PLAYS, "two");
 
 		say(echo,
 		    "<message id='p1' from='" ECHO "' to='" PLAYS "'>" BODY);
@@ -238,11 +183,11 @@ who_does_not_know_the_secret_is_nobody(void **state)
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct stage stage = begin(i + 1);
-		struct world_peer *peer = arrive(&stage);
-		struct str id = open_as(peer, cases[i].domain);
+		struct world_peer *peer = world_component_arrive(stage.world);
+		struct str id = world_component_open(peer, cases[i].domain);
 
 		if (cases[i].secret != NULL)
-			shake(peer, id, cases[i].secret);
+			world_component_shake(peer, id, cases[i].secret);
 		if (cases[i].said != NULL)
 			say(peer, cases[i].said);
 		CHECK(comes(peer, cases[i].err));
@@ -347,9 +292,10 @@ a_second_connection_ends_while_the_first_lives(void **state)
 	for (uint64_t seed = 1; seed <= 20; seed++) {
 		struct stage stage = begin(seed);
 		struct world_peer *first = join_echo(&stage);
-		struct world_peer *second = arrive(&stage);
+		struct world_peer *second = world_component_arrive(stage.world);
 
-		shake(second, open_as(second, ECHO), "one");
+		world_component_shake(
+		    second, world_component_open(second, ECHO), "one");
 		CHECK(world_next(second) == NULL);
 		CHECK(pong(first));
 		CHECK(comes(second, "conflict"));
@@ -366,10 +312,11 @@ a_second_connection_takes_over_from_a_dead_one(void **state)
 	for (uint64_t seed = 1; seed <= 20; seed++) {
 		struct stage stage = begin(seed);
 		struct world_peer *first = join_echo(&stage);
-		struct world_peer *second = arrive(&stage);
+		struct world_peer *second = world_component_arrive(stage.world);
 
 		say(stage.romeo, TO_ECHO("m1"));
-		shake(second, open_as(second, ECHO), "one");
+		world_component_shake(
+		    second, world_component_open(second, ECHO), "one");
 		world_sleep(stage.world, 11 * SECONDS);
 		CHECK(comes(first, "connection-timeout"));
 		CHECK(comes(second, "<handshake"));
