@@ -1,11 +1,14 @@
 #include "modules/modules_rig.h"
 #include "modules/roster.h"
+#include "server/world_component.h"
 #include "server/world_neighbour.h"
 #include "server/world_private.h"
 
 #define VERONA  "verona.example"
 #define ESCALUS "escalus@" VERONA
 #define PARIS   "paris@" VERONA
+#define PLAYS   "plays.montague.example"
+#define MAB     "mab@deep." PLAYS
 #define SECONDS ((uint64_t)1000)
 #define MINUTES (60 * SECONDS)
 
@@ -19,7 +22,10 @@ static struct stage
 begin(void)
 {
 	struct stage stage = {
-	    .world = rig_world(7, 0, "limits.idle_ping: 0 s\n")};
+	    .world = rig_world(7, 0,
+		"limits.idle_ping: 0 s\n"
+		"domains: {" PLAYS
+		": {component: {secret: one, subdomains: true}}}\n")};
 
 	stage.verona = neighbour_new(stage.world, VERONA);
 	stage.romeo = rig_login(stage.world, ROMEO "/orchard");
@@ -254,6 +260,37 @@ idle_links_may_end(void **state)
 	end(&stage);
 }
 
+/* Also those of its subdomains, whom the same connection carries. */
+static void
+who_is_of_a_component_goes_and_comes_with_it(void **state)
+{
+	static const char says[] =
+	    "<presence type='subscribed' from='" MAB "' to='" ROMEO "'/>"
+	    "<presence from='" MAB "/x' to='" ROMEO "'/>";
+	struct stage stage = begin();
+	struct world_peer *plays;
+	const char *text;
+	bool is_asked = false;
+
+	plays = world_component_join(stage.world, PLAYS, "one");
+	rig_send(stage.romeo, "<presence type='subscribe' to='" MAB "'/>");
+	rig_send(plays, says);
+	CHECK(rig_finds(stage.romeo, "<presence from='" MAB "/x'/>"));
+	world_cut(&plays);
+	world_sleep(stage.world, 4 * MINUTES);
+	rig_expect_nothing(stage.romeo);
+	world_sleep(stage.world, 2 * MINUTES);
+	rig_expect(
+	    stage.romeo, "<presence type='unavailable' from='" MAB "/x'/>");
+	plays = world_component_join(stage.world, PLAYS, "one");
+	world_sleep(stage.world, 1 * MINUTES);
+	while ((text = world_next(plays)) != NULL)
+		is_asked |= strstr(text, "type='probe'") != NULL &&
+			    strstr(text, "to='" MAB "'") != NULL;
+	CHECK(is_asked);
+	end(&stage);
+}
+
 /* --- iqs --------------------------------------------------------------------
  */
 
@@ -353,6 +390,7 @@ main(void)
 	    cmocka_unit_test(probes_are_answered),
 	    cmocka_unit_test(who_cannot_be_reached_becomes_unavailable),
 	    cmocka_unit_test(who_does_not_answer_after_a_break_is_unavailable),
+	    cmocka_unit_test(who_is_of_a_component_goes_and_comes_with_it),
 	    cmocka_unit_test(idle_links_may_end),
 	    cmocka_unit_test(a_host_answers_strangers),
 	    cmocka_unit_test(resources_are_asked_only_by_who_sees_them),

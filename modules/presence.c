@@ -14,6 +14,7 @@
 #include "modules/last.h"
 #include "modules/presence_seen.h"
 #include "modules/roster.h"
+#include "server/domains.h"
 #include "server/kept.h"
 #include "server/metrics.h"
 #include "server/router.h"
@@ -265,6 +266,14 @@ probe_contacts(struct session *session, bool with_ours)
 	arena_free(&arena);
 }
 
+bool
+presence_is_behind(
+    struct account *account, const struct jid *jid, struct str domain)
+{
+	return str_equal(
+	    domain_carrier(account->host->setup, jid_domain(jid)), domain);
+}
+
 static const struct jid *const *
 contacts_of(struct account *account, struct arena *arena, unsigned sub,
     struct str domain, size_t *count_r)
@@ -277,7 +286,7 @@ contacts_of(struct account *account, struct arena *arena, unsigned sub,
 	chosen = arena_array(arena, const struct jid *, count);
 	*count_r = 0;
 	for (size_t i = 0; i < count; i++)
-		if (str_equal(jid_domain(all[i]), domain))
+		if (presence_is_behind(account, all[i], domain))
 			chosen[(*count_r)++] = all[i];
 	return chosen;
 }

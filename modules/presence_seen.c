@@ -102,12 +102,16 @@ seen_remove(struct seen *seen, struct seen_jid *found)
 void
 seen_presence(struct account *account, const struct stanza *stanza)
 {
-	struct seen *seen = seen_of(account);
 	const struct jid *from = stanza->from;
+	const struct str domain = jid_domain(from);
+	struct seen *seen;
 	struct seen_jid *found;
 
-	if (setup_host(account->host->setup, jid_domain(from)) != NULL)
+	/* Most are of the same host: that is known at once. */
+	if (str_equal(domain, account->host->name) ||
+	    setup_host(account->host->setup, domain) != NULL)
 		return;
+	seen = seen_of(account);
 	if (stanza->type == STANZA_AVAILABLE && !jid_is_bare(from) &&
 	    account->session_count > 0)
 		seen_add(seen, from);
@@ -161,7 +165,7 @@ lose(struct account *account, struct str domain, bool is_all)
 
 	for (; found != NULL; found = next) {
 		next = seen_next(seen, found);
-		if (!str_equal(jid_domain(found->jid), domain) ||
+		if (!presence_is_behind(account, found->jid, domain) ||
 		    (!is_all && !found->is_doubted))
 			continue;
 		presence_deliver(account,
@@ -203,7 +207,7 @@ doubt(struct account *account, struct str domain)
 	struct seen_jid *found = NULL;
 
 	while ((found = seen_next(seen, found)) != NULL)
-		if (str_equal(jid_domain(found->jid), domain) &&
+		if (presence_is_behind(account, found->jid, domain) &&
 		    (roster_sub(account, jid_to_bare(arena, found->jid)) &
 			SUB_TO) != 0)
 			found->is_doubted = true;

@@ -26,4 +26,7 @@ void seen_on_domain(struct account *, const struct domain_note *);
  * contacts of a domain, and our presence too when they may have missed it. */
 struct seen *seen_slot(struct account *);
 void presence_deliver(struct account *, const struct stanza *);
+/* Whether what is for that JID goes by way of that domain. */
+bool presence_is_behind(
+    struct account *, const struct jid *, struct str domain);
 void presence_meet_again(struct account *, struct str domain, bool with_ours);

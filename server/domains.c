@@ -55,6 +55,14 @@ domain_component(const struct setup *setup, struct str domain)
 }
 
 struct str
+domain_carrier(const struct setup *setup, struct str domain)
+{
+	struct str component = domain_component(setup, domain);
+
+	return component.len > 0 ? component : domain;
+}
+
+struct str
 domain_secret(const struct setup *setup, struct str component)
 {
 	const struct config *config = setup_config(setup);

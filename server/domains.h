@@ -12,6 +12,9 @@
 /* The domain of the component that serves this (prepared) domain; empty when
  * none does. Lives as long as the setup. */
 struct str domain_component(const struct setup *, struct str domain);
+/* The domain that carries what is for this one: the component's that serves it,
+ * else itself. */
+struct str domain_carrier(const struct setup *, struct str domain);
 /* The secret of a component's domain; empty when it is none. */
 struct str domain_secret(const struct setup *, struct str component);
 bool domain_is_ours(const struct setup *, struct str domain);
