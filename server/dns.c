@@ -30,6 +30,8 @@ struct dns_context {
 	struct ub_ctx *unbound;
 	uv_poll_t poll;
 	char *resolvers; /* as text, to find it again */
+	unsigned users;  /* questions */
+	bool is_old;     /* of before a reload: it takes no more */
 };
 
 struct dns {
@@ -146,6 +148,9 @@ leave(struct dns_ask *ask)
 	if (ask->is_asked && ask->shard->dns != NULL)
 		ask->shard->dns->asked_count--;
 	ask->is_asked = false;
+	if (ask->context != NULL)
+		ask->context->users--;
+	ask->context = NULL;
 }
 
 /* Libunbound forgets it, whatever came of it. */
@@ -292,15 +297,53 @@ dns_cancel(struct dns_ask *ask)
 /* --- contexts ------------------------------------------------------------- */
 
 static void
+context_closed(uv_handle_t *handle)
+{
+	free(container_of((uv_poll_t *)handle, struct dns_context, poll));
+}
+
+static void
+context_close(struct dns_context *context)
+{
+	list_remove(&context->link);
+	uv_poll_stop(&context->poll);
+	uv_close((uv_handle_t *)&context->poll, context_closed);
+	ub_ctx_delete(context->unbound);
+	free(context->resolvers);
+}
+
+/* Not from within ub_process. */
+static void
+close_old(struct dns *dns)
+{
+	list_each (context, &dns->contexts, struct dns_context, link)
+		if (context->is_old && context->users == 0)
+			context_close(context);
+}
+
+void
+dns_setup_changed(struct shard *shard)
+{
+	if (shard->dns == NULL)
+		return;
+	list_each (context, &shard->dns->contexts, struct dns_context, link)
+		context->is_old = true;
+	close_old(shard->dns);
+}
+
+static void
 on_readable(uv_poll_t *poll, int status, int events)
 {
 	struct dns_context *context =
 	    container_of(poll, struct dns_context, poll);
+	struct shard *shard = context->shard;
 
 	(void)status;
 	(void)events;
-	shard_enter(context->shard);
+	shard_enter(shard);
 	(void)ub_process(context->unbound);
+	if (shard->dns != NULL)
+		close_old(shard->dns);
 }
 
 static bool
@@ -473,7 +516,8 @@ context_want(
 		list_init(&shard->dns->asked);
 	}
 	list_each (context, &shard->dns->contexts, struct dns_context, link) {
-		if (str_equal(str_of(context->resolvers), text))
+		if (!context->is_old &&
+		    str_equal(str_of(context->resolvers), text))
 			return context;
 	}
 	return context_new(shard, resolvers, text.text);
@@ -487,12 +531,12 @@ ask_now(struct dns *dns, struct dns_ask *ask)
 	int err = ub_resolve_async(ask->context->unbound, ask->name.text,
 	    (int)ask->type, CLASS_IN, ask, on_answer, &ask->id);
 
-	if (err == UB_SYNTAX) {
-		fail_soon(ask, ERR_NOT_FOUND, "no such name can be");
-		return;
-	}
 	if (err != UB_NOERROR) {
-		fail_soon(ask, ERR_UNAVAILABLE, ub_strerror(err));
+		leave(ask);
+		if (err == UB_SYNTAX)
+			fail_soon(ask, ERR_NOT_FOUND, "no such name can be");
+		else
+			fail_soon(ask, ERR_UNAVAILABLE, ub_strerror(err));
 		return;
 	}
 	ask->is_asked = true;
@@ -553,6 +597,7 @@ dns_query(struct shard *shard, struct dns_ask *ask, struct arena *arena,
 		    "no resolver: see dns.resolvers and /etc/resolv.conf");
 		return;
 	}
+	ask->context->users++;
 	list_add_last(&shard->dns->waiting, &ask->link);
 	ask_next(shard->dns);
 }
@@ -572,12 +617,6 @@ cancel_all(struct list *asks)
 	}
 }
 
-static void
-context_closed(uv_handle_t *handle)
-{
-	free(container_of((uv_poll_t *)handle, struct dns_context, poll));
-}
-
 void
 dns_close(struct shard *shard)
 {
@@ -588,12 +627,7 @@ dns_close(struct shard *shard)
 	shard->dns = NULL;
 	cancel_all(&dns->waiting);
 	cancel_all(&dns->asked);
-	list_each (context, &dns->contexts, struct dns_context, link) {
-		list_remove(&context->link);
-		uv_poll_stop(&context->poll);
-		uv_close((uv_handle_t *)&context->poll, context_closed);
-		ub_ctx_delete(context->unbound);
-		free(context->resolvers);
-	}
+	list_each (context, &dns->contexts, struct dns_context, link)
+		context_close(context);
 	free(dns);
 }

@@ -76,6 +76,9 @@ bool dns_record_read(struct arena *, enum dns_type, struct str data,
  * else false with a sentence: all questions would fail. */
 bool dns_check_anchor(struct arena *, const struct config *, struct str *why_r);
 
+/* After a reload: resolv.conf, the hosts of the system and the trust anchor are
+ * read anew, and nothing is cached, for questions that come from now on. */
+void dns_setup_changed(struct shard *);
 /* Ends what is under way (CANCELED) and closes the contexts: while the shard's
  * loop runs still. */
 void dns_close(struct shard *);

@@ -2,6 +2,7 @@
 
 #include <poll.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "server/conn.h"
@@ -65,4 +66,53 @@ dns_rig_stop(struct dns_rig *rig)
 	shard_enter(NULL);
 	setup_unref(&rig->setup);
 	arena_free(&rig->arena);
+}
+
+struct asked {
+	struct resolve resolve;
+	bool is_done;
+};
+
+static void
+resolved(struct resolve *resolve)
+{
+	container_of(resolve, struct asked, resolve)->is_done = true;
+}
+
+struct resolve *
+dns_rig_resolve(struct dns_rig *rig, struct arena *arena, const char *domain)
+{
+	struct asked *asked = arena_new(arena, struct asked);
+	struct policy policy;
+
+	policy_of(rig->setup, NULL, str_of(domain), &policy);
+	resolve_start(&rig->shard, &asked->resolve, arena, &policy,
+	    str_of(domain), resolved);
+	while (!asked->is_done)
+		dns_rig_turn(rig);
+	return &asked->resolve;
+}
+
+const char *
+dns_rig_describe(struct arena *arena, const struct resolve *resolve)
+{
+	struct buf text = {0};
+	struct str result;
+
+	if (resolve->is_srv_secure)
+		buf_add(&text, STR("secure: "));
+	for (size_t i = 0; i < resolve->count; i++) {
+		const struct endpoint *endpoint = &resolve->endpoints[i];
+
+		buf_add(&text, endpoint_text(arena, endpoint));
+		if (endpoint->is_direct_tls)
+			buf_add(&text, STR(" TLS"));
+		if (endpoint->is_secure)
+			buf_add(&text, str_format(arena, " secure, %zu TLSA",
+					   endpoint->tlsa_count));
+		buf_add(&text, STR("; "));
+	}
+	result = str_dup(arena, buf_str(&text));
+	buf_deinit(&text);
+	return result.text;
 }

@@ -6,6 +6,7 @@
 
 #include <uv.h>
 
+#include "server/resolve.h"
 #include "server/setup.h"
 #include "server/shard.h"
 
@@ -22,3 +23,9 @@ void dns_rig_start(struct dns_rig *, const char *yaml);
 /* Does what is due; waits a moment. */
 void dns_rig_turn(struct dns_rig *);
 void dns_rig_stop(struct dns_rig *);
+
+/* What the domain resolves to, by the rig's configuration. */
+struct resolve *dns_rig_resolve(
+    struct dns_rig *, struct arena *, const char *domain);
+/* The endpoints: "::1, port 5269 (a.lab) TLS secure, 1 TLSA; ". */
+const char *dns_rig_describe(struct arena *, const struct resolve *);

@@ -4,12 +4,10 @@
  */
 #include <string.h>
 
-#include "base/buf.h"
 #include "base/check.h"
 #include "base/err.h"
 #include "base/rand.h"
 #include "server/dns_rig.h"
-#include "server/resolve.h"
 
 static struct dns_rig rig;
 
@@ -38,52 +36,6 @@ stop(void **state)
 
 /* --- domains -------------------------------------------------------------- */
 
-static bool is_done;
-
-static void
-resolved(struct resolve *resolve)
-{
-	(void)resolve;
-	is_done = true;
-}
-
-static struct resolve *
-resolve(struct arena *arena, const char *domain)
-{
-	struct resolve *resolve = arena_new(arena, struct resolve);
-	struct policy policy;
-
-	policy_of(rig.setup, NULL, str_of(domain), &policy);
-	is_done = false;
-	resolve_start(
-	    &rig.shard, resolve, arena, &policy, str_of(domain), resolved);
-	while (!is_done)
-		dns_rig_turn(&rig);
-	return resolve;
-}
-
-static const char *
-describe(struct arena *arena, const struct resolve *resolve)
-{
-	struct buf text = {0};
-	struct str result;
-
-	if (resolve->is_srv_secure)
-		buf_add(&text, STR("secure: "));
-	for (size_t i = 0; i < resolve->count; i++) {
-		const struct endpoint *endpoint = &resolve->endpoints[i];
-
-		buf_add(&text, endpoint_text(arena, endpoint));
-		if (endpoint->is_secure)
-			buf_add(&text, str_format(arena, " secure, %zu TLSA",
-					   endpoint->tlsa_count));
-		buf_add(&text, STR("; "));
-	}
-	result = str_dup(arena, buf_str(&text));
-	buf_deinit(&text);
-	return result.text;
-}
-
 static const struct {
 	const char *domain;
 	enum err err;
@@ -92,8 +44,8 @@ static const struct {
     {"signed.lab", ERR_NONE,
 	"secure: ::1, port 5301 (xmpp.signed.lab) secure, 2 TLSA; "
 	"127.0.0.2, port 5301 (xmpp.signed.lab) secure, 2 TLSA; "
-	"::1, port 5302 (xmpp.signed.lab) secure, 0 TLSA; "
-	"127.0.0.2, port 5302 (xmpp.signed.lab) secure, 0 TLSA; "},
+	"::1, port 5302 (xmpp.signed.lab) TLS secure, 0 TLSA; "
+	"127.0.0.2, port 5302 (xmpp.signed.lab) TLS secure, 0 TLSA; "},
     {"alias.lab", ERR_NONE,
 	"secure: ::1, port 5301 (xmpp.signed.lab) secure, 2 TLSA; "
 	"127.0.0.2, port 5301 (xmpp.signed.lab) secure, 2 TLSA; "},
@@ -116,11 +68,13 @@ what_is_signed_is_known(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		struct arena *arena = arena_make(0);
-		struct resolve *found = resolve(arena, cases[i].domain);
+		struct resolve *found =
+		    dns_rig_resolve(&rig, arena, cases[i].domain);
 
 		CHECK_EQUAL(found->err, cases[i].err);
 		if (found->err == ERR_NONE)
-			CHECK_TEXT(describe(arena, found), cases[i].text);
+			CHECK_TEXT(
+			    dns_rig_describe(arena, found), cases[i].text);
 		else if (strstr(found->why.text, cases[i].text) == NULL)
 			fail_msg("%s", found->why.text);
 		arena_free(&arena);
@@ -135,7 +89,7 @@ forgeries_are_explained(void **state)
 	struct resolve *found;
 
 	(void)state;
-	found = resolve(arena, "forged.lab");
+	found = dns_rig_resolve(&rig, arena, "forged.lab");
 	CHECK(strstr(found->why.text, "forged.lab") != NULL);
 	CHECK(strstr(found->why.text, "validation failure") != NULL);
 	arena_free(&arena);
@@ -148,7 +102,7 @@ tlsa_records_are_read(void **state)
 	const struct dns_record *record;
 
 	(void)state;
-	record = resolve(arena, "plain.lab")->endpoints[0].tlsa;
+	record = dns_rig_resolve(&rig, arena, "plain.lab")->endpoints[0].tlsa;
 	CHECK(record->usage == 3 && record->selector == 1 &&
 	      record->matching == 1);
 	CHECK_EQUAL(record->association.len, 32);
@@ -167,7 +121,8 @@ targets_are_drawn_by_weight(void **state)
 	rand_fake(7);
 	for (unsigned i = 0; i < TIMES; i++) {
 		struct arena *arena = arena_make(0);
-		struct resolve *found = resolve(arena, "weighed.lab");
+		struct resolve *found =
+		    dns_rig_resolve(&rig, arena, "weighed.lab");
 
 		CHECK_EQUAL(found->count, 4);
 		CHECK_EQUAL(found->endpoints[3].port, 5399);

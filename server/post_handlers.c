@@ -2,6 +2,7 @@
 #include "server/address.h"
 #include "server/admin.h"
 #include "server/daemon.h"
+#include "server/dns.h"
 #include "server/iq_ask.h"
 #include "server/outbox.h"
 #include "server/owner.h"
@@ -24,6 +25,7 @@ reload(struct shard *shard, struct post *letter)
 	letter->setup = NULL;
 	owner_setup_changed(shard);
 	streams_setup_changed(shard);
+	dns_setup_changed(shard);
 	setup_unref(&old);
 	post_free(&letter);
 }

@@ -7,9 +7,9 @@
 #include <arpa/inet.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "base/check.h"
 #include "base/err.h"
 #include "server/dial.h"
@@ -67,6 +67,7 @@ static struct {
 	pthread_t thread;
 	int fd, stop[2];
 	char address[32];
+	atomic_uint count; /* of questions */
 } names;
 
 static size_t
@@ -200,6 +201,7 @@ serve_one(void)
 
 	if (got < 17)
 		return;
+	atomic_fetch_add(&names.count, 1);
 	read_name(packet + 12, name);
 	type_at = 12 + strlen(name) + 2;
 	len = type_at + 4;
@@ -307,21 +309,6 @@ resolved(struct resolve *resolve)
 	is_done = true;
 }
 
-static struct resolve *
-resolve(struct arena *arena, const char *domain)
-{
-	struct resolve *resolve = arena_new(arena, struct resolve);
-	struct policy policy;
-
-	policy_of(rig.setup, NULL, str_of(domain), &policy);
-	is_done = false;
-	resolve_start(
-	    shard(), resolve, arena, &policy, str_of(domain), resolved);
-	while (!is_done)
-		turn();
-	return resolve;
-}
-
 static const struct {
 	const char *domain;
 	enum err err;
@@ -352,35 +339,19 @@ static const struct {
     {"wrong.lab", ERR_NOT_FOUND, "write xmpp://host:port"},
 };
 
-static struct str
-describe(struct arena *arena, const struct resolve *resolve)
-{
-	struct buf text = {0};
-	struct str result;
-
-	for (size_t i = 0; i < resolve->count; i++) {
-		const struct endpoint *endpoint = &resolve->endpoints[i];
-
-		buf_add(&text, endpoint_text(arena, endpoint));
-		buf_add(
-		    &text, endpoint->is_direct_tls ? STR(" TLS; ") : STR("; "));
-	}
-	result = str_dup(arena, buf_str(&text));
-	buf_deinit(&text);
-	return result;
-}
-
 static void
 domains_are_resolved(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct arena *arena = arena_make(0);
-		struct resolve *found = resolve(arena, cases[i].domain);
+		struct resolve *found =
+		    dns_rig_resolve(&rig, arena, cases[i].domain);
 
 		CHECK(found->err == cases[i].err);
 		if (found->err == ERR_NONE)
-			CHECK_TEXT(describe(arena, found).text, cases[i].text);
+			CHECK_TEXT(
+			    dns_rig_describe(arena, found), cases[i].text);
 		else
 			CHECK(strstr(found->why.text, cases[i].text) != NULL);
 		arena_free(&arena);
@@ -392,7 +363,7 @@ static void
 targets_are_limited(void **state)
 {
 	struct arena *arena = arena_make(0);
-	struct resolve *found = resolve(arena, "many.lab");
+	struct resolve *found = dns_rig_resolve(&rig, arena, "many.lab");
 
 	(void)state;
 	CHECK(found->err == ERR_NONE && found->count == 16);
@@ -404,7 +375,7 @@ static void
 loops_end(void **state)
 {
 	struct arena *arena = arena_make(0);
-	struct resolve *found = resolve(arena, "loop.lab");
+	struct resolve *found = dns_rig_resolve(&rig, arena, "loop.lab");
 
 	(void)state;
 	CHECK(found->err != ERR_NONE);
@@ -487,7 +458,58 @@ thousands_can_be_canceled(void **state)
 	}
 	arena_free(&arena);
 	arena = arena_make(0);
-	CHECK(resolve(arena, "plain.lab")->err == ERR_NONE);
+	CHECK(dns_rig_resolve(&rig, arena, "plain.lab")->err == ERR_NONE);
+	arena_free(&arena);
+}
+
+static void
+asked(struct dns_ask *ask)
+{
+	(void)ask;
+	is_done = true;
+}
+
+static enum err
+ask_address(const char *name)
+{
+	struct arena *arena = arena_make(0);
+	struct policy policy;
+	struct dns_ask ask;
+
+	policy_of(rig.setup, NULL, str_of(name), &policy);
+	is_done = false;
+	dns_query(shard(), &ask, arena, &policy,
+	    (struct dns_name){str_of(name), DNS_A}, asked);
+	while (!is_done)
+		turn();
+	arena_free(&arena);
+	return ask.err;
+}
+
+/* What is under way then is answered still. */
+static void
+answers_are_kept_until_a_reload(void **state)
+{
+	struct arena *arena = arena_make(0);
+	struct resolve silent = {.endpoints = NULL};
+	struct policy policy;
+	unsigned count;
+
+	(void)state;
+	CHECK_EQUAL(ask_address("late.srv.lab"), ERR_NONE);
+	count = atomic_load(&names.count);
+	CHECK_EQUAL(ask_address("late.srv.lab"), ERR_NONE);
+	CHECK_EQUAL(atomic_load(&names.count), count);
+	policy_of(rig.setup, NULL, STR("silent.lab"), &policy);
+	resolve_start(
+	    shard(), &silent, arena, &policy, STR("silent.lab"), resolved);
+	dns_setup_changed(shard());
+	CHECK_EQUAL(ask_address("late.srv.lab"), ERR_NONE);
+	CHECK(atomic_load(&names.count) > count);
+	while (silent.err == ERR_NONE)
+		turn();
+	CHECK(silent.err != ERR_CANCELED);
+	dns_setup_changed(shard());
 	arena_free(&arena);
 }
 
@@ -634,6 +656,7 @@ main(void)
 	    cmocka_unit_test(questions_can_be_canceled),
 	    cmocka_unit_test(thousands_wait_their_turn),
 	    cmocka_unit_test(thousands_can_be_canceled),
+	    cmocka_unit_test(answers_are_kept_until_a_reload),
 	    cmocka_unit_test(questions_end_with_the_shard),
 	    cmocka_unit_test(endpoints_are_tried_in_order),
 	    cmocka_unit_test(dialling_can_be_canceled),
