@@ -105,6 +105,25 @@ answer_all(struct posh_entry *entry)
 		answer_from(ask, entry);
 }
 
+static void
+on_late(struct timer *timer)
+{
+	struct posh_ask *ask = container_of(timer, struct posh_ask, soon);
+
+	list_remove(&ask->link);
+	ask->err = ERR_TIMEOUT;
+	ask->why = STR("its domain's web server (POSH) gave no answer in time");
+	ask->done(ask);
+}
+
+/* For what is under way, or stands behind too many others. */
+static void
+wait_for(struct posh_ask *ask, struct posh_entry *entry)
+{
+	list_add_last(&entry->asks, &ask->link);
+	timer_start(ask->shard, &ask->soon, (uint64_t)FETCH_MS, on_late);
+}
+
 /* --- entries -------------------------------------------------------------- */
 
 static void
@@ -484,11 +503,11 @@ begin(struct posh *posh, struct posh_ask *ask, struct str domain)
 		return;
 	}
 	if (entry != NULL) {
-		list_add_last(&entry->asks, &ask->link);
+		wait_for(ask, entry);
 		return;
 	}
 	entry = entry_new(posh, domain);
-	list_add_last(&entry->asks, &ask->link);
+	wait_for(ask, entry);
 	url = str_format(
 	    entry->arena, "https://%.*s" PATH, STR_ARG(entry->domain));
 	if (!fetch(entry, url.text))

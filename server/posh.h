@@ -30,7 +30,6 @@ struct posh_ask {
 	struct shard *shard;
 	struct arena *arena;
 	struct str der;
-	struct posh_entry *entry;
 	struct link link;
 	struct timer soon;
 };

@@ -128,13 +128,15 @@ documents_are_read(void **state)
 
 /* Answers with the file HOST_PATH: a status, a Location, the body. */
 static const char script[] =
-    "import http.server, os, ssl, sys\n"
+    "import http.server, os, ssl, sys, time\n"
     "folder = sys.argv[1]\n"
     "class Handler(http.server.BaseHTTPRequestHandler):\n"
     "    def log_message(self, *arguments):\n"
     "        pass\n"
     "    def do_GET(self):\n"
     "        name = self.headers['Host'] + self.path.replace('/', '_')\n"
+    "        if name.startswith('slow'):\n"
+    "            time.sleep(60)\n"
     "        try:\n"
     "            text = open(os.path.join(folder, name)).read()\n"
     "        except OSError:\n"
@@ -198,16 +200,22 @@ start_server(void)
 
 static unsigned waiting;
 
+/* As if it were so much later. */
+static void
+turn(uint64_t later_ms)
+{
+	uv_run(&rig.loop, UV_RUN_NOWAIT);
+	timers_ring(&rig.shard.timers, clock_mono_ms() + later_ms);
+	(void)poll(NULL, 0, 1);
+}
+
 static void
 run_until_done(void)
 {
 	uint64_t late_ms = clock_mono_ms() + 20000;
 
-	while (waiting > 0 && clock_mono_ms() < late_ms) {
-		uv_run(&rig.loop, UV_RUN_NOWAIT);
-		timers_ring(&rig.shard.timers, clock_mono_ms());
-		(void)poll(NULL, 0, 1);
-	}
+	while (waiting > 0 && clock_mono_ms() < late_ms)
+		turn(0);
 	CHECK_EQUAL(waiting, 0);
 }
 
@@ -346,6 +354,26 @@ canceling_is_heard(void **state)
 	CHECK_EQUAL(waiting, 1);
 	run_until_done();
 	CHECK_EQUAL(ask.err, ERR_CANCELED);
+}
+
+/* More than are fetched at a time: also who stands behind them is answered. */
+static void
+slow_web_servers_are_not_waited_for(void **state)
+{
+	enum { MANY = 20 };
+	struct posh_ask asks[MANY];
+
+	for (unsigned i = 0; i < MANY; i++)
+		start_ask(&asks[i],
+		    str_format(rig.arena, "slow%u.web.example", i).text);
+	CHECK_EQUAL(waiting, MANY);
+	for (unsigned i = 0; i < 300; i++)
+		turn(0);
+	for (unsigned i = 0; i < 100; i++)
+		turn(16000);
+	CHECK_EQUAL(waiting, 0);
+	for (unsigned i = 0; i < MANY; i++)
+		CHECK_EQUAL(asks[i].err, ERR_TIMEOUT);
 }
 
 /* --- as a proof ----------------------------------------------------------- */
@@ -490,6 +518,7 @@ main(void)
 	    cmocka_unit_test(too_much_is_not_read),
 	    cmocka_unit_test(documents_are_kept_as_long_as_they_say),
 	    cmocka_unit_test(canceling_is_heard),
+	    cmocka_unit_test(slow_web_servers_are_not_waited_for),
 	    cmocka_unit_test(fingerprints_prove_what_authorities_do_not),
 	};
 
