@@ -143,6 +143,8 @@ void s2s_right_add(struct s2s *, struct str local, struct str domain);
 /* The stream ended: checks under way are given up. */
 void s2s_rights_cancel(struct s2s *);
 void s2s_rights_free(struct s2s *);
+/* After a reload: a stream of a domain that is denied now ends. */
+void s2s_on_setup(struct stream *);
 /* An element of dialback to be sent. */
 struct node *s2s_db_make(struct arena *, const char *name);
 /* One that came. */

@@ -515,6 +515,7 @@ static const struct stream_role s2s_out_role = {
     .on_element = on_element,
     .on_letter = s2s_on_letter,
     .on_secure = on_secure,
+    .on_setup = s2s_on_setup,
     .on_activity = s2s_on_activity,
     .on_idle = s2s_on_idle,
     .on_peer_closed = on_peer_closed,

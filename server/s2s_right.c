@@ -81,6 +81,37 @@ s2s_rights_free(struct s2s *s2s)
 		right_free(right);
 }
 
+static bool
+is_denied(const struct s2s *s2s, struct str local, struct str domain)
+{
+	const struct setup *setup = s2s->stream.shard->setup;
+	struct policy policy;
+
+	policy_of(setup, domain_host(setup, local), domain, &policy);
+	return policy.is_denied;
+}
+
+static bool
+has_denied(const struct s2s *s2s)
+{
+	list_each (path, &s2s->paths, struct s2s_path, link)
+		if (is_denied(s2s, path->local, path->domain))
+			return true;
+	list_each (right, &s2s->rights, struct s2s_right, link)
+		if (is_denied(s2s, right->local, right->domain))
+			return true;
+	return false;
+}
+
+/* The other pairs, if any, are proved anew on the next stream. */
+void
+s2s_on_setup(struct stream *stream)
+{
+	if (has_denied(s2s_of(stream)))
+		stream_fail(stream, STREAM_ERR_POLICY_VIOLATION,
+		    "this server talks to that domain no more");
+}
+
 static unsigned
 calls(const struct s2s *s2s)
 {

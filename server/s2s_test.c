@@ -544,6 +544,29 @@ pongs_reach_only_streams_of_that_server(void **state)
 	world_free(&stage.world);
 }
 
+/* Streams of before do not outlive it, in either direction. */
+static void
+who_is_denied_by_a_reload_goes(void **state)
+{
+	static const char denied[] =
+	    CLEAR "hosts: {montague.example: {}, capulet.example: {}}\n"
+		  "s2s.deny: [" VERONA "]\nshards: 2\n";
+	struct stage stage = begin(1, CLEAR);
+	struct world_peer *in, *out;
+
+	arrive_proved(&stage, &in);
+	say(&stage, "m1");
+	out = world_dialled(stage.world, VERONA);
+	answer(out, LINES);
+	CHECK(comes(out, "id='m1'"));
+	world_reload(stage.world, denied);
+	CHECK(comes(in, "<policy-violation"));
+	CHECK(comes(out, "<policy-violation"));
+	world_sleep(stage.world, 10000);
+	CHECK(comes(stage.romeo, "<policy-violation"));
+	world_free(&stage.world);
+}
+
 /* --- idle ------------------------------------------------------------------
  */
 
@@ -584,6 +607,7 @@ main(void)
 	    cmocka_unit_test(who_cannot_resume_gets_all_again),
 	    cmocka_unit_test(a_peer_goes_on_where_it_was_cut),
 	    cmocka_unit_test(pongs_reach_only_streams_of_that_server),
+	    cmocka_unit_test(who_is_denied_by_a_reload_goes),
 	    cmocka_unit_test(silent_streams_are_kept_and_idle_ones_closed),
 	};
 

@@ -84,6 +84,8 @@ struct stream_role {
 	 * like for it; takes it. */
 	void (*on_letter)(struct stream *, struct post *);
 	void (*on_secure)(struct stream *);
+	/* After a reload that left its host; or NULL. */
+	void (*on_setup)(struct stream *);
 	/* Bytes came: proofs of receipt. */
 	void (*on_activity)(struct stream *);
 	/* Nothing came for long: ask whether the peer is there (is_pinged is
@@ -141,8 +143,7 @@ struct stream_move {
 	struct stream *stream;
 };
 
-/* The streams of a shard: slots, found by id. */
-struct streams *streams_new(void);
+struct streams *streams_new(void); /* of a shard: slots, found by id */
 void streams_free(struct streams **);
 /* NULL when the slot was taken anew since. */
 struct stream *stream_find(struct shard *, struct stream_id);
@@ -163,7 +164,7 @@ void stream_open(struct stream *);
 /* Handlers of letters: DOWN, KEYS, BOUND, CLOSE, ADDRESS_VERDICT; MOVE. */
 void stream_take(struct shard *, struct post *);
 void stream_take_move(struct shard *, struct post *);
-/* Hosts of a new configuration: streams of one that is gone end. */
+/* After a reload: streams of a host that is gone end. */
 void streams_setup_changed(struct shard *);
 /* Ends all that are last, or all others, as the server goes. */
 void streams_close_all(struct shard *, bool is_last, enum stream_err);

@@ -199,6 +199,8 @@ streams_setup_changed(struct shard *shard)
 		if (!is_served)
 			stream_fail(stream, STREAM_ERR_HOST_GONE,
 			    "this host is served no more");
+		else if (stream->role->on_setup != NULL)
+			stream->role->on_setup(stream);
 	}
 }
 
