@@ -16,12 +16,16 @@
 #include "server/shard.h"
 #include "server/timer.h"
 
-#define PATHS_MAX 4 /* of a pair; the first carries, the others wait */
-#define EARS_MAX  4 /* streams that the peer sends on */
+/* In the queues of a shard: beyond, nothing is taken for servers that are not
+ * connected. */
+#define SILENT_BYTES_MAX ((size_t)64 * 1024 * 1024)
+#define PATHS_MAX        4 /* of a pair; the first carries, the others wait */
+#define EARS_MAX         4 /* streams that the peer sends on */
 
 struct remotes {
 	struct table table;  /* struct remote, by domain */
 	size_t silent_count; /* pairs that nobody answers for */
+	size_t bytes;        /* in all queues */
 };
 
 struct remote {

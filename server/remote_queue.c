@@ -94,6 +94,9 @@ index_of(const struct pair *pair, const struct setting *setting)
 static bool
 has_room(const struct pair *pair)
 {
+	if (pair->path_count == 0 &&
+	    pair_shard(pair)->remotes->bytes >= SILENT_BYTES_MAX)
+		return false;
 	return pair->bytes < BYTES_MAX &&
 	       pair->count < config_int(setup_config(pair_shard(pair)->setup),
 				 index_of(pair, SETTING(S2S_QUEUE)),
@@ -162,6 +165,7 @@ add(struct pair *pair, struct post *letter)
 	metric_add(pair_shard(pair), METRIC_S2S_QUEUED, 1);
 	pair->count++;
 	pair->bytes += entry->bytes;
+	pair_shard(pair)->remotes->bytes += entry->bytes;
 	if (letter->durable.row != 0 && !letter->durable.is_sure) {
 		entry->is_unsure = true;
 		outbox_wait(
@@ -200,6 +204,7 @@ take(struct entry *entry)
 	metric_add(pair_shard(pair), METRIC_S2S_QUEUED, -1);
 	pair->count--;
 	pair->bytes -= entry->bytes;
+	pair_shard(pair)->remotes->bytes -= entry->bytes;
 	return entry->letter;
 }
 

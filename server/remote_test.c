@@ -421,6 +421,35 @@ domains_at_random_cost_little(void **state)
 	world_free(&stage.world);
 }
 
+/* Nor large messages to them. */
+static void
+large_messages_at_random_cost_little(void **state)
+{
+	enum { LARGE = 200000, COUNT = 900 };
+	struct stage stage =
+	    begin_with(1, "limits.idle_ping: 0 s\nlimits.rate: 1 GiB\n"
+			  "limits.burst: 1 GiB\n");
+	const struct server *server = &stage.world->server;
+	char *text = malloc(LARGE + 200);
+	size_t bytes = 0;
+
+	stage.world->server.s2s_connect = on_connect_never;
+	for (unsigned i = 0; i < COUNT; i++) {
+		snprintf(text, LARGE + 200,
+		    "<message to='a@d%u.example'><body>%0*u</body></message>",
+		    i, LARGE, i);
+		world_send(stage.romeo, text);
+		world_run(stage.world);
+	}
+	free(text);
+	for (unsigned i = 0; i < server->shard_count; i++)
+		bytes += server->shards[i].remotes->bytes;
+	CHECK(bytes > 1000000);
+	CHECK(bytes < server->shard_count * (SILENT_BYTES_MAX + 2 * LARGE));
+	CHECK(comes(&stage, "<resource-constraint"));
+	world_free(&stage.world);
+}
+
 /* --- seen ------------------------------------------------------------------
  */
 
@@ -502,6 +531,7 @@ main(void)
 	    cmocka_unit_test(only_what_waits_is_written_down),
 	    cmocka_unit_test(without_a_store_messages_go_on),
 	    cmocka_unit_test(domains_at_random_cost_little),
+	    cmocka_unit_test(large_messages_at_random_cost_little),
 	    cmocka_unit_test(pairs_can_be_seen),
 	};
 
