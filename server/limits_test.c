@@ -1,8 +1,10 @@
-/* RFC 6120, section 13.12: how many connections one address may have. */
+/* How many connections one address may have (RFC 6120, section 13.12), and how
+ * many owners load at once. */
 #include <string.h>
 
 #include "base/check.h"
-#include "server/world.h"
+#include "server/owner.h"
+#include "server/world_private.h"
 
 const struct module *const modules_builtin[] = {NULL};
 
@@ -56,11 +58,52 @@ one_too_many_is_refused(void **state)
 	world_free(&world);
 }
 
+#define LOADS_MAX 256
+#define OWNERS    1000
+
+static unsigned
+count_waiting(struct shard *shard)
+{
+	unsigned count = 0;
+
+	list_each (owner, &shard->loads, struct owner, queue)
+		count++;
+	return count;
+}
+
+/* Whoever makes us ask for many names gets them one after the other. */
+static void
+owners_load_some_at_a_time(void **state)
+{
+	struct world *world =
+	    world_new(&(struct world_options){.seed = 1, .shard_count = 1});
+	struct arena *arena = arena_make(0);
+	struct shard *shard = &world->server.shards[0];
+
+	world_hold_store(world, true);
+	shard_enter(shard);
+	for (unsigned i = 0; i < OWNERS; i++)
+		owner_want(shard,
+		    jid_parse(arena,
+			str_format(arena, "guard%u@montague.example", i)));
+	CHECK_EQUAL(shard->load_count, LOADS_MAX);
+	CHECK_EQUAL(count_waiting(shard), OWNERS - LOADS_MAX);
+	world_hold_store(world, false);
+	while (world_step(world, 1))
+		CHECK(shard->load_count <= LOADS_MAX);
+	CHECK_EQUAL(shard->load_count, 0);
+	CHECK_EQUAL(count_waiting(shard), 0);
+	CHECK_EQUAL(shard->absent_count, OWNERS);
+	arena_free(&arena);
+	world_free(&world);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(one_too_many_is_refused),
+	    cmocka_unit_test(owners_load_some_at_a_time),
 	};
 
 	return cmocka_run_group_tests_name("limits", tests, NULL, NULL);
