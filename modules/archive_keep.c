@@ -90,7 +90,7 @@ static const struct {
     {"received", "urn:xmpp:chat-markers:0"},
     {"displayed", "urn:xmpp:chat-markers:0"},
     {"acknowledged", "urn:xmpp:chat-markers:0"},
-    {"retract", "urn:xmpp:message-retract:1"},
+    {"retract", NS_RETRACT},
     {"reactions", "urn:xmpp:reactions:0"},
     {"store", NS_HINTS},
 };
@@ -136,6 +136,7 @@ struct row_open {
 	struct post *letter;       /* bounced when the row fails; or NULL */
 	struct receipt receipt;    /* settled when the row is there */
 	struct resume_row awaited; /* of one that was sent */
+	struct archive_retract *retract; /* of one that takes back another */
 };
 
 static uint64_t
@@ -217,6 +218,7 @@ row_free(struct row_open *open)
 	struct arena *arena = open->arena;
 
 	row_leaves(open);
+	archive_retract_free(&open->retract);
 	arena_free(&arena);
 	owner_unpin(&account->owner);
 }
@@ -231,6 +233,9 @@ row_kept(struct row_open *open)
 	archive_of(account)->retry_ms = 0;
 	metric_add(shard, METRIC_ARCHIVED, 1);
 	archive_limit_grown(account);
+	if (open->retract != NULL)
+		archive_retract_start(open->retract);
+	open->retract = NULL;
 	receipt_settle(shard, &open->receipt);
 	if (letter != NULL) {
 		metric_add(shard, METRIC_OFFLINE_STORED, 1);
@@ -282,6 +287,7 @@ row_new(struct account *account, const struct stanza *stanza,
 	    .time_us = id.id,
 	    .peer = str_dup(arena, jid_full(peer)),
 	    .value = stanza_text(arena, stanza)};
+	open->retract = archive_retract_new(account, stanza, peer, id.id);
 	owner_pin(&account->owner);
 	return open;
 }
@@ -407,6 +413,7 @@ archive_keep_forget(struct account *account)
 		struct arena *arena = open->arena;
 
 		list_remove(&open->link);
+		archive_retract_free(&open->retract);
 		arena_free(&arena);
 		if (!shard->is_ended)
 			owner_unpin(&account->owner);

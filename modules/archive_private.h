@@ -15,6 +15,7 @@
 #define NS_MAM      "urn:xmpp:mam:2"
 #define NS_RSM      "http://jabber.org/protocol/rsm"
 #define NS_FULLTEXT "urn:xmpp:fulltext:0"
+#define NS_RETRACT  "urn:xmpp:message-retract:1"
 
 /* The module's settings, in the order of their names. */
 enum {
@@ -27,6 +28,7 @@ enum {
 extern const struct setting archive_settings[ARCHIVE_SETTINGS + 1];
 
 struct archive_prefs;
+struct archive_retract;
 
 /* Of an account. */
 struct archive {
@@ -35,6 +37,7 @@ struct archive {
 	struct list failed;   /* rows to be written again; zeroed until used */
 	struct timer retry;   /* of those */
 	struct list deferred; /* rows that wait for others; likewise */
+	struct list retracts; /* struct archive_retract; likewise */
 	struct list awaits;   /* struct archive_await; likewise */
 	unsigned retry_ms;    /* until the next try */
 	uint64_t grown;       /* rows added since it was last limited */
@@ -92,6 +95,16 @@ void archive_await_rows(struct account *, struct archive_await *,
     void (*done)(struct archive_await *));
 /* Forgets rows that are yet to be written. */
 void archive_keep_forget(struct account *);
+
+/* --- taking back -------------------------------------------------------- */
+
+/* When the message takes back an earlier one: what to do once its row is there.
+ * NULL for all others. */
+struct archive_retract *archive_retract_new(struct account *,
+    const struct stanza *, const struct jid *peer, uint64_t row);
+/* Finds the earlier one and puts a tombstone in its place. Takes it. */
+void archive_retract_start(struct archive_retract *);
+void archive_retract_free(struct archive_retract **);
 
 /* --- how much is kept ---------------------------------------------------- */
 
