@@ -16,7 +16,8 @@ class Inbox:
     ("subscribe", jid)           somebody asks for our presence
     ("roster", jid, state)       that contact's subscription is now `state`
     ("presence", jid, show)      available, away, dnd or unavailable
-    ("message", jid, text)       a chat message
+    ("message", jid, text)       a chat message; jid is "me" for one that
+                                 another device of the user sent
     JIDs are bare.
     """
 

@@ -10,8 +10,10 @@ import threading
 import time
 
 from inbox import Inbox
+from slix import Slixmpp
 
 SETTINGS = """[connection]
+carbons=true
 reconnect=1
 [logging]
 chlog=true
@@ -45,7 +47,7 @@ CONSOLE = (
      lambda m: ("presence", m[1], SHOWN.get(m[2], m[2]))),
 )
 
-LOGGED = re.compile(r"^\S+ - ([^ ]+@[^ :]+): (.*)$", re.MULTILINE)
+LOGGED = re.compile(r"^\S+ - ([^ ]+@[^ :]+|me): (.*)$", re.MULTILINE)
 
 
 def write(path, text):
@@ -57,7 +59,7 @@ def write(path, text):
 class Profanity:
     name = "profanity"
     scenarios = {"login", "roster", "presence", "chat", "offline",
-                 "reconnect"}
+                 "reconnect", "carbons"}
 
     def __init__(self, stage, account):
         self.account, self.stage = account, stage
@@ -153,6 +155,9 @@ class Profanity:
 
     def show(self, show):
         self.type("/status set " + {"available": "online"}.get(show, show))
+
+    def device(self):
+        return Slixmpp(self.stage, self.account, self.stage.server, -1)
 
     def send(self, jid, text):
         self.type(f"/msg {jid} {text}", "/win 1")

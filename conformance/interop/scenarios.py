@@ -81,4 +81,26 @@ def reconnect(client, friend):
     chat(client, friend)
 
 
-IN_ORDER = (login, roster, presence, chat, offline, reconnect)
+def carbons(client, friend):
+    """Another device of the user sees both sides, once; and the client what
+    the user says there."""
+    me, other = client.account.jid, friend.account.jid
+    with contextlib.closing(client.device()) as device:
+        device.login()
+        device.inbox.expect("online")
+        client.send(other, "what light is that")
+        friend.inbox.expect("message", me, "what light is that")
+        device.inbox.expect("message", "me", "what light is that")
+        friend.send(me, "it is the east")
+        client.inbox.expect("message", other, "it is the east")
+        device.inbox.expect("message", other, "it is the east")
+        device.send(other, "it is my lady")
+        friend.inbox.expect("message", me, "it is my lady")
+        client.inbox.expect("message", "me", "it is my lady")
+        for inbox in (client.inbox, device.inbox):
+            if any(event[0] == "message" for event in inbox.seen):
+                raise Missing(f"{inbox.name} saw more: {inbox.seen}")
+        device.logout()
+
+
+IN_ORDER = (login, roster, presence, chat, offline, reconnect, carbons)

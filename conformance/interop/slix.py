@@ -14,19 +14,22 @@ import slixmpp  # noqa: E402 - it logs while it is imported
 class Stream(slixmpp.ClientXMPP):
     """One login; what happens goes to the inbox."""
 
-    def __init__(self, account, server, ca, inbox):
+    def __init__(self, account, server, ca, inbox, priority):
         super().__init__(account.jid, account.password)
+        self.priority = priority
         self.inbox, self.ca_certs, self.wanted = inbox, ca, True
         self.endpoint = server
         self.auto_authorize = self.auto_subscribe = None
         self.roster.auto_authorize = self.roster.auto_subscribe = None
-        for plugin in ("xep_0030", "xep_0199", "xep_0198"):
+        for plugin in ("xep_0030", "xep_0199", "xep_0198", "xep_0280"):
             self.register_plugin(plugin)
         for event, handler in (
                 ("session_start", self.on_start),
                 ("session_resumed", lambda _: inbox.put("online")),
                 ("disconnected", self.on_disconnected),
                 ("message", self.on_message),
+                ("carbon_received", self.on_carbon_received),
+                ("carbon_sent", self.on_carbon_sent),
                 ("roster_update", self.on_roster),
                 ("presence_subscribe", self.on_subscribe)):
             self.add_event_handler(event, handler)
@@ -46,12 +49,19 @@ class Stream(slixmpp.ClientXMPP):
 
     async def on_start(self, _):
         await self.get_roster()
-        self.send_presence()
+        await self["xep_0280"].enable()
+        self.send_presence(ppriority=self.priority)
         self.inbox.put("online")
 
     def on_message(self, message):
         if message["type"] in ("chat", "normal") and message["body"]:
             self.inbox.put("message", message["from"].bare, message["body"])
+
+    def on_carbon_received(self, message):
+        self.on_message(message["carbon_received"])
+
+    def on_carbon_sent(self, message):
+        self.inbox.put("message", "me", message["carbon_sent"]["body"])
 
     def on_roster(self, iq):
         for jid, item in iq["roster"]["items"].items():
@@ -69,9 +79,11 @@ class Stream(slixmpp.ClientXMPP):
 class Slixmpp:
     name = "slixmpp"
     scenarios = {"login", "roster", "presence", "chat", "offline",
-                 "reconnect"}
-    def __init__(self, stage, account, address=None):
+                 "reconnect", "carbons"}
+
+    def __init__(self, stage, account, address=None, priority=None):
         self.account, self.stage = account, stage
+        self.priority = priority
         self.address = address or stage.proxied
         self.inbox = Inbox(account.user)
         self.loop = asyncio.new_event_loop()
@@ -97,7 +109,7 @@ class Slixmpp:
 
     def connect(self):
         self.stream = Stream(self.account, self.address, self.stage.ca,
-                             self.inbox)
+                             self.inbox, self.priority)
         self.stream.loop = self.loop
         self.stream.open()
 
@@ -125,6 +137,11 @@ class Slixmpp:
     def send(self, jid, text):
         self.call(lambda: self.stream.send_message(
             mto=jid, mbody=text, mtype="chat"))
+
+    def device(self):
+        """Another one of the same user, to be closed by who asked: of less
+        priority, so that it sees nothing but copies."""
+        return Slixmpp(self.stage, self.account, self.stage.server, -1)
 
     def evidence(self):
         return map(str, self.inbox.seen)
