@@ -26,9 +26,11 @@ class Server:
     'both'."""
 
     name = "?"
+    needs = ()  # of a lab
     good_ends = (0, 143, -15)  # others end by the signal itself
 
     def __init__(self, lab, names, domains, proofs=None, **options):
+        lab.need(*self.needs)
         self.lab, self.names = lab, names
         self.domains, self.site = domains, domains[0].site
         self.proofs = proofs or {}
@@ -278,16 +280,9 @@ modules:
 """
 
 
-ERLANG = """
-{{lookup, [dns]}}.
-{{resolv_conf, ""}}.
-{{hosts_file, ""}}.
-{{nameserver, {{{dns}}}}}.
-"""
-
-
 class Ejabberd(Server):
     name = "ejabberd"
+    needs = ("resolver",)  # it asks the system's
 
     def listen_text(self):
         return "\n".join(
@@ -304,8 +299,6 @@ class Ejabberd(Server):
             both = [path.read_text() for path in
                     self.lab.authority.files(domain.name)]
             (certificates / f"{domain.name}.pem").write_text("".join(both))
-        (self.folder / "erlang").write_text(
-            ERLANG.format(dns=DNS_ADDRESS.replace(".", ",")))
         config = self.folder / "ejabberd.yml"
         dialback = "".join(
             f"  {domain.name}:\n    modules:\n      mod_s2s_dialback: {{}}\n"
@@ -325,7 +318,6 @@ class Ejabberd(Server):
         libraries = sorted(Path("/usr/lib").glob("*/ejabberd-*/ebin"))
         return {"ERL_LIBS": str(libraries[-1].parent.parent),
                 "EJABBERD_CONFIG_PATH": str(self.folder / "ejabberd.yml"),
-                "ERL_INETRC": str(self.folder / "erlang"),
                 "EJABBERD_LOG_PATH": str(self.folder / "log"),
                 "HOME": str(self.folder)}
 

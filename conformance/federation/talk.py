@@ -62,6 +62,12 @@ class Person:
         while self.is_online() and time.monotonic() < end:
             self.stream.pump(max(end - time.monotonic(), 0))
 
+    def prove(self):
+        """Shows its server that it has what came: its program took it when
+        it speaks after its system had acknowledged that."""
+        for _ in range(2):
+            self.expect("", "<ping xmlns='urn:xmpp:ping'/>")
+
     def is_online(self):
         return self.stream is not None and not self.stream.ended
 
