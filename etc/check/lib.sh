@@ -65,17 +65,27 @@ build()
 	exit 1
 }
 
+# tsan_run COMMAND...: older TSan runtimes cannot live with much randomness of
+# addresses.
+tsan_run()
+{
+	if setarch -R true 2>/dev/null; then
+		setarch -R "$@"
+	else
+		"$@"
+	fi
+}
+
 # meson_tests KIND SUITE...: runs meson's tests of these suites, prints a line
 # for each case.
 meson_tests()
 {
-	local kind=$1 suites=() aslr=()
+	local kind=$1 suites=() how=()
 	shift
 	for suite; do suites+=(--suite "$suite"); done
-	# Older TSan runtimes cannot live with much randomness of addresses.
-	[ "$kind" = tsan ] && setarch -R true 2>/dev/null && aslr=(setarch -R)
+	[ "$kind" = tsan ] && how=(tsan_run)
 	rm -f "build-$kind"/meson-logs/testlog.json
-	"${aslr[@]}" meson test -C "build-$kind" --no-rebuild --num-processes "$jobs" \
+	"${how[@]}" meson test -C "build-$kind" --no-rebuild --num-processes "$jobs" \
 		--timeout-multiplier 4 "${suites[@]}" >/dev/null 2>&1
 	/usr/bin/python3 etc/check/results.py "$kind" \
 		"build-$kind"/meson-logs/testlog.json
