@@ -67,7 +67,7 @@ static struct {
 	pthread_t thread;
 	int fd, stop[2];
 	char address[32];
-	atomic_uint count; /* of questions */
+	atomic_uint count; /* of questions about late.srv.lab */
 } names;
 
 static size_t
@@ -201,8 +201,9 @@ serve_one(void)
 
 	if (got < 17)
 		return;
-	atomic_fetch_add(&names.count, 1);
 	read_name(packet + 12, name);
+	if (strcasecmp(name, "late.srv.lab") == 0)
+		atomic_fetch_add(&names.count, 1);
 	type_at = 12 + strlen(name) + 2;
 	len = type_at + 4;
 	code = answer(packet, &len, name,
@@ -486,6 +487,15 @@ ask_address(const char *name)
 	return ask.err;
 }
 
+static bool is_silent_done;
+
+static void
+silent_resolved(struct resolve *resolve)
+{
+	(void)resolve;
+	is_silent_done = true;
+}
+
 /* What is under way then is answered still. */
 static void
 answers_are_kept_until_a_reload(void **state)
@@ -501,14 +511,14 @@ answers_are_kept_until_a_reload(void **state)
 	CHECK_EQUAL(ask_address("late.srv.lab"), ERR_NONE);
 	CHECK_EQUAL(atomic_load(&names.count), count);
 	policy_of(rig.setup, NULL, STR("silent.lab"), &policy);
-	resolve_start(
-	    shard(), &silent, arena, &policy, STR("silent.lab"), resolved);
+	resolve_start(shard(), &silent, arena, &policy, STR("silent.lab"),
+	    silent_resolved);
 	dns_setup_changed(shard());
 	CHECK_EQUAL(ask_address("late.srv.lab"), ERR_NONE);
 	CHECK(atomic_load(&names.count) > count);
-	while (silent.err == ERR_NONE)
+	while (!is_silent_done)
 		turn();
-	CHECK(silent.err != ERR_CANCELED);
+	CHECK(silent.err != ERR_NONE && silent.err != ERR_CANCELED);
 	dns_setup_changed(shard());
 	arena_free(&arena);
 }
