@@ -96,12 +96,18 @@ is_since_load(const struct archive_waiting *waiting, uint64_t id)
 	return id >= waiting->from && id <= waiting->to;
 }
 
+static bool
+is_free(const struct archive_open *open)
+{
+	return open->sent == 0 && !open->is_proved;
+}
+
 bool
 archive_waits_for(const struct archive_waiting *waiting, uint64_t id)
 {
 	const struct archive_open *open = find(waiting, id);
 
-	return open != NULL ? open->sent == 0 : is_since_load(waiting, id);
+	return open != NULL ? is_free(open) : is_since_load(waiting, id);
 }
 
 bool
@@ -115,7 +121,7 @@ archive_waits(
 	for (size_t i = 0; i < waiting->count; i++) {
 		const struct archive_open *open = &waiting->list[i];
 
-		if (open->sent > 0)
+		if (!is_free(open))
 			continue;
 		is_any = true;
 		if (*from_r > open->id)
@@ -166,23 +172,57 @@ mark_text(struct account *account, struct arena *arena, uint64_t mark)
 	return text;
 }
 
+struct mark_save {
+	struct store_commit commit;
+	struct account *account; /* pinned */
+	struct arena *arena;
+};
+
+static void save_later(struct account *);
+
+static void
+saved(struct store_commit *commit)
+{
+	struct mark_save *saving =
+	    container_of(commit, struct mark_save, commit);
+	struct account *account = saving->account;
+	struct arena *arena = saving->arena;
+
+	if (commit->err != ERR_NONE && commit->err != ERR_CANCELED)
+		save_later(account);
+	arena_free(&arena);
+	owner_unpin(&account->owner);
+}
+
+static struct store_write *
+write_mark(struct account *account)
+{
+	struct store_write *write =
+	    store_write_new(account->owner.shard->store);
+	struct arena *arena = arena_make(0);
+	const uint64_t mark = mark_of(account);
+
+	waiting_of(account)->mark = mark;
+	store_put(write, account->owner.id, &archive_mark_kind, STR("mark"),
+	    mark_text(account, arena, mark));
+	arena_free(&arena);
+	return write;
+}
+
 static void
 save(struct account *account)
 {
-	struct archive_waiting *waiting = waiting_of(account);
-	const uint64_t mark = mark_of(account);
-	struct store_write *write;
+	struct mark_save *saving;
 	struct arena *arena;
 
 	if (account->is_leaving || account->owner.is_detached)
 		return;
-	waiting->mark = mark;
 	arena = arena_make(0);
-	write = store_write_new(account->owner.shard->store);
-	store_put(write, account->owner.id, &archive_mark_kind, STR("mark"),
-	    mark_text(account, arena, mark));
-	store_commit_lazy(write, NULL, NULL);
-	arena_free(&arena);
+	saving = arena_new(arena, struct mark_save);
+	saving->account = account;
+	saving->arena = arena;
+	owner_pin(&account->owner);
+	store_commit_lazy(write_mark(account), &saving->commit, saved);
 }
 
 static void
@@ -348,7 +388,8 @@ archive_wait_sent(struct session *session, uint64_t id)
 	return TICKET_ARCHIVE | own->tickets;
 }
 
-/* One session less has yet to prove it. */
+/* One session less has yet to prove it. Among those of before the load, which
+ * all wait, it is remembered that this one does not. */
 static void
 give_up(struct archive_waiting *waiting, uint64_t id, bool is_proved)
 {
@@ -357,7 +398,7 @@ give_up(struct archive_waiting *waiting, uint64_t id, bool is_proved)
 	if (open == NULL)
 		return;
 	open->is_proved |= is_proved;
-	if (--open->sent == 0 && open->is_proved)
+	if (--open->sent == 0 && open->is_proved && !is_since_load(waiting, id))
 		remove_open(waiting, open);
 }
 
@@ -426,6 +467,7 @@ archive_wait_save(struct session *session, struct node *node)
 
 	if (!str_is(node_attr(node, "state"), "whole"))
 		return;
+	save_now(session->account);
 	archive = node_add(node, "archive", NS_SENT);
 	set_number(archive, "tickets", own->tickets);
 	set_number(archive, "queried", own->has_queried);
@@ -495,7 +537,7 @@ archive_wait_forget(struct account *account)
 	struct shard *shard = account->owner.shard;
 
 	if (timer_is_running(&waiting->save) && !shard->is_ended)
-		save(account);
+		store_commit_lazy(write_mark(account), NULL, NULL);
 	timer_stop(shard, &waiting->save);
 	timer_stop(shard, &waiting->retry);
 	free(waiting->list);

@@ -615,6 +615,8 @@ session_restore(struct account *account, struct str resource)
 	if (resource.len == 0 || find_resource(account, resource) != NULL)
 		return NULL;
 	session = session_new(account, (struct stream_id){0}, resource);
+	/* No stream has use 0; so its GONE finds this session alone. */
+	session->stream.slot = (uint32_t)session->number;
 	hook_session(HOOK_SESSION_OPENED, session);
 	return session;
 }

@@ -1,0 +1,539 @@
+/* The promise of XEP-0198 and XEP-0313 together, by simulation: two users with
+ * three devices send, lose their connections, resume, while the server is
+ * stopped, killed and its store fails: model_test FIRST_SEED COUNT. In the end
+ *
+ *  - what was acknowledged is in the archives of both, or came back as an
+ * error;
+ *  - each device saw each message at most once in the history of its stream;
+ *  - each archive has, in each direction, what was sent in the order sent. */
+#include "base/check.h"
+#include "server/world_private.h"
+
+#define DEVICES    3
+#define MESSAGES   64
+#define QUEUE      512
+#define STEPS      120
+#define NO_MESSAGE (-1)
+
+struct message {
+	bool is_sent, is_acked, is_bounced, is_repeated;
+};
+
+struct device {
+	const char *user, *resource; /* of the account */
+	const char *friend;          /* to whom it writes */
+	struct world_peer *peer;     /* NULL: away */
+	char id[64];                 /* to resume by; empty: none */
+	unsigned got;                /* stanzas of the server: our h */
+	int queue[QUEUE];            /* what we sent, from the first stanza */
+	unsigned said, acked;        /* of those */
+	bool saw[DEVICES][MESSAGES]; /* in this history */
+	int latest[DEVICES];         /* the last one that it saw live */
+};
+
+static const struct device devices[DEVICES] = {
+    {"romeo@montague.example", "phone", "juliet@capulet.example"},
+    {"romeo@montague.example", "laptop", "juliet@capulet.example"},
+    {"juliet@capulet.example", "phone", "romeo@montague.example"},
+};
+
+struct model {
+	struct world *world;
+	uint64_t seed, random;
+	struct device device[DEVICES];
+	struct message message[DEVICES][MESSAGES];
+	int count[DEVICES]; /* of messages */
+	bool is_broken;
+};
+
+/* The numbers of the test, apart from those of the world. */
+static unsigned
+draw(struct model *model, unsigned below)
+{
+	model->random =
+	    model->random * 6364136223846793005u + 1442695040888963407u;
+	return (unsigned)(model->random >> 33) % below;
+}
+
+static void
+must_hold(
+    const struct model *model, bool holds, const char *what, const char *text)
+{
+	if (holds)
+		return;
+	print_error(
+	    "seed %llu: %s: %s\n", (unsigned long long)model->seed, what, text);
+	fail();
+}
+
+/* --- a client ---------------------------------------------------------------
+ */
+
+static void
+say(struct device *device, int message, const char *xml)
+{
+	must(device->said < QUEUE);
+	device->queue[device->said++] = message;
+	world_send(device->peer, xml);
+}
+
+static unsigned
+index_of(const struct model *model, const struct device *device)
+{
+	return (unsigned)(device - model->device);
+}
+
+static void
+say_message(struct model *model, struct device *device, int number)
+{
+	char xml[256];
+
+	snprintf(xml, sizeof(xml),
+	    "<message to='%s' id='m%u-%d' type='chat'><body>%d</body></message>",
+	    device->friend, index_of(model, device), number, number);
+	say(device, number, xml);
+}
+
+static void
+ack(struct model *model, struct device *device, unsigned upto)
+{
+	must_hold(model, upto <= device->said, "too much was acknowledged",
+	    device->user);
+	for (; device->acked < upto; device->acked++) {
+		int number = device->queue[device->acked];
+
+		if (number != NO_MESSAGE)
+			model->message[index_of(model, device)][number]
+			    .is_acked = true;
+	}
+}
+
+static bool
+number_after(const char *text, const char *before, unsigned *number_r)
+{
+	const char *at = strstr(text, before);
+
+	return at != NULL && sscanf(at + strlen(before), "%u", number_r) == 1;
+}
+
+/* The id of a message of ours in the text. */
+static bool
+find_message(const char *text, unsigned *from_r, int *number_r)
+{
+	const char *at = strstr(text, "id='m");
+
+	return at != NULL && sscanf(at, "id='m%u-%d'", from_r, number_r) == 2 &&
+	       *from_r < DEVICES && *number_r < MESSAGES;
+}
+
+static void
+see(struct model *model, struct device *device, const char *text)
+{
+	unsigned from;
+	int number;
+
+	if (!find_message(text, &from, &number))
+		return;
+	if (strstr(text, "type='error'") != NULL) {
+		model->message[from][number].is_bounced = true;
+		return;
+	}
+	must_hold(model,
+	    !device->saw[from][number] ||
+		model->message[from][number].is_repeated,
+	    "a device saw a message twice", text);
+	device->saw[from][number] = true;
+}
+
+static void
+hear(struct model *model, struct device *device, const char *text)
+{
+	char answer[64];
+	unsigned h;
+
+	if (strncmp(text, "<r ", 3) == 0) {
+		snprintf(answer, sizeof(answer),
+		    "<a xmlns='urn:xmpp:sm:3' h='%u'/>", device->got);
+		world_send(device->peer, answer);
+	} else if (strncmp(text, "<a ", 3) == 0) {
+		must(number_after(text, "h='", &h));
+		ack(model, device, h);
+	} else if (strncmp(text, "<message", 8) == 0) {
+		device->got++;
+		see(model, device, text);
+	} else if (strncmp(text, "<presence", 9) == 0 ||
+		   strncmp(text, "<iq", 3) == 0) {
+		device->got++;
+	}
+}
+
+static void
+leave(struct device *device)
+{
+	if (device->peer != NULL)
+		world_cut(&device->peer);
+}
+
+/* Takes all that came. */
+static void
+listen_to(struct model *model, struct device *device)
+{
+	const char *text;
+
+	while (
+	    device->peer != NULL && (text = world_next(device->peer)) != NULL)
+		hear(model, device, text);
+	if (device->peer != NULL && world_is_closed(device->peer))
+		leave(device);
+}
+
+static void
+listen_to_all(struct model *model)
+{
+	for (unsigned i = 0; i < DEVICES; i++)
+		listen_to(model, &model->device[i]);
+}
+
+/* --- coming back -------------------------------------------------------------
+ */
+
+static void
+enable(struct device *device)
+{
+	const char *text, *at;
+
+	world_send(
+	    device->peer, "<enable xmlns='urn:xmpp:sm:3' resume='true'/>");
+	world_run(device->peer->world);
+	do {
+		text = world_next(device->peer);
+		must(text != NULL);
+	} while (strncmp(text, "<enabled", 8) != 0);
+	at = strstr(text, "id='");
+	must(at != NULL);
+	snprintf(device->id, sizeof(device->id), "%.*s",
+	    (int)strcspn(at + 4, "'"), at + 4);
+}
+
+/* It stays away when it cannot be bound now. */
+static void
+bind(struct model *model, struct device *device)
+{
+	char xml[256];
+	const char *text;
+
+	device->id[0] = '\0';
+	snprintf(xml, sizeof(xml),
+	    "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:"
+	    "xmpp-bind'><resource>%s</resource></bind></iq>",
+	    device->resource);
+	world_send(device->peer, xml);
+	world_sleep(model->world, 100);
+	text = world_next(device->peer);
+	if (text == NULL || strstr(text, "type='result'") == NULL)
+		leave(device);
+}
+
+/* A new history: what was not handled is sent again, as it was. */
+static void
+begin_anew(struct model *model, struct device *device)
+{
+	int again[QUEUE];
+	unsigned count = 0;
+
+	for (unsigned i = device->acked; i < device->said; i++)
+		if (device->queue[i] != NO_MESSAGE)
+			again[count++] = device->queue[i];
+	bind(model, device);
+	if (device->peer == NULL)
+		return;
+	device->said = device->acked = device->got = 0;
+	memset(device->saw, 0, sizeof(device->saw));
+	enable(device);
+	say(device, NO_MESSAGE, "<presence/>");
+	for (unsigned i = 0; i < count; i++) {
+		model->message[index_of(model, device)][again[i]].is_repeated =
+		    true;
+		say_message(model, device, again[i]);
+	}
+}
+
+/* On the same stream: what was not handled goes again, in its place. */
+static void
+go_on(struct model *model, struct device *device, unsigned h)
+{
+	int again[QUEUE];
+	unsigned count = 0;
+
+	ack(model, device, h);
+	for (unsigned i = device->acked; i < device->said; i++)
+		again[count++] = device->queue[i];
+	device->said = device->acked;
+	for (unsigned i = 0; i < count; i++)
+		if (again[i] == NO_MESSAGE)
+			say(device, NO_MESSAGE, "<presence/>");
+		else
+			say_message(model, device, again[i]);
+}
+
+static void
+resume(struct model *model, struct device *device)
+{
+	char xml[256];
+	const char *text;
+	unsigned h;
+
+	snprintf(xml, sizeof(xml),
+	    "<resume xmlns='urn:xmpp:sm:3' previd='%s' h='%u'/>", device->id,
+	    device->got);
+	world_send(device->peer, xml);
+	world_sleep(model->world, 50);
+	text = world_next(device->peer);
+	if (text == NULL) {
+		/* The old stream is not done with: another time. */
+		leave(device);
+	} else if (strncmp(text, "<resumed", 8) == 0) {
+		must(number_after(text, "h='", &h));
+		go_on(model, device, h);
+	} else if (strncmp(text, "<failed", 7) == 0) {
+		if (number_after(text, " h='", &h) && h > device->acked)
+			ack(model, device, h);
+		begin_anew(model, device);
+	} else {
+		leave(device);
+	}
+}
+
+static void
+mend(struct model *model)
+{
+	world_break_store(model->world, ERR_NONE);
+	world_hold_store(model->world, false);
+	model->is_broken = false;
+	world_sleep(model->world, 2000);
+}
+
+static void
+come(struct model *model, struct device *device)
+{
+	if (model->is_broken)
+		mend(model);
+	listen_to_all(model);
+	leave(device);
+	device->peer = world_connect(model->world, device->user);
+	if (device->id[0] == '\0')
+		begin_anew(model, device);
+	else
+		resume(model, device);
+}
+
+/* --- what happens
+ * ------------------------------------------------------------- */
+
+static void
+send_one(struct model *model, struct device *device)
+{
+	const unsigned at = index_of(model, device);
+
+	if (device->peer == NULL || device->said >= QUEUE - MESSAGES ||
+	    model->count[at] == MESSAGES)
+		return;
+	model->message[at][model->count[at]].is_sent = true;
+	say_message(model, device, model->count[at]++);
+	if (draw(model, 2) == 0)
+		world_send(device->peer, "<r xmlns='urn:xmpp:sm:3'/>");
+}
+
+static void
+break_store(struct model *model)
+{
+	if (draw(model, 2) == 0)
+		world_break_store(model->world, ERR_UNAVAILABLE);
+	else
+		world_hold_store(model->world, true);
+	model->is_broken = true;
+}
+
+static void
+kill_server(struct model *model)
+{
+	mend(model);
+	listen_to_all(model);
+	world_kill(model->world);
+}
+
+static void
+happen(struct model *model)
+{
+	struct device *device = &model->device[draw(model, DEVICES)];
+	const unsigned what = draw(model, 100);
+
+	if (what < 50)
+		send_one(model, device);
+	else if (what < 60)
+		world_step(model->world, draw(model, 40));
+	else if (what < 68)
+		leave(device);
+	else if (what < 82)
+		come(model, device);
+	else if (what < 88)
+		world_sleep(model->world, draw(model, 3000));
+	else if (what < 91)
+		break_store(model);
+	else if (what < 94)
+		mend(model);
+	else if (what < 95)
+		world_sleep(model->world, 11 * 60 * 1000);
+	else if (what < 97)
+		kill_server(model);
+	else if (!model->is_broken)
+		world_restart(model->world);
+	listen_to_all(model);
+}
+
+/* --- the end
+ * ------------------------------------------------------------------- */
+
+struct archive {
+	unsigned seen[DEVICES][MESSAGES];
+	int latest[DEVICES];
+};
+
+static void
+take_result(struct model *model, struct archive *archive, const char *text)
+{
+	const char *forwarded = strstr(text, "<forwarded");
+	unsigned from;
+	int number;
+
+	if (forwarded == NULL || !find_message(forwarded, &from, &number))
+		return;
+	must_hold(model,
+	    archive->seen[from][number] == 0 ||
+		model->message[from][number].is_repeated,
+	    "an archive has a message twice", forwarded);
+	archive->seen[from][number]++;
+	if (model->message[from][number].is_repeated)
+		return;
+	must_hold(model, number > archive->latest[from],
+	    "an archive is out of order", forwarded);
+	archive->latest[from] = number;
+}
+
+static void
+read_archive(struct model *model, const char *user, struct archive *archive)
+{
+	char jid[64], after[64] = "", xml[512];
+	struct world_peer *peer;
+	bool is_complete = false;
+
+	*archive = (struct archive){.latest = {-1, -1, -1}};
+	snprintf(jid, sizeof(jid), "%s/reader", user);
+	peer = world_connect(model->world, jid);
+	while (!is_complete) {
+		const char *text;
+
+		snprintf(xml, sizeof(xml),
+		    "<iq type='set' id='q'><query xmlns='urn:xmpp:mam:2'>"
+		    "<set xmlns='http://jabber.org/protocol/rsm'>"
+		    "<max>50</max>%s%s%s</set></query></iq>",
+		    after[0] == '\0' ? "" : "<after>", after,
+		    after[0] == '\0' ? "" : "</after>");
+		world_send(peer, xml);
+		world_sleep(model->world, 100);
+		is_complete = true;
+		while ((text = world_next(peer)) != NULL) {
+			const char *last = strstr(text, "<last>");
+
+			take_result(model, archive, text);
+			if (strncmp(text, "<iq", 3) != 0)
+				continue;
+			is_complete = strstr(text, "complete='true'") != NULL;
+			if (last != NULL)
+				snprintf(after, sizeof(after), "%.*s",
+				    (int)strcspn(last + 6, "<"), last + 6);
+		}
+	}
+}
+
+static void
+judge(struct model *model)
+{
+	struct archive archives[2];
+
+	read_archive(model, devices[0].user, &archives[0]);
+	read_archive(model, devices[2].user, &archives[1]);
+	for (unsigned from = 0; from < DEVICES; from++) {
+		for (int i = 0; i < model->count[from]; i++) {
+			const struct message *message =
+			    &model->message[from][i];
+			const bool is_ours = from < 2;
+			char text[32];
+
+			snprintf(text, sizeof(text), "m%u-%d", from, i);
+			if (!message->is_acked || message->is_bounced)
+				continue;
+			must_hold(model, archives[is_ours].seen[from][i] > 0,
+			    "acknowledged, and the recipient has it not", text);
+			must_hold(model, archives[!is_ours].seen[from][i] > 0,
+			    "acknowledged, and the sender's archive lacks it",
+			    text);
+		}
+	}
+}
+
+static void
+settle(struct model *model)
+{
+	mend(model);
+	for (unsigned i = 0; i < DEVICES; i++)
+		come(model, &model->device[i]);
+	world_sleep(model->world, 5000);
+	for (unsigned i = 0; i < DEVICES; i++)
+		if (model->device[i].peer != NULL)
+			world_send(model->device[i].peer,
+			    "<r xmlns='urn:xmpp:sm:3'/>");
+	world_sleep(model->world, 5000);
+	listen_to_all(model);
+}
+
+static void
+play(uint64_t seed)
+{
+	static struct model model;
+
+	model = (struct model){.seed = seed, .random = seed * 2654435761u};
+	memcpy(model.device, devices, sizeof(devices));
+	model.world = world_new(&(struct world_options){.seed = seed});
+	world_add_account(model.world, devices[0].user, NULL);
+	world_add_account(model.world, devices[2].user, NULL);
+	for (unsigned i = 0; i < STEPS; i++)
+		happen(&model);
+	settle(&model);
+	judge(&model);
+	for (unsigned i = 0; i < DEVICES; i++)
+		leave(&model.device[i]);
+	world_free(&model.world);
+}
+
+static uint64_t first, count;
+
+static void
+promises_are_kept(void **state)
+{
+	(void)state;
+	for (uint64_t seed = first; seed < first + count; seed++)
+		play(seed);
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(promises_are_kept),
+	};
+
+	first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
+	count = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
