@@ -24,6 +24,7 @@ show_help(FILE *out)
 	    "  -c FILE, --config FILE  the configuration; default\n"
 	    "                          " CONFIG_DEFAULT "\n"
 	    "  --json                  answers for scripts\n"
+	    "  --from HOST             s2s check: as which domain of ours\n"
 	    "  --password-stdin        reads a password from standard input\n"
 	    "  --help, --version\n\n"
 	    "  run              serves until it is told to end\n"
@@ -68,10 +69,11 @@ ask_server(const struct daemon_options *daemon, struct command_options *options,
 int
 main(int argc, char **argv)
 {
-	enum { HELP = 256, VERSION, JSON, PASSWORD_STDIN };
+	enum { HELP = 256, VERSION, JSON, PASSWORD_STDIN, FROM };
 	static const struct option longs[] = {
 	    {"config", required_argument, NULL, 'c'},
 	    {"json", no_argument, NULL, JSON},
+	    {"from", required_argument, NULL, FROM},
 	    {"password-stdin", no_argument, NULL, PASSWORD_STDIN},
 	    {"help", no_argument, NULL, HELP},
 	    {"version", no_argument, NULL, VERSION},
@@ -89,6 +91,9 @@ main(int argc, char **argv)
 			break;
 		case JSON:
 			options.is_json = true;
+			break;
+		case FROM:
+			options.from = optarg;
 			break;
 		case PASSWORD_STDIN:
 			options.is_password_stdin = true;

@@ -140,13 +140,13 @@ pending_new(struct admin *admin, struct http_request *request, unsigned left)
 
 static struct post *
 call_new(const struct admin *admin, const struct pending *pending,
-    enum admin_verb verb, struct str password)
+    enum admin_verb verb, struct str text)
 {
 	struct post *letter = post_new(POST_ADMIN, NULL);
 	struct admin_call *call = arena_new(letter->arena, struct admin_call);
 
 	call->verb = verb;
-	call->password = str_dup(letter->arena, password);
+	call->text = str_dup(letter->arena, text);
 	letter->call = call;
 	letter->ticket = pending->ticket;
 	letter->stream.shard = (uint16_t)admin->shard->index;
@@ -167,10 +167,10 @@ ask_all(struct admin *admin, struct http_request *request, enum admin_verb verb)
 
 static void
 ask_owner(struct admin *admin, struct http_request *request,
-    const struct jid *jid, enum admin_verb verb, struct str password)
+    const struct jid *jid, enum admin_verb verb, struct str text)
 {
 	struct pending *pending = pending_new(admin, request, 1);
-	struct post *letter = call_new(admin, pending, verb, password);
+	struct post *letter = call_new(admin, pending, verb, text);
 
 	letter->to = jid_copy(letter->arena, jid);
 	post_send_to(
@@ -512,6 +512,29 @@ list_pairs(struct admin *admin, struct http_request *request, struct str rest)
 	ask_all(admin, request, ADMIN_S2S);
 }
 
+/* The sender of the question is asked for as it was given: its setup is that of
+ * the shard. */
+static void
+check_pair(struct admin *admin, struct http_request *request, struct str rest)
+{
+	json_t *body = read_body(request);
+	const char *from;
+	const struct jid *domain;
+
+	(void)rest;
+	if (body == NULL)
+		return;
+	from = json_string_value(json_object_get(body, "from"));
+	domain = jid_parse(request->arena,
+	    str_of(json_string_value(json_object_get(body, "domain"))));
+	if (domain == NULL || !jid_is_bare(domain) || jid_local(domain).len > 0)
+		fail(request, 422, "that is not a domain");
+	else
+		ask_owner(
+		    admin, request, domain, ADMIN_S2S_CHECK, str_of(from));
+	json_decref(body);
+}
+
 static void
 list_sessions(
     struct admin *admin, struct http_request *request, struct str rest)
@@ -550,6 +573,7 @@ static const struct route {
     {"DELETE", "/v1/accounts/", remove_account},
     {"GET", "/v1/sessions", list_sessions},
     {"GET", "/v1/s2s", list_pairs},
+    {"POST", "/v1/s2s/check", check_pair},
     {"DELETE", "/v1/sessions/", kick},
 };
 

@@ -16,6 +16,9 @@
  *{"sessions": [...]}
  *	DELETE /v1/sessions/JID			full, or bare for all of it
  *	GET    /v1/s2s				{"pairs": [...]}
+ *	POST   /v1/s2s/check			{"domain": "...", "from": "..."}
+ *		-> {"domain", "from", "ok", "steps": [{"step", "ok", "text"}],
+ *		"advice"}
  *
  * Answers are JSON; a failure is {"error": "what is wrong"} with a fitting
  * status. The socket lives on shard 0; what concerns an account or a session
@@ -23,6 +26,7 @@
  */
 #pragma once
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -53,10 +57,11 @@ enum admin_verb {
 	ADMIN_ACCOUNT_DISABLE,
 	ADMIN_ACCOUNT_ENABLE,
 	ADMIN_ACCOUNT_REMOVE,
-	ADMIN_KICK,     /* the sessions of the letter's to */
-	ADMIN_SESSIONS, /* of one shard */
-	ADMIN_S2S,      /* of one shard */
-	ADMIN_STATUS,   /* of one shard */
+	ADMIN_KICK,      /* the sessions of the letter's to */
+	ADMIN_SESSIONS,  /* of one shard */
+	ADMIN_S2S,       /* of one shard */
+	ADMIN_STATUS,    /* of one shard */
+	ADMIN_S2S_CHECK, /* of the domain that is to */
 	ADMIN_VERB_COUNT
 };
 
@@ -64,7 +69,8 @@ enum admin_verb {
  * and shard count. */
 struct admin_call {
 	enum admin_verb verb;
-	struct str password; /* MAKE, PASSWORD: as it was given */
+	struct str text; /* as it was given: MAKE, PASSWORD: the password;
+			    S2S_CHECK: a domain of ours, or empty */
 };
 
 /* ADMIN_ANSWER, with the ticket of the call. */
@@ -78,5 +84,7 @@ void admin_take_call(struct shard *, struct post *);
 void admin_take_answer(struct shard *, struct post *);
 /* By owner and account, for the letter ADMIN: the owner is READY or ABSENT. */
 void admin_at_owner(struct owner *, struct post *);
+/* Answers a call with JSON, which may be NULL; takes both. */
+void admin_answer(struct shard *, struct post *call, unsigned status, json_t *);
 /* Loading failed: answers so. */
 void admin_refuse(struct shard *, struct post *, enum err);

@@ -9,6 +9,7 @@
 #include "server/account.h"
 #include "server/admin.h"
 #include "server/remote_list.h"
+#include "server/s2s.h"
 #include "server/session.h"
 #include "server/settings.h"
 #include "server/setup.h"
@@ -16,9 +17,9 @@
 
 /* --- answering ------------------------------------------------------------ */
 
-/* Takes the letter and the JSON, which may be NULL. */
-static void
-answer(struct shard *shard, struct post *call, unsigned status, json_t *json)
+void
+admin_answer(
+    struct shard *shard, struct post *call, unsigned status, json_t *json)
 {
 	struct post *letter = post_new(POST_ADMIN_ANSWER, NULL);
 	struct admin_answer *answer;
@@ -41,7 +42,7 @@ answer(struct shard *shard, struct post *call, unsigned status, json_t *json)
 static void
 fail(struct shard *shard, struct post *call, unsigned status, const char *why)
 {
-	answer(shard, call, status, json_pack("{s:s}", "error", why));
+	admin_answer(shard, call, status, json_pack("{s:s}", "error", why));
 }
 
 void
@@ -95,7 +96,7 @@ static void
 finish(struct change *change, enum err err)
 {
 	if (err == ERR_NONE)
-		answer(change->shard, change->call, change->status, NULL);
+		admin_answer(change->shard, change->call, change->status, NULL);
 	else
 		admin_refuse(change->shard, change->call, err);
 }
@@ -121,7 +122,7 @@ read_password(struct shard *shard, struct post *call, const struct host *host,
 	const uint64_t least = host_int(host, SETTING(AUTH_PASSWORD_LENGTH));
 	const char *why = NULL;
 
-	*password_r = call->call->password;
+	*password_r = call->call->text;
 	if (!prep_password(call->arena, password_r))
 		why = "the password is empty or has characters that are not "
 		      "allowed (RFC 8265)";
@@ -251,7 +252,7 @@ get_account(struct account *account, struct post *call)
 	    json, "disabled", json_boolean(owner->state == OWNER_DISABLED));
 	json_object_set_new(json, "made", time_of(owner->made_us));
 	json_object_set_new(json, "sessions", sessions);
-	answer(owner->shard, call, 200, json);
+	admin_answer(owner->shard, call, 200, json);
 }
 
 static void
@@ -270,7 +271,7 @@ kick(struct account *account, struct post *call)
 		fail(account->owner.shard, call, 404,
 		    "there is no such session");
 	else
-		answer(account->owner.shard, call, 200,
+		admin_answer(account->owner.shard, call, 200,
 		    json_pack("{s:i}", "kicked", (int)count));
 }
 
@@ -299,13 +300,13 @@ list_sessions(struct shard *shard, struct post *call)
 
 	while ((account = next_account(shard, account)) != NULL)
 		add_sessions(list, account);
-	answer(shard, call, 200, json_pack("{s:o}", "sessions", list));
+	admin_answer(shard, call, 200, json_pack("{s:o}", "sessions", list));
 }
 
 static void
 list_pairs(struct shard *shard, struct post *call)
 {
-	answer(
+	admin_answer(
 	    shard, call, 200, json_pack("{s:o}", "pairs", remote_list(shard)));
 }
 
@@ -319,7 +320,7 @@ tell_status(struct shard *shard, struct post *call)
 		accounts++;
 		sessions += (int)account->session_count;
 	}
-	answer(shard, call, 200,
+	admin_answer(shard, call, 200,
 	    json_pack("{s:i, s:i, s:b}", "accounts_in_memory", accounts,
 		"sessions", sessions, "storage_up",
 		(int)store_is_up(shard->store)));
@@ -356,6 +357,7 @@ admin_take_call(struct shard *shard, struct post *call)
 	    [ADMIN_SESSIONS] = list_sessions,
 	    [ADMIN_S2S] = list_pairs,
 	    [ADMIN_STATUS] = tell_status,
+	    [ADMIN_S2S_CHECK] = s2s_check,
 	};
 
 	if (at_shard[call->call->verb] != NULL)

@@ -317,6 +317,37 @@ s2s(struct command *command)
 	return result;
 }
 
+/* With --json the steps are for who reads that; the exit is the same. */
+static enum command_exit
+s2s_check(struct command *command)
+{
+	enum command_exit result;
+	json_t *body = json_pack("{s:s}", "domain", command->argv[0]);
+	json_t *step;
+	size_t i;
+
+	if (command->options->from != NULL)
+		json_object_set_new(
+		    body, "from", json_string(command->options->from));
+	result = ask(command, "POST", "/v1/s2s/check", body);
+	if (is_for_people(command, result)) {
+		printf("%s -> %s\n", text_of(command->json, "from"),
+		    text_of(command->json, "domain"));
+		json_array_foreach (
+		    json_object_get(command->json, "steps"), i, step)
+			printf("  %-14s  %-6s  %s\n", text_of(step, "step"),
+			    json_is_true(json_object_get(step, "ok"))
+				? "ok"
+				: "FAILED",
+			    text_of(step, "text"));
+		printf("%s\n", text_of(command->json, "advice"));
+	}
+	if (result == COMMAND_OK &&
+	    !json_is_true(json_object_get(command->json, "ok")))
+		result = COMMAND_FAILED;
+	return result;
+}
+
 static enum command_exit
 kick(struct command *command)
 {
@@ -449,6 +480,8 @@ static const struct entry {
     {"sessions", "", "lists who is logged in", sessions},
     {"kick", "JID", "ends a session, or all of an account", kick},
     {"s2s", "", "lists links to other domains and what waits there", s2s},
+    {"s2s check", "DOMAIN", "says what is wrong on the way to a domain",
+	s2s_check},
     {"log", "LEVEL", "sets how much is logged: error to wire", set_log},
     {"backup", "FILE", "copies the database while it is in use", backup},
     {"features", "", "lists modules and what they implement", features},
@@ -461,6 +494,23 @@ find(const char *name)
 		if (strcmp(entries[i].name, name) == 0)
 			return &entries[i];
 	return NULL;
+}
+
+/* By its first word, or by two of them; how many. */
+static const struct entry *
+find_words(int argc, char **argv, int *words_r)
+{
+	const struct entry *entry = NULL;
+	char both[32];
+
+	*words_r = 2;
+	if (argc > 1 && snprintf(both, sizeof(both), "%s %s", argv[0],
+			    argv[1]) < (int)sizeof(both))
+		entry = find(both);
+	if (entry != NULL)
+		return entry;
+	*words_r = 1;
+	return find(argv[0]);
 }
 
 bool
@@ -480,13 +530,15 @@ command_help(FILE *out)
 enum command_exit
 command_run(const struct command_options *options, int argc, char **argv)
 {
-	const struct entry *entry = find(argv[0]);
+	int words;
+	const struct entry *entry = find_words(argc, argv, &words);
 	struct command command = {
-	    .options = options, .argc = argc - 1, .argv = argv + 1};
+	    .options = options, .argc = argc - words, .argv = argv + words};
 	enum command_exit result;
 
 	if (entry == NULL || command.argc != (entry->args[0] != '\0')) {
-		fprintf(stderr, "usage: jackdaw [options] %s %s\n", argv[0],
+		fprintf(stderr, "usage: jackdaw [options] %s %s\n",
+		    entry == NULL ? argv[0] : entry->name,
 		    entry == NULL ? "" : entry->args);
 		return COMMAND_USAGE;
 	}

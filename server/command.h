@@ -11,7 +11,8 @@
 /* What a command ends with, for scripts. */
 enum command_exit {
 	COMMAND_OK = 0,
-	COMMAND_FAILED = 1,      /* the server said no, and why */
+	COMMAND_FAILED = 1,      /* the server said no, and why; or what was
+				    looked at is not well */
 	COMMAND_USAGE = 2,       /* wrong words on the command line */
 	COMMAND_UNREACHABLE = 3, /* no server answers */
 };
@@ -20,6 +21,7 @@ struct command_options {
 	const char *socket;     /* of the administration */
 	bool is_json;           /* the answer as it came, for scripts */
 	bool is_password_stdin; /* one line of standard input */
+	const char *from;       /* s2s check: our domain; or NULL */
 };
 
 /* Whether there is such a command. */

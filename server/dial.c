@@ -81,6 +81,8 @@ set_why(struct dial *dial, const struct endpoint *endpoint, const char *why)
 {
 	dial->why = str_format(dial->arena, "%s: %s",
 	    endpoint_text(dial->arena, endpoint).text, why);
+	if (dial->failed != NULL)
+		dial->failed(dial);
 }
 
 static int
@@ -194,8 +196,9 @@ on_deadline(struct timer *timer)
 {
 	struct dial *dial = container_of(timer, struct dial, deadline);
 
-	if (dial->tries != NULL)
-		set_why(dial, &dial->endpoints[dial->tries->index],
+	for (const struct dial_try *try = dial->tries; try != NULL;
+	     try = try->next)
+		set_why(dial, &dial->endpoints[try->index],
 		    "no answer came in time");
 	finish(dial, ERR_TIMEOUT);
 }

@@ -16,6 +16,8 @@ struct dial {
 	struct conn *conn; /* the caller's, who sets its events at once */
 	const struct endpoint *endpoint; /* that it leads to */
 	void (*done)(struct dial *);
+	/* NULL, or set after dial_start: an endpoint failed, why says how. */
+	void (*failed)(struct dial *);
 	/* Its own: */
 	struct shard *shard;
 	struct arena *arena;

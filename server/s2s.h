@@ -21,6 +21,11 @@ void s2s_stop(struct shard *);
 /* The shard ends: what is left of attempts, behind its streams. */
 void s2s_free(struct shard *);
 
+/* Goes through all the steps of a stream to the domain call->to and tells each
+ * (POST /v1/s2s/check): on the shard of that domain, beside the streams and the
+ * queue that it has. Few at a time, for a minute at most. Takes the call. */
+void s2s_check(struct shard *, struct post *call);
+
 /* DIALBACK: a stream wants to know of the domain letter->to whether a key is
  * that domain's; on the shard of that domain. The answer is DIALBACK_VERDICT,
  * to the stream. */

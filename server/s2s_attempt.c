@@ -8,6 +8,7 @@
 #include "server/domains.h"
 #include "server/metrics.h"
 #include "server/remote.h"
+#include "server/s2s_checkup.h"
 #include "server/s2s_internal.h"
 #include "server/s2s_resume.h"
 #include "server/settings.h"
@@ -19,6 +20,9 @@
 /* Keys are not asked about when so much is under way: who makes us ask must not
  * keep us from sending. */
 #define QUESTIONS_MAX 500
+/* Of a checkup: from its beginning, and for the answer to its ping. */
+#define CHECKUP_MS 60000
+#define PING_MS    20000
 
 enum step { RESOLVING, DIALLING, TALKING, CHECKING };
 
@@ -37,8 +41,11 @@ struct attempt {
 	struct s2s *s2s;                 /* TALKING, CHECKING */
 	const struct dialback *question; /* NULL: a path is wanted */
 	struct stream_id asker;          /* of the question */
+	struct checkup *checkup;         /* NULL: it is for use */
+	bool is_late;                    /* a checkup's time is over */
 	struct str why;                  /* of the last endpoint */
 	struct timer deadline;           /* of the talk with one endpoint */
+	struct timer end;                /* of a checkup */
 };
 
 static void
@@ -55,6 +62,12 @@ const struct dialback *
 attempt_question(const struct attempt *attempt)
 {
 	return attempt->question;
+}
+
+struct checkup *
+attempt_checkup(const struct attempt *attempt)
+{
+	return attempt->checkup;
 }
 
 const struct policy *
@@ -83,6 +96,8 @@ attempt_free(struct attempt *attempt)
 	struct arena *arena = attempt->arena;
 
 	timer_stop(attempt->shard, &attempt->deadline);
+	timer_stop(attempt->shard, &attempt->end);
+	checkup_free(&attempt->checkup);
 	attempt->shard->attempt_count--;
 	list_remove(&attempt->link);
 	arena_free(&arena);
@@ -120,6 +135,16 @@ tell_failure(struct attempt *attempt, enum stanza_err err, bool is_final)
 	post_send(attempt->shard, letter);
 }
 
+static void
+tell_checkup(struct attempt *attempt)
+{
+	if (attempt->is_late)
+		attempt->why = str_format(attempt->arena,
+		    "no end of it came in %u s", CHECKUP_MS / 1000);
+	checkup_bad(attempt->checkup, attempt->why);
+	checkup_finish(&attempt->checkup);
+}
+
 void
 attempt_failed(struct attempt *attempt, enum stanza_err err, bool is_final,
     const char *format, ...)
@@ -131,7 +156,9 @@ attempt_failed(struct attempt *attempt, enum stanza_err err, bool is_final,
 	attempt->why = str_vformat(attempt->arena, format, args);
 	va_end(args);
 	log_warn(&attempt->log, "%.*s", STR_ARG(attempt->why));
-	if (attempt->question != NULL)
+	if (attempt->checkup != NULL)
+		tell_checkup(attempt);
+	else if (attempt->question != NULL)
 		tell_verdict(attempt, false, err);
 	else
 		tell_failure(attempt, err, is_final);
@@ -159,7 +186,28 @@ attempt_answered(struct attempt *attempt, bool is_valid)
 	stream_close(&s2s->stream);
 }
 
+void
+attempt_pinged(struct attempt *attempt)
+{
+	struct s2s *s2s = attempt->s2s;
+
+	checkup_good(
+	    attempt->checkup, "%.*s answers", STR_ARG(attempt->domain));
+	checkup_at(attempt->checkup, CHECKUP_DONE);
+	checkup_finish(&attempt->checkup);
+	attempt_succeeded(attempt);
+	stream_close(&s2s->stream);
+}
+
 /* --- the peer's certificate ----------------------------------------------- */
+
+static void
+dial_again(struct attempt *attempt)
+{
+	attempt->step = DIALLING;
+	checkup_at(attempt->checkup, CHECKUP_TCP);
+	dial_next(&attempt->dial);
+}
 
 /* With the next endpoint. */
 static void
@@ -169,7 +217,7 @@ go_on(struct attempt *attempt)
 		attempt_failed(attempt, STANZA_ERR_REMOTE_SERVER_TIMEOUT, false,
 		    "the server is shutting down");
 	else
-		dial_next(&attempt->dial);
+		dial_again(attempt);
 }
 
 static void
@@ -178,7 +226,10 @@ checked(struct verify *check)
 	struct attempt *attempt = container_of(check, struct attempt, check);
 
 	attempt->step = TALKING;
-	if (attempt->s2s == NULL)
+	if (attempt->is_late)
+		attempt_failed(attempt, STANZA_ERR_REMOTE_SERVER_TIMEOUT, false,
+		    "it takes too long");
+	else if (attempt->s2s == NULL)
 		go_on(attempt);
 	else
 		s2s_out_checked(attempt->s2s, check);
@@ -187,13 +238,19 @@ checked(struct verify *check)
 void
 attempt_check(struct attempt *attempt)
 {
+	struct conn *conn = attempt->s2s->stream.conn;
+
+	checkup_good(attempt->checkup, "%.*s, %s",
+	    STR_ARG(conn_tls_text(conn, attempt->arena)),
+	    conn->is_direct_tls ? "from the first byte" : "by STARTTLS");
+	checkup_at(attempt->checkup, CHECKUP_CERTIFICATE);
 	attempt->step = CHECKING;
 	attempt->check_ask = (struct verify_ask){
 	    .domain = attempt->domain,
 	    .endpoint = attempt->dial.endpoint,
 	};
-	attempt->check_ask.count = conn_peer_chain(attempt->s2s->stream.conn,
-	    attempt->arena, &attempt->check_ask.chain);
+	attempt->check_ask.count =
+	    conn_peer_chain(conn, attempt->arena, &attempt->check_ask.chain);
 	verify_start(attempt->shard, &attempt->check, attempt->arena,
 	    &attempt->policy, &attempt->check_ask, checked);
 }
@@ -207,8 +264,77 @@ attempt_lost(struct attempt *attempt, struct str why)
 	attempt->why = str_format(attempt->arena, "%s: %.*s",
 	    endpoint_text(attempt->arena, attempt->dial.endpoint).text,
 	    STR_ARG(why));
+	checkup_bad(attempt->checkup, attempt->why);
 	if (attempt->step == TALKING)
 		go_on(attempt);
+}
+
+/* --- a checkup ------------------------------------------------------------ */
+
+static void
+on_no_answer(struct timer *timer)
+{
+	struct attempt *attempt = container_of(timer, struct attempt, deadline);
+
+	attempt_failed(attempt, STANZA_ERR_REMOTE_SERVER_TIMEOUT, false,
+	    "the ping was sent, but no answer came in %u s", PING_MS / 1000);
+}
+
+void
+attempt_ping(struct attempt *attempt)
+{
+	checkup_at(attempt->checkup, CHECKUP_PING);
+	timer_start(attempt->shard, &attempt->deadline, PING_MS, on_no_answer);
+	s2s_send_ping(attempt->s2s, attempt->local, attempt->domain);
+}
+
+/* What waits is told to end, and tells that it has. */
+static void
+on_end(struct timer *timer)
+{
+	struct attempt *attempt = container_of(timer, struct attempt, end);
+
+	attempt->is_late = true;
+	switch (attempt->step) {
+	case RESOLVING:
+		resolve_cancel(&attempt->resolve);
+		break;
+	case DIALLING:
+		dial_cancel(&attempt->dial);
+		break;
+	case CHECKING:
+		verify_cancel(&attempt->check);
+		break;
+	case TALKING:
+		attempt_failed(attempt, STANZA_ERR_REMOTE_SERVER_TIMEOUT, false,
+		    "it takes too long");
+		break;
+	}
+}
+
+unsigned
+attempt_checkups(struct shard *shard)
+{
+	unsigned count = 0;
+
+	if (shard->attempts.head.next == NULL)
+		return 0;
+	list_each (attempt, &shard->attempts, struct attempt, link)
+		count += attempt->checkup != NULL;
+	return count;
+}
+
+bool
+attempt_checks(struct shard *shard, struct str local, struct str domain)
+{
+	if (shard->attempts.head.next == NULL)
+		return false;
+	list_each (attempt, &shard->attempts, struct attempt, link)
+		if (attempt->checkup != NULL &&
+		    str_equal(attempt->local, local) &&
+		    str_equal(attempt->domain, domain))
+			return true;
+	return false;
 }
 
 /* --- the way there -------------------------------------------------------- */
@@ -222,6 +348,14 @@ on_deadline(struct timer *timer)
 		stream_fail(&attempt->s2s->stream,
 		    STREAM_ERR_CONNECTION_TIMEOUT,
 		    "the stream could not be used in time");
+}
+
+static void
+dial_failed(struct dial *dial)
+{
+	struct attempt *attempt = container_of(dial, struct attempt, dial);
+
+	checkup_bad(attempt->checkup, dial->why);
 }
 
 static void
@@ -242,6 +376,10 @@ dialled(struct dial *dial)
 		return;
 	}
 	attempt->step = TALKING;
+	checkup_good(attempt->checkup, "connected to %.*s",
+	    STR_ARG(endpoint_text(attempt->arena, dial->endpoint)));
+	checkup_at(attempt->checkup,
+	    dial->endpoint->is_direct_tls ? CHECKUP_TLS : CHECKUP_STREAM);
 	timer_start(attempt->shard, &attempt->deadline,
 	    config_ms(setup_config(attempt->shard->setup), CONFIG_GLOBAL,
 		SETTING(S2S_CONNECT_TIMEOUT)),
@@ -256,6 +394,7 @@ resolved(struct resolve *resolve)
 	struct attempt *attempt =
 	    container_of(resolve, struct attempt, resolve);
 
+	checkup_resolved(attempt->checkup, resolve);
 	if (resolve->err == ERR_NOT_FOUND) {
 		attempt_failed(attempt, STANZA_ERR_REMOTE_SERVER_NOT_FOUND,
 		    true, "%.*s", STR_ARG(resolve->why));
@@ -266,9 +405,11 @@ resolved(struct resolve *resolve)
 		    "%.*s", STR_ARG(resolve->why));
 		return;
 	}
+	checkup_at(attempt->checkup, CHECKUP_TCP);
 	attempt->step = DIALLING;
 	dial_start(attempt->shard, &attempt->dial, attempt->arena,
 	    resolve->endpoints, resolve->count, dialled);
+	attempt->dial.failed = dial_failed;
 }
 
 static struct attempt *
@@ -292,6 +433,23 @@ attempt_new(struct shard *shard, struct str local, struct str domain)
 	return attempt;
 }
 
+static bool
+is_for_a_path(const struct attempt *attempt)
+{
+	return attempt->question == NULL && attempt->checkup == NULL;
+}
+
+static void
+look_for_it(struct attempt *attempt)
+{
+	checkup_good(attempt->checkup, "%.*s may talk to %.*s%s",
+	    STR_ARG(attempt->local), STR_ARG(attempt->domain),
+	    attempt->policy.needs_tls ? ", with TLS" : "");
+	checkup_at(attempt->checkup, CHECKUP_DNS);
+	resolve_start(attempt->shard, &attempt->resolve, attempt->arena,
+	    &attempt->policy, attempt->domain, resolved);
+}
+
 static void
 attempt_start(struct attempt *attempt)
 {
@@ -308,18 +466,28 @@ attempt_start(struct attempt *attempt)
 		attempt_failed(attempt, STANZA_ERR_REMOTE_SERVER_TIMEOUT, false,
 		    "the server is shutting down");
 	else if (attempt->shard->attempt_count >
-		 (attempt->question == NULL ? ATTEMPTS_MAX : QUESTIONS_MAX))
+		 (is_for_a_path(attempt) ? ATTEMPTS_MAX : QUESTIONS_MAX))
 		attempt_failed(attempt, STANZA_ERR_RESOURCE_CONSTRAINT, false,
 		    "too many servers are being connected to");
 	else
-		resolve_start(attempt->shard, &attempt->resolve, attempt->arena,
-		    &attempt->policy, attempt->domain, resolved);
+		look_for_it(attempt);
 }
 
 void
 s2s_connect(struct shard *shard, struct str local, struct str domain)
 {
 	attempt_start(attempt_new(shard, local, domain));
+}
+
+void
+attempt_start_checkup(struct shard *shard, struct checkup *checkup,
+    struct str local, struct str domain)
+{
+	struct attempt *attempt = attempt_new(shard, local, domain);
+
+	attempt->checkup = checkup;
+	timer_start(shard, &attempt->end, CHECKUP_MS, on_end);
+	attempt_start(attempt);
 }
 
 void

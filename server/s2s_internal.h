@@ -24,6 +24,7 @@
 #define NS_LIMITS       "urn:xmpp:stream-limits:0"
 
 struct attempt;
+struct checkup;
 
 /* What a stream that we open waits for; anything else ends it. */
 enum s2s_step {
@@ -34,6 +35,7 @@ enum s2s_step {
 	OUT_KEY,      /* what became of our key of dialback */
 	OUT_QUESTION, /* the same of somebody else's, that we asked about */
 	OUT_ENABLED,  /* stream management, or already stanzas */
+	OUT_PING,     /* of a checkup: the answer to its ping */
 	OUT_READY     /* stanzas */
 };
 
@@ -103,7 +105,7 @@ void attempt_failed(struct attempt *, enum stanza_err, bool is_final,
 void attempt_lost(struct attempt *, struct str why);
 /* The peer answered the question about a key. */
 void attempt_answered(struct attempt *, bool is_valid);
-/* What it asks about a key; NULL: it wants a path. */
+/* What it asks about a key; NULL: it wants a path, or server/s2s_checkup.h. */
 const struct dialback *attempt_question(const struct attempt *);
 const struct policy *attempt_policy(const struct attempt *);
 struct str attempt_local(const struct attempt *);
@@ -166,6 +168,8 @@ void s2s_tell_heard(struct s2s_right *);
 void s2s_paths_gone(struct s2s *, struct str why);
 /* Forgets what was to be acknowledged. */
 void s2s_marks_free(struct s2s *);
+/* XEP-0199. */
+void s2s_send_ping(struct s2s *, struct str local, struct str domain);
 /* Asks the peer, at the end of the turn, to acknowledge what was sent. */
 void s2s_want_ack(struct s2s *);
 /* All up to that count of stanzas was handled by the peer. */

@@ -4,6 +4,7 @@
 #include "base/code.h"
 #include "base/err.h"
 #include "server/metrics.h"
+#include "server/s2s_checkup.h"
 #include "server/s2s_internal.h"
 #include "server/sasl.h"
 #include "server/settings.h"
@@ -39,6 +40,8 @@ s2s_out_checked(struct s2s *s2s, const struct verify *check)
 	s2s->step = OUT_FEATURES;
 	s2s->proof = check->proof;
 	s2s->certified_to_s = check->ends_s;
+	checkup_verified(attempt_checkup(s2s->attempt), check,
+	    check->proof != 0 || may_do_without);
 	if (check->proof == 0 && !may_do_without) {
 		attempt_failed(s2s->attempt, STANZA_ERR_POLICY_VIOLATION, true,
 		    "refused: %.*s", STR_ARG(check->why));
@@ -85,6 +88,11 @@ proved(struct s2s *s2s)
 {
 	struct stream *stream = &s2s->stream;
 
+	if (attempt_checkup(s2s->attempt) != NULL) {
+		s2s->step = OUT_PING;
+		attempt_ping(s2s->attempt);
+		return;
+	}
 	if (s2s->is_bidi)
 		s2s_right_add(s2s, stream->host_name, stream->target);
 	if (!s2s->offers_sm) {
@@ -160,6 +168,7 @@ send_key(struct s2s *s2s)
 static void
 authenticate(struct s2s *s2s, const struct node *features)
 {
+	checkup_features(attempt_checkup(s2s->attempt), features);
 	if (attempt_question(s2s->attempt) != NULL)
 		ask_about_key(s2s);
 	else if (s2s->stream.is_authenticated)
@@ -171,7 +180,8 @@ authenticate(struct s2s *s2s, const struct node *features)
 		send_key(s2s);
 }
 
-/* XEP-0288: asked for behind TLS and before the proof. */
+/* XEP-0288: asked for behind TLS and before the proof; by a path only, as the
+ * peer would send on it. */
 static void
 ask_for_bidi(struct s2s *s2s, const struct node *features)
 {
@@ -179,6 +189,7 @@ ask_for_bidi(struct s2s *s2s, const struct node *features)
 
 	if (s2s->is_bidi || s2s->stream.is_authenticated ||
 	    attempt_question(s2s->attempt) != NULL ||
+	    attempt_checkup(s2s->attempt) != NULL ||
 	    node_child(features, "bidi", NS_BIDI_FEATURE) == NULL)
 		return;
 	arena = arena_make(0);
@@ -213,6 +224,9 @@ start_tls(struct s2s *s2s, bool is_offered)
 {
 	struct arena *arena = arena_make(0);
 
+	checkup_good(attempt_checkup(s2s->attempt), "the server answers%s",
+	    is_offered ? " and offers STARTTLS" : "");
+	checkup_at(attempt_checkup(s2s->attempt), CHECKUP_TLS);
 	s2s->step = OUT_TLS;
 	s2s->is_tls_a_guess = !is_offered;
 	stream_send(&s2s->stream, node_make(arena, "starttls", NS_TLS));
@@ -252,6 +266,18 @@ may_be_in_clear(struct s2s *s2s)
 }
 
 static void
+go_on_in_clear(struct s2s *s2s, const struct node *features)
+{
+	struct checkup *checkup = attempt_checkup(s2s->attempt);
+
+	checkup_at(checkup, CHECKUP_TLS);
+	if (!may_be_in_clear(s2s))
+		return;
+	checkup_good(checkup, "none, which s2s.tls_required allows");
+	authenticate(s2s, features);
+}
+
+static void
 on_features(struct s2s *s2s, const struct node *features)
 {
 	struct stream *stream = &s2s->stream;
@@ -263,8 +289,8 @@ on_features(struct s2s *s2s, const struct node *features)
 		authenticate(s2s, features);
 	} else if (is_offered || attempt_policy(s2s->attempt)->needs_tls) {
 		start_tls(s2s, is_offered);
-	} else if (may_be_in_clear(s2s)) {
-		authenticate(s2s, features);
+	} else {
+		go_on_in_clear(s2s, features);
 	}
 }
 
@@ -279,9 +305,10 @@ on_open(struct stream *stream)
 	if (s2s->step != OUT_FEATURES)
 		stream_fail(stream, STREAM_ERR_POLICY_VIOLATION,
 		    "a header before ours");
-	else if (!stream->has_version &&
-		 (stream_is_secure(stream) || may_be_in_clear(s2s)))
+	else if (!stream->has_version && stream_is_secure(stream))
 		authenticate(s2s, NULL);
+	else if (!stream->has_version)
+		go_on_in_clear(s2s, NULL);
 }
 
 static struct str
@@ -307,6 +334,9 @@ on_success(struct s2s *s2s, const struct node *node)
 	struct arena *arena = arena_make(0);
 
 	(void)node;
+	checkup_good(attempt_checkup(s2s->attempt),
+	    "the server believes our certificate (EXTERNAL)");
+	checkup_at(attempt_checkup(s2s->attempt), CHECKUP_FEATURES);
 	s2s->step = OUT_FEATURES;
 	stream_authenticated(stream, jid_parse(arena, stream->target));
 	stream_restart(stream);
@@ -317,8 +347,11 @@ on_success(struct s2s *s2s, const struct node *node)
 static void
 on_refused(struct s2s *s2s, const struct node *node)
 {
+	struct str why = condition_of(node);
+
 	log_info(&s2s->stream.log, "EXTERNAL was refused (%.*s), so dialback",
-	    STR_ARG(condition_of(node)));
+	    STR_ARG(why));
+	checkup_refused(attempt_checkup(s2s->attempt), why);
 	send_key(s2s);
 }
 
@@ -348,20 +381,23 @@ on_result(struct s2s *s2s, const struct node *node)
 
 	if (!is_answer(s2s, node))
 		return;
-	if (str_is(type, "valid"))
+	if (str_is(type, "valid")) {
+		checkup_good(attempt_checkup(s2s->attempt),
+		    "the server asked back and believes us (dialback)");
 		proved(s2s);
-	else if (str_is(type, "invalid"))
+	} else if (str_is(type, "invalid")) {
 		attempt_failed(s2s->attempt, STANZA_ERR_INTERNAL_SERVER_ERROR,
 		    true,
 		    "the server says that our dialback key is wrong: it asked "
 		    "another server than this one; look at the DNS records of "
 		    "%.*s",
 		    STR_ARG(s2s->stream.host_name));
-	else
+	} else {
 		attempt_failed(s2s->attempt, STANZA_ERR_REMOTE_SERVER_TIMEOUT,
 		    true, "the server refused dialback: %.*s",
 		    STR_ARG(
 			condition_of(node_child(node, "error", NS_SERVER))));
+	}
 }
 
 static void

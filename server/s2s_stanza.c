@@ -8,6 +8,7 @@
 #include "server/metrics.h"
 #include "server/remote.h"
 #include "server/router.h"
+#include "server/s2s_checkup.h"
 #include "server/s2s_internal.h"
 #include "server/s2s_resume.h"
 #include "server/settings.h"
@@ -199,15 +200,13 @@ s2s_acked(struct s2s *s2s, uint64_t count)
 		s2s_want_ack(s2s);
 }
 
-static void
-send_ping(struct s2s *s2s)
+void
+s2s_send_ping(struct s2s *s2s, struct str local, struct str domain)
 {
 	const struct stream *stream = &s2s->stream;
-	const struct s2s_path *path =
-	    list_entry(list_first(&s2s->paths), struct s2s_path, link);
 	struct arena *arena = arena_make(0);
 	struct stanza *ping = stanza_make(arena, STANZA_IQ, STANZA_GET,
-	    jid_parse(arena, path->local), jid_parse(arena, path->domain),
+	    jid_parse(arena, local), jid_parse(arena, domain),
 	    str_format(arena, PING_ID "%u-%u-%u-%llu", stream->id.shard,
 		stream->id.slot, stream->id.use,
 		(unsigned long long)s2s->sent));
@@ -223,15 +222,16 @@ static void
 ask(struct timer *timer)
 {
 	struct s2s *s2s = container_of(timer, struct s2s, ask);
+	const struct s2s_path *path =
+	    list_entry(list_first(&s2s->paths), struct s2s_path, link);
 
-	if (s2s->stream.is_ending || s2s->is_ack_open ||
-	    list_is_empty(&s2s->paths))
+	if (s2s->stream.is_ending || s2s->is_ack_open || path == NULL)
 		return;
 	s2s->is_ack_open = true;
 	if (s2s->has_acks)
 		s2s_sm_ask(s2s);
 	else
-		send_ping(s2s);
+		s2s_send_ping(s2s, path->local, path->domain);
 }
 
 void
@@ -297,6 +297,11 @@ on_pong(struct s2s *s2s, const struct post *letter)
 	const struct s2s_path *path =
 	    list_entry(list_first(&s2s->paths), struct s2s_path, link);
 
+	if (s2s->step == OUT_PING && s2s->attempt != NULL &&
+	    str_equal(jid_full(letter->to), s2s->stream.target)) {
+		attempt_pinged(s2s->attempt);
+		return;
+	}
 	if (path == NULL || !str_equal(jid_full(letter->to), path->domain) ||
 	    letter->ticket > s2s->sent)
 		return;

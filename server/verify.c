@@ -1,5 +1,6 @@
 #include "server/verify.h"
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "server/dane.h"
 #include "server/posh.h"
@@ -128,6 +129,18 @@ check_chain(struct verify_private *own)
 
 /* --- the order ------------------------------------------------------------ */
 
+static struct str
+days_of(const struct chain *chain, struct arena *arena)
+{
+	int64_t from_s = gnutls_x509_crt_get_activation_time(chain->certs[0]);
+	int64_t to_s = gnutls_x509_crt_get_expiration_time(chain->certs[0]);
+	char from[CLOCK_TEXT_LEN], to[CLOCK_TEXT_LEN];
+
+	clock_text(from, (uint64_t)(from_s < 0 ? 0 : from_s) * 1000000);
+	clock_text(to, (uint64_t)(to_s < 0 ? 0 : to_s) * 1000000);
+	return str_format(arena, "%.10s to %.10s", from, to);
+}
+
 static void
 look(struct verify_private *own)
 {
@@ -136,6 +149,7 @@ look(struct verify_private *own)
 	struct str why;
 
 	verify->names = names_text(&own->chain.names, own->arena);
+	verify->days = days_of(&own->chain, own->arena);
 	verify->issuer = chain_issuer(&own->chain, own->arena);
 	if (may_use(own, PROOF_DANE) && has_records(own->ask.endpoint))
 		dane = check_records(own, own->ask.endpoint, &why);
@@ -201,7 +215,7 @@ records_found(struct resolve *resolve)
 	own->is_resolving = false;
 	for (size_t i = 0; resolve->err == ERR_NONE && i < resolve->count &&
 			   own->verify->proof == 0;
-	    i++) {
+	     i++) {
 		if (has_records(&resolve->endpoints[i]))
 			(void)check_records(own, &resolve->endpoints[i], &why);
 	}

@@ -38,9 +38,11 @@ struct verify {
 	/* No other proof may stand in: the domain's TLSA records say that
 	 * this is not its server (RFC 6698, section 4.1). */
 	bool is_final;
-	struct str why;    /* without proof: what is wrong, what to do */
-	int64_t ends_s;    /* when the proof ends, since 1970; 0: never */
-	struct str names;  /* "a.example, b.example" */
+	struct str why;   /* without proof: what is wrong, what to do */
+	int64_t ends_s;   /* when the proof ends, since 1970; 0: never */
+	struct str names; /* "a.example, b.example" */
+	struct str
+	    days; /* "2026-01-02 to 2027-01-01": of its own certificate */
 	struct str issuer; /* the name of who signed it */
 	void (*done)(struct verify *);
 	struct verify_private *own;

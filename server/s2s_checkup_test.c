@@ -1,0 +1,249 @@
+/* Checkups (server/s2s_checkup.c) of a server that a world plays. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "server/admin.h"
+#include "server/s2s_stage.h"
+
+const struct module *const modules_builtin[] = {NULL};
+
+/* What came of the last one; "" while it goes on. */
+static char told[8192];
+static unsigned told_status, told_count;
+
+/* In place of admin_take_answer, by the linker: the answer. */
+void __wrap_admin_take_answer(struct shard *, struct post *);
+
+void
+__wrap_admin_take_answer(struct shard *shard, struct post *letter)
+{
+	(void)shard;
+	told_status = letter->answer->status;
+	told_count++;
+	snprintf(told, sizeof(told), "%.*s", STR_ARG(letter->answer->json));
+	post_free(&letter);
+}
+
+static void
+check_from(const struct stage *stage, const char *from, const char *domain)
+{
+	struct post *letter = post_new(POST_ADMIN, NULL);
+	struct admin_call *call = arena_new(letter->arena, struct admin_call);
+	struct shard *shard = &stage->world->server.shards[0];
+
+	told[0] = '\0';
+	call->verb = ADMIN_S2S_CHECK;
+	call->text = str_dup(letter->arena, str_of(from));
+	letter->call = call;
+	letter->to = jid_parse(letter->arena, str_of(domain));
+	shard_enter(shard);
+	post_send_to(shard, shard_of(shard->server, letter->to)->index, letter);
+	world_run(stage->world);
+}
+
+/* Whether it says so of that step, and that it ended there. */
+static bool
+is_told(const char *step, bool is_ok, const char *part)
+{
+	char start[64];
+	const char *at = told;
+
+	snprintf(start, sizeof(start), "{\"step\":\"%s\",\"ok\":%s,", step,
+	    is_ok ? "true" : "false");
+	while ((at = strstr(at, start)) != NULL) {
+		const char *found = strstr(at, part);
+
+		if (found != NULL && found < strchr(at, '}'))
+			return true;
+		at++;
+	}
+	return false;
+}
+
+static bool
+is_all_well(void)
+{
+	return told_status == 200 &&
+	       strstr(told, VERONA "\",\"from\":\"montague.example\","
+				   "\"ok\":true") != NULL;
+}
+
+/* The answer to the ping, on a stream of the peer's own. */
+static void
+pong(const struct stage *stage, const char *ping)
+{
+	struct world_peer *peer = stage_arrive_with_key(stage);
+	const char *id = strstr(ping, " id='") + 5;
+	char said[256];
+
+	CHECK(stage_vouch(stage, "valid"));
+	CHECK(stage_comes(peer, "type='valid'"));
+	snprintf(said, sizeof(said), "<iq type='error' id='%.*s'" PAIR "/>",
+	    (int)strcspn(id, "'"), id);
+	world_send(peer, said);
+	world_run(stage->world);
+}
+
+static void
+a_checkup_goes_all_the_way(void **state)
+{
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		struct stage stage = stage_begin(seed, CLEAR);
+		struct world_peer *peer;
+		char ping[512];
+
+		check_from(&stage, NULL, VERONA);
+		peer = world_dialled(stage.world, VERONA);
+		stage_answer(peer, 4);
+		snprintf(ping, sizeof(ping), "%s", world_next(peer));
+		CHECK(strstr(ping, "urn:xmpp:ping") != NULL);
+		CHECK(told[0] == '\0');
+		pong(&stage, ping);
+		CHECK(is_all_well());
+		CHECK(is_told("policy", true, ""));
+		CHECK(is_told("dns", true, "no SRV records"));
+		CHECK(is_told("dns", true, "192.0.2.1, port 5269"));
+		CHECK(is_told("tcp", true, "192.0.2.1"));
+		CHECK(is_told("stream", true, "STARTTLS"));
+		CHECK(is_told("tls", true, "STARTTLS"));
+		CHECK(is_told("certificate", true, "no certificate"));
+		CHECK(is_told("features", true, "dialback, sm"));
+		CHECK(is_told("authentication", true, "dialback"));
+		CHECK(is_told("ping", true, "answers"));
+		CHECK(strstr(told, "FAILED") == NULL);
+		CHECK(stage_comes(peer, "</stream:stream>"));
+		world_free(&stage.world);
+	}
+}
+
+/* The stream that carries is not touched, and carries. */
+static void
+a_checkup_is_beside_what_is_in_use(void **state)
+{
+	struct stage stage = stage_begin(1, NULL);
+	struct world_peer *used, *peer;
+
+	stage_say(&stage, "m1");
+	used = world_dialled(stage.world, VERONA);
+	stage_answer(used, STAGE_LINES);
+	CHECK(stage_comes(used, "id='m1'"));
+	world_send(used, "<a xmlns='urn:xmpp:sm:3' h='1'/>");
+	check_from(&stage, NULL, VERONA);
+	peer = world_dialled(stage.world, VERONA);
+	CHECK(peer != NULL);
+	stage_answer(peer, 4);
+	stage_say(&stage, "m2");
+	CHECK(stage_comes(used, "id='m2'"));
+	CHECK(!stage_comes(peer, "id='m2'"));
+	world_send(used, "<a xmlns='urn:xmpp:sm:3' h='2'/>");
+	world_sleep(stage.world, 21000);
+	CHECK(is_told("ping", false, "no answer"));
+	CHECK(world_dialled(stage.world, VERONA) == NULL);
+	stage_say(&stage, "m3");
+	CHECK(stage_comes(used, "id='m3'"));
+	world_free(&stage.world);
+}
+
+static const struct {
+	const char *yaml, *from, *domain, *step, *text;
+	enum world_door door;
+} ways[] = {
+    {"s2s.deny: [" VERONA "]\n", NULL, VERONA, "policy", "s2s.deny"},
+    {NULL, "elsewhere.example", VERONA, "policy", "not served here"},
+    {NULL, NULL, "montague.example", "policy", "served here"},
+    {"domains:\n  echo.example: {component: {secret: x}}\n", NULL,
+	"echo.example", "policy", "component"},
+    {NULL, NULL, "nowhere.example", "dns", "nowhere.example"},
+    {NULL, NULL, VERONA, "tcp", "192.0.2.1", WORLD_SHUT},
+    {NULL, NULL, VERONA, "tcp", "192.0.2.1", WORLD_SILENT},
+};
+
+static void
+a_checkup_says_where_the_way_ends(void **state)
+{
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		struct stage stage = stage_begin(i + 1, ways[i].yaml);
+
+		world_serve(stage.world, VERONA, ways[i].door);
+		check_from(&stage, ways[i].from, ways[i].domain);
+		world_sleep(stage.world, 35000);
+		if (!is_told(ways[i].step, false, ways[i].text))
+			fail_msg("%zu: %s", i, told);
+		CHECK(!is_all_well());
+		CHECK(world_next(stage.romeo) == NULL);
+		world_free(&stage.world);
+	}
+}
+
+static const struct {
+	size_t lines; /* of a good server, before */
+	const char *awaited, *said, *step, *text;
+} talks[] = {
+    {0, "<stream:stream>", ANSWER "<stream:features/>", "tls", "in time"},
+    {0, "<stream:stream>",
+	ANSWER "<stream:error><host-unknown xmlns="
+	       "'urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>",
+	"stream", "host-unknown"},
+    {1, "<starttls", "<failure" NS("tls") "/></stream:stream>", "tls",
+	"cannot start TLS"},
+    {3, "<result", "<db:result" PAIR " type='invalid'/>", "authentication",
+	"dialback key is wrong"},
+};
+
+static void
+a_checkup_says_what_a_server_does_wrong(void **state)
+{
+	for (size_t i = 0; i < sizeof(talks) / sizeof(talks[0]); i++) {
+		struct stage stage = stage_begin(i + 1, NULL);
+		struct world_peer *peer;
+
+		check_from(&stage, "montague.example", VERONA);
+		peer = world_dialled(stage.world, VERONA);
+		stage_answer(peer, talks[i].lines);
+		CHECK(stage_comes(peer, talks[i].awaited));
+		world_send(peer, talks[i].said);
+		world_sleep(stage.world, 61000);
+		if (!is_told(talks[i].step, false, talks[i].text))
+			fail_msg("%zu: %s", i, told);
+		CHECK(!is_all_well());
+		world_free(&stage.world);
+	}
+}
+
+/* A server that is silent at any time, on each of its addresses; and one end of
+ * ours at any time. */
+static void
+a_checkup_ends(void **state)
+{
+	for (size_t at = 0; at < 5; at++) {
+		struct stage stage = stage_begin(at + 1, NULL);
+		const unsigned before = told_count;
+
+		check_from(&stage, NULL, VERONA);
+		stage_answer(world_dialled(stage.world, VERONA), at);
+		check_from(&stage, NULL, VERONA);
+		CHECK(told_status == 429);
+		world_sleep(stage.world, 61000);
+		CHECK(told_count == before + 2 && told_status == 200);
+		check_from(&stage, NULL, VERONA);
+		stage_answer(world_dialled(stage.world, VERONA), at);
+		world_step(stage.world, (unsigned)at);
+		world_kill(stage.world);
+		world_free(&stage.world);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_checkup_goes_all_the_way),
+	    cmocka_unit_test(a_checkup_is_beside_what_is_in_use),
+	    cmocka_unit_test(a_checkup_says_where_the_way_ends),
+	    cmocka_unit_test(a_checkup_says_what_a_server_does_wrong),
+	    cmocka_unit_test(a_checkup_ends),
+	};
+
+	return cmocka_run_group_tests_name("s2s_checkup", tests, NULL, NULL);
+}

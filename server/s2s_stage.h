@@ -1,0 +1,47 @@
+/*
+ * server/s2s_stage.h - a world with a user and another server, which tests of
+ * streams between servers play line by line.
+ */
+#pragma once
+
+#include "server/world_private.h"
+
+#define ROMEO  "romeo@montague.example"
+#define VERONA "verona.example"
+#define HEAD(attributes)                                   \
+	"<stream:stream xmlns='jabber:server' "            \
+	"xmlns:stream='http://etherx.jabber.org/streams' " \
+	"xmlns:db='jabber:server:dialback' " attributes " version='1.0'>"
+#define ANSWER   HEAD("from='" VERONA "' to='montague.example' id='x1'")
+#define OPENING  HEAD("from='" VERONA "' to='montague.example'")
+#define NS(name) " xmlns='urn:ietf:params:xml:ns:xmpp-" name "'"
+#define PAIR     " from='" VERONA "' to='montague.example'"
+#define MESSAGE(from)                                             \
+	"<message type='chat' id='v1' from='" from "' to='" ROMEO \
+	"/orchard'><body>x</body></message>"
+#define CLEAR "s2s.tls_required: false\n"
+
+/* Lines that stage_answer has: of a whole negotiation. */
+#define STAGE_LINES 5
+
+struct stage {
+	struct world *world;
+	struct world_peer *romeo; /* a session of ROMEO */
+};
+
+/* VERONA has a server that can be connected to. yaml: settings, or NULL. */
+struct stage stage_begin(uint64_t seed, const char *yaml);
+/* Romeo sends a message with that id to VERONA; the world runs. */
+void stage_say(const struct stage *, const char *id);
+/* Whether something that contains this comes, after other things. */
+bool stage_comes(struct world_peer *, const char *part);
+/* Plays so many lines of a server that is connected to, and ends behind
+ * STARTTLS, its proceed, its features, the verdict of dialback, and stream
+ * management. */
+void stage_answer(struct world_peer *, size_t count);
+/* VERONA connects to us. */
+struct world_peer *stage_arrive(const struct stage *);
+/* The same, and it sends a key of dialback. */
+struct world_peer *stage_arrive_with_key(const struct stage *);
+/* The part of VERONA as the authority of a key; whether it was asked. */
+bool stage_vouch(const struct stage *, const char *type);
