@@ -211,9 +211,7 @@ store_page(struct store *store, struct store_page *wait, struct arena *arena,
 	args[1].number = store_kind_slot(store, query->kind)->id;
 	args[2].number = query->after;
 	args[3].number = or_open(query->before);
-	args[4].number = query->from_us;
-	args[5].number = or_open(query->to_us);
-	args += 6;
+	args += 4;
 	if (query->peer.len > 0)
 		args = add_peer(job, args, query->peer);
 	if (query->ref.len > 0)

@@ -158,68 +158,82 @@ static const char *const signatures[SQL_PAGE] = {
 
 /* By conditions, without the direction. */
 static const char *const page_signatures[PAGE_COUNT >> 1] = {
-    "onnnnnn",
-    "onnnnnnbbbn",
-    "onnnnnbn",
-    "onnnnnnbbbbn",
-    "onnnnntn",
-    "onnnnnnbbbtn",
-    "onnnnnbtn",
-    "onnnnnnbbbbtn",
+    "onnnn",
+    "onnnnbbbn",
+    "onnnbn",
+    "onnnnbbbbn",
+    "onnntn",
+    "onnnnbbbtn",
+    "onnnbtn",
+    "onnnnbbbbtn",
 };
 
-/* $1 to $6 are always there: owner, kind, the ids and the times. */
-#define PAGE_ARGS 6
+/* $1 to $4 are always there: owner, kind and the ids. */
+#define PAGE_ARGS 4
 
-/* Of one peer: by the index of its rows and no other. PostgreSQL keeps to an
- * index that alone has the order wanted, SQLite to one that it is told. */
-static int
-peer_text(bool is_postgres, int next, struct buf *text)
+/* By one index, in its order: PostgreSQL keeps to an index that alone has the
+ * order wanted and bounds that it cannot misjudge, SQLite to one that it is
+ * told. */
+static void
+key_text(bool has_peer, bool is_postgres, struct buf *text)
 {
-	static const char key[] = "(owner, kind, thread, id)";
+	const char *key =
+	    has_peer ? "(owner, kind, thread, id)" : "(owner, kind, id)";
+	const char *thread = has_peer ? " $5," : "";
 
 	if (is_postgres)
 		buf_add_format(text,
-		    " WHERE %s > ($1, $2, $%d, $3)"
-		    " AND %s < ($1, $2, $%d, $4)",
-		    key, next, key, next);
+		    " WHERE %s > ($1, $2,%s $3) AND %s < ($1, $2,%s $4)", key,
+		    thread, key, thread);
 	else
 		buf_add_format(text,
-		    " INDEXED BY logs_peer WHERE owner = $1 AND kind = $2"
-		    " AND id > $3 AND id < $4 AND thread = $%d",
-		    next);
-	buf_add_format(text,
-	    " AND (flags & 32) <> 0"
-	    " AND (peer = $%d OR (peer >= $%d AND peer < $%d))",
-	    next + 1, next + 2, next + 3);
-	return next + 4;
+		    " INDEXED BY %s WHERE owner = $1 AND kind = $2"
+		    " AND id > $3 AND id < $4%s",
+		    has_peer ? "logs_peer" : "logs_id",
+		    has_peer ? " AND thread = $5" : "");
 }
 
+/* A search goes by its words, however many rows there are. */
 static void
-order_text(unsigned conditions, bool is_postgres, struct buf *text)
+search_text(bool has_peer, struct buf *text)
 {
-	const char *way = (conditions & PAGE_BACKWARD) != 0 ? "DESC" : "ASC";
+	buf_add(text,
+	    STR(" WHERE owner = $1 AND kind = $2 AND id > $3 AND id < $4"));
+	if (has_peer)
+		buf_add(text, STR(" AND thread = $5"));
+}
 
-	if ((conditions & PAGE_PEER) != 0 && is_postgres)
-		buf_add_format(text,
-		    " ORDER BY owner %s, kind %s, thread %s, id %s", way, way,
-		    way, way);
-	else
-		buf_add_format(text, " ORDER BY id %s", way);
+static const char *
+order_of(unsigned conditions, bool is_postgres)
+{
+	const bool is_backward = (conditions & PAGE_BACKWARD) != 0;
+
+	if (!is_postgres || (conditions & PAGE_WORDS) != 0)
+		return is_backward ? "id DESC" : "id";
+	if ((conditions & PAGE_PEER) == 0)
+		return is_backward ? "owner DESC, kind DESC, id DESC"
+				   : "owner, kind, id";
+	return is_backward ? "owner DESC, kind DESC, thread DESC, id DESC"
+			   : "owner, kind, thread, id";
 }
 
 static void
 page_text(unsigned conditions, bool is_postgres, struct buf *text)
 {
+	const bool has_peer = (conditions & PAGE_PEER) != 0;
 	int next = PAGE_ARGS + 1;
 
 	buf_add(text, STR("SELECT " LOG_ROW " FROM logs"));
-	if ((conditions & PAGE_PEER) != 0)
-		next = peer_text(is_postgres, next, text);
+	if ((conditions & PAGE_WORDS) != 0)
+		search_text(has_peer, text);
 	else
-		buf_add(text, STR(" WHERE owner = $1 AND kind = $2"
-				  " AND id > $3 AND id < $4"));
-	buf_add(text, STR(" AND time >= $5 AND time <= $6"));
+		key_text(has_peer, is_postgres, text);
+	if (has_peer) {
+		buf_add(text,
+		    STR(" AND (flags & 32) <> 0"
+			" AND (peer = $6 OR (peer >= $7 AND peer < $8))"));
+		next += 4;
+	}
 	if ((conditions & PAGE_REF) != 0)
 		buf_add_format(text, " AND ref = $%d", next++);
 	if ((conditions & PAGE_WORDS) != 0)
@@ -231,8 +245,8 @@ page_text(unsigned conditions, bool is_postgres, struct buf *text)
 			: " AND rowid IN"
 			  " (SELECT rowid FROM words WHERE words MATCH $%d)",
 		    next++);
-	order_text(conditions, is_postgres, text);
-	buf_add_format(text, " LIMIT $%d", next);
+	buf_add_format(text, " ORDER BY %s LIMIT $%d",
+	    order_of(conditions, is_postgres), next);
 }
 
 /* SQLite numbers $1 in order of appearance, and ?1 by its number. */

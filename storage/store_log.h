@@ -28,8 +28,7 @@ uint64_t store_log_id(uint64_t last);
 struct log_query {
 	owner_id owner;
 	const struct store_kind *kind;
-	uint64_t after, before;  /* ids, both exclusive; 0: open */
-	uint64_t from_us, to_us; /* times, inclusive; 0: open */
+	uint64_t after, before; /* ids, both exclusive; 0: open */
 	struct str peer;  /* KIND_PEER: this bare JID and its full ones, or this
 			     full one; empty: all */
 	struct str ref;   /* empty: all */

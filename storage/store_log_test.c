@@ -89,9 +89,9 @@ pages_go_both_ways(void **state)
 	    {{.max = 3, .is_backward = true}, {10, 9, 8}, true},
 	    {{.max = 3, .is_backward = true, .before = 4}, {3, 2, 1}, false},
 	    {{.max = 3, .before = 3}, {1, 2}, false},
-	    {{.max = 5, .from_us = 30, .to_us = 50}, {3, 4, 5}, false},
-	    {{.max = 2, .from_us = 30, .to_us = 50, .is_backward = true},
-		{5, 4}, true},
+	    {{.max = 5, .after = 2, .before = 6}, {3, 4, 5}, false},
+	    {{.max = 2, .after = 2, .before = 6, .is_backward = true}, {5, 4},
+		true},
 	};
 	struct rig *rig = *state;
 
@@ -108,7 +108,7 @@ pages_of_one_peer_go_both_ways(void **state)
 	    {{.max = 3, .peer = BYTES("a@b"), .after = 6}, {8, 10}, false},
 	    {{.max = 2, .peer = BYTES("a@b"), .before = 8, .is_backward = true},
 		{6, 4}, true},
-	    {{.max = 5, .peer = BYTES("a@b"), .from_us = 30, .to_us = 80},
+	    {{.max = 5, .peer = BYTES("a@b"), .after = 2, .before = 9},
 		{4, 6, 8}, false},
 	    {{.max = 2, .peer = BYTES("a@b/res")}, {2, 4}, true},
 	    {{.max = 2, .peer = BYTES("a@b/re")}, {0}, false},
