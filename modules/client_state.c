@@ -258,7 +258,8 @@ on_deliver(
 	(void)account;
 	if (quiet == NULL)
 		return PASS;
-	if (can_wait(session, letter->stanza, &key)) {
+	/* Whose receipt is awaited, matters: a chat state may be archived. */
+	if (letter->ticket == 0 && can_wait(session, letter->stanza, &key)) {
 		hold(session, quiet, letter, key);
 		return TAKEN;
 	}

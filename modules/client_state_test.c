@@ -29,6 +29,9 @@ static const struct {
     {"<message to='" PHONE "'><paused xmlns='" STATES
      "'/><no-store xmlns='urn:xmpp:hints'/><thread>t</thread></message>",
 	true},
+    {"<message type='chat' to='" PHONE "'><gone xmlns='" STATES
+     "'/><store xmlns='urn:xmpp:hints'/></message>",
+	false},
     {"<message type='groupchat' to='" PHONE "'><active xmlns='" STATES
      "'/></message>",
 	true},
