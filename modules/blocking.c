@@ -33,12 +33,11 @@ const struct store_kind blocking_kind = {"blocking", STORE_MAP, 0};
 static void on_save(struct session *, struct node *);
 static void on_restore(struct session *, const struct node *);
 
-#define OWN_IQ(when, element, handler) \
-	{.on = (when),                 \
-	    .ns = NS_BLOCKING,         \
-	    .name = (element),         \
-	    .scope = SCOPE_SELF,       \
-	    .iq = (handler)}
+#define OWN_IQ(when, element, handler)                              \
+	{                                                           \
+		.on = (when), .ns = NS_BLOCKING, .name = (element), \
+		.scope = SCOPE_SELF, .iq = (handler)                \
+	}
 
 static const struct hook hooks[] = {
     {.on = HOOK_ACCOUNT_LOAD, .load = on_load},
@@ -59,12 +58,14 @@ static const struct hook hooks[] = {
 
 struct blocked {
 	struct table_link link;
+	struct table_link link_by_bare; /* when it has a resource */
 	struct arena *arena;
 	const struct jid *jid;
 };
 
 struct block_list {
 	struct table blocked;
+	struct table by_bare; /* those with a resource */
 };
 
 struct blocking_session {
@@ -117,6 +118,14 @@ table_of(struct account *account)
 	return &list->blocked;
 }
 
+static struct table *
+table_by_bare(struct account *account)
+{
+	struct block_list *list = account_slot(account, &blocking_module);
+
+	return &list->by_bare;
+}
+
 static bool
 is_jid(const struct table_link *link, const void *key)
 {
@@ -148,6 +157,9 @@ add(struct account *account, const struct jid *jid)
 	blocked->jid = jid_copy(arena, jid);
 	table_add(table_of(account), &blocked->link,
 	    hash_keyed(jid_full(blocked->jid)));
+	if (!jid_is_bare(jid))
+		table_add(table_by_bare(account), &blocked->link_by_bare,
+		    hash_keyed(jid_bare(blocked->jid)));
 }
 
 static void
@@ -156,6 +168,8 @@ drop(struct account *account, struct blocked *blocked)
 	struct arena *arena = blocked->arena;
 
 	table_remove(table_of(account), &blocked->link);
+	if (!jid_is_bare(blocked->jid))
+		table_remove(table_by_bare(account), &blocked->link_by_bare);
 	arena_free(&arena);
 }
 
@@ -179,6 +193,7 @@ on_forget(struct account *account)
 		blocked = after;
 	}
 	table_deinit(table_of(account));
+	table_deinit(table_by_bare(account));
 }
 
 bool
@@ -202,6 +217,65 @@ blocking_blocks(struct account *account, const struct jid *jid)
 	return is_blocked;
 }
 
+/* --- presence that some resources must not see -----------------------------
+ */
+
+static bool
+has_bare(const struct table_link *link, const void *key)
+{
+	const struct blocked *blocked;
+
+	blocked = container_of(
+	    (struct table_link *)link, struct blocked, link_by_bare);
+	return str_equal(jid_bare(blocked->jid), *(const struct str *)key);
+}
+
+static bool
+hides_from(struct account *account, struct str bare)
+{
+	return table_find(table_by_bare(account), hash_keyed(bare), has_bare,
+		   &bare) != NULL;
+}
+
+bool
+blocking_hides_some(struct account *account, const struct jid *bare)
+{
+	return table_by_bare(account)->count != 0 &&
+	       !jid_equal(bare, account_jid(account)) &&
+	       (hides_from(account, jid_bare(bare)) ||
+		   hides_from(account, jid_domain(bare)));
+}
+
+void
+blocking_hide(struct account *account, struct post *letter)
+{
+	const struct jid *to = letter->stanza->to;
+	struct blocked *blocked = NULL;
+	struct str *hidden;
+
+	if (!jid_is_bare(to) || !blocking_hides_some(account, to))
+		return;
+	hidden = arena_array(
+	    letter->arena, struct str, table_by_bare(account)->count);
+	letter->hidden_from = hidden;
+	while ((blocked = next(account, blocked)) != NULL)
+		if (!jid_is_bare(blocked->jid) &&
+		    (str_equal(jid_bare(blocked->jid), jid_bare(to)) ||
+			str_equal(jid_bare(blocked->jid), jid_domain(to))))
+			hidden[letter->hidden_count++] =
+			    str_dup(letter->arena, jid_resource(blocked->jid));
+}
+
+void
+blocking_send_presence(struct account *account, const struct stanza *stanza)
+{
+	struct post *letter = post_new(POST_STANZA, NULL);
+
+	letter->stanza = stanza_copy_deep(letter->arena, stanza);
+	blocking_hide(account, letter);
+	router_route(account->owner.shard, account, letter);
+}
+
 /* --- loading
  * ---------------------------------------------------------------------- */
 
@@ -223,6 +297,7 @@ on_load(struct account *account, struct join *join)
 
 	on_forget(account);
 	table_init(table_of(account));
+	table_init(table_by_bare(account));
 	load->arena = arena;
 	load->account = account;
 	load->join = join;
@@ -397,6 +472,7 @@ static void
 tell_contacts(struct account *account, const struct jid *jid, bool is_available)
 {
 	const struct contact *contact = NULL;
+	struct arena *arena = arena_make(0);
 
 	while ((contact = roster_next(account, contact)) != NULL) {
 		const bool matches =
@@ -406,9 +482,11 @@ tell_contacts(struct account *account, const struct jid *jid, bool is_available)
 
 		if (matches && (contact->sub & SUB_FROM) != 0)
 			roster_send_presence(account,
-			    jid_local(jid).len == 0 ? contact->jid : jid,
+			    jid_make(arena, jid_local(contact->jid),
+				jid_domain(jid), jid_resource(jid)),
 			    is_available);
 	}
+	arena_free(&arena);
 }
 
 static size_t

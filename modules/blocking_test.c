@@ -164,6 +164,51 @@ a_blocked_contact_sees_nobody_online(void **state)
 	world_free(&world);
 }
 
+/* One resource of a contact is blocked: its other ones are not. */
+static void
+a_blocked_resource_sees_nobody_online(void **state)
+{
+	static const char *const blocks[] = {BLOCK("b", JULIET "/balcony"),
+	    BLOCK("b", "capulet.example/balcony")};
+
+	for (size_t i = 0; i < COUNT_OF(blocks); i++) {
+		struct world *world = rig_world(i, 0, NULL);
+		struct world_peer *romeo, *balcony, *garden;
+
+		befriend(world);
+		romeo = rig_login(world, ROMEO "/orchard");
+		balcony = rig_login(world, JULIET "/balcony");
+		garden = rig_login(world, JULIET "/garden");
+		rig_skip(balcony);
+		rig_skip(garden);
+		rig_send(romeo, blocks[i]);
+		rig_skip(romeo);
+		rig_expect(balcony, "<presence type='unavailable'/>");
+		rig_expect_nothing(balcony);
+		rig_expect_nothing(garden);
+		rig_send(romeo, "<presence><show>away</show></presence>");
+		rig_expect(garden, "<presence from='" ROMEO "/orchard'/>");
+		rig_expect_nothing(balcony);
+		rig_send(romeo, "<presence to='" JULIET "' id='d'/>");
+		rig_expect(garden, "<presence id='d'/>");
+		rig_expect_nothing(balcony);
+		rig_skip(romeo);
+		rig_send(balcony, "<presence><show>xa</show></presence>");
+		rig_expect_nothing(romeo);
+		rig_send(garden, "<presence><show>xa</show></presence>");
+		rig_expect(romeo, "<presence from='" JULIET "/garden'/>");
+		rig_skip(balcony);
+		rig_skip(garden);
+		rig_send(romeo, "<presence type='unavailable'/>");
+		rig_expect(garden, "<presence type='unavailable'/>");
+		rig_expect_nothing(balcony);
+		rig_send(romeo, "<presence/>");
+		rig_expect(garden, "<presence from='" ROMEO "/orchard'/>");
+		rig_expect_nothing(balcony);
+		world_free(&world);
+	}
+}
+
 /* What the other side does to the subscription is not shown, but kept. */
 static const struct {
 	const char *type;
@@ -251,6 +296,7 @@ main(void)
 	    cmocka_unit_test(changes_are_pushed_to_who_asked),
 	    cmocka_unit_test(blocked_addresses_get_no_word_through),
 	    cmocka_unit_test(a_blocked_contact_sees_nobody_online),
+	    cmocka_unit_test(a_blocked_resource_sees_nobody_online),
 	    cmocka_unit_test(rosters_agree_in_spite_of_blocks),
 	    cmocka_unit_test(
 		the_list_has_a_quota_and_survives_a_store_that_fails),

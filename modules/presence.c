@@ -195,6 +195,29 @@ open_contacts(
 	return open;
 }
 
+/* Contacts that see our presence with every resource; those with some that are
+ * blocked are sent the stanza by this already. */
+static const struct jid *const *
+seeing_contacts(struct account *account, struct arena *arena,
+    const struct stanza *stanza, size_t *count_r)
+{
+	const struct jid *const *open;
+	const struct jid **seeing;
+	size_t count;
+
+	open = open_contacts(account, arena, SUB_FROM, &count);
+	seeing = arena_array(arena, const struct jid *, count);
+	*count_r = 0;
+	for (size_t i = 0; i < count; i++)
+		if (blocking_hides_some(account, open[i]))
+			blocking_send_presence(
+			    account, stanza_readdress(
+					 arena, stanza, stanza->from, open[i]));
+		else
+			seeing[(*count_r)++] = open[i];
+	return seeing;
+}
+
 /* To all who are subscribed, and to the account's own available resources. */
 static void
 broadcast(struct session *session, const struct stanza *stanza)
@@ -204,7 +227,7 @@ broadcast(struct session *session, const struct stanza *stanza)
 	const struct jid *const *contacts;
 	size_t count;
 
-	contacts = open_contacts(account, arena, SUB_FROM, &count);
+	contacts = seeing_contacts(account, arena, stanza, &count);
 	if (count > 0)
 		router_fan_out(account->owner.shard, stanza, contacts, count);
 	stanza =
@@ -411,6 +434,7 @@ send_directed(struct session *session, struct post *letter)
 		    "directed presence was sent to too many addresses");
 		return;
 	}
+	blocking_hide(account, letter);
 	router_route(account->owner.shard, account, letter);
 }
 
@@ -519,6 +543,16 @@ on_restore(struct session *session, const struct node *node)
 /* --- inbound -----------------------------------------------------------------
  */
 
+static bool
+is_hidden_from(const struct session *session, const struct post *letter)
+{
+	for (size_t i = 0; i < letter->hidden_count; i++)
+		if (str_equal(
+			letter->hidden_from[i], jid_resource(session->jid)))
+			return true;
+	return false;
+}
+
 /* letter, which has the stanza, may be NULL. */
 static void
 deliver(
@@ -528,6 +562,8 @@ deliver(
 		if (jid_is_bare(stanza->to)
 			? !session->is_available
 			: !jid_equal(session->jid, stanza->to))
+			continue;
+		if (letter != NULL && is_hidden_from(session, letter))
 			continue;
 		if (letter != NULL && letter->blob != NULL)
 			session_share(session, letter);

@@ -11,6 +11,7 @@
  * durable letters behind them are carried out once more.
  */
 #include "base/rand.h"
+#include "modules/blocking.h"
 #include "modules/own_iq.h"
 #include "modules/roster_item.h"
 #include "modules/roster_private.h"
@@ -349,7 +350,7 @@ fill_places(struct roster_edit *edit, bool is_committed)
 		if (session == NULL)
 			continue;
 		for (const struct push *push = edit->first;
-		    push != NULL && is_committed; push = push->next)
+		     push != NULL && is_committed; push = push->next)
 			own_iq_fill(session, hold->place, push->query);
 		session_release(session, hold->place);
 	}
@@ -441,7 +442,7 @@ roster_send_presence(
 		else
 			stanza = stanza_make(arena, STANZA_PRESENCE,
 			    STANZA_UNAVAILABLE, session->jid, to, STR_NONE);
-		router_send(account->owner.shard, account, stanza);
+		blocking_send_presence(account, stanza);
 	}
 	arena_free(&arena);
 }

@@ -112,7 +112,10 @@ struct post {
 			      letter has a reference */
 	const struct jid *const *receivers; /* MANY; DOWN to a path */
 	size_t receiver_count;              /* SETTLED: of receipts */
-	struct durable_id durable;          /* STANZA, SURE */
+	const struct str *hidden_from;      /* STANZA, presence for a bare JID:
+					       resources that must not get it */
+	size_t hidden_count;
+	struct durable_id durable; /* STANZA, SURE */
 	struct receipt receipt;
 	bool is_lent;     /* it belongs to a MANY: post_own before keeping it */
 	bool wants_ack;   /* DOWN: <r/> follows it */
