@@ -87,6 +87,19 @@ questions_are_answered(void **state)
 
 /* XEP-0359, section 3: only what claims to be by her own account goes. */
 static void
+the_operating_system_is_told_when_wanted(void **state)
+{
+	struct world *world = rig_world(1, 2, "version.show_system: true\n");
+	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+
+	rig_send(romeo, ASK(HOST, "<query xmlns='jabber:iq:version'/>"));
+	rig_expect(romeo,
+	    RESULT("<query xmlns='jabber:iq:version'><name>Jackdaw</name>"
+		   "<version>{any}</version><os>Linux</os></query>"));
+	world_free(&world);
+}
+
+static void
 forged_stanza_ids_go(void **state)
 {
 	struct world *world = rig_world(1, 2, NULL);
@@ -107,6 +120,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(questions_are_answered),
+	    cmocka_unit_test(the_operating_system_is_told_when_wanted),
 	    cmocka_unit_test(forged_stanza_ids_go),
 	};
 

@@ -1,8 +1,10 @@
 """What an administrator does, and what can go wrong, against the program."""
 
+import os
 import resource
 import signal
 import socket
+import sqlite3
 import ssl
 import subprocess
 import time
@@ -239,6 +241,82 @@ def ends_in_order(make):
     site.login("romeo").close()
 
 
+def tells_its_service_manager(make):
+    site = make()
+    path = str(site.folder / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(path)
+        manager.settimeout(PATIENCE_S)
+
+        def told(state):
+            while state not in manager.recv(4096).decode().splitlines():
+                pass
+
+        site.start(lambda: os.environ.update(
+            NOTIFY_SOCKET=path, WATCHDOG_USEC="300000"))
+        told("READY=1")
+        told("WATCHDOG=1")
+        told("WATCHDOG=1")
+        site.process.send_signal(signal.SIGHUP)
+        told("RELOADING=1")
+        told("READY=1")
+        site.process.send_signal(signal.SIGTERM)
+        told("STOPPING=1")
+        assert site.wait() == 0
+
+
+def leave_requests(site, count):
+    """Durable letters of an earlier run: as many more ask romeo."""
+    base = sqlite3.connect(site.folder / "jackdaw.sqlite")
+    [kind] = base.execute("SELECT id FROM kinds WHERE name = 'outbox'")
+    for number in range(1, count + 1):
+        stanza = (f"0 <presence xmlns='jabber:client' type='subscribe' "
+                  f"from='from{number}@{HOST}' to='romeo@{HOST}'/>")
+        base.execute(
+            "INSERT INTO logs (owner, id, nonce, time, thread, kind, flags,"
+            " peer, value) VALUES (1, ?, 1, ?, 0, ?, 4, ?, ?)",
+            (number, number, kind[0], b"", stanza.encode()))
+    base.commit()
+    base.close()
+
+
+def posts_all_that_was_left(make):
+    site = make()
+    site.add("quota: {pending_requests: 1000}\n")
+    site.start()
+    site.adduser("romeo", "juliet")
+    stream = site.login("juliet")
+    stream.send(f"<presence type='subscribe' to='romeo@{HOST}'/>")
+    stream.fence(HOST)
+    stream.close()
+    site.end()
+    leave_requests(site, 450)
+    quick = ThreadPoolExecutor(1).submit(requests_at_once, site)
+    site.start()
+    assert quick.result() == 451
+
+
+def requests_at_once(site):
+    """Who asks for a subscription, as the first client to get in sees it."""
+    while True:
+        try:
+            stream = site.login("romeo")
+            break
+        except (client.ClientError, OSError):
+            time.sleep(0.001)
+    stream.send("<iq type='get' id='r1'><query xmlns='jabber:iq:roster'/></iq>"
+                "<presence/><iq type='get' id='p1'>"
+                "<ping xmlns='urn:xmpp:ping'/></iq>")
+    asked = set()
+    while True:
+        _, element = stream.take(lambda event: event[0] == "element")
+        if element.get("type") == "subscribe":
+            asked.add(element.get("from"))
+        if element.get("id") == "p1":
+            stream.close()
+            return len(asked)
+
+
 def starts_again_after_kill(make):
     site = make().start()
     site.adduser("romeo")
@@ -392,6 +470,8 @@ CASES = [
     keeps_the_administration_from_garbage,
     reloads_without_dropping_a_stream,
     ends_in_order,
+    tells_its_service_manager,
+    posts_all_that_was_left,
     starts_again_after_kill,
     serves_whom_it_has_without_descriptors,
     shakes_hands_in_turn,
