@@ -231,8 +231,10 @@ end_returning(struct account *account, struct post *letter)
 {
 	struct session *session = session_of_stream(account, letter->stream);
 
-	if (session != NULL)
-		session_end(session);
+	if (session == NULL)
+		return;
+	session_end(session);
+	owner_catch(&account->owner, letter->stream);
 }
 
 static void
@@ -249,6 +251,10 @@ on_stanza(struct account *account, struct post *letter)
 
 	if (letter->is_returned)
 		end_returning(account, letter);
+	if (account->owner.is_catching) {
+		owner_take(account->owner.shard, letter);
+		return;
+	}
 	if (hook_stanza(received_hooks[kind], account, NULL, letter) == TAKEN)
 		return;
 	if (!jid_is_bare(letter->stanza->to))

@@ -517,6 +517,7 @@ send_gone(struct c2s *c2s, const struct stream_end *end)
 	copy->err = end->err;
 	copy->text = str_dup(letter->arena, end->text);
 	copy->is_final = stream->is_peer_ended;
+	copy->taken = stream->taken;
 	letter->end = copy;
 	letter->to =
 	    jid_to_bare(letter->arena, jid_copy(letter->arena, stream->peer));

@@ -14,12 +14,12 @@
 
 /* The phases of the end, for all shards together. */
 enum drain_phase {
-	DRAIN_STREAMS = 1, /* no new streams; those of clients end */
-	DRAIN_LETTERS,     /* what they caused is worked off: some rounds */
-	DRAIN_REMOTES = 8, /* other servers hear of it; their streams end */
-	DRAIN_GOODBYES,    /* what that caused: some rounds */
-	DRAIN_STORES = 12, /* writes end, stores close */
-	DRAIN_LOOPS,       /* nothing holds the loop any more */
+	DRAIN_STREAMS = 1,  /* no new streams; those of clients end */
+	DRAIN_LETTERS,      /* what they caused is worked off: some rounds */
+	DRAIN_REMOTES = 10, /* other servers hear of it; their streams end */
+	DRAIN_GOODBYES,     /* what that caused: some rounds */
+	DRAIN_STORES = 14,  /* writes end, stores close */
+	DRAIN_LOOPS,        /* nothing holds the loop any more */
 };
 
 struct shard_thread {

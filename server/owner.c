@@ -240,9 +240,21 @@ set_absent(struct owner *owner)
 	shard->absent_count++;
 }
 
+static void put_back_inbox(struct owner *);
+
+static void
+stop_catching(struct owner *owner)
+{
+	if (!owner->is_catching)
+		return;
+	owner->is_catching = owner->is_loading = false;
+	put_back_inbox(owner);
+}
+
 void
 owner_detach(struct owner *owner)
 {
+	stop_catching(owner);
 	owner->is_detached = true;
 	table_remove(&owner->shard->owners, &owner->link);
 	list_remove(&owner->queue);
@@ -534,6 +546,34 @@ owner_resume(struct owner *owner)
 		owner_reload(owner);
 }
 
+/* An empty letter goes where the others went. */
+void
+owner_catch(struct owner *owner, struct stream_id stream)
+{
+	struct post *letter;
+
+	if (owner->stage != OWNER_READY)
+		return;
+	owner_hold(owner);
+	owner->is_catching = true;
+	letter = post_new(POST_DOWN, NULL);
+	letter->to = jid_copy(letter->arena, owner->jid);
+	letter->stream = stream;
+	post_send(owner->shard, letter);
+}
+
+void
+owner_take_caught(struct shard *shard, struct post *letter)
+{
+	struct owner *owner = owner_find(shard, letter->to);
+
+	post_free(&letter);
+	if (owner == NULL || !owner->is_catching)
+		return;
+	owner->is_catching = false;
+	owner_resume(owner);
+}
+
 /* --- letters ------------------------------------------------------------ */
 
 /* An account that is not in memory has no session: nobody would see these. */
@@ -576,6 +616,10 @@ is_bounded(const struct post *letter)
 static void
 wait_in_inbox(struct owner *owner, struct post *letter)
 {
+	if (letter->is_returned && letter->stream.use != 0) {
+		list_add_last(&owner->again, &letter->link);
+		return;
+	}
 	if (owner->inbox_count < INBOX_MAX || !is_bounded(letter)) {
 		owner->inbox_count++;
 		list_add_last(&owner->inbox, &post_own(letter)->link);

@@ -39,13 +39,15 @@ struct owner {
 	enum owner_state state; /* ACTIVE or DISABLED once READY */
 	uint64_t made_us;
 	struct list inbox; /* letters, while LOADING */
-	struct list again; /* letters that come before those: owner_again */
+	struct list again; /* letters that come before those: owner_again, and
+			      what comes back from streams */
 	unsigned inbox_count;
 	struct join loading;
 	struct timer idle;  /* until it is forgotten */
 	struct link queue;  /* in shard->loads, then perhaps in ->absents */
 	unsigned retry_ms;  /* until the next try to load */
 	bool is_loading;    /* the store was asked or will be */
+	bool is_catching;   /* CAUGHT will come; then is_loading, too */
 	bool is_detached;   /* the name is free again; goes with its last pin */
 	bool is_stale;      /* to be loaded anew when it is loaded */
 	unsigned failures;  /* logins in a row that failed */
@@ -84,6 +86,12 @@ void owner_again(struct owner *, struct post *);
  * it is gone: what it answered meanwhile could not be taken back. */
 void owner_hold(struct owner *);
 void owner_resume(struct owner *);
+/* A stream of the account ended before it took all it was sent: that comes back
+ * (router_return), and until then what came later waits, so that nothing is
+ * overtaken. */
+void owner_catch(struct owner *, struct stream_id);
+/* The handler of CAUGHT. */
+void owner_take_caught(struct shard *, struct post *);
 /* Forgets that there is no such account: one was made. */
 void owner_forget_absent(struct shard *, const struct jid *);
 /* The account was removed: letters find it no more, the memory goes with the

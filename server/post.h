@@ -63,7 +63,8 @@ struct shard;
 	X(SM, "an account tells a stream of stream management")               \
 	X(SETTLED, "stanzas of sessions on this shard are settled")           \
 	X(KEPT, "a session that an earlier run left, for its account")        \
-	X(NONZA, "a bound stream sent an element that is no stanza")
+	X(NONZA, "a bound stream sent an element that is no stanza")          \
+	X(CAUGHT, "all that was on its way to a stream that went is back")
 
 enum post_kind {
 #define X(name, text) POST_##name,

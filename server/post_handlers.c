@@ -81,4 +81,5 @@ post_handler *const post_handlers[POST_KIND_COUNT] = {
     [POST_SETTLED] = settle_take,
     [POST_KEPT] = owner_take,
     [POST_NONZA] = owner_take,
+    [POST_CAUGHT] = owner_take_caught,
 };

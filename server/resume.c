@@ -463,32 +463,30 @@ stop(struct resume *resume)
 	arena_free(&resume->origin);
 }
 
-/* Section 4: as if it had been sent to a resource that is not there. Copies
- * that were made for this session alone have no stanza. */
-static void
-give_back(struct shard *shard, struct post *letter)
+static bool
+is_iq(const struct post *letter)
 {
-	const struct stanza *stanza = letter->stanza;
-
-	if (stanza != NULL && stanza->kind == STANZA_IQ)
-		router_bounce(
-		    shard, letter, STANZA_ERR_SERVICE_UNAVAILABLE, NULL);
-	else
-		router_return(shard, letter);
+	return letter->stanza != NULL && letter->stanza->kind == STANZA_IQ;
 }
 
+/* Section 4: as if they had been sent to a resource that is not there. Copies
+ * that were made for this session alone have no stanza. */
 void
 resume_end(struct session *session)
 {
 	struct resume *resume = session->resume;
 	struct shard *shard = shard_of_session(session);
-	struct link *link;
 
 	if (resume == NULL)
 		return;
 	stop(resume);
-	while ((link = list_take_first(&resume->unacked)) != NULL)
-		give_back(shard, container_of(link, struct post, link));
+	list_each (letter, &resume->unacked, struct post, link)
+		if (is_iq(letter)) {
+			list_remove(&letter->link);
+			router_bounce(shard, letter,
+			    STANZA_ERR_SERVICE_UNAVAILABLE, NULL);
+		}
+	router_return_all(shard, &resume->unacked);
 }
 
 void

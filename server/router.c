@@ -88,22 +88,49 @@ router_absent(struct shard *shard, struct post *letter)
 		    shard, letter, STANZA_ERR_SERVICE_UNAVAILABLE, NULL);
 }
 
-void
-router_return(struct shard *shard, struct post *letter)
+/* Whether it goes back; otherwise it is freed. */
+static bool
+turn_back(struct post *letter)
 {
 	const struct stanza *stanza = letter->stanza;
 
 	if (stanza == NULL || stanza->kind != STANZA_MESSAGE ||
 	    stanza->to == NULL || letter->is_returned || letter->ticket != 0) {
 		post_free(&letter);
-		return;
+		return false;
 	}
 	if (letter->blob != NULL)
 		blob_unref(&letter->blob);
 	letter->kind = POST_STANZA;
 	letter->is_returned = true;
 	letter->to = stanza->to;
-	post_send(shard, letter);
+	return true;
+}
+
+void
+router_return(struct shard *shard, struct post *letter)
+{
+	if (letter->stanza == NULL && letter->blob == NULL) {
+		letter->kind = POST_CAUGHT;
+		post_send(shard, letter);
+	} else if (turn_back(letter)) {
+		post_send(shard, letter);
+	}
+}
+
+void
+router_return_all(struct shard *shard, struct list *letters)
+{
+	struct list back;
+
+	list_init(&back);
+	list_each (letter, letters, struct post, link) {
+		letter->stream = (struct stream_id){0};
+		list_remove(&letter->link);
+		if (turn_back(letter))
+			list_add_last(&back, &letter->link);
+	}
+	mailbox_put_back(shard, &back);
 }
 
 /* --- one receiver ------------------------------------------------------- */
@@ -216,7 +243,7 @@ struct fan_out {
 		struct post *letter;
 		const struct jid **receivers;
 		size_t count; /* that it will have */
-	} *many;              /* of each shard */
+	} * many;             /* of each shard */
 };
 
 static uint32_t

@@ -34,8 +34,12 @@ struct blob *router_serialise(struct shard *, const struct stanza *);
 void router_take_many(struct shard *, struct post *);
 
 /* A letter DOWN whose stream has ended: messages go back to the account, for
- * another session or to be kept; the rest is dropped. Takes it. */
+ * another session or to be kept; the rest is dropped. An empty one becomes
+ * CAUGHT. Takes it. */
 void router_return(struct shard *, struct post *);
+/* The same for those that an account of this shard held itself: they come
+ * before what waits in the mailbox. Empties the list. */
+void router_return_all(struct shard *, struct list *);
 
 /* Answers stanzas to an account that does not exist: RFC 6121, section 8.5.1.
  */

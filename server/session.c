@@ -101,6 +101,7 @@ leave(struct session *session, struct post *letter)
 	}
 	receipt_settle(shard, &letter->receipt);
 	letter->stream = session->stream;
+	session->sent++;
 	post_send(shard, letter);
 }
 
@@ -416,15 +417,12 @@ session_drop(struct session *session)
 static void
 return_held(struct session *session)
 {
-	struct shard *shard = session->account->owner.shard;
-
-	list_each (letter, &session->held, struct post, link) {
-		list_remove(&letter->link);
-		if (is_place(letter))
+	list_each (letter, &session->held, struct post, link)
+		if (is_place(letter)) {
+			list_remove(&letter->link);
 			post_free(&letter);
-		else
-			router_return(shard, letter);
-	}
+		}
+	router_return_all(session->account->owner.shard, &session->held);
 }
 
 /* While the account's modules are loaded anew there is nothing to tell them. */
@@ -711,19 +709,34 @@ tell_detached(struct account *account, uint64_t number)
 		hook_session(HOOK_SESSION_DETACHED, session);
 }
 
+/* Whether letters to the stream come back, and this one must wait for them. */
+static bool
+end_gone(struct session *session, struct post *gone)
+{
+	struct owner *owner = &session->account->owner;
+	const bool is_behind =
+	    session->resume == NULL && session->sent != gone->end->taken;
+
+	session_end(session);
+	if (is_behind)
+		owner_catch(owner, gone->stream);
+	return owner->is_catching;
+}
+
 void
 session_gone(struct account *account, struct post *letter)
 {
 	struct session *session = session_of_stream(account, letter->stream);
-
 	uint64_t detached = 0;
 
 	owner_pin(&account->owner);
 	if (session != NULL && resume_may_wait(session, letter->end)) {
 		detached = session->number;
 		resume_detach(session);
-	} else if (session != NULL) {
-		session_end(session);
+	} else if (session != NULL && end_gone(session, letter)) {
+		owner_take(account->owner.shard, letter);
+		owner_unpin(&account->owner);
+		return;
 	}
 	if (!list_is_empty(&account->binds))
 		retry_binds(account, letter->stream);

@@ -36,6 +36,7 @@ struct session {
 	struct post *filling;  /* the place that is being filled */
 	unsigned held_count;   /* of the letters */
 	unsigned place_count;  /* of places that were ever held */
+	uint64_t sent;         /* letters DOWN, without stream management */
 	struct resume *resume; /* stream management; or NULL */
 	char *slots;
 	struct log log;

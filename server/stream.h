@@ -55,6 +55,7 @@ struct stream_end {
 	enum stream_err err;
 	struct str text; /* for people; may be empty */
 	bool is_final;   /* GONE: the peer closed it in order */
+	uint64_t taken;  /* GONE: letters DOWN that it took */
 };
 
 struct stream;
@@ -128,6 +129,7 @@ struct stream {
 			       when the peer opened it */
 	struct str id_text; /* of the header of who was connected to */
 	struct stream_end end;
+	uint64_t taken;       /* letters DOWN */
 	struct str host_name; /* the domain of ours that it is for, also during
 				 a change of setup */
 	struct timer timer;   /* the next deadline: login, idle, closing */

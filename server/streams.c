@@ -161,8 +161,10 @@ stream_take(struct shard *shard, struct post *letter)
 		router_return(shard, letter);
 	else if (stream == NULL || stream->is_gone)
 		drop(shard, letter);
-	else
+	else {
+		stream->taken += is_down;
 		stream->role->on_letter(stream, letter);
+	}
 }
 
 const struct host *
@@ -192,7 +194,7 @@ void
 streams_setup_changed(struct shard *shard)
 {
 	for (struct stream *stream = stream_next(shard, NULL); stream != NULL;
-	    stream = stream_next(shard, stream)) {
+	     stream = stream_next(shard, stream)) {
 		const bool is_served = is_served_still(stream);
 
 		stream_limit(stream);
@@ -208,7 +210,7 @@ void
 streams_close_all(struct shard *shard, bool is_last, enum stream_err err)
 {
 	for (struct stream *stream = stream_next(shard, NULL); stream != NULL;
-	    stream = stream_next(shard, stream))
+	     stream = stream_next(shard, stream))
 		if (stream->role->is_last == is_last)
 			stream_fail(stream, err, NULL);
 }
