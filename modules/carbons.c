@@ -27,11 +27,14 @@ static void on_disable(struct iq *);
 static void on_save(struct session *, struct node *);
 static void on_restore(struct session *, const struct node *);
 static enum verdict on_sent(struct account *, struct session *, struct post *);
+static enum verdict on_durable(
+    struct account *, struct session *, struct post *);
 static enum verdict on_received(
     struct account *, struct session *, struct post *);
 
 static const struct hook hooks[] = {
     {.on = HOOK_SENT_MESSAGE, .order = 600, .stanza = on_sent},
+    {.on = HOOK_RECEIVED_MESSAGE, .order = -300, .stanza = on_durable},
     {.on = HOOK_RECEIVED_MESSAGE, .order = 600, .stanza = on_received},
     {.on = HOOK_IQ_SET,
 	.ns = NS_CARBONS,
@@ -320,28 +323,45 @@ is_due(struct session *session, const struct stanza *stanza)
 	       message_way(session->account, stanza) == MESSAGE_DELIVERED;
 }
 
+static void
+copy_received(struct account *account, const struct stanza *stanza)
+{
+	struct post *copy = NULL;
+
+	if (stanza->from == NULL || !is_anybody_enabled(account) ||
+	    is_from_occupant(stanza) || !is_taken(account, stanza) ||
+	    !is_eligible(account, stanza, stanza->from))
+		return;
+	session_each (session, account) {
+		if (!is_due(session, stanza))
+			continue;
+		if (copy == NULL)
+			copy = copy_new(account, stanza, "received");
+		send_copy(session, copy);
+	}
+	post_free(&copy);
+}
+
+/* Errors that are durable go another way than messages, from here on
+ * (modules/offline_bounce.c). */
+static enum verdict
+on_durable(
+    struct account *account, struct session *session, struct post *letter)
+{
+	(void)session;
+	if (letter->durable.row != 0)
+		copy_received(account, letter->stanza);
+	return PASS;
+}
+
 /* One that came back from a session that was gone was copied the first time. */
 static enum verdict
 on_received(
     struct account *account, struct session *session, struct post *letter)
 {
-	const struct stanza *stanza = letter->stanza;
-	struct post *copy = NULL;
-
 	(void)session;
-	if (letter->is_returned || stanza->from == NULL ||
-	    !is_anybody_enabled(account) || is_from_occupant(stanza) ||
-	    !is_taken(account, stanza) ||
-	    !is_eligible(account, stanza, stanza->from))
-		return PASS;
-	session_each (each, account) {
-		if (!is_due(each, stanza))
-			continue;
-		if (copy == NULL)
-			copy = copy_new(account, stanza, "received");
-		send_copy(each, copy);
-	}
-	post_free(&copy);
+	if (!letter->is_returned && letter->durable.row == 0)
+		copy_received(account, letter->stanza);
 	return PASS;
 }
 

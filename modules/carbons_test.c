@@ -1,6 +1,7 @@
 #include "modules/carbons.h"
 
 #include "modules/modules_rig.h"
+#include "server/world_neighbour.h"
 #include "server/world_private.h"
 
 #define ASK(element) \
@@ -81,7 +82,8 @@ come(struct world *world, const char *jid, const char *presence)
 static struct stage
 stage(uint64_t seed)
 {
-	struct stage on = {.world = rig_world(seed, 0, NULL)};
+	struct stage on = {
+	    .world = rig_world(seed, 0, "limits.idle_ping: 0 s\n")};
 
 	on.romeo = rig_bind(on.world, ROMEO "/orchard");
 	on.phone = come(on.world, JULIET "/phone", "<presence/>");
@@ -218,6 +220,25 @@ errors_are_copied_as_what_they_answer(void **state)
 	world_free(&on.world);
 }
 
+/* Those that are durable have a way of their own (modules/offline_bounce.c). */
+static void
+errors_of_what_waited_are_copied(void **state)
+{
+	struct stage on = stage(4);
+	struct neighbour *verona = neighbour_new(on.world, "verona.example");
+
+	verona->mood = NEIGHBOUR_UNREACHABLE;
+	rig_send(on.phone,
+	    "<message type='chat' to='escalus@verona.example' id='m'>" BODY
+	    "</message>");
+	rig_expect(on.laptop, SENT);
+	world_sleep(on.world, 20 * 60 * 1000);
+	CHECK(rig_finds(on.phone, "<message type='error' id='m'/>"));
+	CHECK(rig_finds(on.laptop, RECEIVED));
+	rig_expect_nothing(on.laptop);
+	world_free(&on.world);
+}
+
 /* Section 10.3. */
 static void
 errors_of_copies_end_here(void **state)
@@ -322,6 +343,7 @@ main(void)
 	    cmocka_unit_test(each_rule_is_kept),
 	    cmocka_unit_test(each_session_gets_it_once),
 	    cmocka_unit_test(errors_are_copied_as_what_they_answer),
+	    cmocka_unit_test(errors_of_what_waited_are_copied),
 	    cmocka_unit_test(errors_of_copies_end_here),
 	    cmocka_unit_test(what_one_says_to_oneself_comes_once),
 	    cmocka_unit_test(a_copy_counts_for_the_archive),
