@@ -10,8 +10,10 @@
 #include "server/setup.h"
 #include "xml/keepable.h"
 
-#define BYTES_MAX    ((size_t)16 * 1024 * 1024)
-#define SCRATCH_KEPT ((size_t)64 * 1024)
+#define BYTES_MAX ((size_t)16 * 1024 * 1024)
+/* With what comes from the log of an earlier run. */
+#define DURABLE_BYTES_MAX (4 * BYTES_MAX)
+#define SCRATCH_KEPT      ((size_t)64 * 1024)
 
 static void on_sweep(struct timer *);
 static void sender_sure(struct outbox_wait *);
@@ -179,6 +181,14 @@ add(struct pair *pair, struct post *letter)
 		sweep_at(pair, entry->since_ms + hold_ms(entry));
 }
 
+/* What is durable has been promised already, but not without end. */
+static bool
+has_room_for(const struct pair *pair, const struct post *letter)
+{
+	return letter->durable.row != 0 ? pair->bytes < DURABLE_BYTES_MAX
+					: has_room(pair);
+}
+
 void
 queue_add(struct pair *pair, struct post *letter)
 {
@@ -186,7 +196,7 @@ queue_add(struct pair *pair, struct post *letter)
 	    !is_held_long(letter->stanza))
 		queue_refuse(pair, letter, STANZA_ERR_SERVICE_UNAVAILABLE,
 		    "the component is not connected");
-	else if (letter->durable.row != 0 || has_room(pair))
+	else if (has_room_for(pair, letter))
 		add(pair, letter);
 	else
 		queue_refuse(pair, letter, STANZA_ERR_RESOURCE_CONSTRAINT,

@@ -450,6 +450,50 @@ large_messages_at_random_cost_little(void **state)
 	world_free(&stage.world);
 }
 
+static void
+request_durably(struct shard *shard, const char *status)
+{
+	struct post *letter = post_new(POST_STANZA, NULL);
+	struct arena *arena = letter->arena;
+	struct stanza *stanza = stanza_make(arena, STANZA_PRESENCE,
+	    STANZA_SUBSCRIBE, jid_parse(arena, STR(ROMEO)),
+	    jid_parse(arena, STR("escalus@" VERONA)), STR("s1"));
+	struct store_write *write;
+
+	node_add_text(
+	    node_add(stanza_body(stanza), "status", NS_CLIENT), str_of(status));
+	letter->stanza = stanza;
+	shard_enter(shard);
+	write = store_write_new(shard->store);
+	outbox_post(shard, write, letter);
+	store_commit(write, NULL, NULL);
+}
+
+/* Nor requests, which are promised to arrive, but not without end. */
+static void
+requests_without_end_are_refused(void **state)
+{
+	enum { LARGE = 500000, COUNT = 250 };
+	struct stage stage = begin(1);
+	const struct server *server = &stage.world->server;
+	char *status = malloc(LARGE + 1);
+	size_t bytes = 0;
+
+	memset(status, 'x', LARGE);
+	status[LARGE] = '\0';
+	stage.verona->mood = NEIGHBOUR_SILENT;
+	for (unsigned i = 0; i < COUNT; i++) {
+		request_durably(&stage.world->server.shards[0], status);
+		world_run(stage.world);
+	}
+	free(status);
+	for (unsigned i = 0; i < server->shard_count; i++)
+		bytes += server->shards[i].remotes->bytes;
+	CHECK(bytes > LARGE);
+	CHECK(bytes < (size_t)LARGE * (COUNT - 10));
+	world_free(&stage.world);
+}
+
 /* --- seen ------------------------------------------------------------------
  */
 
@@ -532,6 +576,7 @@ main(void)
 	    cmocka_unit_test(without_a_store_messages_go_on),
 	    cmocka_unit_test(domains_at_random_cost_little),
 	    cmocka_unit_test(large_messages_at_random_cost_little),
+	    cmocka_unit_test(requests_without_end_are_refused),
 	    cmocka_unit_test(pairs_can_be_seen),
 	};
 
