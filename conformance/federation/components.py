@@ -125,9 +125,10 @@ def cases(ours, juliet, romeo, echo):
 def play(lab, names, peer, wanted):
     """With ejabberd, where there is a PostgreSQL, that is our store."""
     postgres = os.environ.get("JACKDAW_TEST_PG", "")
-    store = SQLITE
+    store, title = SQLITE, f"component {peer}"
     if peer == "ejabberd" and postgres:
         store = f'{{backend: postgres, conninfo: "{postgres}"}}'
+        title += " with PostgreSQL"
     us, them = lab.sites[:2]
     host = lab.add(Domain("host.lab", us, certificate="self-signed"))
     other = lab.add(Domain("other.lab", them, certificate="self-signed"))
@@ -147,7 +148,7 @@ def play(lab, names, peer, wanted):
     romeo.come()
     for name, task, *words in cases(ours, juliet, romeo, echo):
         if wanted in name:
-            report(f"component {peer}: {name}", task, *words)
+            report(f"{title}: {name}", task, *words)
     echo.stop()
-    stop_all(f"component {peer}", ours, theirs)
+    stop_all(title, ours, theirs)
     names.stop()

@@ -238,7 +238,8 @@ class Prosody(Server):
             use_ipv6="true" if self.site.has_v6 else "false",
             dns=DNS_ADDRESS, anchor=self.names.anchor,
             certificates=self.lab.authority.folder,
-            level=self.options.get("log", "debug"), ca=self.lab.authority.root) +
+            level=self.options.get("log", "debug"),
+            ca=self.lab.authority.root) +
             self.options.get("more", "") +
             "".join(map(self.host_text, self.domains)))
         return ["prosody", "-F", "--config", config]
