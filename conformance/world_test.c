@@ -400,6 +400,42 @@ messages_to_a_stream_that_ends_are_kept(void **state)
 	}
 }
 
+/* Not even when the next stream that it is meant for ends, too. */
+static void
+messages_to_streams_that_end_are_kept(void **state)
+{
+	for (uint64_t seed = 1; seed <= 300; seed++) {
+		struct world *world = world_new(&(struct world_options){
+		    .seed = seed, .yaml = "modules.archive: off\n"});
+		struct world_peer *romeo, *first, *second;
+		bool has_come;
+
+		world_add_account(world, ROMEO, NULL);
+		world_add_account(world, JULIET, NULL);
+		romeo = world_connect(world, ROMEO "/orchard");
+		first = world_connect(world, JULIET "/balcony");
+		second = world_connect(world, JULIET "/chamber");
+		world_send(
+		    first, "<presence><priority>5</priority></presence>");
+		world_send(second, "<presence/>");
+		world_run(world);
+		world_send(romeo, "<message type='chat' to='" JULIET
+				  "' id='m1'><body>x</body></message>");
+		world_step(world, (unsigned)seed % 12);
+		has_come = comes(first, "m1");
+		cut_now(&first);
+		world_step(world, (unsigned)seed / 12 % 12);
+		has_come = comes(second, "m1") || has_come;
+		cut_now(&second);
+		world_run(world);
+		second = world_connect(world, JULIET "/chamber");
+		world_send(second, "<presence/>");
+		world_run(world);
+		CHECK(comes(second, "m1") || has_come);
+		world_free(&world);
+	}
+}
+
 /* The numbers of the messages that come, in that order; how many. */
 static unsigned
 numbers_come(struct world_peer *peer, int *last)
@@ -730,6 +766,7 @@ main(void)
 	    cmocka_unit_test(names_of_nobody_are_remembered_in_limited_number),
 	    cmocka_unit_test(a_full_inbox_refuses_messages),
 	    cmocka_unit_test(messages_to_a_stream_that_ends_are_kept),
+	    cmocka_unit_test(messages_to_streams_that_end_are_kept),
 	    cmocka_unit_test(messages_keep_their_order_when_a_stream_ends),
 	    cmocka_unit_test(an_account_has_so_many_sessions),
 	    cmocka_unit_test(a_failed_write_is_undone),

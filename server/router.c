@@ -95,7 +95,7 @@ turn_back(struct post *letter)
 	const struct stanza *stanza = letter->stanza;
 
 	if (stanza == NULL || stanza->kind != STANZA_MESSAGE ||
-	    stanza->to == NULL || letter->is_returned || letter->ticket != 0) {
+	    stanza->to == NULL || letter->ticket != 0) {
 		post_free(&letter);
 		return false;
 	}
