@@ -19,8 +19,10 @@
 /* In the queues of a shard: beyond, nothing is taken for servers that are not
  * connected. */
 #define SILENT_BYTES_MAX ((size_t)64 * 1024 * 1024)
-#define PATHS_MAX        4 /* of a pair; the first carries, the others wait */
-#define EARS_MAX         4 /* streams that the peer sends on */
+/* Sent and not acknowledged, of a pair: far below what a connection holds. */
+#define WINDOW_BYTES ((size_t)1024 * 1024)
+#define PATHS_MAX    4 /* of a pair; the first carries, the others wait */
+#define EARS_MAX     4 /* streams that the peer sends on */
 
 struct remotes {
 	struct table table;  /* struct remote, by domain */
@@ -52,6 +54,7 @@ struct pair {
 	struct list sent;  /* struct entry, by ticket; then come those of */
 	struct list waits; /* these, by ticket too */
 	size_t count, bytes; /* of both */
+	size_t window;       /* bytes on the wire of those that are sent */
 	uint64_t last_ticket;
 	struct path paths[PATHS_MAX];
 	unsigned path_count;
@@ -82,9 +85,9 @@ struct entry {
 	struct pair *pair;
 	struct post *letter; /* STANZA; MANY */
 	uint64_t ticket;
-	uint64_t since_ms; /* clock_mono_ms, 0 at the least */
-	uint64_t since_us; /* clock_wall_us */
-	size_t bytes;
+	uint64_t since_ms;        /* clock_mono_ms, 0 at the least */
+	uint64_t since_us;        /* clock_wall_us */
+	size_t bytes, sent_bytes; /* in memory; on the wire, once it was sent */
 	bool is_keepable, is_unsure; /* its sender's commit is awaited */
 	bool is_kept;                /* its row is committed */
 	struct outbox_wait wait;

@@ -290,13 +290,32 @@ is_too_large(const struct entry *entry)
 	return blob_str(letter->blob).len + to_len + sizeof(" to=''") > max;
 }
 
+static size_t
+receivers(const struct post *letter)
+{
+	return letter->kind == POST_MANY ? letter->receiver_count : 1;
+}
+
+static void
+send_entry(struct entry *entry)
+{
+	struct pair *pair = entry->pair;
+	const struct post *letter = entry->letter;
+
+	list_remove(&entry->link);
+	list_add_last(&pair->sent, &entry->link);
+	entry->sent_bytes = blob_str(letter->blob).len * receivers(letter);
+	pair->window += entry->sent_bytes;
+	post_send(pair_shard(pair), letter_down(entry));
+}
+
+/* A connection that is given more than it takes is given up, and all would
+ * begin anew: so the rest goes when some of it was acknowledged. */
 void
 queue_send(struct pair *pair)
 {
-	struct shard *shard = pair_shard(pair);
-
 	list_each (entry, &pair->waits, struct entry, link) {
-		if (entry->is_unsure)
+		if (entry->is_unsure || pair->window >= WINDOW_BYTES)
 			return;
 		if (entry->letter->blob == NULL)
 			serialise(pair, entry->letter);
@@ -306,9 +325,7 @@ queue_send(struct pair *pair)
 			    "larger than that server takes");
 			continue;
 		}
-		list_remove(&entry->link);
-		list_add_last(&pair->sent, &entry->link);
-		post_send(shard, letter_down(entry));
+		send_entry(entry);
 	}
 }
 
@@ -318,9 +335,9 @@ end_entry(struct entry *entry, struct store_write **write)
 {
 	struct pair *pair = entry->pair;
 	struct post *letter = take(entry);
-	const size_t count =
-	    letter->kind == POST_MANY ? letter->receiver_count : 1;
+	const size_t count = receivers(letter);
 
+	pair->window -= entry->sent_bytes;
 	pair->counters.sent += count;
 	metric_add(pair_shard(pair), METRIC_S2S_SENT, (int64_t)count);
 	if (letter->durable.row != 0 && *write == NULL)
@@ -360,8 +377,11 @@ queue_unsend(struct pair *pair)
 	list_move(&later, &pair->waits);
 	list_move(&pair->waits, &pair->sent);
 	list_move(&pair->waits, &later);
-	list_each (entry, &pair->waits, struct entry, link)
+	pair->window = 0;
+	list_each (entry, &pair->waits, struct entry, link) {
+		entry->sent_bytes = 0;
 		sweep_at(pair, entry->since_ms + hold_ms(entry));
+	}
 }
 
 /* --- what waits too long -------------------------------------------------- */

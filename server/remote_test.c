@@ -374,6 +374,45 @@ without_a_store_messages_go_on(void **state)
 	world_free(&stage.world);
 }
 
+/* What waited comes at the peer's pace: a connection that is given more than it
+ * takes is given up, and all would begin anew. */
+static void
+no_more_is_sent_than_a_connection_holds(void **state)
+{
+	enum { LARGE = 50000, COUNT = 100 };
+	struct stage stage =
+	    begin_with(1, "limits.idle_ping: 0 s\nlimits.rate: 1 GiB\n"
+			  "limits.burst: 1 GiB\n");
+	char *text = malloc(LARGE + 200), id[16];
+	unsigned came = 0, most = 0, now;
+	const char *got;
+
+	stage.verona->is_lazy = true;
+	for (unsigned i = 0; i < COUNT; i++) {
+		snprintf(text, LARGE + 200,
+		    "<message id='m%u' to='a@" VERONA "'><body>%0*u</body>"
+		    "</message>",
+		    i, LARGE, i);
+		world_send(stage.romeo, text);
+		world_run(stage.world);
+	}
+	free(text);
+	do {
+		for (now = 0; (got = neighbour_next(stage.verona)) != NULL;
+		    now++) {
+			snprintf(id, sizeof(id), "id='m%u'", came++);
+			CHECK(contains(got, id));
+		}
+		if (now > most)
+			most = now;
+		neighbour_ack(stage.verona);
+		world_run(stage.world);
+	} while (now > 0);
+	CHECK_EQUAL(came, COUNT);
+	CHECK(most <= 1 + WINDOW_BYTES / LARGE);
+	world_free(&stage.world);
+}
+
 /* --- strangers in great number ---------------------------------------------
  */
 
@@ -570,6 +609,7 @@ main(void)
 	    cmocka_unit_test(a_full_queue_answers),
 	    cmocka_unit_test(a_path_that_does_nothing_is_no_success),
 	    cmocka_unit_test(what_is_too_large_for_the_peer_comes_back),
+	    cmocka_unit_test(no_more_is_sent_than_a_connection_holds),
 	    cmocka_unit_test(strangers_do_not_speak_through_us),
 	    cmocka_unit_test(nobody_speaks_for_a_host_that_is_gone),
 	    cmocka_unit_test(only_what_waits_is_written_down),
