@@ -280,6 +280,102 @@ refusals_are_told_to_the_administrator(void **state)
 	}
 }
 
+/* --- what strangers cost --------------------------------------------------
+ */
+
+static unsigned
+attempts(const struct stage *stage)
+{
+	const struct server *server = &stage->world->server;
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < server->shard_count; i++)
+		count += server->shards[i].attempt_count;
+	return count;
+}
+
+/* Claims so many domains that never answer, from the number on. */
+static struct world_peer *
+claim(const struct stage *stage, unsigned first, unsigned count)
+{
+	struct world_peer *peer = stage_arrive(stage);
+	char text[200];
+
+	world_send(peer, OPENING);
+	for (unsigned i = first; i < first + count; i++) {
+		const char *domain =
+		    str_format(peer->arena, "d%u.example", i).text;
+
+		world_serve(stage->world, domain, WORLD_SILENT);
+		snprintf(text, sizeof(text),
+		    "<db:result from='%s' to='montague.example'>0</db:result>",
+		    domain);
+		world_send(peer, text);
+	}
+	world_run(stage->world);
+	return peer;
+}
+
+static unsigned
+count_of(struct world_peer *peer, const char *part)
+{
+	unsigned count = 0;
+	const char *text;
+
+	while ((text = world_next(peer)) != NULL)
+		count += strstr(text, part) != NULL;
+	return count;
+}
+
+static void
+pairs_on_one_stream_are_limited(void **state)
+{
+	struct stage stage = stage_begin(1, CLEAR);
+	struct world_peer *peer = claim(&stage, 0, 100);
+
+	CHECK_EQUAL(attempts(&stage), 8);
+	CHECK_EQUAL(count_of(peer, "<resource-constraint"), 92);
+	CHECK(!world_is_closed(peer));
+	world_sleep(stage.world, 60000);
+	CHECK_EQUAL(attempts(&stage), 0);
+	world_free(&stage.world);
+}
+
+/* Whoever makes us ask does not keep us from sending. */
+static void
+keys_asked_about_are_limited(void **state)
+{
+	struct stage stage = stage_begin(1, CLEAR);
+	const unsigned max = stage.world->server.shard_count * 500;
+
+	for (unsigned i = 0; i < max / 4; i++)
+		(void)claim(&stage, i * 8, 8);
+	CHECK(attempts(&stage) > max / 2 && attempts(&stage) <= max);
+	stage_say(&stage, "m1");
+	CHECK(world_dialled(stage.world, VERONA) != NULL);
+	world_free(&stage.world);
+}
+
+/* By nothing, by a header and by a byte a second. */
+static void
+who_does_not_prove_itself_goes(void **state)
+{
+	struct stage stage = stage_begin(1, CLEAR);
+	struct world_peer *peers[3];
+
+	for (unsigned i = 0; i < 3; i++)
+		peers[i] = stage_arrive(&stage);
+	world_send(peers[1], OPENING);
+	for (unsigned i = 0; i < 31; i++) {
+		world_send(peers[2], " ");
+		world_sleep(stage.world, 1000);
+	}
+	for (unsigned i = 0; i < 3; i++)
+		CHECK(stage_comes(peers[i], "<connection-timeout") &&
+		      world_is_closed(peers[i]));
+	world_free(&stage.world);
+}
+
 /* --- resumed ---------------------------------------------------------------
  */
 
@@ -464,6 +560,9 @@ main(void)
 	    cmocka_unit_test(late_verdicts_are_nobodys),
 	    cmocka_unit_test(attacks_are_told_what_is_wrong),
 	    cmocka_unit_test(refusals_are_told_to_the_administrator),
+	    cmocka_unit_test(pairs_on_one_stream_are_limited),
+	    cmocka_unit_test(keys_asked_about_are_limited),
+	    cmocka_unit_test(who_does_not_prove_itself_goes),
 	    cmocka_unit_test(what_the_peer_had_is_not_sent_again),
 	    cmocka_unit_test(who_cannot_resume_gets_all_again),
 	    cmocka_unit_test(a_peer_goes_on_where_it_was_cut),
