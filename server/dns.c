@@ -37,7 +37,8 @@ struct dns_context {
 struct dns {
 	struct list contexts;
 	struct list waiting, asked; /* struct dns_ask */
-	unsigned asked_count;
+	struct list strangers;      /* those that wait for them */
+	unsigned asked_count, strangers_count;
 };
 
 static void ask_next(struct dns *);
@@ -139,6 +140,14 @@ dns_record_read(struct arena *arena, enum dns_type type, struct str data,
 
 /* --- answers -------------------------------------------------------------- */
 
+static void
+count_asked(struct dns *dns, const struct dns_ask *ask, int more)
+{
+	dns->asked_count += (unsigned)more;
+	if (ask->is_for_stranger)
+		dns->strangers_count += (unsigned)more;
+}
+
 /* Its turn is over: another's comes with the next ask_next. */
 static void
 leave(struct dns_ask *ask)
@@ -146,7 +155,7 @@ leave(struct dns_ask *ask)
 	list_remove(&ask->link);
 	timer_stop(ask->shard, &ask->deadline);
 	if (ask->is_asked && ask->shard->dns != NULL)
-		ask->shard->dns->asked_count--;
+		count_asked(ask->shard->dns, ask, -1);
 	ask->is_asked = false;
 	if (ask->context != NULL)
 		ask->context->users--;
@@ -513,6 +522,7 @@ context_want(
 		must(shard->dns != NULL);
 		list_init(&shard->dns->contexts);
 		list_init(&shard->dns->waiting);
+		list_init(&shard->dns->strangers);
 		list_init(&shard->dns->asked);
 	}
 	list_each (context, &shard->dns->contexts, struct dns_context, link) {
@@ -540,8 +550,21 @@ ask_now(struct dns *dns, struct dns_ask *ask)
 		return;
 	}
 	ask->is_asked = true;
-	dns->asked_count++;
+	count_asked(dns, ask, 1);
 	list_add_last(&dns->asked, &ask->link);
+}
+
+static struct link *
+take_next(struct dns *dns)
+{
+	struct link *link;
+
+	if (dns->asked_count >= UNDER_WAY_MAX)
+		return NULL;
+	link = list_take_first(&dns->waiting);
+	if (link == NULL && dns->strangers_count < UNDER_WAY_MAX / 2)
+		link = list_take_first(&dns->strangers);
+	return link;
 }
 
 static void
@@ -549,8 +572,7 @@ ask_next(struct dns *dns)
 {
 	struct link *link;
 
-	while (dns->asked_count < UNDER_WAY_MAX &&
-	       (link = list_take_first(&dns->waiting)) != NULL)
+	while ((link = take_next(dns)) != NULL)
 		ask_now(dns, list_entry(link, struct dns_ask, link));
 }
 
@@ -583,6 +605,7 @@ dns_query(struct shard *shard, struct dns_ask *ask, struct arena *arena,
 	    .arena = arena,
 	    .name = str_dup(arena, name.text),
 	    .type = name.type,
+	    .is_for_stranger = policy->is_for_stranger,
 	    .done = done,
 	};
 	timer_start(shard, &ask->deadline, timeout_ms, on_deadline);
@@ -598,7 +621,9 @@ dns_query(struct shard *shard, struct dns_ask *ask, struct arena *arena,
 		return;
 	}
 	ask->context->users++;
-	list_add_last(&shard->dns->waiting, &ask->link);
+	list_add_last(ask->is_for_stranger ? &shard->dns->strangers
+					   : &shard->dns->waiting,
+	    &ask->link);
 	ask_next(shard->dns);
 }
 
@@ -626,6 +651,7 @@ dns_close(struct shard *shard)
 		return;
 	shard->dns = NULL;
 	cancel_all(&dns->waiting);
+	cancel_all(&dns->strangers);
 	cancel_all(&dns->asked);
 	list_each (context, &dns->contexts, struct dns_context, link)
 		context_close(context);

@@ -3,7 +3,8 @@
  * cached for as long as the answers say.
  *
  * Each shard has a context of libunbound for each list of resolvers that it
- * uses. So many questions are under way at a time; others wait for their turn.
+ * uses. So many questions are under way at a time, half of them at the most for
+ * strangers (struct policy); others wait for their turn.
  */
 #pragma once
 
@@ -50,6 +51,7 @@ struct dns_ask {
 	struct dns_context *context;
 	struct str name;
 	enum dns_type type;
+	bool is_for_stranger;  /* of the policy */
 	int id;                /* of libunbound */
 	bool is_asked;         /* libunbound is at it */
 	struct link link;      /* in those that wait, or that are under way */

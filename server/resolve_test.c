@@ -523,6 +523,32 @@ answers_are_kept_until_a_reload(void **state)
 	arena_free(&arena);
 }
 
+/* What strangers make us ask does not keep us from asking for ourselves. */
+static void
+silence_for_strangers_holds_nobody_back(void **state)
+{
+	enum { MANY = 300 };
+	struct arena *arena = arena_make(0);
+	struct resolve *all = arena_array(arena, struct resolve, MANY);
+	struct policy policy;
+	unsigned left = MANY;
+
+	(void)state;
+	policy_of(rig.setup, NULL, STR("silent.lab"), &policy);
+	policy.is_for_stranger = true;
+	for (unsigned i = 0; i < MANY; i++)
+		resolve_start(shard(), &all[i], arena, &policy,
+		    STR("silent.lab"), resolved);
+	CHECK_EQUAL(ask_address("first.srv.lab"), ERR_NONE);
+	while (left > 0) {
+		turn();
+		left = 0;
+		for (unsigned i = 0; i < MANY; i++)
+			left += all[i].err == ERR_NONE;
+	}
+	arena_free(&arena);
+}
+
 static void
 questions_end_with_the_shard(void **state)
 {
@@ -667,6 +693,7 @@ main(void)
 	    cmocka_unit_test(thousands_wait_their_turn),
 	    cmocka_unit_test(thousands_can_be_canceled),
 	    cmocka_unit_test(answers_are_kept_until_a_reload),
+	    cmocka_unit_test(silence_for_strangers_holds_nobody_back),
 	    cmocka_unit_test(questions_end_with_the_shard),
 	    cmocka_unit_test(endpoints_are_tried_in_order),
 	    cmocka_unit_test(dialling_can_be_canceled),

@@ -501,6 +501,7 @@ s2s_take_dialback(struct shard *shard, struct post *letter)
 	question->id = str_dup(attempt->arena, asked->id);
 	question->key = str_dup(attempt->arena, asked->key);
 	attempt->question = question;
+	attempt->policy.is_for_stranger = true;
 	attempt->asker = letter->stream;
 	post_free(&letter);
 	attempt_start(attempt);

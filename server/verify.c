@@ -289,6 +289,7 @@ verify_start(struct shard *shard, struct verify *verify, struct arena *arena,
 	own->shard = shard;
 	own->arena = arena;
 	own->policy = *policy;
+	own->policy.is_for_stranger = ask->endpoint == NULL;
 	own->ask = *ask;
 	own->setup = setup_ref(shard->setup);
 	timer_start(shard, &own->soon, 0, begin);
