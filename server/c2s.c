@@ -142,12 +142,6 @@ on_starttls(struct c2s *c2s)
 }
 
 static void
-on_secure(struct stream *stream)
-{
-	log_debug(&stream->log, "TLS is up");
-}
-
-static void
 on_fresh(struct c2s *c2s, const struct node *node)
 {
 	if (node_is(node, "starttls", NS_TLS))
@@ -430,23 +424,13 @@ on_end(struct stream *stream, const struct stream_end *end)
 }
 
 static void
-refuse_address(struct c2s *c2s)
-{
-	metric_add(c2s->stream.shard, METRIC_CONNECTIONS_REFUSED, 1);
-	stream_fail(&c2s->stream, STREAM_ERR_POLICY_VIOLATION,
-	    "too many connections from this address");
-}
-
-static void
 on_answer(struct c2s *c2s, const struct post *letter)
 {
 	enum address_event event = letter->kind == POST_ADDRESS_VERDICT
 				       ? letter->address->event
 				       : ADDRESS_FAILED;
 
-	if (event == ADDRESS_OPENED)
-		refuse_address(c2s);
-	else if (event == ADDRESS_FAILED && auth_wants(c2s, letter))
+	if (event == ADDRESS_FAILED && auth_wants(c2s, letter))
 		auth_take_letter(c2s, letter);
 	else if (letter->kind != POST_KEYS)
 		register_take_letter(c2s, letter);
@@ -559,7 +543,6 @@ static const struct stream_role c2s_role = {
     .on_open = on_open,
     .on_element = on_element,
     .on_letter = on_letter,
-    .on_secure = on_secure,
     .on_activity = on_activity,
     .on_idle = on_idle,
     .on_peer_closed = on_peer_closed,

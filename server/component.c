@@ -230,18 +230,10 @@ static void
 route(struct component *component, struct arena *arena, struct stanza *stanza,
     enum stanza_err err)
 {
-	struct shard *shard = component->stream.shard;
-	struct post *letter;
-
 	component->received++;
 	if (clock_mono_ms() - component->told_ms >= TELL_MS)
 		tell_heard(component);
-	letter = post_new(POST_STANZA, arena);
-	letter->stanza = stanza;
-	if (err != STANZA_ERR_NONE)
-		router_bounce(shard, letter, err, NULL);
-	else
-		router_route(shard, NULL, letter);
+	router_route_foreign(component->stream.shard, arena, stanza, err);
 }
 
 static void
@@ -345,29 +337,12 @@ on_letter(struct stream *stream, struct post *letter)
 	case POST_CLOSE:
 		stream_fail(stream, letter->end->err, letter->end->text.text);
 		break;
-	case POST_ADDRESS_VERDICT:
-		if (letter->address->event != ADDRESS_OPENED)
-			break;
-		metric_add(stream->shard, METRIC_CONNECTIONS_REFUSED, 1);
-		stream_fail(stream, STREAM_ERR_POLICY_VIOLATION,
-		    "too many connections from this address");
+	case POST_ADDRESS_VERDICT: /* of a failure */
 		break;
 	default:
 		(void)expect(false);
 	}
 	post_free(&letter);
-}
-
-static void
-on_secure(struct stream *stream)
-{
-	(void)expect(stream == NULL);
-}
-
-static void
-on_activity(struct stream *stream)
-{
-	(void)stream;
 }
 
 static bool
@@ -380,13 +355,6 @@ on_idle(struct stream *stream)
 	component->is_ping_open = false;
 	want_answer(component);
 	return true;
-}
-
-static unsigned
-on_peer_closed(struct stream *stream)
-{
-	(void)stream;
-	return 0;
 }
 
 /* Its users are away with it, however it went: so it is never in order. */
@@ -426,10 +394,7 @@ static const struct stream_role component_role = {
     .on_open = on_open,
     .on_element = on_element,
     .on_letter = on_letter,
-    .on_secure = on_secure,
-    .on_activity = on_activity,
     .on_idle = on_idle,
-    .on_peer_closed = on_peer_closed,
     .on_gone = on_gone,
     .on_free = on_free,
 };

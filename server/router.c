@@ -213,6 +213,19 @@ router_route(struct shard *shard, struct account *sender, struct post *letter)
 }
 
 void
+router_route_foreign(struct shard *shard, struct arena *arena,
+    const struct stanza *stanza, enum stanza_err err)
+{
+	struct post *letter = post_new(POST_STANZA, arena);
+
+	letter->stanza = stanza;
+	if (err != STANZA_ERR_NONE)
+		router_bounce(shard, letter, err, NULL);
+	else
+		router_route(shard, NULL, letter);
+}
+
+void
 router_send(
     struct shard *shard, struct account *sender, const struct stanza *stanza)
 {

@@ -1,9 +1,6 @@
 /* A stream that another server opens: RFC 6120, XEP-0178. */
 #include "base/code.h"
-#include "base/err.h"
-#include "server/address.h"
 #include "server/domains.h"
-#include "server/metrics.h"
 #include "server/s2s_internal.h"
 #include "server/sasl.h"
 #include "server/settings.h"
@@ -185,12 +182,6 @@ on_open(struct stream *stream)
 		s2s_path_ready(s2s, stream->host_name, jid_full(stream->peer));
 }
 
-static void
-on_secure(struct stream *stream)
-{
-	log_debug(&stream->log, "TLS is up");
-}
-
 /* --- EXTERNAL: XEP-0178, section 3 ---------------------------------------- */
 
 static void
@@ -321,13 +312,6 @@ on_element(struct stream *stream, struct arena *arena, const struct node *node)
 		arena_free(&arena);
 }
 
-static unsigned
-on_peer_closed(struct stream *stream)
-{
-	(void)stream;
-	return 0;
-}
-
 static void
 on_gone(struct stream *stream, const struct stream_end *end)
 {
@@ -336,8 +320,7 @@ on_gone(struct stream *stream, const struct stream_end *end)
 
 	if (why.len == 0)
 		why = STR("the stream ended");
-	s2s_paths_gone(s2s, why);
-	s2s_rights_cancel(s2s);
+	s2s_end(s2s, why);
 	if (s2s->check == NULL)
 		return;
 	s2s->check->s2s = NULL;
@@ -351,10 +334,7 @@ on_free(struct stream *stream)
 	struct s2s *s2s = s2s_of(stream);
 	struct arena *arena;
 
-	timer_stop(stream->shard, &s2s->ask);
-	timer_stop(stream->shard, &s2s->idle);
-	s2s_rights_free(s2s);
-	s2s_marks_free(s2s);
+	s2s_deinit(s2s);
 	if (s2s->check == NULL)
 		return;
 	arena = s2s->check->arena;
@@ -370,11 +350,8 @@ static const struct stream_role s2s_in_role = {
     .on_open = on_open,
     .on_element = on_element,
     .on_letter = s2s_on_letter,
-    .on_secure = on_secure,
     .on_setup = s2s_on_setup,
-    .on_activity = s2s_on_activity,
     .on_idle = s2s_on_idle,
-    .on_peer_closed = on_peer_closed,
     .on_gone = on_gone,
     .on_free = on_free,
 };
@@ -385,9 +362,7 @@ s2s_accept(struct shard *shard, struct conn *conn)
 	struct stream *stream = stream_new(shard, &s2s_in_role, conn);
 	struct s2s *s2s = s2s_of(stream);
 
-	list_init(&s2s->rights);
-	list_init(&s2s->paths);
-	list_init(&s2s->marks);
+	s2s_init(s2s);
 	conn->is_s2s = true;
 	if (conn->is_direct_tls)
 		conn_start_tls(conn);

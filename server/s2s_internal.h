@@ -157,17 +157,17 @@ void s2s_send_key(struct s2s *);
 
 /* --- s2s_stanza.c --------------------------------------------------------- */
 
-/* What every stream does: letters, stanzas; NULL'ed when it was taken. */
+/* What every stream does: when it is made, when it ends (the remotes are told
+ * why), when its memory goes; stanzas and letters. */
+void s2s_init(struct s2s *);
+void s2s_end(struct s2s *, struct str why);
+void s2s_deinit(struct s2s *);
 void s2s_take_stanza(struct s2s *, struct arena *, const struct node *);
 void s2s_on_letter(struct stream *, struct post *);
 /* Tells the remote that the stream is a path for that pair. */
 void s2s_path_ready(struct s2s *, struct str local, struct str domain);
 /* Tells the remote that the pair's domain may send, and how much came. */
 void s2s_tell_heard(struct s2s_right *);
-/* Tells the remotes that it is neither any more. */
-void s2s_paths_gone(struct s2s *, struct str why);
-/* Forgets what was to be acknowledged. */
-void s2s_marks_free(struct s2s *);
 /* XEP-0199. */
 void s2s_send_ping(struct s2s *, struct str local, struct str domain);
 /* Asks the peer, at the end of the turn, to acknowledge what was sent. */
@@ -177,7 +177,6 @@ void s2s_acked(struct s2s *, uint64_t count);
 void s2s_tell_acked(
     struct s2s *, struct str local, struct str domain, uint64_t ticket);
 bool s2s_on_idle(struct stream *);
-void s2s_on_activity(struct stream *);
 /* Closes the stream when nobody uses it; from now on. */
 void s2s_watch_idle(struct s2s *);
 /* Closes it when a proof of the peer's ends (RFC 6120, section 13.7.2.3); 0: it

@@ -3,11 +3,9 @@
 
 #include "base/code.h"
 #include "base/err.h"
-#include "server/metrics.h"
 #include "server/s2s_checkup.h"
 #include "server/s2s_internal.h"
 #include "server/sasl.h"
-#include "server/settings.h"
 #include "server/setup.h"
 #include "server/shard.h"
 #include "xml/prep.h"
@@ -506,13 +504,6 @@ on_element(struct stream *stream, struct arena *arena, const struct node *node)
 	arena_free(&arena);
 }
 
-static unsigned
-on_peer_closed(struct stream *stream)
-{
-	(void)stream;
-	return 0;
-}
-
 static void
 on_gone(struct stream *stream, const struct stream_end *end)
 {
@@ -523,8 +514,7 @@ on_gone(struct stream *stream, const struct stream_end *end)
 		why = str_of(stream_err_element(end->err));
 	if (why.len == 0)
 		why = STR("the server closed the stream");
-	s2s_paths_gone(s2s, why);
-	s2s_rights_cancel(s2s);
+	s2s_end(s2s, why);
 	if (s2s->attempt != NULL)
 		attempt_lost(s2s->attempt, why);
 	s2s->attempt = NULL;
@@ -533,12 +523,7 @@ on_gone(struct stream *stream, const struct stream_end *end)
 static void
 on_free(struct stream *stream)
 {
-	struct s2s *s2s = s2s_of(stream);
-
-	timer_stop(stream->shard, &s2s->ask);
-	timer_stop(stream->shard, &s2s->idle);
-	s2s_rights_free(s2s);
-	s2s_marks_free(s2s);
+	s2s_deinit(s2s_of(stream));
 }
 
 static const struct stream_role s2s_out_role = {
@@ -552,9 +537,7 @@ static const struct stream_role s2s_out_role = {
     .on_letter = s2s_on_letter,
     .on_secure = on_secure,
     .on_setup = s2s_on_setup,
-    .on_activity = s2s_on_activity,
     .on_idle = s2s_on_idle,
-    .on_peer_closed = on_peer_closed,
     .on_gone = on_gone,
     .on_free = on_free,
 };
@@ -569,9 +552,7 @@ s2s_out_new(struct shard *shard, struct conn *conn, struct attempt *attempt)
 	s2s->is_out = true;
 	s2s->attempt = attempt;
 	s2s->proof = PROOF_DIALBACK;
-	list_init(&s2s->rights);
-	list_init(&s2s->paths);
-	list_init(&s2s->marks);
+	s2s_init(s2s);
 	s2s->step = conn->is_direct_tls ? OUT_CHECKED : OUT_FEATURES;
 	if (conn->is_direct_tls)
 		stream_start_tls(stream);

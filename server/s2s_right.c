@@ -1,7 +1,6 @@
 /* Which domains may send on a stream, and dialback: XEP-0220, 0344. */
 #include <string.h>
 
-#include "base/err.h"
 #include "server/domains.h"
 #include "server/s2s_internal.h"
 #include "server/setup.h"

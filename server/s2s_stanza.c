@@ -3,7 +3,6 @@
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "server/address.h"
 #include "server/domains.h"
 #include "server/metrics.h"
 #include "server/remote.h"
@@ -107,8 +106,8 @@ s2s_tell_heard(struct s2s_right *right)
 	post_send(s2s->stream.shard, letter);
 }
 
-void
-s2s_marks_free(struct s2s *s2s)
+static void
+marks_free(struct s2s *s2s)
 {
 	list_each (mark, &s2s->marks, struct s2s_mark, link) {
 		list_remove(&mark->link);
@@ -139,8 +138,8 @@ tell_gone(struct s2s *s2s, struct str local, struct str domain, struct str why)
 	post_send(s2s->stream.shard, letter);
 }
 
-void
-s2s_paths_gone(struct s2s *s2s, struct str why)
+static void
+tell_all_gone(struct s2s *s2s, struct str why)
 {
 	if (!ended_in_order(s2s))
 		s2s_keep(s2s);
@@ -155,7 +154,31 @@ s2s_paths_gone(struct s2s *s2s, struct str why)
 			s2s_tell_heard(right);
 		tell_gone(s2s, right->local, right->domain, why);
 	}
-	s2s_marks_free(s2s);
+	marks_free(s2s);
+}
+
+void
+s2s_init(struct s2s *s2s)
+{
+	list_init(&s2s->rights);
+	list_init(&s2s->paths);
+	list_init(&s2s->marks);
+}
+
+void
+s2s_end(struct s2s *s2s, struct str why)
+{
+	tell_all_gone(s2s, why);
+	s2s_rights_cancel(s2s);
+}
+
+void
+s2s_deinit(struct s2s *s2s)
+{
+	timer_stop(s2s->stream.shard, &s2s->ask);
+	timer_stop(s2s->stream.shard, &s2s->idle);
+	s2s_rights_free(s2s);
+	marks_free(s2s);
 }
 
 /* --- acknowledgements ----------------------------------------------------- */
@@ -347,16 +370,6 @@ on_down(struct s2s *s2s, const struct post *letter)
 		s2s_want_ack(s2s);
 }
 
-static void
-on_verdict(struct s2s *s2s, const struct post *letter)
-{
-	if (letter->address->event != ADDRESS_OPENED)
-		return;
-	metric_add(s2s->stream.shard, METRIC_CONNECTIONS_REFUSED, 1);
-	stream_fail(&s2s->stream, STREAM_ERR_POLICY_VIOLATION,
-	    "too many connections from this address");
-}
-
 void
 s2s_on_letter(struct stream *stream, struct post *letter)
 {
@@ -371,9 +384,6 @@ s2s_on_letter(struct stream *stream, struct post *letter)
 		break;
 	case POST_RESUMED:
 		s2s_sm_resumed(s2s, letter->resume);
-		break;
-	case POST_ADDRESS_VERDICT:
-		on_verdict(s2s, letter);
 		break;
 	default:
 		(void)expect(false);
@@ -405,25 +415,6 @@ check_addresses(struct s2s *s2s, const struct stanza *stanza)
 	return STREAM_ERR_NONE;
 }
 
-static void
-take(struct s2s *s2s, struct arena *arena, struct stanza *stanza,
-    enum stanza_err err)
-{
-	struct shard *shard = s2s->stream.shard;
-	struct post *letter;
-
-	if (err == STANZA_ERR_NONE && takes_pong(s2s, stanza)) {
-		arena_free(&arena);
-		return;
-	}
-	letter = post_new(POST_STANZA, arena);
-	letter->stanza = stanza;
-	if (err != STANZA_ERR_NONE)
-		router_bounce(shard, letter, err, NULL);
-	else
-		router_route(shard, NULL, letter);
-}
-
 void
 s2s_take_stanza(struct s2s *s2s, struct arena *arena, const struct node *node)
 {
@@ -449,16 +440,13 @@ s2s_take_stanza(struct s2s *s2s, struct arena *arena, const struct node *node)
 	}
 	s2s->taken++;
 	metric_add(s2s->stream.shard, METRIC_STANZAS_IN, 1);
-	take(s2s, arena, stanza, err);
+	if (err == STANZA_ERR_NONE && takes_pong(s2s, stanza))
+		arena_free(&arena);
+	else
+		router_route_foreign(s2s->stream.shard, arena, stanza, err);
 }
 
 /* --- time ----------------------------------------------------------------- */
-
-void
-s2s_on_activity(struct stream *stream)
-{
-	(void)stream;
-}
 
 /* What has a path out asks there; what only comes in is left to its peer, but
  * the kernel shall notice when nobody is there. */

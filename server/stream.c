@@ -248,7 +248,7 @@ static void
 on_peer_closed(struct reader *reader)
 {
 	struct stream *stream = reader_owner(reader);
-	unsigned grace_ms;
+	unsigned grace_ms = 0;
 
 	stream->is_peer_ended = true;
 	stream->is_deaf = true;
@@ -257,7 +257,8 @@ on_peer_closed(struct reader *reader)
 		hang_up(stream);
 		return;
 	}
-	grace_ms = stream->role->on_peer_closed(stream);
+	if (stream->role->on_peer_closed != NULL)
+		grace_ms = stream->role->on_peer_closed(stream);
 	if (grace_ms == 0)
 		stream_close(stream);
 	else
@@ -389,7 +390,8 @@ on_bytes(struct conn *conn, struct str bytes)
 	stream->is_pinged = false;
 	if (stream->is_gone)
 		return;
-	stream->role->on_activity(stream);
+	if (stream->role->on_activity != NULL)
+		stream->role->on_activity(stream);
 	if (stream->is_peer_ended)
 		return;
 	charge(stream, bytes.len);
@@ -408,7 +410,9 @@ on_secure(struct conn *conn)
 {
 	struct stream *stream = conn->owner;
 
-	stream->role->on_secure(stream);
+	log_debug(&stream->log, "TLS is up");
+	if (stream->role->on_secure != NULL)
+		stream->role->on_secure(stream);
 }
 
 static void on_closed(struct conn *, const char *why);

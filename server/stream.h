@@ -81,19 +81,17 @@ struct stream_role {
 	/* A child of the stream; takes the arena. */
 	void (*on_element)(
 	    struct stream *, struct arena *, const struct node *);
-	/* A letter DOWN, KEYS, BOUND, CLOSE, ADDRESS_VERDICT and the
-	 * like for it; takes it. */
+	/* A letter DOWN, KEYS, BOUND, CLOSE and the like; takes it. */
 	void (*on_letter)(struct stream *, struct post *);
-	void (*on_secure)(struct stream *);
-	/* After a reload that left its host; or NULL. */
-	void (*on_setup)(struct stream *);
-	/* Bytes came: proofs of receipt. */
+	void (*on_secure)(struct stream *); /* TLS is up; or NULL */
+	void (*on_setup)(struct stream *);  /* after a reload; or NULL */
+	/* Bytes came: proofs of receipt; or NULL. */
 	void (*on_activity)(struct stream *);
 	/* Nothing came for long: ask whether the peer is there (is_pinged is
 	 * set; the role may take that back). False when it cannot be asked. */
 	bool (*on_idle)(struct stream *);
 	/* The peer sent </stream:stream>. How long, in ms, answers to what it
-	 * sent before may take until ours follows. */
+	 * sent before may take until ours follows; or NULL: no time. */
 	unsigned (*on_peer_closed)(struct stream *);
 	/* Nothing is read or sent any more; last. The memory goes later. */
 	void (*on_gone)(struct stream *, const struct stream_end *);

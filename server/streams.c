@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 #include "base/prefetch.h"
+#include "server/address.h"
 #include "server/domains.h"
 #include "server/metrics.h"
 #include "server/register.h"
@@ -150,17 +151,34 @@ drop(struct shard *shard, struct post *letter)
 	post_free(&letter);
 }
 
+static bool
+is_one_too_many(const struct post *letter)
+{
+	return letter->kind == POST_ADDRESS_VERDICT &&
+	       letter->address->event == ADDRESS_OPENED;
+}
+
+static void
+refuse(struct stream *stream, struct post *letter)
+{
+	metric_add(stream->shard, METRIC_CONNECTIONS_REFUSED, 1);
+	stream_fail(stream, STREAM_ERR_POLICY_VIOLATION,
+	    "too many connections from this address");
+	post_free(&letter);
+}
+
 void
 stream_take(struct shard *shard, struct post *letter)
 {
 	struct stream *stream = stream_find(shard, letter->stream);
-
 	const bool is_down = letter->kind == POST_DOWN;
 
 	if (is_down && (stream == NULL || stream->is_gone || stream->is_ending))
 		router_return(shard, letter);
 	else if (stream == NULL || stream->is_gone)
 		drop(shard, letter);
+	else if (is_one_too_many(letter))
+		refuse(stream, letter);
 	else {
 		stream->taken += is_down;
 		stream->role->on_letter(stream, letter);
@@ -194,7 +212,7 @@ void
 streams_setup_changed(struct shard *shard)
 {
 	for (struct stream *stream = stream_next(shard, NULL); stream != NULL;
-	     stream = stream_next(shard, stream)) {
+	    stream = stream_next(shard, stream)) {
 		const bool is_served = is_served_still(stream);
 
 		stream_limit(stream);
@@ -210,7 +228,7 @@ void
 streams_close_all(struct shard *shard, bool is_last, enum stream_err err)
 {
 	for (struct stream *stream = stream_next(shard, NULL); stream != NULL;
-	     stream = stream_next(shard, stream))
+	    stream = stream_next(shard, stream))
 		if (stream->role->is_last == is_last)
 			stream_fail(stream, err, NULL);
 }

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/code.h"
+#include "base/err.h"
 #include "server/component.h"
 #include "server/digest.h"
 #include "server/world_private.h"
@@ -30,7 +31,8 @@ world_component_open(struct world_peer *peer, const char *domain)
 			     domain)
 			     .text);
 	event = world_peer_next(peer);
-	CHECK(event != NULL && event->kind == WORLD_HEADER);
+	must(event != NULL);
+	CHECK(event->kind == WORLD_HEADER);
 	CHECK(node_attr(event->node, "version").text == NULL);
 	id = str_dup(peer->arena, node_attr(event->node, "id"));
 	world_event_free(&event);
