@@ -102,11 +102,15 @@ checkup_good(struct checkup *checkup, const char *format, ...)
 static bool
 was_told(const struct checkup *checkup, struct str why)
 {
-	const size_t count = json_array_size(checkup->steps);
-	const json_t *last = json_array_get(checkup->steps, count - 1);
+	const json_t *step;
+	size_t i;
 
-	return count > 0 && json_is_false(json_object_get(last, "ok")) &&
-	       str_is(why, json_string_value(json_object_get(last, "text")));
+	json_array_foreach (checkup->steps, i, step)
+		if (json_is_false(json_object_get(step, "ok")) &&
+		    str_equal(why, str_of(json_string_value(
+				       json_object_get(step, "text")))))
+			return true;
+	return false;
 }
 
 void
@@ -179,7 +183,8 @@ tell_certificate(struct checkup *checkup, const struct verify *check)
 {
 	if (check->days.len > 0)
 		checkup_good(checkup,
-		    "for %.*s; issued by %.*s; valid from %.*s",
+		    "one is presented, for %.*s; issued by %.*s; valid "
+		    "from %.*s",
 		    STR_ARG(check->names), STR_ARG(check->issuer),
 		    STR_ARG(check->days));
 }

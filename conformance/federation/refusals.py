@@ -1,6 +1,8 @@
 """Certificates that are not good, and what is switched off: refused in both
-directions, with words for the administrator."""
+directions, with words for the administrator, in the log and from `jackdaw s2s
+check`."""
 
+import json
 from dataclasses import dataclass
 
 from lab import Domain
@@ -33,6 +35,10 @@ CASES = (
 )
 
 
+STEPS = ("policy", "dns", "tcp", "stream", "tls", "certificate", "features",
+         "authentication", "ping")
+
+
 def is_error(element):
     return element.get("type") == "error"
 
@@ -62,7 +68,35 @@ def refused_in(we, they):
     they.leave()
 
 
+def checkup(server, host, domain):
+    """What `jackdaw s2s check` says, and whether it says that all is well."""
+    done = server.ask("s2s", "check", domain, "--from", host)
+    if done.returncode not in (0, 1) or done.stderr:
+        raise Lost(f"s2s check ended with {done.returncode}: {done.stderr}")
+    return done.returncode == 0, done.stdout
+
+
+def checkup_fails(server, host, domain, *words):
+    """It names the step where that happens, and says why and what to do."""
+    is_well, text = checkup(server, host, domain)
+    failed = [line for line in text.splitlines() if " FAILED " in line]
+    if is_well or not failed or \
+            not all(word in text for word in words) or \
+            not any(words[0] in line for line in failed):
+        raise Lost(f"s2s check does not say {words}:\n{text}")
+
+
+def checkup_is_well(server, host, domain):
+    is_well, text = checkup(server, host, domain)
+    if not is_well or " FAILED " in text:
+        raise Lost(f"s2s check is not content:\n{text}")
+    for step in STEPS:
+        if f"\n  {step} " not in text:
+            raise Lost(f"s2s check does not speak of {step}:\n{text}")
+
+
 def refuse(case, ours, theirs):
+    checkup_fails(ours, case.ours.name, case.theirs.name, case.word)
     we = Person(ours, "juliet", case.ours.name)
     refused_out(case, we, ours)
     # Clients cannot log in to a server without TLS either.
@@ -71,30 +105,80 @@ def refuse(case, ours, theirs):
     we.leave()
 
 
+def accept(case, ours, theirs):
+    """Beside the stream that then carries, too."""
+    checkup_is_well(ours, case.ours.name, case.theirs.name)
+    told = json.loads(ours.ask("--json", "s2s", "check", case.theirs.name,
+                               "--from", case.ours.name).stdout)
+    if not told["ok"] or told["domain"] != case.theirs.name or \
+            [step for step in told["steps"] if not step["ok"]]:
+        raise Lost(f"s2s check --json is not content: {told}")
+    converse(Person(ours, "juliet", case.ours.name),
+             Person(theirs, "romeo", case.theirs.name))
+    checkup_is_well(ours, case.ours.name, case.theirs.name)
+
+
+def lost_ways(lab, ours, host):
+    """What DNS and TCP have against it."""
+    checkup_fails(ours, host, "nowhere.refuse.lab", "nowhere.refuse.lab",
+                  "spelt")
+    checkup_fails(ours, host, "shut.refuse.lab", "refused", "firewall")
+    checkup_fails(ours, host, host, "served here")
+    checkup_fails(ours, "nowhere.refuse.lab", "shut.refuse.lab",
+                  "not served here")
+    lab.need("cuts")
+    checkup_fails(ours, host, "deaf.refuse.lab", "in time", "firewall")
+
+
+def names_are_down(names, ours, host):
+    """For good: nothing comes after it."""
+    names.stop()
+    checkup_fails(ours, host, "unasked.refuse.lab", "unasked.refuse.lab",
+                  "dns.resolvers")
+
+
+def add_lost_ways(lab):
+    """A port where nobody listens, and a machine that answers nothing."""
+    deaf = lab.fresh_site()
+    for name, site, port in (("shut", lab.sites[1], 9), ("deaf", deaf, 5269)):
+        lab.zone += [f"_xmpp-server._tcp.{name}.refuse.lab. SRV 1 1 {port} "
+                     f"host.{name}.refuse.lab.",
+                     f"host.{name}.refuse.lab. A {site.v4}"]
+    if "cuts" not in lab.lacks:
+        lab.cut(deaf)
+        lab.at_end.append(lab.mend)
+
+
 def play(lab, names, peer, wanted):
     cases = [case for case in CASES if wanted in case.name]
     fine = Refusal("a certificate for servers only", "server-only", "")
-    for case in (*cases, fine):
-        index = cases.index(case) if case in cases else len(cases)
+    like = Refusal("another Jackdaw", "good", "")
+    for index, case in enumerate((*cases, fine, like)):
+        site = lab.fresh_site() if case is like else lab.sites[1]
         case.ours = lab.add(Domain(f"ours{index}.refuse.lab", lab.sites[0]))
-        case.theirs = lab.add(Domain(f"theirs{index}.refuse.lab",
-                                     lab.sites[1],
+        case.theirs = lab.add(Domain(f"theirs{index}.refuse.lab", site,
                                      certificate=case.certificate))
+    add_lost_ways(lab)
     names.start()
-    everyone = (*cases, fine)
+    everyone = (*cases, fine, like)
     ours = KINDS["jackdaw"](
         lab, names, [case.ours for case in everyone],
-        {case.ours.name: case.proof for case in everyone})
+        {case.ours.name: case.proof for case in everyone},
+        s2s={"connect_timeout": "10 s"})
     theirs = KINDS[peer](
-        lab, names, [case.theirs for case in everyone],
+        lab, names, [case.theirs for case in (*cases, fine)],
         without_tls=[case.theirs.name for case in cases
-                                  if not case.has_tls])
-    for server in (ours, theirs):
+                     if not case.has_tls])
+    third = KINDS["jackdaw"](lab, names, [like.theirs])
+    for server in (ours, theirs, third):
         server.start()
+    name = f"refusal {peer}"
     for case in cases:
-        report(f"refusal {peer}: {case.name}", refuse, case, ours, theirs)
-    report(f"refusal {peer}: {fine.name} is accepted", converse,
-           Person(ours, "juliet", fine.ours.name),
-           Person(theirs, "romeo", fine.theirs.name))
-    stop_all(f"refusal {peer}", ours, theirs)
-    names.stop()
+        report(f"{name}: {case.name}", refuse, case, ours, theirs)
+    report(f"{name}: {fine.name} is accepted", accept, fine, ours, theirs)
+    report(f"{name}: {like.name} is accepted", accept, like, ours, third)
+    report(f"{name}: a checkup of lost ways", lost_ways, lab, ours,
+           fine.ours.name)
+    report(f"{name}: a checkup without DNS", names_are_down, names, ours,
+           fine.ours.name)
+    stop_all(name, ours, theirs, third)
