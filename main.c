@@ -66,6 +66,21 @@ ask_server(const struct daemon_options *daemon, struct command_options *options,
 	return (int)result;
 }
 
+static int
+misunderstood(int argc, char **argv)
+{
+	if (argc == 0)
+		show_help(stderr);
+	else if (strcmp(argv[0], "run") == 0 || strcmp(argv[0], "check") == 0)
+		fprintf(stderr, "usage: jackdaw [options] %s\n", argv[0]);
+	else
+		fprintf(stderr,
+		    "jackdaw: there is no command %s; jackdaw --help shows "
+		    "those that there are\n",
+		    argv[0]);
+	return COMMAND_USAGE;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -116,6 +131,5 @@ main(int argc, char **argv)
 		return daemon_check(&daemon);
 	if (argc > 0 && command_exists(argv[0]))
 		return ask_server(&daemon, &options, argc, argv);
-	show_help(stderr);
-	return COMMAND_USAGE;
+	return misunderstood(argc, argv);
 }

@@ -453,7 +453,9 @@ make_account(struct admin *admin, struct http_request *request, struct str rest)
 	jid = read_jid(
 	    request, str_of(json_string_value(json_object_get(body, "jid"))));
 	if (jid != NULL && (!jid_is_bare(jid) || password == NULL))
-		fail(request, 422, "jid must be bare, password a text");
+		fail(request, 422,
+		    "an account has a bare address, without a resource, and a "
+		    "password");
 	else if (jid != NULL)
 		ask_owner(
 		    admin, request, jid, ADMIN_ACCOUNT_MAKE, str_of(password));

@@ -111,15 +111,15 @@ make_state_directory(struct daemon *daemon, struct str *why_r)
 	return false;
 }
 
-/* The ids to become; false when there is no such user or group. */
+/* The ids to become; false, and what there is not, when they are unknown. */
 static bool
-find_ids(struct daemon *daemon, const char *user, const char *group,
-    uid_t *uid_r, gid_t *gid_r)
+find_ids(const char *user, const char *group, uid_t *uid_r, gid_t *gid_r,
+    const char **missing_r)
 {
 	const struct passwd *passwd = getpwnam(user);
 	const struct group *entry = group == NULL ? NULL : getgrnam(group);
 
-	(void)daemon;
+	*missing_r = passwd == NULL ? "user" : "group";
 	if (passwd == NULL || (group != NULL && entry == NULL))
 		return false;
 	*uid_r = passwd->pw_uid;
@@ -133,15 +133,16 @@ drop_privileges(struct daemon *daemon, struct str *why_r)
 {
 	const char *user = path_of(daemon, SETTING(USER));
 	const char *group = path_of(daemon, SETTING(GROUP));
+	const char *missing;
 	uid_t uid;
 	gid_t gid;
 
 	if (user == NULL || geteuid() != 0)
 		return true;
-	if (!find_ids(daemon, user, group, &uid, &gid)) {
-		*why_r = str_format(daemon->arena,
-		    "there is no user %s or no group %s to run as", user,
-		    group == NULL ? "-" : group);
+	if (!find_ids(user, group, &uid, &gid, &missing)) {
+		*why_r =
+		    str_format(daemon->arena, "there is no %s %s to run as",
+			missing, strcmp(missing, "user") == 0 ? user : group);
 		return false;
 	}
 	if (initgroups(user, gid) == 0 && setgid(gid) == 0 && setuid(uid) == 0)

@@ -1,6 +1,7 @@
 """What an administrator does, and what can go wrong, against the program."""
 
 import os
+import pwd
 import resource
 import signal
 import socket
@@ -9,6 +10,7 @@ import ssl
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from site_ import HOST, PASSWORD, PATIENCE_S, client, online, ping, until
 
@@ -67,6 +69,35 @@ def refuses_a_port_in_use(make):
         site.refuses("another server has it")
 
 
+def refuses_an_unknown_user(make):
+    if os.geteuid() == 0:
+        for more, words in (("user: nosuchuser\n", "no user nosuchuser to"),
+                            ("user: nobody\ngroup: nosuchgroup\n",
+                             "no group nosuchgroup to")):
+            site = make()
+            site.add(more)
+            site.refuses(words)
+
+
+def becomes_another_user(make):
+    if os.geteuid() == 0:
+        site = make()
+        site.add("user: nobody\n")
+        site.folder.parent.chmod(0o711)
+        nobody = pwd.getpwnam("nobody")
+        for path in (site.folder, *site.folder.iterdir()):
+            os.chown(path, nobody.pw_uid, nobody.pw_gid)
+        site.start()
+        status = Path(f"/proc/{site.process.pid}/status").read_text()
+        ids = [line.split()[1:] for line in status.splitlines()
+               if line.startswith(("Uid:", "Gid:", "Groups:"))]
+        assert ids == [[str(nobody.pw_uid)] * 4, [str(nobody.pw_gid)] * 4,
+                       [str(nobody.pw_gid)]], ids
+        site.adduser("romeo")
+        assert "certificates" in site.command("reload").stdout
+        site.login("romeo").close()
+
+
 def refuses_an_unreachable_database(make):
     site = make(storage="{backend: postgres, conninfo: "
                 "'host=127.0.0.1 port=1 user=nobody'}")
@@ -116,6 +147,9 @@ def makes_and_changes_accounts(make):
     site.adduser("romeo")
     again = site.command("adduser", romeo, password=PASSWORD, may_fail=True)
     assert again.returncode == 1 and "there is an account" in again.stderr
+    full = site.command("adduser", f"{romeo}/orchard", password=PASSWORD,
+                        may_fail=True)
+    assert full.returncode == 1 and "without a resource" in full.stderr
     site.command("passwd", romeo, password="another one")
     fails(lambda: site.login("romeo"), "not-authorized")
     site.login("romeo", password="another one").close()
@@ -149,7 +183,9 @@ def shows_and_ends_sessions(make):
 def tells_scripts_how_it_went(make):
     site = make()
     assert site.command("status", may_fail=True).returncode == 3
-    assert site.command("dance", may_fail=True).returncode == 2
+    danced = site.command("dance", may_fail=True)
+    assert danced.returncode == 2 and "no command dance" in danced.stderr
+    assert site.command("run", "fast", may_fail=True).returncode == 2
     site.start()
     assert site.command("kick", may_fail=True).returncode == 2
     assert site.command("deluser", f"nobody@{HOST}",
@@ -457,6 +493,8 @@ CASES = [
     refuses_a_key_of_another_certificate,
     refuses_a_trust_anchor_that_is_none,
     refuses_a_port_in_use,
+    refuses_an_unknown_user,
+    becomes_another_user,
     refuses_an_unreachable_database,
     refuses_a_wrong_database_password,
     refuses_a_newer_schema,
