@@ -215,13 +215,14 @@ on_body(PARSER *parser, const char *text, size_t len)
 	return connection->body.len > BODY_LEN_MAX ? -1 : 0;
 }
 
+/* What comes behind the request is not read: hence an error. */
 static int
 on_complete(PARSER *parser)
 {
 	struct connection *connection = parser->data;
 
 	connection->is_asked = true;
-	return 0;
+	return -1;
 }
 
 static const SETTINGS *
@@ -317,6 +318,7 @@ static void
 on_bytes(uv_stream_t *stream, ssize_t len, const uv_buf_t *bytes)
 {
 	struct connection *connection = stream->data;
+	bool is_good;
 
 	if (len < 0) {
 		connection_close(connection);
@@ -324,11 +326,12 @@ on_bytes(uv_stream_t *stream, ssize_t len, const uv_buf_t *bytes)
 	}
 	if (connection->body.len == 0)
 		connection->head_len += (size_t)len;
-	if (!parse(connection, bytes->base, (size_t)len))
+	is_good = parse(connection, bytes->base, (size_t)len);
+	if (connection->is_asked)
+		hand_over(connection);
+	else if (!is_good)
 		refuse(connection,
 		    connection->body.len > BODY_LEN_MAX ? 413 : 400);
-	else if (connection->is_asked)
-		hand_over(connection);
 	else if (connection->body.len == 0 &&
 		 connection->head_len >
 		     HEAD_LEN_MAX + sizeof(connection->bytes))

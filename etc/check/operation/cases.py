@@ -221,7 +221,8 @@ def keeps_the_administration_from_garbage(make):
     for garbage in (b"\x00" * 4096, b"GET /" + b"a" * 65536, b"PUT / HTTP/1.1"
                     b"\r\nContent-Length: 99999999999\r\n\r\n",
                     b"POST /v1/accounts HTTP/1.1\r\nContent-Length: 2\r\n\r\n"
-                    b"[]"):
+                    b"[]",
+                    b"GET /nothing HTTP/1.1\r\n\r\nnothing of the kind"):
         with socket.socket(socket.AF_UNIX) as sock:
             sock.settimeout(PATIENCE_S)
             sock.connect(str(site.folder / "jackdaw.sock"))
