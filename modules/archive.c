@@ -214,8 +214,10 @@ on_sent(struct account *account, struct session *session, struct post *letter)
 		return PASS;
 	id = archive_next_id(account);
 	archive_keep_sent(account, session, stanza, letter, id);
-	letter->stanza = stanza_id_add(
-	    account, letter->arena, stanza, archive_id_text(letter->arena, id));
+	/* For copies to the others. */
+	if (account->session_count > 1)
+		letter->stanza = stanza_id_add(account, letter->arena, stanza,
+		    archive_id_text(letter->arena, id));
 	return PASS;
 }
 

@@ -15,6 +15,7 @@ extern const struct module archive_module;
 extern const struct store_kind archive_kind;
 
 /* The id of the row of this account that the message was given, from its
- * stanza-id: RECEIVED_MESSAGE from order 501, UNDELIVERED, DELIVER; at
- * SENT_MESSAGE between orders 501 and 699. 0 when it has none. */
+ * stanza-id: RECEIVED_MESSAGE from order 501, UNDELIVERED, DELIVER; when the
+ * account has other sessions also at SENT_MESSAGE, between orders 501 and 699.
+ * 0 when it has none. */
 uint64_t archive_id_of(const struct account *, const struct stanza *);

@@ -7,6 +7,8 @@
  * few older ones that none had. It is written a moment late: after a crash a
  * client may see again what it saw in that moment.
  */
+#include "modules/archive_wait.h"
+
 #include <stdlib.h>
 
 #include "base/err.h"
