@@ -113,17 +113,23 @@ number_after(const char *text, const char *before, unsigned *number_r)
 {
 	const char *at = strstr(text, before);
 
-	return at != NULL && sscanf(at + strlen(before), "%u", number_r) == 1;
+	if (at == NULL)
+		return false;
+	*number_r = (unsigned)strtoul(at + strlen(before), NULL, 10);
+	return true;
 }
 
-/* The id of a message of ours in the text. */
+/* The id of a message of ours in the text: "m1-17" is of device 1. */
 static bool
 find_message(const char *text, unsigned *from_r, int *number_r)
 {
-	const char *at = strstr(text, "id='m");
+	unsigned number;
 
-	return at != NULL && sscanf(at, "id='m%u-%d'", from_r, number_r) == 2 &&
-	       *from_r < DEVICES && *number_r < MESSAGES;
+	if (!number_after(text, "id='m", from_r) ||
+	    !number_after(strstr(text, "id='m"), "-", &number))
+		return false;
+	*number_r = (int)number;
+	return *from_r < DEVICES && number < MESSAGES;
 }
 
 static void

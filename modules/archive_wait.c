@@ -149,7 +149,8 @@ mark_of(struct account *account)
 	return waiting->proved;
 }
 
-/* The mark, and the rows before it that nobody had. */
+/* The mark, the rows before it that nobody had, and, with a plus, those after
+ * it that somebody had: older ones are yet to be read. */
 static struct str
 mark_text(struct account *account, struct arena *arena, uint64_t mark)
 {
@@ -168,6 +169,13 @@ mark_text(struct account *account, struct arena *arena, uint64_t mark)
 			continue;
 		stored++;
 		buf_add_format(&buf, " %llu", (unsigned long long)open->id);
+	}
+	for (size_t i = 0; i < waiting->count; i++) {
+		const struct archive_open *open = &waiting->list[i];
+
+		if (open->id > mark && open->is_proved)
+			buf_add_format(
+			    &buf, " +%llu", (unsigned long long)open->id);
 	}
 	text = str_dup(arena, buf_str(&buf));
 	buf_deinit(&buf);
@@ -285,15 +293,20 @@ static void
 read_mark(struct archive_waiting *waiting, struct str text)
 {
 	struct str word, rest = text;
-	uint64_t id;
 
 	str_cut(text, ' ', &word, &rest);
 	if (!str_to_u64(word, INT64_MAX, &waiting->mark))
 		return;
 	while (rest.text != NULL) {
+		bool is_proved;
+		uint64_t id;
+
 		str_cut(rest, ' ', &word, &rest);
+		is_proved = word.len > 0 && word.text[0] == '+';
+		if (is_proved)
+			word = (struct str){word.text + 1, word.len - 1};
 		if (str_to_u64(word, INT64_MAX, &id))
-			find_or_add(waiting, id);
+			find_or_add(waiting, id)->is_proved = is_proved;
 	}
 }
 
