@@ -103,6 +103,17 @@ add_whole(struct node *node, struct session *session)
 		add_item(node, letter);
 }
 
+/* What was refused is not done with, when the session is lost, before the
+ * client has the error: it sends it again, and gets another one. */
+static uint64_t
+safe_h(const struct resume *resume, uint64_t h)
+{
+	list_each (letter, &resume->unacked, struct post, link)
+		if (letter->refuses != 0 && letter->refuses <= h)
+			h = letter->refuses - 1;
+	return h;
+}
+
 static void
 add_row(struct session *session, struct store_write *write, const char *state,
     uint64_t h)
@@ -113,7 +124,8 @@ add_row(struct session *session, struct store_write *write, const char *state,
 
 	node_set(node, "state", str_of(state));
 	node_set(node, "resource", jid_resource(session->jid));
-	set_number(node, "h", h);
+	set_number(
+	    node, "h", str_is(str_of(state), "whole") ? h : safe_h(resume, h));
 	set_number(node, "time", clock_wall_us());
 	if (str_is(str_of(state), "whole"))
 		add_whole(node, session);

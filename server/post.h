@@ -118,6 +118,8 @@ struct post {
 	size_t hidden_count;
 	struct durable_id durable; /* STANZA, SURE */
 	struct receipt receipt;
+	uint64_t refuses; /* DOWN: number of the receiver's stanza that this
+			     error answers; 0: none */
 	bool is_lent;     /* it belongs to a MANY: post_own before keeping it */
 	bool wants_ack;   /* DOWN: <r/> follows it */
 	bool is_returned; /* STANZA: its session was gone; it passed the hooks

@@ -126,6 +126,9 @@ resume_send(struct session *session, struct post *letter)
 		letter->blob = router_serialise(shard, letter->stanza);
 	list_add_last(&resume->unacked, &letter->link);
 	resume->sent++;
+	if (letter->receipt.session == session->number &&
+	    letter->stanza != NULL && letter->stanza->type == STANZA_ERROR)
+		letter->refuses = letter->receipt.number;
 	receipt_settle(shard, &letter->receipt);
 	if (!session->is_detached)
 		post_down(resume, letter, true);
