@@ -101,6 +101,8 @@ def play(lab, names, peer, wanted):
                                     site, certificate="self-signed"))
                      for site in lab.sites[:2]]
              for proof in ("DANE", "POSH") if wanted in proof}
+    if not pairs:
+        return
     for domain in pairs.get("DANE", ()):
         add_tlsa(lab, domain)
     lab.zone += [f"{domain.name}. A {domain.site.v4}"

@@ -150,6 +150,14 @@ class Jackdaw(Server):
         self.config.write_text(self.config_text())
         return [self.program, "-c", self.config, "run"]
 
+    def start(self):
+        super().start()  # its ports are open early
+        until("it is up", self.is_up)
+
+    def is_up(self):
+        self.must_live()
+        return self.ask("status").returncode == 0
+
     def ask(self, *words, **how):
         done = subprocess.run([self.program, "-c", self.config, *words],
                               check=False, capture_output=True, text=True,
