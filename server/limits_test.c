@@ -1,5 +1,5 @@
-/* How many connections one address may have (RFC 6120, section 13.12), and how
- * many owners load at once. */
+/* How many connections one address may have (RFC 6120, section 13.12), how many
+ * accounts it may make, and how many owners load at once. */
 #include <string.h>
 
 #include "base/check.h"
@@ -58,6 +58,46 @@ one_too_many_is_refused(void **state)
 	world_free(&world);
 }
 
+/* The answer to a registration of that name. */
+static const char *
+register_as(struct world *world, struct world_peer *peer, const char *name)
+{
+	char xml[300];
+
+	snprintf(xml, sizeof(xml),
+	    "<iq type='set' id='r'><query xmlns='jabber:iq:register'>"
+	    "<username>%s</username><password>long enough</password>"
+	    "</query></iq>",
+	    name);
+	world_send(peer, xml);
+	world_run(world);
+	return world_next(peer);
+}
+
+static void
+registrations_of_an_address_are_few(void **state)
+{
+	struct world *world = world_new(&(struct world_options){
+	    .seed = 1,
+	    .yaml = "registration: {open: true, per_hour: 2}\n",
+	    .is_one_address = true,
+	});
+	struct world_peer *one = open_stream(world), *two = open_stream(world);
+
+	CHECK(is_served(one) && is_served(two));
+	CHECK(strstr(register_as(world, one, "a"), "result") != NULL);
+	CHECK(strstr(register_as(world, two, "b"), "result") != NULL);
+	CHECK(strstr(register_as(world, one, "c"), "resource-constraint") !=
+	      NULL);
+	CHECK(strstr(register_as(world, two, "d"), "resource-constraint") !=
+	      NULL);
+	world_sleep(world, HOUR);
+	one = open_stream(world);
+	CHECK(is_served(one));
+	CHECK(strstr(register_as(world, one, "c"), "result") != NULL);
+	world_free(&world);
+}
+
 #define LOADS_MAX 256
 #define OWNERS    1000
 
@@ -103,6 +143,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(one_too_many_is_refused),
+	    cmocka_unit_test(registrations_of_an_address_are_few),
 	    cmocka_unit_test(owners_load_some_at_a_time),
 	};
 

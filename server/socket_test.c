@@ -259,6 +259,34 @@ closing_in_the_handshake_is_clean(void **state)
 	CHECK_EQUAL(rig.shard.net->made.count, 0);
 }
 
+/* Who begins one and does not go on gives its place up. */
+static void
+a_handshake_has_a_deadline(void **state)
+{
+	struct two two, next;
+
+	rig.closed = rig.secure = 0;
+	open_two(&two);
+	conn_start_tls(two.theirs.conn);
+	conn_write(two.ours.conn, STR("\x16\x03"));
+	for (unsigned i = 0; i < 100 && rig.shard.net->accepted.count == 0; i++)
+		turn();
+	CHECK_EQUAL(rig.shard.net->accepted.count, 1);
+	timers_ring(&rig.shard.timers, clock_mono_ms() + 9000);
+	CHECK_EQUAL(rig.shard.net->accepted.count, 1);
+	timers_ring(&rig.shard.timers, clock_mono_ms() + 10001);
+	CHECK_EQUAL(rig.shard.net->accepted.count, 0);
+	for (unsigned i = 0; i < 100 && two.theirs.conn != NULL; i++)
+		turn();
+	CHECK_TEXT(two.theirs.why, "TLS handshake failed: it took too long");
+	close_two(&two);
+	rig.secure = 0;
+	open_two(&next);
+	secure(&next);
+	run_until(&rig.secure, 2);
+	close_two(&next);
+}
+
 /* Nor does what it left behind reach another connection of the shard. */
 static void
 what_tls_cannot_send_ends_the_connection(void **state)
@@ -481,6 +509,7 @@ main(void)
 	    cmocka_unit_test(handshakes_take_turns),
 	    cmocka_unit_test(what_is_no_tls_is_told),
 	    cmocka_unit_test(closing_in_the_handshake_is_clean),
+	    cmocka_unit_test(a_handshake_has_a_deadline),
 	    cmocka_unit_test(what_tls_cannot_send_ends_the_connection),
 	    cmocka_unit_test(a_part_of_a_record_is_not_acknowledged),
 	    cmocka_unit_test(what_is_awaited_late_is_acknowledged_too),

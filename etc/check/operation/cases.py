@@ -383,6 +383,23 @@ def serves_whom_it_has_without_descriptors(make):
     stream.close()
 
 
+def serves_both_families(make):
+    site = make().start()
+    families = ["127.0.0.1"]
+    known = Path("/proc/net/if_inet6")
+    if known.is_file() and known.read_text():
+        families.append("::1")
+    for address in families:
+        for port in (site.port, site.tls_port):
+            socket.create_connection((address, port), PATIENCE_S).close()
+        with socket.create_connection((address, site.port)) as sock:
+            sock.settimeout(PATIENCE_S)
+            sock.sendall(f"<stream:stream to='{HOST}' version='1.0' "
+                         "xmlns='jabber:client' xmlns:stream="
+                         "'http://etherx.jabber.org/streams'>".encode())
+            assert b"<stream:stream" in sock.recv(1000)
+
+
 def shakes_hands_in_turn(make):
     site = make()
     site.add("limits: {handshakes: 1}\n")
@@ -513,6 +530,7 @@ CASES = [
     posts_all_that_was_left,
     starts_again_after_kill,
     serves_whom_it_has_without_descriptors,
+    serves_both_families,
     shakes_hands_in_turn,
     closes_whom_does_not_read,
     hears_a_client_that_sends_single_bytes,
