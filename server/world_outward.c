@@ -1,4 +1,5 @@
 #include <arpa/inet.h>
+#include <string.h>
 
 #include "base/err.h"
 #include "server/outward.h"
@@ -102,7 +103,7 @@ world_serve(struct world *world, const char *domain, enum world_door door)
 
 	if (place == NULL) {
 		place = arena_new(world->arena, struct place);
-		place->domain = domain;
+		place->domain = arena_dup(world->arena, domain, strlen(domain));
 		place->address = htonl(NET + ++world->place_count);
 		list_init(&place->arrivals);
 		list_add_last(&world->places, &place->link);
