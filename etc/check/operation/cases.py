@@ -194,6 +194,28 @@ def tells_scripts_how_it_went(make):
     assert site.json("s2s") == {"pairs": []}
 
 
+def says_what_it_can_and_does(make):
+    site = make().start()
+    assert "XEP-0191" in site.command("features").stdout
+    names = [each["name"] for each in site.json("features")["modules"]]
+    assert "roster" in names and "offline" in names
+    site.command("log", "wire")
+    site.adduser("romeo")
+    stream = site.login("romeo")
+    ping(stream)
+    assert "got <iq" in site.said()
+    site.command("log", "warn")
+    shown = site.said()
+    ping(stream, "p2")
+    assert site.said() == shown, "it goes on to say more"
+    loud = site.command("log", "loud", may_fail=True)
+    assert loud.returncode == 1 and "level must be" in loud.stderr
+    stream.close()
+    site.command("stop")
+    assert site.wait() == 0
+    assert site.command("stop", may_fail=True).returncode == 3
+
+
 def copies_the_database(make):
     site, copy = make().start(), make()
     site.adduser("romeo")
@@ -521,6 +543,7 @@ CASES = [
     makes_and_changes_accounts,
     shows_and_ends_sessions,
     tells_scripts_how_it_went,
+    says_what_it_can_and_does,
     copies_the_database,
     counts_what_happens,
     keeps_the_administration_from_garbage,
