@@ -8,33 +8,13 @@
 #include "server/conn.h"
 #include "server/dns.h"
 #include "server/net.h"
-#include "server/settings.h"
-
-static const struct module *const no_modules[] = {NULL};
-
-static struct setup *
-make_setup(struct dns_rig *rig, const char *yaml)
-{
-	size_t count;
-	struct str why = STR_NONE;
-	const struct setting *const *tables =
-	    settings_tables(rig->arena, no_modules, &count);
-	const struct config *config = config_parse(
-	    rig->arena, "t.yaml", str_of(yaml), tables, count, &why);
-	struct setup *setup;
-
-	must(config != NULL);
-	setup = setup_new(rig->arena, config, no_modules, false, &why);
-	config_unref(&config);
-	return setup;
-}
+#include "server/setup_rig.h"
 
 void
 dns_rig_start(struct dns_rig *rig, const char *yaml)
 {
 	*rig = (struct dns_rig){.arena = arena_make(0)};
-	rig->setup = make_setup(rig, yaml);
-	must(rig->setup != NULL);
+	rig->setup = setup_rig_plain(rig->arena, yaml);
 	must(uv_loop_init(&rig->loop) == 0);
 	rig->shard.server = &rig->server;
 	rig->shard.loop = &rig->loop;

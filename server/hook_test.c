@@ -2,7 +2,7 @@
 #include "server/account.h"
 #include "server/hooks.h"
 #include "server/iq.h"
-#include "server/settings.h"
+#include "server/setup_rig.h"
 
 static char trace[64];
 
@@ -89,17 +89,7 @@ static struct arena *arena;
 static struct setup *
 make(const struct module *const *modules, const char *yaml, struct str *why)
 {
-	size_t count;
-	const struct setting *const *tables =
-	    settings_tables(arena, modules, &count);
-	const struct config *config =
-	    config_parse(arena, "test", str_of(yaml), tables, count, why);
-	struct setup *setup;
-
-	CHECK(config != NULL);
-	setup = setup_new(arena, config, modules, false, why);
-	config_unref(&config);
-	return setup;
+	return setup_rig(arena, yaml, modules, false, why);
 }
 
 #define HOSTS "hosts: {a.example: {}, b.example: {modules.first: false}}\n"

@@ -2,8 +2,7 @@
 
 #include "base/check.h"
 #include "server/settings.h"
-
-static const struct module *const no_modules[] = {NULL};
+#include "server/setup_rig.h"
 
 static const char text[] =
     "hosts: {a.example: {}, b.example: {s2s: {deny: [\"*.bad.example\"], "
@@ -46,29 +45,12 @@ static const struct {
 	DIALBACK_WITHOUT_CERTIFICATE, 0, 3000},
 };
 
-static struct setup *
-make_setup(struct arena *arena, const char *yaml, struct str *why_r)
-{
-	size_t count;
-	const struct setting *const *tables =
-	    settings_tables(arena, no_modules, &count);
-	const struct config *config =
-	    config_parse(arena, "t.yaml", str_of(yaml), tables, count, why_r);
-	struct setup *setup;
-
-	if (config == NULL)
-		return NULL;
-	setup = setup_new(arena, config, no_modules, false, why_r);
-	config_unref(&config);
-	return setup;
-}
-
 static void
 policies_are_of_host_and_domain(void **state)
 {
 	struct arena *arena = arena_make(0);
 	struct str why = STR_NONE;
-	struct setup *setup = make_setup(arena, text, &why);
+	struct setup *setup = setup_rig(arena, text, NULL, false, &why);
 
 	(void)state;
 	assert_non_null(setup);
@@ -114,7 +96,7 @@ mistakes_are_told(void **state)
 		struct arena *arena = arena_make(0);
 		struct str why = STR_NONE;
 
-		assert_null(make_setup(arena, wrong[i].yaml, &why));
+		assert_null(setup_rig(arena, wrong[i].yaml, NULL, false, &why));
 		CHECK(strstr(why.text, wrong[i].why) != NULL);
 		arena_free(&arena);
 	}

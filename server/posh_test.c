@@ -15,14 +15,12 @@
 #include "base/code.h"
 #include "server/forge.h"
 #include "server/posh_document.h"
-#include "server/settings.h"
+#include "server/setup_rig.h"
 #include "server/shard.h"
 #include "server/trust.h"
 #include "server/verify.h"
 
 #define PATH "_.well-known_posh_xmpp-server.json"
-
-static const struct module *const no_modules[] = {NULL};
 
 static struct {
 	struct arena *arena;
@@ -420,26 +418,6 @@ fingerprints_prove_what_authorities_do_not(void **state)
 
 /* --- what all share ------------------------------------------------------- */
 
-static struct setup *
-make_setup(void)
-{
-	size_t count;
-	struct str why = STR_NONE;
-	const struct setting *const *tables =
-	    settings_tables(rig.arena, no_modules, &count);
-	struct str text = str_format(rig.arena,
-	    "hosts: {z.example: {}}\ns2s: {authorities: %s/root.pem}\n",
-	    rig.folder);
-	const struct config *config =
-	    config_parse(rig.arena, "t.yaml", text, tables, count, &why);
-	struct setup *setup;
-
-	CHECK(config != NULL);
-	setup = setup_new(rig.arena, config, no_modules, false, &why);
-	config_unref(&config);
-	return setup;
-}
-
 static void
 make_certificates(void)
 {
@@ -463,8 +441,11 @@ set_up(void **state)
 	memcpy(rig.folder, "/tmp/posh_test.XXXXXX", sizeof(rig.folder));
 	CHECK(mkdtemp(rig.folder) != NULL);
 	make_certificates();
-	rig.setup = make_setup();
-	CHECK(rig.setup != NULL);
+	rig.setup = setup_rig_plain(rig.arena,
+	    str_format(rig.arena,
+		"hosts: {z.example: {}}\ns2s: {authorities: %s/root.pem}\n",
+		rig.folder)
+		.text);
 	uv_loop_init(&rig.loop);
 	rig.shard.loop = &rig.loop;
 	rig.shard.setup = rig.setup;

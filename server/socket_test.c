@@ -20,13 +20,11 @@
 #include "server/metrics.h"
 #include "server/net.h"
 #include "server/receipts.h"
-#include "server/settings.h"
 #include "server/setup.h"
+#include "server/setup_rig.h"
 #include "server/shard.h"
 
 #define PAIRS 5
-
-static const struct module *const no_modules[] = {NULL};
 
 static struct {
 	struct arena *arena;
@@ -170,8 +168,8 @@ close_two(struct two *two)
 	if (two->theirs.conn != NULL)
 		conn_close(two->theirs.conn);
 	for (unsigned i = 0;
-	     i < 5000 && (two->ours.conn != NULL || two->theirs.conn != NULL);
-	     i++)
+	    i < 5000 && (two->ours.conn != NULL || two->theirs.conn != NULL);
+	    i++)
 		turn();
 	CHECK(two->ours.conn == NULL && two->theirs.conn == NULL);
 }
@@ -423,22 +421,12 @@ more_records_than_fit_become_one(void **state)
 static struct setup *
 make_setup(void)
 {
-	size_t count;
-	struct str why = STR_NONE;
-	const struct setting *const *tables =
-	    settings_tables(rig.arena, no_modules, &count);
-	struct str text = str_format(rig.arena,
-	    "hosts: {a.example: {certificate: %s, key: %s}}\n"
-	    "limits: {handshakes: 1}\n",
-	    rig.certificate, rig.key);
-	const struct config *config =
-	    config_parse(rig.arena, "t.yaml", text, tables, count, &why);
-	struct setup *setup;
+	struct str why, text = str_format(rig.arena,
+			    "hosts: {a.example: {certificate: %s, key: %s}}\n"
+			    "limits: {handshakes: 1}\n",
+			    rig.certificate, rig.key);
 
-	CHECK(config != NULL);
-	setup = setup_new(rig.arena, config, no_modules, true, &why);
-	config_unref(&config);
-	return setup;
+	return setup_rig(rig.arena, text.text, NULL, true, &why);
 }
 
 static void

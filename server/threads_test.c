@@ -10,8 +10,8 @@
 #include "server/router.h"
 #include "server/runner.h"
 #include "server/session.h"
-#include "server/settings.h"
 #include "server/setup.h"
+#include "server/setup_rig.h"
 
 #define SHARDS     3
 #define ACCOUNTS   30
@@ -136,19 +136,12 @@ run(void *arg)
 static struct setup *
 make_setup(struct arena *arena)
 {
-	size_t count;
-	const struct setting *const *tables =
-	    settings_tables(arena, modules, &count);
-	struct str why = STR_NONE;
-	const struct config *config = config_parse(arena, "test",
-	    STR("hosts: {localhost: {}}\nauth.iterations: 4096\n"), tables,
-	    count, &why);
-	struct setup *setup;
+	struct str why;
+	struct setup *setup =
+	    setup_rig(arena, "hosts: {localhost: {}}\nauth.iterations: 4096\n",
+		modules, false, &why);
 
-	CHECK(config != NULL);
-	setup = setup_new(arena, config, modules, false, &why);
 	CHECK(setup != NULL);
-	config_unref(&config);
 	return setup;
 }
 

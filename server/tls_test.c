@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #include "base/check.h"
-#include "server/settings.h"
 #include "server/setup.h"
+#include "server/setup_rig.h"
 
 #define DAY_S 86400
 
@@ -533,10 +533,7 @@ static int
 set_up(void **state)
 {
 	static const uint8_t secret[32] = {1};
-	const struct setting *const *tables;
-	const struct config *config;
-	struct str text, why = STR_NONE;
-	size_t count;
+	struct str text, why;
 
 	arena = arena_make(0);
 	CHECK(mkdtemp(folder) != NULL);
@@ -551,12 +548,8 @@ set_up(void **state)
 	    "  two.example: {certificate: %s/two.example.pem,"
 	    " key: %s/two.example.key}\n",
 	    folder, folder, folder, folder);
-	tables = settings_tables(arena, modules_builtin, &count);
-	config = config_parse(arena, "test", text, tables, count, &why);
-	CHECK(config != NULL);
-	setup = setup_new(arena, config, modules_builtin, true, &why);
+	setup = setup_rig(arena, text.text, modules_builtin, true, &why);
 	CHECK(setup != NULL);
-	config_unref(&config);
 	gnutls_certificate_allocate_credentials(&credentials);
 	tls_start(secret);
 	return 0;

@@ -14,7 +14,7 @@
 #include "server/forge.h"
 #include "server/outward.h"
 #include "server/resolve.h"
-#include "server/settings.h"
+#include "server/setup_rig.h"
 #include "server/shard.h"
 #include "server/trust.h"
 
@@ -27,8 +27,6 @@
 #define SERVER_AUTH "1.3.6.1.5.5.7.3.1"
 #define CLIENT_AUTH "1.3.6.1.5.5.7.3.2"
 #define CODE_SIGN   "1.3.6.1.5.5.7.3.3"
-
-static const struct module *const no_modules[] = {NULL};
 
 static struct {
 	struct arena *arena;
@@ -540,26 +538,6 @@ records_count_for_who_came_to_us(void **state)
 
 /* --- what all share ------------------------------------------------------- */
 
-static struct setup *
-make_setup(void)
-{
-	size_t count;
-	struct str why = STR_NONE;
-	const struct setting *const *tables =
-	    settings_tables(rig.arena, no_modules, &count);
-	struct str text = str_format(rig.arena,
-	    "hosts: {z.example: {}}\ns2s: {authorities: %s}\n",
-	    rig.authorities);
-	const struct config *config =
-	    config_parse(rig.arena, "t.yaml", text, tables, count, &why);
-	struct setup *setup;
-
-	CHECK(config != NULL);
-	setup = setup_new(rig.arena, config, no_modules, false, &why);
-	config_unref(&config);
-	return setup;
-}
-
 /* One file of several certificates. */
 static void
 save_authorities(void)
@@ -594,8 +572,11 @@ set_up(void **state)
 	CHECK(fd >= 0);
 	close(fd);
 	save_authorities();
-	rig.setup = make_setup();
-	CHECK(rig.setup != NULL);
+	rig.setup = setup_rig_plain(
+	    rig.arena, str_format(rig.arena,
+			   "hosts: {z.example: {}}\ns2s: {authorities: %s}\n",
+			   rig.authorities)
+			   .text);
 	rig.shard.setup = rig.setup;
 	rig.shard.server = &rig.server;
 	rig.server.outward = &outward;
