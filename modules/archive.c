@@ -165,6 +165,9 @@ last_found(struct store_count *count)
 
 	if (count->err == ERR_NONE && archive->last_id < count->last_id)
 		archive->last_id = count->last_id;
+	if (count->err == ERR_NONE)
+		repeats_load(&archive->repeats, loading->account, &archive_kind,
+		    count->last_id, &loading->join);
 	join_wait_done(&loading->join, count->err);
 }
 
@@ -188,6 +191,7 @@ on_forget(struct account *account)
 	archive_keep_forget(account);
 	archive_prefs_forget(account);
 	archive_wait_forget(account);
+	repeats_forget(&archive_of(account)->repeats);
 	archive_of(account)->account = NULL;
 }
 
@@ -254,6 +258,10 @@ on_received(
 	if (way == MESSAGE_REFUSED ||
 	    !archive_wants(account, stanza, stanza->from))
 		return PASS;
+	if (repeats_have(&archive_of(account)->repeats, stanza)) {
+		post_free(&letter);
+		return TAKEN;
+	}
 	id = archive_next_id(account);
 	letter->stanza = stanza_id_add(
 	    account, letter->arena, stanza, archive_id_text(letter->arena, id));

@@ -9,6 +9,7 @@
 #include "base/list.h"
 #include "modules/archive.h"
 #include "modules/archive_wait.h"
+#include "modules/repeat.h"
 #include "server/iq.h"
 #include "server/timer.h"
 
@@ -42,6 +43,7 @@ struct archive {
 	unsigned retry_ms;    /* until the next try */
 	uint64_t grown;       /* rows added since it was last limited */
 	struct archive_waiting waiting;
+	struct repeats repeats;
 	struct archive_prefs *prefs; /* NULL: those of the host */
 };
 

@@ -127,6 +127,50 @@ messages_of_a_session_that_nobody_resumes_are_kept(void **state)
 	}
 }
 
+static unsigned
+count_messages(struct world_peer *peer)
+{
+	const char *text;
+	unsigned count = 0;
+
+	while ((text = world_next(peer)) != NULL)
+		count += strstr(text, "<message") != NULL;
+	return count;
+}
+
+/* Its row was committed, and the sender not told. */
+static void
+what_is_sent_again_after_a_crash_comes_once(void **state)
+{
+	static const struct {
+		const char *message;
+		unsigned count; /* with the first one */
+	} rows[] = {
+	    {"<message to='" JULIET "' id='m1'><body>1</body></message>", 1},
+	    {"<message to='" JULIET "' id='m1'><body>2</body></message>", 2},
+	    {"<message to='" JULIET "' id='m2'><body>1</body></message>", 2},
+	};
+	static const char *const settings[] = {
+	    NULL, "modules: {archive: false}\n"};
+
+	(void)state;
+	for (unsigned i = 0; i < 6; i++) {
+		struct world *world = rig_world(i, 0, settings[i % 2]);
+		struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+		struct world_peer *juliet;
+
+		rig_send(romeo, rows[0].message);
+		world_sleep(world, 2000);
+		world_kill(world);
+		juliet = rig_bind(world, JULIET "/balcony");
+		rig_send(juliet, "<presence/>");
+		romeo = rig_bind(world, ROMEO "/garden");
+		rig_send(romeo, rows[i / 2].message);
+		CHECK_EQUAL(count_messages(juliet), rows[i / 2].count);
+		world_free(&world);
+	}
+}
+
 int
 main(void)
 {
@@ -135,6 +179,7 @@ main(void)
 	    cmocka_unit_test(who_binds_anew_after_a_crash_is_there),
 	    cmocka_unit_test(
 		messages_of_a_session_that_nobody_resumes_are_kept),
+	    cmocka_unit_test(what_is_sent_again_after_a_crash_comes_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

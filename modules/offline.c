@@ -13,6 +13,7 @@
 #include "modules/blocking.h"
 #include "modules/hints.h"
 #include "modules/offline_private.h"
+#include "modules/repeat.h"
 #include "server/iq.h"
 #include "server/metrics.h"
 #include "server/outbox.h"
@@ -27,6 +28,7 @@
 #define RETRY_MS (10 * SECOND)
 
 static void on_load(struct account *, struct join *);
+static void on_forget(struct account *);
 static void rows_counted(struct store_count *);
 static enum verdict on_received(
     struct account *, struct session *, struct post *);
@@ -44,7 +46,7 @@ const struct store_kind offline_kind = {"offline", STORE_LOG, KIND_COUNTED};
 
 static const struct hook hooks[] = {
     {.on = HOOK_ACCOUNT_LOAD, .load = on_load},
-    {.on = HOOK_ACCOUNT_FORGET, .account = bounce_forget},
+    {.on = HOOK_ACCOUNT_FORGET, .account = on_forget},
     {.on = HOOK_RECEIVED_MESSAGE, .order = -200, .stanza = bounce_received},
     {.on = HOOK_RECEIVED_MESSAGE, .order = -50, .stanza = on_received},
     {.on = HOOK_UNDELIVERED, .stanza = on_undelivered},
@@ -63,6 +65,7 @@ struct offline {
 	uint64_t sent_id;       /* up to this one */
 	bool is_reading;
 	struct bounces bounces;
+	struct repeats repeats;
 	struct timer retry; /* of a read that failed; while the account is
 			       pinned by the reader */
 };
@@ -131,6 +134,9 @@ rows_counted(struct store_count *count)
 		if (offline->last_id < count->last_id)
 			offline->last_id = count->last_id;
 	}
+	if (err == ERR_NONE && join != NULL)
+		repeats_load(&offline->repeats, account, &offline_kind,
+		    count->last_id, join);
 	arena_free(&arena);
 	owner_unpin(&account->owner);
 	if (join != NULL)
@@ -142,6 +148,13 @@ on_load(struct account *account, struct join *join)
 {
 	join_wait(join);
 	count_rows(account, join);
+}
+
+static void
+on_forget(struct account *account)
+{
+	bounce_forget(account);
+	repeats_forget(&offline_of(account)->repeats);
 }
 
 /* --- what only this host may say: XEP-0203, section 5 ---------------------
@@ -158,8 +171,13 @@ on_received(
     struct account *account, struct session *session, struct post *letter)
 {
 	(void)session;
-	if (!letter->is_returned &&
-	    delay_has(letter->stanza, account->host->name))
+	if (letter->is_returned)
+		return PASS;
+	if (repeats_have(&offline_of(account)->repeats, letter->stanza)) {
+		post_free(&letter);
+		return TAKEN;
+	}
+	if (delay_has(letter->stanza, account->host->name))
 		letter->stanza = stanza_without(letter->arena, letter->stanza,
 		    is_forged, &account->host->name);
 	return PASS;

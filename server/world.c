@@ -212,6 +212,7 @@ boot(struct world *world)
 		count = 2 + world_random(world, WORLD_SHARDS_MAX - 1);
 	server_init(&world->server, world->storage, count, world->modules);
 	world->server.outward = &world_outward;
+	world->server.started_ms = clock_mono_ms();
 	neighbours_boot(world);
 	memset(world->server.secret, SECRET_BYTE, sizeof(world->server.secret));
 	for (unsigned i = 0; i < count; i++) {

@@ -1,0 +1,136 @@
+#include "modules/repeat.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "server/module.h"
+
+/* A row whose sender was not told of it is among the last ones. */
+#define ROWS_MAX 4096
+#define LAST_US  ((uint64_t)MINUTE * 1000)
+/* So long after a start senders are expected to come back. */
+#define WHILE_MS ((uint64_t)DAY)
+
+struct reading {
+	struct store_page page;
+	struct repeats *repeats;
+	struct account *account; /* pinned */
+	struct join *join;
+};
+
+/* 0: it cannot be told from others. Ids alone are no proof: there are clients
+ * that give all their messages the same. */
+static uint64_t
+hash_of(struct arena *arena, const struct stanza *stanza)
+{
+	const struct str from =
+	    stanza->from == NULL ? STR("") : jid_bare(stanza->from);
+	const struct str body =
+	    node_child_text(arena, stanza->node, "body", NS_CLIENT);
+
+	if (stanza->id.len == 0)
+		return 0;
+	return hash_keyed(str_format(arena, "%.*s %.*s %.*s", STR_ARG(from),
+		   STR_ARG(stanza->id), STR_ARG(body))) |
+	       1;
+}
+
+static int
+compare(const void *a, const void *b)
+{
+	const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void
+take_rows(struct repeats *repeats, const struct store_page *page)
+{
+	repeats_forget(repeats);
+	if (page->count == 0)
+		return;
+	repeats->hashes = malloc(page->count * sizeof(repeats->hashes[0]));
+	must(repeats->hashes != NULL);
+	for (size_t i = 0; i < page->count; i++) {
+		struct arena *arena = arena_make(0);
+		const struct stanza *stanza =
+		    stanza_parse(arena, page->rows[i].value);
+		const uint64_t hash =
+		    stanza == NULL ? 0 : hash_of(arena, stanza);
+
+		if (hash != 0)
+			repeats->hashes[repeats->count++] = hash;
+		arena_free(&arena);
+	}
+	qsort(repeats->hashes, repeats->count, sizeof(repeats->hashes[0]),
+	    compare);
+}
+
+static void
+page_read(struct store_page *page)
+{
+	struct reading *reading = container_of(page, struct reading, page);
+	struct account *account = reading->account;
+	struct join *join = reading->join;
+	struct arena *arena = page->arena;
+	const enum err err = page->err;
+
+	if (err == ERR_NONE)
+		take_rows(reading->repeats, page);
+	arena_free(&arena);
+	owner_unpin(&account->owner);
+	join_wait_done(join, err);
+}
+
+void
+repeats_load(struct repeats *repeats, struct account *account,
+    const struct store_kind *kind, uint64_t last_id, struct join *join)
+{
+	struct shard *shard = account->owner.shard;
+	const uint64_t up_ms = clock_mono_ms() - shard->server->started_ms;
+	const uint64_t start = clock_wall_us() - up_ms * 1000;
+	const uint64_t last = last_id < start ? last_id : start;
+	struct arena *arena;
+	struct reading *reading;
+
+	if (last_id == 0 || up_ms > WHILE_MS)
+		return;
+	arena = arena_make(0);
+	reading = arena_new(arena, struct reading);
+	reading->repeats = repeats;
+	reading->account = account;
+	reading->join = join;
+	owner_pin(&account->owner);
+	join_wait(join);
+	store_page(shard->store, &reading->page, arena,
+	    &(struct log_query){.owner = account->owner.id,
+		.kind = kind,
+		.after = last > LAST_US ? last - LAST_US : 0,
+		.before = start,
+		.is_backward = true,
+		.max = ROWS_MAX},
+	    page_read);
+}
+
+bool
+repeats_have(const struct repeats *repeats, const struct stanza *stanza)
+{
+	struct arena *arena;
+	uint64_t hash;
+
+	if (repeats->count == 0)
+		return false;
+	arena = arena_make(0);
+	hash = hash_of(arena, stanza);
+	arena_free(&arena);
+	return hash != 0 && bsearch(&hash, repeats->hashes, repeats->count,
+				sizeof(hash), compare) != NULL;
+}
+
+void
+repeats_forget(struct repeats *repeats)
+{
+	free(repeats->hashes);
+	*repeats = (struct repeats){0};
+}
