@@ -1,0 +1,157 @@
+"""The server that is killed, and what it keeps its data in."""
+
+import os
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+UNARCHIVED = "second.localhost"
+PATIENCE_S = 60
+SETTINGS = f"""\
+hosts:
+  localhost: {{}}
+  {UNARCHIVED}: {{archive: {{default: never}}}}
+shards: 2
+auth: {{iterations: 4096, free_failures: 1000, longest_delay: 0 s}}
+limits: {{connections: 0}}
+quota: {{offline_messages: 1000000}}
+s2s: {{enabled: false}}
+"""
+
+
+class ServerError(Exception):
+    """A server does not come up."""
+
+
+def wait_for(what, is_there):
+    deadline = time.monotonic() + PATIENCE_S
+    while not is_there():
+        if time.monotonic() > deadline:
+            raise ServerError(f"{what} does not come up")
+        time.sleep(0.02)
+
+
+def free_ports(count):
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in held]
+    for each in held:
+        each.close()
+    return ports
+
+
+class Postgres:
+    def __init__(self, folder):
+        self.folder = folder
+        folder.parent.chmod(0o711)
+        self.conninfo = self.control("start").strip()
+
+    def control(self, what, *more):
+        done = subprocess.run(
+            [ROOT / "etc/check/postgres", what, self.folder, *more],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            check=False)
+        if done.returncode != 0:
+            raise ServerError(f"postgres: {done.stderr}")
+        return done.stdout
+
+    def kill(self):
+        """The postmaster; its children see that and go. Then a new one."""
+        pid = int((self.folder / "data/postmaster.pid").read_text().split()[0])
+        os.kill(pid, signal.SIGKILL)
+
+    def again(self):
+        try:
+            self.control("start")
+        except ServerError:  # children of the old one are still there
+            return False
+        return True
+
+    def stop(self):
+        self.control("stop", "immediate")
+
+
+class Server:
+    """A Jackdaw in a folder of its own."""
+
+    def __init__(self, program, folder, conninfo=None):
+        self.program, self.folder = program, folder
+        self.config = folder / "jackdaw.yaml"
+        self.port, self.tls_port = free_ports(2)
+        self.process = None
+        folder.mkdir()
+        more = folder / "more.yaml"
+        more.write_text(SETTINGS)
+        subprocess.run([ROOT / "etc/make-site", folder, str(self.port),
+                        str(self.tls_port), more], check=True)
+        if conninfo:
+            self.use_postgres(conninfo)
+        self.certificate = folder / "localhost.pem"
+        self.output = open(folder / "output", "ab")
+
+    def use_postgres(self, conninfo):
+        lines = self.config.read_text().splitlines()
+        self.config.write_text("".join(
+            f'storage: {{backend: postgres, conninfo: "{conninfo}"}}\n'
+            if line.startswith("storage:") else line + "\n"
+            for line in lines))
+
+    def run(self, *words, **how):
+        return subprocess.run([self.program, "-c", self.config, *words],
+                              capture_output=True, check=False, **how)
+
+    def start(self):
+        # A file that may grow no more is a disk that is full.
+        self.process = subprocess.Popen(
+            [self.program, "-c", self.config, "run"], stdout=self.output,
+            stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+            preexec_fn=lambda: signal.signal(signal.SIGXFSZ, signal.SIG_IGN))
+
+    def is_ready(self):
+        if self.process.poll() is not None:
+            raise ServerError(f"it ended with {self.process.returncode}")
+        with socket.socket() as trial:
+            return trial.connect_ex(("127.0.0.1", self.tls_port)) == 0
+
+    def await_ready(self):
+        wait_for("jackdaw", self.is_ready)
+
+    def kill(self):
+        """False if it had ended by itself, as it must not."""
+        was_there = self.process.poll() is None
+        self.process.kill()
+        self.process.wait()
+        return was_there
+
+    def stop(self):
+        self.process.terminate()
+        return self.process.wait(PATIENCE_S) == 0
+
+    def fill_disk(self):
+        """Its log, too, is a file."""
+        most = max(self.output.tell(), (self.folder / "output").stat().st_size)
+        self.limit(most + 65536)
+
+    def limit(self, most=resource.RLIM_INFINITY):
+        hard = resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE)[1]
+        resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE,
+                         (most if most != resource.RLIM_INFINITY else hard,
+                          hard))
+
+    def adduser(self, account):
+        done = self.run("adduser", "--password-stdin", account.jid,
+                        input=account.password.encode() + b"\n")
+        if done.returncode != 0:
+            raise ServerError(f"adduser: {done.stderr.decode()}")
+
+    def close(self, keep=None):
+        if self.process and self.process.poll() is None:
+            self.kill()
+        self.output.close()
+        if keep:
+            shutil.copytree(self.folder, keep, dirs_exist_ok=True,
+                            ignore=shutil.ignore_patterns("*.sock"))
