@@ -89,7 +89,8 @@ say_message(struct model *model, struct device *device, int number)
 	char xml[256];
 
 	snprintf(xml, sizeof(xml),
-	    "<message to='%s' id='m%u-%d' type='chat'><body>%d</body></message>",
+	    "<message to='%s' id='m%u-%d' type='chat'>"
+	    "<body>%d</body></message>",
 	    device->friend, index_of(model, device), number, number);
 	say(device, number, xml);
 }

@@ -495,6 +495,19 @@ archive_wait_save(struct session *session, struct node *node)
 	}
 }
 
+/* What was sent, is not after the mark, and is not among those that nobody had:
+ * another session had it. */
+static void
+restore_sent(struct session *session, uint64_t id)
+{
+	struct archive_waiting *waiting = waiting_of(session->account);
+	const bool is_proved =
+	    find(waiting, id) == NULL && !is_since_load(waiting, id);
+
+	(void)archive_wait_sent(session, id);
+	find(waiting, id)->is_proved |= is_proved;
+}
+
 void
 archive_wait_restore(struct session *session, const struct node *node)
 {
@@ -509,7 +522,7 @@ archive_wait_restore(struct session *session, const struct node *node)
 
 		own->tickets = number_of(item, "ticket") - 1;
 		if (id != 0)
-			(void)archive_wait_sent(session, id);
+			restore_sent(session, id);
 	}
 	own->tickets = number_of(archive, "tickets");
 }

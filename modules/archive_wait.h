@@ -32,7 +32,7 @@ struct archive_waiting {
 struct archive_session {
 	struct archive_sent {
 		uint64_t ticket, id;
-	} * sent; /* oldest first, from first on */
+	} *sent; /* oldest first, from first on */
 	size_t first, count, room;
 	uint64_t tickets;
 	bool has_queried;

@@ -33,8 +33,7 @@ is_by(const struct node *child, const void *account)
 
 	if (!node_is(child, "stanza-id", NS_SID))
 		return false;
-	if (str_equal(
-		node_attr(child, "by"), jid_full(account_jid(account))))
+	if (str_equal(node_attr(child, "by"), jid_full(account_jid(account))))
 		return true;
 	arena = arena_make(0);
 	by = jid_parse(arena, node_attr(child, "by"));

@@ -197,7 +197,7 @@ on_deadline(struct timer *timer)
 	struct dial *dial = container_of(timer, struct dial, deadline);
 
 	for (const struct dial_try *try = dial->tries; try != NULL;
-	     try = try->next)
+	    try = try->next)
 		set_why(dial, &dial->endpoints[try->index],
 		    "no answer came in time");
 	finish(dial, ERR_TIMEOUT);

@@ -67,7 +67,7 @@ failures(void)
 	unsigned count = 0;
 
 	for (const char *at = told;
-	     (at = strstr(at, "\"ok\":false,\"text\"")) != NULL; at++)
+	    (at = strstr(at, "\"ok\":false,\"text\"")) != NULL; at++)
 		count++;
 	return count;
 }

@@ -16,7 +16,7 @@ struct s2s_kept {
 	uint64_t taken, sent;
 	struct s2s_kept_mark {
 		uint64_t ticket, sent;
-	} * marks;
+	} *marks;
 	size_t mark_count;
 };
 

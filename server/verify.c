@@ -215,7 +215,7 @@ records_found(struct resolve *resolve)
 	own->is_resolving = false;
 	for (size_t i = 0; resolve->err == ERR_NONE && i < resolve->count &&
 			   own->verify->proof == 0;
-	     i++) {
+	    i++) {
 		if (has_records(&resolve->endpoints[i]))
 			(void)check_records(own, &resolve->endpoints[i], &why);
 	}
