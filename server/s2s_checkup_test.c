@@ -245,6 +245,29 @@ a_checkup_ends(void **state)
 	}
 }
 
+/* Whatever else may take longer, and wherever it is then. */
+static void
+a_checkup_takes_a_minute_at_most(void **state)
+{
+	for (size_t at = 0; at < 5; at++) {
+		struct stage stage =
+		    stage_begin(at + 1, "s2s.connect_timeout: 5 min\n");
+		const unsigned before = told_count;
+
+		world_serve(
+		    stage.world, VERONA, at == 4 ? WORLD_SILENT : WORLD_OPEN);
+		check_from(&stage, NULL, VERONA);
+		if (at < 4)
+			stage_answer(world_dialled(stage.world, VERONA), at);
+		world_sleep(stage.world, 59000);
+		CHECK(told_count == before);
+		world_sleep(stage.world, 2000);
+		CHECK(told_count == before + 1 && !is_all_well());
+		CHECK(strstr(told, "no end of it came in 60 s") != NULL);
+		world_free(&stage.world);
+	}
+}
+
 int
 main(void)
 {
@@ -254,6 +277,7 @@ main(void)
 	    cmocka_unit_test(a_checkup_says_where_the_way_ends),
 	    cmocka_unit_test(a_checkup_says_what_a_server_does_wrong),
 	    cmocka_unit_test(a_checkup_ends),
+	    cmocka_unit_test(a_checkup_takes_a_minute_at_most),
 	};
 
 	return cmocka_run_group_tests_name("s2s_checkup", tests, NULL, NULL);
