@@ -448,8 +448,8 @@ numbers_come(struct world_peer *peer, int *last)
 			continue;
 		id = strstr(text, " id='m");
 		CHECK(id != NULL);
-		CHECK(atoi(id + 6) > *last);
-		*last = atoi(id + 6);
+		CHECK((int)strtol(id + 6, NULL, 10) > *last);
+		*last = (int)strtol(id + 6, NULL, 10);
 		count++;
 	}
 	return count;
