@@ -10,6 +10,7 @@ import time
 from runner import client, sasl
 from runner.stream import CLIENT
 
+DELAY = "{urn:xmpp:delay}delay"
 SM = "urn:xmpp:sm:3"
 MESSAGE, PRESENCE, IQ = (f"{{{CLIENT}}}{name}"
                          for name in ("message", "presence", "iq"))
@@ -28,7 +29,7 @@ class Diary:
         self.received = set()  # ids
         self.twice = []  # (id, history) seen again in one history
         self.again = 0  # seen again in another one
-        self.resumed = self.failed = self.strange = 0
+        self.resumed = self.failed = 0
 
 
 class Device(threading.Thread):
@@ -43,7 +44,7 @@ class Device(threading.Thread):
         self.stream = None
         self.sm_id = None
         self.sent_h = self.handled = 0  # acknowledged to us, counted by us
-        self.history, self.seen = 0, set()
+        self.history, self.seen = 0, {}  # id: how it came
         self.number = 0
         self.is_online = threading.Event()
         self.may_send, self.is_over = threading.Event(), threading.Event()
@@ -110,7 +111,7 @@ class Device(threading.Thread):
         self.sent_h = self.handled = 0
         self.sm_id = enabled.get("id")
         self.history += 1
-        self.seen = set()
+        self.seen = {}
         self.queue.appendleft((None, None, "<presence/>"))
 
     def read(self, seconds):
@@ -135,12 +136,14 @@ class Device(threading.Thread):
 
     def hear(self, message):
         diary, message_id = self.diary, message.get("id")
+        how = "live" if message.find(DELAY) is None else "late"
         if message.get("type") == "error":
             diary.refused.add(message_id)
         elif message_id in self.seen:
-            diary.twice.append((message_id, self.history))
+            diary.twice.append((message_id, f"{self.history}, "
+                                f"{self.seen[message_id]} and {how}"))
         else:
-            self.seen.add(message_id)
+            self.seen[message_id] = how
             diary.again += message_id in diary.received
             diary.received.add(message_id)
 

@@ -112,10 +112,12 @@ class Server:
             preexec_fn=lambda: signal.signal(signal.SIGXFSZ, signal.SIG_IGN))
 
     def is_ready(self):
+        """It listens a little before it has all that it needs."""
         if self.process.poll() is not None:
             raise ServerError(f"it ended with {self.process.returncode}")
         with socket.socket() as trial:
-            return trial.connect_ex(("127.0.0.1", self.tls_port)) == 0
+            return trial.connect_ex(("127.0.0.1", self.tls_port)) == 0 and \
+                self.run("status").returncode == 0
 
     def await_ready(self):
         wait_for("jackdaw", self.is_ready)
