@@ -223,7 +223,7 @@ def long_silence(play):
     play.begin()
     play.say(20)
     play.check()
-    play.ours.lab.cut(play.theirs.site)
+    play.ours.lab.cut_servers()
     play.say(20)
     play.until("the stream is given up",
                lambda: play.link["state"] != "connected")
@@ -319,11 +319,22 @@ def play_one(lab, names, peer, fault):
     first, second = lab.fresh_site(), lab.fresh_site()
     ours_at = lab.add(Domain(f"ours{number}.fault.lab", first))
     theirs_at = lab.add(Domain(f"theirs{number}.fault.lab", second))
-    names.start()
     ways = {"s2s": SETTINGS | settings, "more": limits(idle_timeout_s)}
     ours = KINDS["jackdaw"](lab, names, [ours_at], **ways)
     theirs = KINDS[peer](lab, names, [theirs_at],
                          **(ways if peer == "jackdaw" else {}))
+    try:
+        names.start()
+        meet(ours, theirs, happens)
+    finally:
+        lab.mend()
+        names.stop()
+        for server in (ours, theirs):
+            if server.process is not None:
+                server.stop()
+
+
+def meet(ours, theirs, happens):
     for server in (ours, theirs):
         server.start()
     play = Play(ours, theirs)
@@ -331,10 +342,6 @@ def play_one(lab, names, peer, fault):
         happens(play)
     finally:
         play.end()
-        names.stop()
-        for server in (ours, theirs):
-            if server.process is not None:
-                server.stop()
 
 
 def play(lab, names, peer, wanted):

@@ -156,6 +156,7 @@ class Lab:
         self.at_end = []  # what else is to be done then
         self.zone = []
         self.sites = []
+        self.is_cut = False
         self.lacks = {}  # what: why
         self.is_apart = INSIDE in os.environ
         if self.is_apart:
@@ -227,27 +228,18 @@ class Lab:
             each()
         self.at_end.clear()
 
-    def cut(self, site):
-        """From now on packets to and from that machine vanish."""
-        rules = "".join(
-            f"add rule inet lab input {family} {way} {address} drop\n"
-            for family, address in (("ip", site.v4), ("ip6", site.v6))
-            for way in ("saddr", "daddr"))
-        run("nft", "-f", "-", input="add table inet lab\n"
-            "add chain inet lab input {type filter hook input priority 0;}\n"
-            + rules)
-
-    @staticmethod
-    def cut_servers():
-        """The same between servers only: their clients stay."""
+    def cut_servers(self):
+        """From now on packets between servers vanish; their clients stay."""
+        self.is_cut = True
         run("nft", "-f", "-", input="add table inet lab\n"
             "add chain inet lab input {type filter hook input priority 0;}\n"
             + "".join(f"add rule inet lab input tcp {way} {{5269, 5270}} "
                       "drop\n" for way in ("sport", "dport")))
 
-    @staticmethod
-    def mend():
-        run("nft", "delete", "table", "inet", "lab")
+    def mend(self):
+        if self.is_cut:
+            run("nft", "delete", "table", "inet", "lab")
+        self.is_cut = False
 
 
 def wait_for_port(address, port, process):
