@@ -228,6 +228,18 @@ class Lab:
             each()
         self.at_end.clear()
 
+    def cut(self, site):
+        """From now on packets to and from the addresses of that machine
+        vanish, if it did not connect itself from another one."""
+        self.is_cut = True
+        rules = "".join(
+            f"add rule inet lab input {family} {way} {address} drop\n"
+            for family, address in (("ip", site.v4), ("ip6", site.v6))
+            for way in ("saddr", "daddr"))
+        run("nft", "-f", "-", input="add table inet lab\n"
+            "add chain inet lab input {type filter hook input priority 0;}\n"
+            + rules)
+
     def cut_servers(self):
         """From now on packets between servers vanish; their clients stay."""
         self.is_cut = True
