@@ -242,7 +242,7 @@ modules:
 
 
 class Jackdaw(Server):
-    """On SQLite, with one shard."""
+    """On SQLite, with one shard; it does what the others do."""
 
     name = "jackdaw"
     config_name = "jackdaw.yaml"
@@ -262,7 +262,9 @@ log: {{level: warn}}
 auth: {{iterations: 4096}}
 limits: {{connections: 0, rate: 0}}
 s2s: {{enabled: false}}
+modules: {{archive: {archive}, carbons: false, client_state: false, push: false}}
 """
+    archive = "false"
 
     def check(self):
         if not (self.build / "jackdaw").exists():
@@ -290,7 +292,8 @@ s2s: {{enabled: false}}
 
     def settings(self):
         return super().settings() | {"shards": self.shards,
-                                     "storage": self.storage()}
+                                     "storage": self.storage(),
+                                     "archive": self.archive}
 
 
 class JackdawTwo(Jackdaw):
@@ -355,5 +358,20 @@ class JackdawPostgres(Jackdaw):
             end(self.database, signal.SIGINT)
 
 
+class JackdawArchive(Jackdaw):
+    """Both sides of each message are archived."""
+
+    name = "jackdaw-archive"
+    workloads = ("chat", "rate")
+    archive = "true"
+
+
+class JackdawArchivePostgres(JackdawPostgres):
+    name = "jackdaw-pg-archive"
+    workloads = ("chat", "rate")
+    archive = "true"
+
+
 SERVERS = {each.name: each for each in (
-    Floor, Jackdaw, JackdawTwo, JackdawPostgres, Prosody, Ejabberd)}
+    Floor, Jackdaw, JackdawTwo, JackdawPostgres, JackdawArchive,
+    JackdawArchivePostgres, Prosody, Ejabberd)}
