@@ -162,8 +162,10 @@ on_note(struct timer *timer)
 	struct resume *resume = container_of(timer, struct resume, note);
 
 	/* While modules are loaded anew they have nothing to save; and what is
-	 * being committed has a greater h than this would put over it. */
-	if (resume->session->account->slots == NULL || resume->is_committing)
+	 * being committed, or may be though it failed, has a greater h than
+	 * this would put over it. */
+	if (resume->session->account->slots == NULL || resume->is_committing ||
+	    timer_is_running(&resume->retry))
 		kept_note(resume->session);
 	else
 		write_row(resume->session, "live");
