@@ -313,17 +313,11 @@ static void
 it_stays_on_over_a_restart(void **state)
 {
 	struct stage on = stage(3);
-	const char *enabled, *at;
-	char xml[256];
+	char id[RIG_ID_LEN], xml[256];
 
-	rig_send(on.laptop, "<enable xmlns='urn:xmpp:sm:3' resume='true'/>");
-	enabled = world_next(on.laptop);
-	CHECK(enabled != NULL);
-	at = strstr(enabled, "id='");
-	CHECK(at != NULL);
+	rig_enable(on.laptop, id);
 	snprintf(xml, sizeof(xml),
-	    "<resume xmlns='urn:xmpp:sm:3' previd='%.*s' h='0'/>",
-	    (int)strcspn(at + 4, "'"), at + 4);
+	    "<resume xmlns='urn:xmpp:sm:3' previd='%s' h='0'/>", id);
 	world_restart(on.world);
 	on.romeo = rig_bind(on.world, ROMEO "/orchard");
 	on.phone = rig_login(on.world, JULIET "/phone");

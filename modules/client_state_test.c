@@ -270,17 +270,11 @@ static void
 a_resumed_client_is_active(void **state)
 {
 	struct stage on = stage(7, NULL);
-	const char *enabled, *at;
-	char xml[256];
+	char id[RIG_ID_LEN], xml[256];
 
-	rig_send(on.phone, "<enable xmlns='urn:xmpp:sm:3' resume='true'/>");
-	enabled = world_next(on.phone);
-	CHECK(enabled != NULL);
-	at = strstr(enabled, "id='");
-	CHECK(at != NULL);
+	rig_enable(on.phone, id);
 	snprintf(xml, sizeof(xml),
-	    "<resume xmlns='urn:xmpp:sm:3' previd='%.*s' h='0'/>",
-	    (int)strcspn(at + 4, "'"), at + 4);
+	    "<resume xmlns='urn:xmpp:sm:3' previd='%s' h='0'/>", id);
 	rig_send(on.phone, INACTIVE);
 	show(on.romeo, "away");
 	world_cut(&on.phone);

@@ -9,18 +9,12 @@
 
 /* Romeo with a session that can be resumed by *id; Juliet sees him. */
 static struct world_peer *
-enable(struct world *world, char *id, size_t len)
+enable(struct world *world, char *id)
 {
 	struct world_peer *romeo = rig_login(world, ROMEO "/orchard");
-	const char *enabled, *at;
 
 	rig_skip(romeo);
-	rig_send(romeo, "<enable xmlns='" SM "' resume='true'/>");
-	enabled = world_next(romeo);
-	CHECK(enabled != NULL);
-	at = strstr(enabled, "id='");
-	CHECK(at != NULL);
-	snprintf(id, len, "%.*s", (int)strcspn(at + 4, "'"), at + 4);
+	rig_enable(romeo, id);
 	return romeo;
 }
 
@@ -59,10 +53,10 @@ a_crash_ends_it(void **state)
 	for (uint64_t seed = 1; seed <= 20; seed++) {
 		struct world *world = rig_world(seed, 0, NULL);
 		struct world_peer *romeo, *juliet;
-		char id[64];
+		char id[RIG_ID_LEN];
 
 		befriend(world);
-		romeo = enable(world, id, sizeof(id));
+		romeo = enable(world, id);
 		rig_send(romeo,
 		    "<message to='" JULIET "' id='m1'><body>1</body></message>"
 		    "<r xmlns='" SM "'/>");
@@ -88,11 +82,11 @@ who_binds_anew_after_a_crash_is_there(void **state)
 {
 	struct world *world = rig_world(1, 0, NULL);
 	struct world_peer *juliet;
-	char id[64];
+	char id[RIG_ID_LEN];
 
 	(void)state;
 	befriend(world);
-	(void)enable(world, id, sizeof(id));
+	(void)enable(world, id);
 	world_sleep(world, 2000);
 	world_kill(world);
 	juliet = rig_login(world, JULIET "/balcony");
@@ -110,9 +104,9 @@ messages_of_a_session_that_nobody_resumes_are_kept(void **state)
 	for (uint64_t seed = 1; seed <= 20; seed++) {
 		struct world *world = rig_world(seed, 0, NULL);
 		struct world_peer *romeo, *juliet;
-		char id[64];
+		char id[RIG_ID_LEN];
 
-		romeo = enable(world, id, sizeof(id));
+		romeo = enable(world, id);
 		world_cut(&romeo);
 		juliet = rig_login(world, JULIET "/balcony");
 		rig_send(juliet,

@@ -111,6 +111,19 @@ rig_finds(struct world_peer *peer, const char *pattern)
 }
 
 void
+rig_enable(struct world_peer *peer, char id[static RIG_ID_LEN])
+{
+	const char *enabled, *at;
+
+	rig_send(peer, "<enable xmlns='urn:xmpp:sm:3' resume='true'/>");
+	enabled = world_next(peer);
+	CHECK(enabled != NULL);
+	at = strstr(enabled, "id='");
+	CHECK(at != NULL);
+	snprintf(id, RIG_ID_LEN, "%.*s", (int)strcspn(at + 4, "'"), at + 4);
+}
+
+void
 rig_talks(struct world_peer *peer, const struct rig_talk *talks, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {

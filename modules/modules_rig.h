@@ -42,6 +42,10 @@ void rig_talks(struct world_peer *, const struct rig_talk *, size_t count);
 /* Whether one of the elements that are there fits; those up to it are gone
  * then, all of them when none does. */
 bool rig_finds(struct world_peer *, const char *pattern);
+/* Enables stream management with resumption (XEP-0198), when all that came was
+ * taken; id is what it resumes by. */
+#define RIG_ID_LEN 64
+void rig_enable(struct world_peer *, char id[static RIG_ID_LEN]);
 /* Nothing came. */
 #define rig_expect_nothing(peer) \
 	rig_expect_nothing_at((peer), __FILE__, __LINE__)

@@ -1,0 +1,189 @@
+#include "modules/waiting_rig.h"
+
+#include "server/world_private.h"
+
+void
+waiting_say(struct world_peer *romeo, const char *id)
+{
+	char text[200];
+
+	snprintf(text, sizeof(text),
+	    "<message type='chat' to='%s' id='%s'><body>Hi</body></message>",
+	    JULIET, id);
+	rig_send(romeo, text);
+}
+
+void
+waiting_expect(struct world_peer *juliet, const char *id)
+{
+	char text[300];
+
+	snprintf(text, sizeof(text),
+	    "<message from='%s/orchard' id='%s'><body>Hi</body>"
+	    "<delay xmlns='urn:xmpp:delay' from='capulet.example' "
+	    "stamp='{time}'/></message>",
+	    ROMEO, id);
+	rig_expect(juliet, text);
+}
+
+struct world_peer *
+waiting_come(struct world *world, const char *jid, const char *presence)
+{
+	struct world_peer *peer = rig_bind(world, jid);
+
+	rig_send(peer, presence);
+	rig_expect(peer, "<presence/>");
+	return peer;
+}
+
+void
+waiting_prove(struct world *world, struct world_peer *peer)
+{
+	world_sleep(world, 1500);
+	rig_send(peer, " ");
+	world_sleep(world, 1500);
+	rig_send(peer, " ");
+}
+
+void
+waiting_kept_messages_come_in_order_and_before_new_ones(void **state)
+{
+	for (uint64_t seed = 1; seed <= 10; seed++) {
+		struct world *world = rig_world(seed, 0, *state);
+		struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+		struct world_peer *juliet;
+		char id[16];
+
+		for (unsigned i = 100; i < 320; i++) {
+			snprintf(id, sizeof(id), "m%u", i);
+			waiting_say(romeo, id);
+		}
+		juliet = rig_bind(world, JULIET "/balcony");
+		world_send(juliet, "<presence/>");
+		world_send(romeo,
+		    "<message to='" JULIET "' id='new'><body>x</body>"
+		    "</message>");
+		world_run(world);
+		rig_expect(juliet, "<presence/>");
+		for (unsigned i = 100; i < 320; i++) {
+			snprintf(id, sizeof(id), "m%u", i);
+			waiting_expect(juliet, id);
+		}
+		rig_expect(juliet, "<message id='new'/>");
+		rig_expect_nothing(juliet);
+		world_free(&world);
+	}
+}
+
+void
+waiting_two_sessions_do_not_both_get_it(void **state)
+{
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		struct world *world = rig_world(seed, 0, *state);
+		struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+		struct world_peer *first, *second;
+		bool has_first, has_second;
+
+		waiting_say(romeo, "m1");
+		first = rig_bind(world, JULIET "/balcony");
+		second = rig_bind(world, JULIET "/chamber");
+		world_send(first, "<presence/>");
+		world_send(second, "<presence/>");
+		world_run(world);
+		has_first = rig_finds(first, "<message id='m1'/>");
+		has_second = rig_finds(second, "<message id='m1'/>");
+		CHECK(has_first != has_second);
+
+		/* The one that has it goes without a proof. */
+		world_cut(has_first ? &first : &second);
+		world_run(world);
+		CHECK(rig_finds(
+		    has_first ? second : first, "<message id='m1'/>"));
+		world_free(&world);
+	}
+}
+
+void
+waiting_negative_priority_gets_none(void **state)
+{
+	struct world *world = rig_world(1, 2, *state);
+	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+	struct world_peer *juliet, *other;
+
+	juliet = waiting_come(world, JULIET "/balcony",
+	    "<presence><priority>-1</priority></presence>");
+	waiting_say(romeo, "m1");
+	rig_expect_nothing(juliet);
+	rig_send(juliet, "<presence/>");
+	rig_expect(juliet, "<presence/>");
+	waiting_expect(juliet, "m1");
+	waiting_prove(world, juliet);
+
+	/* Who read before does not keep them from another one. */
+	rig_send(juliet, "<presence><priority>-1</priority></presence>");
+	rig_skip(juliet);
+	waiting_say(romeo, "m2");
+	other = rig_bind(world, JULIET "/chamber");
+	rig_send(other, "<presence/>");
+	CHECK(rig_finds(other, "<message id='m2'/>"));
+	CHECK(!rig_finds(juliet, "<message/>"));
+	world_free(&world);
+}
+
+void
+waiting_what_cannot_be_kept_is_refused(void **state)
+{
+	struct world *world = rig_world(1, 2, *state);
+	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+	struct world_peer *juliet;
+
+	rig_account(world, JULIET);
+	world_break_store(world, ERR_UNAVAILABLE);
+	waiting_say(romeo, "m1");
+	rig_expect(romeo, "<message type='error' id='m1'/>");
+	world_break_store(world, ERR_NONE);
+	waiting_say(romeo, "m2");
+	juliet = waiting_come(world, JULIET "/balcony", "<presence/>");
+	waiting_expect(juliet, "m2");
+	rig_expect_nothing(juliet);
+	world_free(&world);
+}
+
+/* The store is away while she comes: she gets them when it is back. */
+void
+waiting_what_cannot_be_read_is_read_later(void **state)
+{
+	struct world *world = rig_world(1, 2, *state);
+	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+	struct world_peer *juliet;
+
+	waiting_say(romeo, "m1");
+	juliet = rig_bind(world, JULIET "/balcony");
+	world_break_store(world, ERR_UNAVAILABLE);
+	rig_send(juliet, "<presence/>");
+	rig_expect(juliet, "<presence/>");
+	rig_expect_nothing(juliet);
+	world_break_store(world, ERR_NONE);
+	world_sleep(world, 60000);
+	waiting_expect(juliet, "m1");
+	world_free(&world);
+}
+
+/* Kept before she blocked him. */
+void
+waiting_what_a_blocked_contact_said_is_not_sent(void **state)
+{
+	struct world *world = rig_world(1, 2, *state);
+	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+	struct world_peer *juliet = rig_bind(world, JULIET "/balcony");
+
+	waiting_say(romeo, "m1");
+	rig_send(juliet,
+	    "<iq type='set' id='b'><block xmlns='urn:xmpp:blocking'>"
+	    "<item jid='" ROMEO "'/></block></iq>");
+	rig_expect(juliet, "<iq type='result' id='b'/>");
+	rig_send(juliet, "<presence/>");
+	rig_expect(juliet, "<presence/>");
+	rig_expect_nothing(juliet);
+	world_free(&world);
+}

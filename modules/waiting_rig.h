@@ -1,0 +1,26 @@
+/*
+ * modules/waiting_rig.h - what offline_test and archive_wait_test share: what
+ * nobody could take waits for its reader, in a log of its own or in the
+ * archive.
+ */
+#pragma once
+
+#include "modules/modules_rig.h"
+
+/* Romeo writes "Hi" to Juliet. */
+void waiting_say(struct world_peer *romeo, const char *id);
+/* That the next message is this one, and was kept. */
+void waiting_expect(struct world_peer *juliet, const char *id);
+/* Available, with what it is then sent; the own presence is skipped. */
+struct world_peer *waiting_come(
+    struct world *, const char *jid, const char *presence);
+/* The kernel is asked, then something arrives: proof of receipt. */
+void waiting_prove(struct world *, struct world_peer *);
+
+/* Tests; the state is the configuration of their worlds, or NULL. */
+void waiting_kept_messages_come_in_order_and_before_new_ones(void **state);
+void waiting_two_sessions_do_not_both_get_it(void **state);
+void waiting_negative_priority_gets_none(void **state);
+void waiting_what_cannot_be_kept_is_refused(void **state);
+void waiting_what_cannot_be_read_is_read_later(void **state);
+void waiting_what_a_blocked_contact_said_is_not_sent(void **state);
