@@ -10,7 +10,6 @@
 /* JIDs in both lists together: each message is compared with all. */
 #define JIDS_MAX 1000
 
-static void prefs_loaded(struct store_get *);
 static void prefs_saved(struct store_commit *);
 
 const struct store_kind archive_prefs_kind = {"archive-prefs", STORE_MAP, 0};
@@ -180,29 +179,6 @@ prefs_node(struct account *account, struct arena *arena)
 /* --- loading ---------------------------------------------------------------
  */
 
-struct prefs_load {
-	struct store_get get;
-	struct account *account;
-	struct arena *arena;
-	struct join *join;
-};
-
-void
-archive_prefs_load(struct account *account, struct join *join)
-{
-	struct arena *arena = arena_make(0);
-	struct prefs_load *load = arena_new(arena, struct prefs_load);
-
-	load->account = account;
-	load->arena = arena;
-	load->join = join;
-	join_wait(join);
-	store_get(account->owner.shard->store, &load->get, arena,
-	    &(struct map_key){
-		account->owner.id, &archive_prefs_kind, STR("prefs")},
-	    prefs_loaded);
-}
-
 static void
 take(struct account *account, struct archive_prefs *prefs)
 {
@@ -211,21 +187,18 @@ take(struct account *account, struct archive_prefs *prefs)
 }
 
 static void
-prefs_loaded(struct store_get *get)
+prefs_loaded(struct account *account, struct arena *arena, struct str text)
 {
-	struct prefs_load *load = container_of(get, struct prefs_load, get);
-	struct account *account = load->account;
-	struct arena *arena = load->arena;
-	struct join *join = load->join;
-	const struct node *node = NULL;
-	const enum err err = get->err;
+	const struct node *node = node_parse(arena, text, "");
 
-	if (err == ERR_NONE)
-		node = node_parse(arena, get->row.value, "");
-	if (err == ERR_NONE || err == ERR_NOT_FOUND)
-		take(account, node == NULL ? NULL : read_prefs(node));
-	arena_free(&arena);
-	join_wait_done(join, err == ERR_NOT_FOUND ? ERR_NONE : err);
+	take(account, node == NULL ? NULL : read_prefs(node));
+}
+
+void
+archive_prefs_load(struct account *account, struct join *join)
+{
+	archive_load_row(
+	    account, join, &archive_prefs_kind, STR("prefs"), prefs_loaded);
 }
 
 void

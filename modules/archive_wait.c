@@ -21,7 +21,6 @@
 /* Older than the mark. */
 #define STORED_MAX 100
 
-static void mark_loaded(struct store_get *);
 static void on_save(struct timer *);
 
 const struct store_kind archive_mark_kind = {"archive-mark", STORE_MAP, 0};
@@ -266,29 +265,6 @@ save_now(struct account *account)
 /* --- loading ---------------------------------------------------------------
  */
 
-struct mark_load {
-	struct store_get get;
-	struct account *account;
-	struct arena *arena;
-	struct join *join;
-};
-
-void
-archive_wait_load(struct account *account, struct join *join)
-{
-	struct arena *arena = arena_make(0);
-	struct mark_load *load = arena_new(arena, struct mark_load);
-
-	load->account = account;
-	load->arena = arena;
-	load->join = join;
-	join_wait(join);
-	store_get(account->owner.shard->store, &load->get, arena,
-	    &(struct map_key){
-		account->owner.id, &archive_mark_kind, STR("mark")},
-	    mark_loaded);
-}
-
 static void
 read_mark(struct archive_waiting *waiting, struct str text)
 {
@@ -312,18 +288,20 @@ read_mark(struct archive_waiting *waiting, struct str text)
 
 /* What an account that is loaded anew knows is newer than the mark. */
 static void
-mark_loaded(struct store_get *get)
+mark_loaded(struct account *account, struct arena *arena, struct str text)
 {
-	struct mark_load *load = container_of(get, struct mark_load, get);
-	struct archive *archive = archive_of(load->account);
-	struct arena *arena = load->arena;
-	struct join *join = load->join;
-	const enum err err = get->err;
+	struct archive *archive = archive_of(account);
 
-	if (archive->account == NULL && err == ERR_NONE)
-		read_mark(&archive->waiting, get->row.value);
-	arena_free(&arena);
-	join_wait_done(join, err == ERR_NOT_FOUND ? ERR_NONE : err);
+	(void)arena;
+	if (archive->account == NULL)
+		read_mark(&archive->waiting, text);
+}
+
+void
+archive_wait_load(struct account *account, struct join *join)
+{
+	archive_load_row(
+	    account, join, &archive_mark_kind, STR("mark"), mark_loaded);
 }
 
 /* --- what happens to rows --------------------------------------------------
