@@ -1,6 +1,7 @@
 #include "modules/modules_rig.h"
 
 #include "base/clock.h"
+#include "base/err.h"
 #include "modules/roster.h"
 #include "server/outbox.h"
 #include "server/world_private.h"
@@ -117,9 +118,9 @@ rig_enable(struct world_peer *peer, char id[static RIG_ID_LEN])
 
 	rig_send(peer, "<enable xmlns='urn:xmpp:sm:3' resume='true'/>");
 	enabled = world_next(peer);
-	CHECK(enabled != NULL);
+	must(enabled != NULL);
 	at = strstr(enabled, "id='");
-	CHECK(at != NULL);
+	must(at != NULL);
 	snprintf(id, RIG_ID_LEN, "%.*s", (int)strcspn(at + 4, "'"), at + 4);
 }
 
