@@ -350,35 +350,18 @@ archive_wait_add(struct account *account, uint64_t id)
 }
 
 static void
-grow(struct session *session, struct archive_session *own)
+is_sent(struct session *session, uint64_t id)
 {
-	const struct archive_sent *old = own->sent;
-
-	own->room = own->room == 0 ? 8 : 2 * own->room;
-	own->sent = arena_array(session->arena, struct archive_sent, own->room);
-	if (own->count > 0)
-		memcpy(own->sent, old + own->first, own->count * sizeof(*old));
-	own->first = 0;
+	find_or_add(waiting_of(session->account), id)->sent++;
 }
 
 uint64_t
 archive_wait_sent(struct session *session, uint64_t id)
 {
-	struct archive_session *own = archive_session_of(session);
+	struct tickets *sent = &archive_session_of(session)->sent;
 
-	if (own->first + own->count == own->room) {
-		if (own->first > own->room / 2) {
-			memmove(own->sent, own->sent + own->first,
-			    own->count * sizeof(own->sent[0]));
-			own->first = 0;
-		} else {
-			grow(session, own);
-		}
-	}
-	own->sent[own->first + own->count++] =
-	    (struct archive_sent){++own->tickets, id};
-	find_or_add(waiting_of(session->account), id)->sent++;
-	return TICKET_ARCHIVE | own->tickets;
+	is_sent(session, id);
+	return TICKET_ARCHIVE | tickets_add(sent, session->arena, id);
 }
 
 /* One session less has yet to prove it. Among those of before the load, which
@@ -400,19 +383,15 @@ archive_wait_proved(struct session *session, uint64_t ticket)
 {
 	struct account *account = session->account;
 	struct archive_waiting *waiting = waiting_of(account);
-	struct archive_session *own = archive_session_of(session);
+	struct tickets *sent = &archive_session_of(session)->sent;
+	uint64_t id;
 
 	if ((ticket & TICKET_ARCHIVE) == 0)
 		return;
-	while (own->count > 0 &&
-	       own->sent[own->first].ticket <= (ticket & ~TICKET_ROWS)) {
-		const uint64_t id = own->sent[own->first].id;
-
+	while (tickets_take(sent, ticket & ~TICKET_ROWS, &id)) {
 		if (waiting->proved < id)
 			waiting->proved = id;
 		give_up(waiting, id, true);
-		own->first++;
-		own->count--;
 	}
 	save_later(account);
 }
@@ -421,12 +400,11 @@ void
 archive_wait_closed(struct session *session)
 {
 	struct account *account = session->account;
-	struct archive_session *own = archive_session_of(session);
+	struct tickets *sent = &archive_session_of(session)->sent;
+	uint64_t id;
 
-	for (size_t i = 0; i < own->count; i++)
-		give_up(
-		    waiting_of(account), own->sent[own->first + i].id, false);
-	own->count = 0;
+	while (tickets_take(sent, UINT64_MAX, &id))
+		give_up(waiting_of(account), id, false);
 	save_now(account);
 	archive_offer(account);
 }
@@ -435,21 +413,6 @@ archive_wait_closed(struct session *session)
  */
 
 #define NS_SENT "urn:jackdaw:archive:sent:1"
-
-static void
-set_number(struct node *node, const char *name, uint64_t number)
-{
-	node_set_format(node, name, "%llu", (unsigned long long)number);
-}
-
-static uint64_t
-number_of(const struct node *node, const char *name)
-{
-	uint64_t number = 0;
-
-	(void)str_to_u64(node_attr(node, name), UINT64_MAX, &number);
-	return number;
-}
 
 /* What is in the session's queue is there only when all of it is. */
 void
@@ -462,15 +425,9 @@ archive_wait_save(struct session *session, struct node *node)
 		return;
 	save_now(session->account);
 	archive = node_add(node, "archive", NS_SENT);
-	set_number(archive, "tickets", own->tickets);
-	set_number(archive, "queried", own->has_queried);
-	for (size_t i = 0; i < own->count; i++) {
-		const struct archive_sent *sent = &own->sent[own->first + i];
-		struct node *item = node_add(archive, "sent", NS_SENT);
-
-		set_number(item, "ticket", sent->ticket);
-		set_number(item, "id", sent->id);
-	}
+	if (own->has_queried)
+		node_set(archive, "queried", STR("1"));
+	tickets_save(&own->sent, archive, NS_SENT);
 }
 
 /* What was sent, is not after the mark, and is not among those that nobody had:
@@ -482,7 +439,7 @@ restore_sent(struct session *session, uint64_t id)
 	const bool is_proved =
 	    find(waiting, id) == NULL && !is_since_load(waiting, id);
 
-	(void)archive_wait_sent(session, id);
+	is_sent(session, id);
 	find(waiting, id)->is_proved |= is_proved;
 }
 
@@ -494,15 +451,10 @@ archive_wait_restore(struct session *session, const struct node *node)
 
 	if (archive == NULL)
 		return;
-	own->has_queried = number_of(archive, "queried") != 0;
-	node_each (item, archive) {
-		const uint64_t id = number_of(item, "id");
-
-		own->tickets = number_of(item, "ticket") - 1;
-		if (id != 0)
-			restore_sent(session, id);
-	}
-	own->tickets = number_of(archive, "tickets");
+	own->has_queried = str_is(node_attr(archive, "queried"), "1");
+	tickets_restore(&own->sent, session->arena, archive);
+	for (size_t i = 0; i < own->sent.count; i++)
+		restore_sent(session, tickets_row(&own->sent, i));
 }
 
 /* --- what was read ---------------------------------------------------------

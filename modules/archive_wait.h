@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "modules/tickets.h"
 #include "server/session.h"
 #include "server/timer.h"
 
@@ -30,11 +31,7 @@ struct archive_waiting {
 
 /* Of a session: what it was sent and has not proved. */
 struct archive_session {
-	struct archive_sent {
-		uint64_t ticket, id;
-	} *sent; /* oldest first, from first on */
-	size_t first, count, room;
-	uint64_t tickets;
+	struct tickets sent;
 	bool has_queried;
 };
 
