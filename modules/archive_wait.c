@@ -3,9 +3,9 @@
  * comes online is sent the others.
  *
  * Most rows are sent as they come and proved a moment later. Stored is one mark
- * for each account: the newest row that some client proved to have, with the
- * few older ones that none had. It is written a moment late: after a crash a
- * client may see again what it saw in that moment.
+ * for each account: the newest row that is done with, with the older ones that
+ * are not. It is written a moment late: after a crash a client may see again
+ * what it saw in that moment.
  */
 #include "modules/archive_wait.h"
 
@@ -16,10 +16,8 @@
 #include "server/session.h"
 
 #define SAVE_MS 1000
-/* Rows that wait one by one; more become all from the first one on. */
-#define OPEN_MAX 4096
-/* Older than the mark. */
-#define STORED_MAX 100
+/* More become fewer: what lies between the newest waits, too. */
+#define RANGES_MAX 1000
 
 static void on_save(struct timer *);
 
@@ -91,46 +89,49 @@ remove_open(struct archive_waiting *waiting, struct archive_open *open)
 	memmove(open, open + 1, (--waiting->count - place) * sizeof(*open));
 }
 
-static bool
-is_since_load(const struct archive_waiting *waiting, uint64_t id)
-{
-	return id >= waiting->from && id <= waiting->to;
-}
-
-static bool
-is_free(const struct archive_open *open)
-{
-	return open->sent == 0 && !open->is_proved;
-}
-
 bool
 archive_waits_for(const struct archive_waiting *waiting, uint64_t id)
 {
-	const struct archive_open *open = find(waiting, id);
-
-	return open != NULL ? is_free(open) : is_since_load(waiting, id);
+	return id_ranges_have(&waiting->ranges, id);
 }
 
 bool
 archive_waits(
     const struct archive_waiting *waiting, uint64_t *from_r, uint64_t *to_r)
 {
-	bool is_any = waiting->from <= waiting->to;
+	const struct id_ranges *ranges = &waiting->ranges;
 
-	*from_r = is_any ? waiting->from : UINT64_MAX;
-	*to_r = is_any ? waiting->to : 0;
-	for (size_t i = 0; i < waiting->count; i++) {
-		const struct archive_open *open = &waiting->list[i];
+	if (ranges->count == 0)
+		return false;
+	*from_r = ranges->list[0].from;
+	*to_r = ranges->list[ranges->count - 1].to;
+	return true;
+}
 
-		if (!is_free(open))
-			continue;
-		is_any = true;
-		if (*from_r > open->id)
-			*from_r = open->id;
-		if (*to_r < open->id)
-			*to_r = open->id;
-	}
-	return is_any;
+/* All between two that are not done with and not sent waits as well, if it is
+ * newer than what is done with: so most of the time there is one range. */
+static void
+wait_for(struct archive_waiting *waiting, uint64_t id)
+{
+	struct id_ranges *ranges = &waiting->ranges;
+	const size_t place = place_of(waiting, id);
+	uint64_t from = id;
+
+	if (id > waiting->done)
+		from = waiting->done + 1;
+	if (place > 0 && from <= waiting->list[place - 1].id)
+		from = waiting->list[place - 1].id + 1;
+	id_ranges_add(ranges, from, id);
+	if (ranges->count > RANGES_MAX)
+		id_ranges_add(ranges, ranges->list[ranges->count - 2].from,
+		    ranges->list[ranges->count - 1].to);
+}
+
+static void
+is_done(struct archive_waiting *waiting, uint64_t id)
+{
+	if (waiting->done < id)
+		waiting->done = id;
 }
 
 /* --- the mark --------------------------------------------------------------
@@ -141,40 +142,32 @@ mark_of(struct account *account)
 {
 	const struct archive_waiting *waiting = waiting_of(account);
 
-	if (waiting->from <= waiting->to)
-		return waiting->from - 1;
-	if (waiting->count == 0)
+	if (waiting->count == 0 && waiting->ranges.count == 0)
 		return archive_of(account)->last_id;
-	return waiting->proved;
+	return waiting->done;
 }
 
-/* The mark, the rows before it that nobody had, and, with a plus, those after
- * it that somebody had: older ones are yet to be read. */
+/* The mark, and the rows up to it that wait or are not proved. */
 static struct str
 mark_text(struct account *account, struct arena *arena, uint64_t mark)
 {
 	const struct archive_waiting *waiting = waiting_of(account);
+	const struct id_ranges *ranges = &waiting->ranges;
 	struct buf buf = {0};
 	struct str text;
-	unsigned stored = 0;
 
 	buf_add_format(&buf, "%llu", (unsigned long long)mark);
-	for (size_t i = 0; i < waiting->count && stored < STORED_MAX; i++) {
-		const struct archive_open *open = &waiting->list[i];
-
-		if (open->id > mark)
-			break;
-		if (open->is_proved)
-			continue;
-		stored++;
-		buf_add_format(&buf, " %llu", (unsigned long long)open->id);
-	}
+	for (size_t i = 0; i < ranges->count; i++)
+		if (ranges->list[i].from <= mark)
+			buf_add_format(&buf, " %llu-%llu",
+			    (unsigned long long)ranges->list[i].from,
+			    (unsigned long long)ranges->list[i].to);
 	for (size_t i = 0; i < waiting->count; i++) {
 		const struct archive_open *open = &waiting->list[i];
 
-		if (open->id > mark && open->is_proved)
+		if (open->id <= mark && !open->is_proved)
 			buf_add_format(
-			    &buf, " +%llu", (unsigned long long)open->id);
+			    &buf, " %llu", (unsigned long long)open->id);
 	}
 	text = str_dup(arena, buf_str(&buf));
 	buf_deinit(&buf);
@@ -266,6 +259,19 @@ save_now(struct account *account)
  */
 
 static void
+read_range(struct archive_waiting *waiting, struct str word)
+{
+	struct str first, last;
+	uint64_t from, to;
+
+	if (!str_cut(word, '-', &first, &last))
+		last = first;
+	if (str_to_u64(first, INT64_MAX, &from) &&
+	    str_to_u64(last, INT64_MAX, &to))
+		id_ranges_add(&waiting->ranges, from, to);
+}
+
+static void
 read_mark(struct archive_waiting *waiting, struct str text)
 {
 	struct str word, rest = text;
@@ -274,15 +280,8 @@ read_mark(struct archive_waiting *waiting, struct str text)
 	if (!str_to_u64(word, INT64_MAX, &waiting->mark))
 		return;
 	while (rest.text != NULL) {
-		bool is_proved;
-		uint64_t id;
-
 		str_cut(rest, ' ', &word, &rest);
-		is_proved = word.len > 0 && word.text[0] == '+';
-		if (is_proved)
-			word = (struct str){word.text + 1, word.len - 1};
-		if (str_to_u64(word, INT64_MAX, &id))
-			find_or_add(waiting, id)->is_proved = is_proved;
+		read_range(waiting, word);
 	}
 }
 
@@ -319,40 +318,23 @@ archive_wait_begin(struct account *account)
 	/* Rows are removed; their ids are not used again. */
 	if (archive->last_id < waiting->mark)
 		archive->last_id = waiting->mark;
-	waiting->from = waiting->mark + 1;
-	waiting->to = archive->last_id;
-	waiting->proved = waiting->mark;
-}
-
-static bool
-are_none_sent(const struct archive_waiting *waiting)
-{
-	for (size_t i = 0; i < waiting->count; i++)
-		if (waiting->list[i].sent > 0)
-			return false;
-	return true;
+	waiting->done = waiting->mark;
+	id_ranges_add(&waiting->ranges, waiting->mark + 1, archive->last_id);
 }
 
 void
 archive_wait_add(struct account *account, uint64_t id)
 {
-	struct archive_waiting *waiting = waiting_of(account);
-
-	if (waiting->count >= OPEN_MAX && !waiting->is_reading &&
-	    are_none_sent(waiting)) {
-		if (waiting->from > waiting->to)
-			waiting->from = waiting->list[0].id;
-		waiting->to = id;
-		waiting->count = 0;
-	} else {
-		find_or_add(waiting, id);
-	}
+	wait_for(waiting_of(account), id);
 }
 
 static void
 is_sent(struct session *session, uint64_t id)
 {
-	find_or_add(waiting_of(session->account), id)->sent++;
+	struct archive_waiting *waiting = waiting_of(session->account);
+
+	id_ranges_remove(&waiting->ranges, id, id);
+	find_or_add(waiting, id)->sent++;
 }
 
 uint64_t
@@ -364,8 +346,7 @@ archive_wait_sent(struct session *session, uint64_t id)
 	return TICKET_ARCHIVE | tickets_add(sent, session->arena, id);
 }
 
-/* One session less has yet to prove it. Among those of before the load, which
- * all wait, it is remembered that this one does not. */
+/* One session less has yet to prove it. */
 static void
 give_up(struct archive_waiting *waiting, uint64_t id, bool is_proved)
 {
@@ -373,9 +354,16 @@ give_up(struct archive_waiting *waiting, uint64_t id, bool is_proved)
 
 	if (open == NULL)
 		return;
-	open->is_proved |= is_proved;
-	if (--open->sent == 0 && open->is_proved && !is_since_load(waiting, id))
-		remove_open(waiting, open);
+	if (is_proved) {
+		open->is_proved = true;
+		is_done(waiting, id);
+	}
+	if (--open->sent > 0)
+		return;
+	is_proved = open->is_proved;
+	remove_open(waiting, open);
+	if (!is_proved)
+		wait_for(waiting, id);
 }
 
 void
@@ -388,11 +376,8 @@ archive_wait_proved(struct session *session, uint64_t ticket)
 
 	if ((ticket & TICKET_ARCHIVE) == 0)
 		return;
-	while (tickets_take(sent, ticket & ~TICKET_ROWS, &id)) {
-		if (waiting->proved < id)
-			waiting->proved = id;
+	while (tickets_take(sent, ticket & ~TICKET_ROWS, &id))
 		give_up(waiting, id, true);
-	}
 	save_later(account);
 }
 
@@ -437,7 +422,7 @@ restore_sent(struct session *session, uint64_t id)
 {
 	struct archive_waiting *waiting = waiting_of(session->account);
 	const bool is_proved =
-	    find(waiting, id) == NULL && !is_since_load(waiting, id);
+	    find(waiting, id) == NULL && !archive_waits_for(waiting, id);
 
 	is_sent(session, id);
 	find(waiting, id)->is_proved |= is_proved;
@@ -464,27 +449,22 @@ void
 archive_wait_read(struct account *account, uint64_t upto)
 {
 	struct archive_waiting *waiting = waiting_of(account);
-	size_t left = 0;
 
-	if (waiting->from <= upto)
-		waiting->from = upto + 1;
-	for (size_t i = 0; i < waiting->count; i++) {
-		const struct archive_open open = waiting->list[i];
-
-		if (open.sent > 0 || open.id > upto)
-			waiting->list[left++] = open;
-	}
-	waiting->count = left;
+	id_ranges_remove(&waiting->ranges, 0, upto);
+	if (waiting->count == 0 && waiting->ranges.count == 0)
+		is_done(waiting, upto);
 }
 
 void
 archive_wait_drop(struct account *account)
 {
+	struct archive_waiting *waiting = waiting_of(account);
 	uint64_t from, to;
 
-	if (!archive_waits(waiting_of(account), &from, &to))
+	if (!archive_waits(waiting, &from, &to))
 		return;
 	archive_wait_read(account, to);
+	is_done(waiting, to);
 	save_later(account);
 }
 
@@ -498,6 +478,7 @@ archive_wait_forget(struct account *account)
 		store_commit_lazy(write_mark(account), NULL, NULL);
 	timer_stop(shard, &waiting->save);
 	timer_stop(shard, &waiting->retry);
+	id_ranges_free(&waiting->ranges);
 	free(waiting->list);
 	*waiting = (struct archive_waiting){0};
 }

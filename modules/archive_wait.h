@@ -4,26 +4,26 @@
  */
 #pragma once
 
+#include "modules/id_ranges.h"
 #include "modules/tickets.h"
 #include "server/session.h"
 #include "server/timer.h"
 
-/* A row that no client has proved to have. */
+/* A row that sessions were sent. */
 struct archive_open {
 	uint64_t id;
-	unsigned sent;  /* to so many sessions that are there; 0: it waits */
-	bool is_proved; /* by one of them, while others have yet to */
+	unsigned sent;  /* to so many that are there and have yet to prove it */
+	bool is_proved; /* by another one */
 };
 
 /* Which rows who comes online is to be sent; in memory while the account is.
- * What is neither open nor waiting nor newer than the last row is done with. */
+ * What neither is open nor waits is done with. */
 struct archive_waiting {
-	uint64_t from, to; /* rows that have waited since the account was
-			      loaded; from > to: none */
+	struct id_ranges ranges;   /* these wait */
 	struct archive_open *list; /* by id */
 	size_t count, room;
-	uint64_t proved; /* the newest row that a client proved to have */
-	uint64_t mark;   /* as it is stored: archive_wait.c */
+	uint64_t done; /* the newest row that is done with */
+	uint64_t mark; /* as it is stored: archive_wait.c */
 	bool is_reading;
 	struct timer save;  /* of the mark */
 	struct timer retry; /* of a read that failed */

@@ -198,6 +198,60 @@ the_mark_survives_a_crash(void **state)
 	world_free(&world);
 }
 
+static struct world_peer *
+resume(struct world *world, const char *id, unsigned h)
+{
+	struct world_peer *juliet = world_connect(world, JULIET);
+	char xml[256];
+
+	snprintf(xml, sizeof(xml),
+	    "<resume xmlns='urn:xmpp:sm:3' previd='%s' h='%u'/>", id, h);
+	rig_send(juliet, xml);
+	rig_expect(juliet, "<resumed xmlns='urn:xmpp:sm:3'/>");
+	return juliet;
+}
+
+static void
+say_from_anew(struct world *world, const char *id)
+{
+	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+
+	waiting_say(romeo, id);
+	world_cut(&romeo);
+}
+
+/* Rows of before the first restart are remembered beyond the second, and what
+ * was proved in between does not wait with them. */
+static void
+what_was_proved_is_so_after_two_restarts(void **state)
+{
+	struct world *world = rig_world(1, 2, NULL);
+	struct world_peer *juliet =
+	    waiting_come(world, JULIET "/balcony", "<presence/>");
+	char id[RIG_ID_LEN];
+
+	(void)state;
+	rig_enable(juliet, id);
+	say_from_anew(world, "m1");
+	CHECK(rig_finds(juliet, "<message id='m1'/>"));
+	world_restart(world);
+	world_cut(&juliet);
+	juliet = resume(world, id, 0);
+	CHECK(rig_finds(juliet, "<message id='m1'/>"));
+	say_from_anew(world, "m2");
+	CHECK(rig_finds(juliet, "<message id='m2'/>"));
+	rig_send(juliet, "<a xmlns='urn:xmpp:sm:3' h='2'/>");
+	world_restart(world);
+	world_cut(&juliet);
+	juliet = resume(world, id, 2);
+	rig_expect_nothing(juliet);
+	rig_send(juliet, "<presence/>");
+	CHECK(!rig_finds(juliet, "<message/>"));
+	CHECK(!rig_finds(waiting_come(world, JULIET "/chamber", "<presence/>"),
+	    "<message/>"));
+	world_free(&world);
+}
+
 /* More than are remembered one by one. */
 static void
 thousands_wait(void **state)
@@ -246,6 +300,7 @@ main(void)
 	    cmocka_unit_test(what_another_proved_does_not_come_again),
 	    cmocka_unit_test(what_was_copied_does_not_come_again),
 	    cmocka_unit_test(the_mark_survives_a_crash),
+	    cmocka_unit_test(what_was_proved_is_so_after_two_restarts),
 	    cmocka_unit_test(thousands_wait),
 	};
 
