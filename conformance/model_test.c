@@ -13,6 +13,7 @@
 #define MESSAGES   64
 #define QUEUE      512
 #define STEPS      120
+#define ID_LEN     64
 #define NO_MESSAGE (-1)
 
 struct message {
@@ -23,7 +24,7 @@ struct device {
 	const char *user, *resource; /* of the account */
 	const char *friend;          /* to whom it writes */
 	struct world_peer *peer;     /* NULL: away */
-	char id[64];                 /* to resume by; empty: none */
+	char id[ID_LEN];             /* to resume by; empty: none */
 	unsigned got;                /* stanzas of the server: our h */
 	int queue[QUEUE];            /* what we sent, from the first stanza */
 	unsigned said, acked;        /* of those */
@@ -427,10 +428,38 @@ take_result(struct model *model, struct archive *archive, const char *text)
 	archive->latest[from] = number;
 }
 
+/* To the answer: it waits for rows that are yet to be written. True when there
+ * are no more pages. */
+static bool
+take_page(struct model *model, struct world_peer *peer, struct archive *archive,
+    char after[static ID_LEN])
+{
+	for (unsigned tries = 0; tries < 100; tries++) {
+		const char *text;
+
+		world_sleep(model->world, 100);
+		while ((text = world_next(peer)) != NULL) {
+			const char *last = strstr(text, "<last>");
+
+			take_result(model, archive, text);
+			if (strncmp(text, "<iq", 3) != 0)
+				continue;
+			must_hold(model, strstr(text, "<fin") != NULL,
+			    "an archive cannot be read", text);
+			if (last != NULL)
+				snprintf(after, ID_LEN, "%.*s",
+				    (int)strcspn(last + 6, "<"), last + 6);
+			return strstr(text, "complete='true'") != NULL;
+		}
+	}
+	must_hold(model, false, "an archive", "does not answer");
+	return true;
+}
+
 static void
 read_archive(struct model *model, const char *user, struct archive *archive)
 {
-	char jid[64], after[64] = "", xml[512];
+	char jid[64], after[ID_LEN] = "", xml[512];
 	struct world_peer *peer;
 	bool is_complete = false;
 
@@ -438,8 +467,6 @@ read_archive(struct model *model, const char *user, struct archive *archive)
 	snprintf(jid, sizeof(jid), "%s/reader", user);
 	peer = world_connect(model->world, jid);
 	while (!is_complete) {
-		const char *text;
-
 		snprintf(xml, sizeof(xml),
 		    "<iq type='set' id='q'><query xmlns='urn:xmpp:mam:2'>"
 		    "<set xmlns='http://jabber.org/protocol/rsm'>"
@@ -447,19 +474,7 @@ read_archive(struct model *model, const char *user, struct archive *archive)
 		    after[0] == '\0' ? "" : "<after>", after,
 		    after[0] == '\0' ? "" : "</after>");
 		world_send(peer, xml);
-		world_sleep(model->world, 100);
-		is_complete = true;
-		while ((text = world_next(peer)) != NULL) {
-			const char *last = strstr(text, "<last>");
-
-			take_result(model, archive, text);
-			if (strncmp(text, "<iq", 3) != 0)
-				continue;
-			is_complete = strstr(text, "complete='true'") != NULL;
-			if (last != NULL)
-				snprintf(after, sizeof(after), "%.*s",
-				    (int)strcspn(last + 6, "<"), last + 6);
-		}
+		is_complete = take_page(model, peer, archive, after);
 	}
 }
 
