@@ -165,6 +165,37 @@ what_is_sent_again_after_a_crash_comes_once(void **state)
 	}
 }
 
+/* Until he has the error, a message that was refused counts as not handled when
+ * the session is lost; also after a restart that kept the session. */
+static void
+what_was_refused_is_not_handled(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct world *world = rig_world(i, 0, NULL);
+		char id[RIG_ID_LEN];
+		struct world_peer *romeo = enable(world, id);
+
+		rig_send(romeo, "<presence/>");
+		world_break_store(world, ERR_UNAVAILABLE);
+		rig_send(romeo, "<message to='" JULIET
+				"' id='m1'><body>1</body></message>");
+		CHECK(rig_finds(romeo, "<message type='error' id='m1'/>"));
+		world_break_store(world, ERR_NONE);
+		world_sleep(world, 60 * 1000);
+		rig_send(romeo, "<r xmlns='" SM "'/>");
+		CHECK(rig_finds(romeo, "<a xmlns='" SM "' h='2'/>"));
+		if (i == 1)
+			world_restart(world);
+		world_sleep(world, 2000);
+		world_kill(world);
+		resume(world, id,
+		    "<failed xmlns='" SM
+		    "' h='1'><item-not-found xmlns='" STANZAS "'/></failed>");
+		world_free(&world);
+	}
+}
+
 int
 main(void)
 {
@@ -174,6 +205,7 @@ main(void)
 	    cmocka_unit_test(
 		messages_of_a_session_that_nobody_resumes_are_kept),
 	    cmocka_unit_test(what_is_sent_again_after_a_crash_comes_once),
+	    cmocka_unit_test(what_was_refused_is_not_handled),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

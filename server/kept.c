@@ -55,6 +55,8 @@ add_item(struct node *parent, const struct post *letter)
 		node_set(item, "to", jid_full(letter->to));
 	if (letter->ticket != 0)
 		set_number(item, "ticket", letter->ticket);
+	if (letter->refuses != 0)
+		set_number(item, "refuses", letter->refuses);
 	if (letter->stanza == NULL)
 		node_set(item, "copy", STR("1"));
 }
@@ -254,6 +256,7 @@ take_item(struct resume *resume, const struct node *item)
 
 	letter->blob = blob_new(text);
 	letter->ticket = number_of(item, "ticket");
+	letter->refuses = number_of(item, "refuses");
 	if (to.len > 0)
 		letter->to = jid_parse(letter->arena, to);
 	if (node_attr(item, "copy").len == 0)
