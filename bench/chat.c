@@ -3,6 +3,7 @@
 
 #include "bench/client.h"
 #include "bench/figures.h"
+#include "bench/manage.h"
 #include "bench/swarm.h"
 #include "bench/usage.h"
 #include "bench/workload.h"
@@ -35,8 +36,11 @@ put_mark(struct client *client, uint64_t due_ns, char *text_r)
 static void
 say_message(struct client *client, uint64_t due_ns)
 {
-	static const char end[] = "</body></message>";
+	static const char lasting[] = "</body></message>";
+	static const char fleeting[] =
+	    "</body><no-store xmlns='urn:xmpp:hints'/></message>";
 	const struct plan *plan = client->plan;
+	const char *end = plan->fleeting ? fleeting : lasting;
 	unsigned to = plan_pair(client->number);
 	char text[512], resource[16] = "";
 	size_t len;
@@ -48,9 +52,11 @@ say_message(struct client *client, uint64_t due_ns)
 	    plan_domain(plan, to), resource, client->sent);
 	put_mark(client, due_ns, text + len);
 	memset(text + len + MARK_LEN, 'x', BODY_LEN - MARK_LEN);
-	memcpy(text + len + BODY_LEN, end, sizeof(end) - 1);
-	client_send(client, text, len + BODY_LEN + sizeof(end) - 1);
+	memcpy(text + len + BODY_LEN, end, strlen(end));
+	client_send(client, text, len + BODY_LEN + strlen(end));
 	state.awaited++;
+	if (plan->managed)
+		manage_said(client);
 }
 
 static void
@@ -112,20 +118,62 @@ take_mark(struct client *client, const struct mark *mark)
 	if (mark->sender != state.listens_to(client->number))
 		return;
 	mark_check(&client->seen, mark->place, &state.count);
-	figures_sample(usage_clock_ns() - mark->at_ns);
+	figures_sample(SAMPLE_DELIVERY, usage_clock_ns() - mark->at_ns);
 	if (state.answer != NULL)
 		state.answer(client, mark);
+}
+
+/* How much of it is used. */
+static size_t
+take_marks(struct client *client, const char *text, size_t len)
+{
+	struct mark mark;
+	size_t left = len;
+
+	while (mark_next(&text, &left, &mark)) {
+		client->managed.heard++;
+		take_mark(client, &mark);
+	}
+	return len - left;
+}
+
+/* Marks and elements of stream management in the order in which they came, up
+ * to the last '>': what is before is whole. */
+static size_t
+take_managed(struct client *client, const char *text, size_t len)
+{
+	const char *last = memrchr(text, '>', len), *found;
+	const char *end = last == NULL ? text : last + 1, *at = text;
+
+	while ((found = memmem(at, (size_t)(end - at), MANAGE_NS,
+		    strlen(MANAGE_NS))) != NULL) {
+		const char *open = memrchr(at, '<', (size_t)(found - at));
+		const char *close = memchr(found, '>', (size_t)(end - found));
+
+		if (open == NULL || close == NULL)
+			client_fail(client, "not stream management");
+		take_marks(client, at, (size_t)(open - at));
+		manage_take(client, open, (size_t)(close + 1 - open));
+		at = close + 1;
+	}
+	take_marks(client, at, (size_t)(end - at));
+	return (size_t)(end - text);
 }
 
 static size_t
 heard(struct client *client, const char *text, size_t len)
 {
-	struct mark mark;
-	size_t left = len;
+	return client->plan->managed ? take_managed(client, text, len)
+				     : take_marks(client, text, len);
+}
 
-	while (mark_next(&text, &left, &mark))
-		take_mark(client, &mark);
-	return len - left;
+/* Otherwise what a client has had would wait for it again. */
+static void
+leave_managed(struct swarm *swarm)
+{
+	for (unsigned i = 0; i < swarm->plan->sessions; i++)
+		manage_acknowledge(&swarm->clients[i]);
+	swarm_logout(swarm, 0, 1);
 }
 
 static void
@@ -139,6 +187,8 @@ begin(struct swarm *swarm)
 	state.began_ns = usage_clock_ns();
 	swarm_login(swarm, &work, 0, 1);
 	swarm_settle(swarm, 300);
+	if (swarm->plan->managed)
+		manage_enable_all(swarm);
 }
 
 static void
@@ -147,13 +197,18 @@ finish(struct swarm *swarm)
 	uint64_t end = usage_clock_ns() + DRAIN_MAX_MS * NS_PER_MS;
 
 	state.answer = NULL;
-	while (state.count.came < state.awaited && usage_clock_ns() < end)
+	while ((state.count.came < state.awaited || manage_open(swarm) > 0) &&
+	       usage_clock_ns() < end)
 		swarm_turn(swarm, end);
 	figures_add_samples();
 	figures_add("lost", (double)state.awaited - (double)state.count.came);
 	figures_add("repeated", (double)state.count.repeated);
 	figures_add("out_of_order", (double)state.count.out_of_order);
 	figures_add("refused", (double)state.refused);
+	if (swarm->plan->managed) {
+		figures_add("unacked", (double)manage_open(swarm));
+		leave_managed(swarm);
+	}
 }
 
 /* Measures a stretch of what `run` keeps going. */

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bench/manage.h"
 #include "bench/mark.h"
 #include "bench/plan.h"
 #include "bench/scram.h"
@@ -56,6 +57,7 @@ struct client {
 	unsigned heard;              /* the workload's own */
 	uint32_t sent;               /* marks */
 	struct mark_seen seen;       /* marks of whom it listens to */
+	struct managed managed;      /* with plan->managed */
 	struct client_bytes in, out; /* not yet used, not yet written */
 	struct scram_keys keys;
 };

@@ -5,8 +5,14 @@
 
 #define SAMPLES_MAX (1u << 20)
 
-static uint32_t samples[SAMPLES_MAX]; /* in units of 100 ns */
-static size_t sample_count;
+static struct {
+	const char *prefix;
+	size_t count;
+	uint32_t each[SAMPLES_MAX]; /* in units of 100 ns */
+} samples[SAMPLE_KINDS] = {
+    [SAMPLE_DELIVERY].prefix = "",
+    [SAMPLE_ACK].prefix = "ack_",
+};
 static const char *separator = "{";
 
 void
@@ -47,18 +53,22 @@ figures_add_usage(const struct plan *plan, const struct usage *used,
 }
 
 void
-figures_sample(uint64_t ns)
+figures_sample(enum sample kind, uint64_t ns)
 {
-	if (sample_count == SAMPLES_MAX)
+	size_t *count = &samples[kind].count;
+
+	if (*count == SAMPLES_MAX)
 		return;
 	ns /= 100;
-	samples[sample_count++] = ns < UINT32_MAX ? (uint32_t)ns : UINT32_MAX;
+	samples[kind].each[(*count)++] =
+	    ns < UINT32_MAX ? (uint32_t)ns : UINT32_MAX;
 }
 
 void
 figures_forget_samples(void)
 {
-	sample_count = 0;
+	for (unsigned kind = 0; kind < SAMPLE_KINDS; kind++)
+		samples[kind].count = 0;
 }
 
 static int
@@ -72,9 +82,15 @@ compare(const void *a, const void *b)
 void
 figures_add_samples(void)
 {
-	if (sample_count == 0)
-		return;
-	qsort(samples, sample_count, sizeof(samples[0]), compare);
-	figures_add("p50_us", samples[sample_count / 2] / 10.0);
-	figures_add("p99_us", samples[sample_count * 99 / 100] / 10.0);
+	for (unsigned kind = 0; kind < SAMPLE_KINDS; kind++) {
+		const char *prefix = samples[kind].prefix;
+		uint32_t *each = samples[kind].each;
+		size_t count = samples[kind].count;
+
+		if (count == 0)
+			continue;
+		qsort(each, count, sizeof(each[0]), compare);
+		add_prefixed(prefix, "p50_us", each[count / 2] / 10.0);
+		add_prefixed(prefix, "p99_us", each[count * 99 / 100] / 10.0);
+	}
 }

@@ -19,7 +19,13 @@ void figures_end(void);
 void figures_add_usage(const struct plan *, const struct usage *used,
     uint64_t count, const char *prefix);
 
-/* A sample of latencies, of which the first million are kept. */
-void figures_sample(uint64_t ns);
+/* Latencies, of each kind a sample: the first million are kept. */
+enum sample {
+	SAMPLE_DELIVERY, /* p50_us and p99_us */
+	SAMPLE_ACK,      /* ack_p50_us and ack_p99_us */
+	SAMPLE_KINDS,
+};
+
+void figures_sample(enum sample, uint64_t ns);
 void figures_forget_samples(void);
-void figures_add_samples(void); /* p50_us and p99_us */
+void figures_add_samples(void); /* of kinds that there are */

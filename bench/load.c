@@ -61,6 +61,8 @@ static const struct {
     {"registers", KIND_FLAG, offsetof(struct plan, registers)},
     {"full", KIND_FLAG, offsetof(struct plan, full)},
     {"plain", KIND_FLAG, offsetof(struct plan, plain)},
+    {"managed", KIND_FLAG, offsetof(struct plan, managed)},
+    {"fleeting", KIND_FLAG, offsetof(struct plan, fleeting)},
     {"sessions", KIND_NUMBER, offsetof(struct plan, sessions)},
     {"in-flight", KIND_NUMBER, offsetof(struct plan, in_flight)},
     {"rate", KIND_NUMBER, offsetof(struct plan, rate)},

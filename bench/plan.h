@@ -29,6 +29,8 @@ struct plan {
 	bool registers; /* `prepare` makes the accounts too */
 	bool plain;     /* PLAIN; otherwise SCRAM-SHA-1 */
 	bool full;      /* messages to full addresses; otherwise to bare ones */
+	bool managed;   /* stream management; an ack is asked of each message */
+	bool fleeting;  /* messages that are not to be stored (XEP-0334) */
 	unsigned sessions;  /* an even number */
 	unsigned in_flight; /* logins under way at once */
 	unsigned rate;      /* messages a second */

@@ -24,6 +24,9 @@ WORKLOADS = {
     "plain": Workload(("--workload", "login", "--plain"), SOME_SESSIONS),
     "chat": Workload(("--workload", "chat")),
     "rate": Workload(("--workload", "rate", "--run-ms", "5000")),
+    "ack": Workload(("--workload", "rate", "--run-ms", "5000", "--managed")),
+    "ack-fleeting": Workload(("--workload", "rate", "--run-ms", "5000",
+                              "--managed", "--fleeting")),
     "presence": Workload(("--workload", "presence")),
     "offline": Workload(("--workload", "offline")),
 }

@@ -4,7 +4,7 @@ import json
 import statistics
 
 UNITS = {"us": "us", "s": "1/s", "kib": "KiB"}
-CORRECTNESS = ("lost", "repeated", "out_of_order", "refused")
+CORRECTNESS = ("lost", "repeated", "out_of_order", "refused", "unacked")
 HIDDEN = ("before_kib", "sessions")
 WIDTH = 28
 

@@ -20,6 +20,7 @@ PATIENCE_S = 30
 DOMAIN = "localhost"
 PASSWORD = "secret"
 UNPRIVILEGED = "postgres"
+WITH_ARCHIVE = ("chat", "rate", "ack", "ack-fleeting")
 
 
 class Missing(Exception):
@@ -47,7 +48,7 @@ class Server:
 
     name = ""
     workloads = ("idle", "login", "plain", "chat", "rate", "presence",
-                 "offline")
+                 "offline", "ack", "ack-fleeting")
     has_accounts = True
     both_cores = False
     config_name = ""
@@ -147,6 +148,53 @@ def need(found, package):
         raise Missing(f"the Debian package {package} is not installed")
 
 
+class Postgres:
+    """A database of a server's own, which listens on a Unix socket, and on a
+    port of 127.0.0.1 for who asks for one."""
+
+    def __init__(self, where, port=None):
+        where.mkdir()
+        if os.getuid() == 0:
+            os.chown(where, pwd.getpwnam(UNPRIVILEGED).pw_uid, -1)
+        programs = Path(self.programs()[-1]).parent
+        made = self.as_user((programs / "initdb", "-D", where / "rows", "-U",
+                             "bench", "-A", "trust", "-E", "UTF8",
+                             "--locale=C", "--no-sync"))
+        if made.wait() != 0:
+            raise SystemExit("initdb failed")
+        listen = ("-c", "listen_addresses=") if port is None else (
+            "-c", "listen_addresses=127.0.0.1", "-p", str(port))
+        self.process = self.as_user((programs / "postgres", "-D",
+                                     where / "rows", "-k", where, *listen))
+        while not list(where.glob(".s.PGSQL.*[0-9]")):
+            if self.process.poll() is not None:
+                raise SystemExit("postgres did not start")
+            time.sleep(0.1)
+        time.sleep(1)
+
+    @staticmethod
+    def programs():
+        return sorted(glob.glob("/usr/lib/postgresql/*/bin/postgres"))
+
+    @classmethod
+    def check(cls):
+        need(cls.programs(), "postgresql")
+
+    @staticmethod
+    def as_user(words, **more):
+        """PostgreSQL refuses to be run by root."""
+        if os.getuid() == 0:
+            more |= {"user": UNPRIVILEGED, "group": UNPRIVILEGED,
+                     "extra_groups": []}
+        return subprocess.Popen(
+            words, cwd="/", stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            start_new_session=True, **more)
+
+    def close(self):
+        end(self.process, signal.SIGINT)
+
+
 class Floor(Server):
     name = "floor"
     workloads = ("idle", "login", "plain", "chat", "rate", "presence")
@@ -159,6 +207,7 @@ class Floor(Server):
 
 class Prosody(Server):
     name = "prosody"
+    archive = ""
     config_name = "prosody.cfg.lua"
     config = """
 run_as_root = true
@@ -178,12 +227,17 @@ storage = "internal"
 modules_disabled = {{ "s2s" }}
 modules_enabled = {{ "roster", "saslauth", "tls", "disco", "private",
     "blocklist", "vcard_legacy", "pep", "version", "uptime", "time", "ping",
-    "register", "offline", "server_contact_info", "lastactivity" }}
+    "register", "offline", "server_contact_info", "lastactivity",
+    "smacks"{archive} }}
+smacks_hibernation_time = 1800
 VirtualHost "{domain}"
 """
 
     def check(self):
         need(shutil.which("prosody"), "prosody")
+
+    def settings(self):
+        return super().settings() | {"archive": self.archive}
 
     def command(self):
         return ("prosody", "-F", "--config", self.where / self.config_name)
@@ -191,6 +245,7 @@ VirtualHost "{domain}"
 
 class Ejabberd(Server):
     name = "ejabberd"
+    more = ""
     config_name = "ejabberd.yml"
     config = """
 hosts: [{domain}]
@@ -217,10 +272,11 @@ modules:
   mod_pubsub: {{plugins: [flat, pep]}}
   mod_register: {{ip_access: all, access: register, password_strength: 0}}
   mod_roster: {{versioning: true}}
+  mod_stream_mgmt: {{resume_timeout: 1800, max_resume_timeout: 1800}}
   mod_time: {{}}
   mod_vcard: {{}}
   mod_version: {{}}
-"""
+{more}"""
 
     @staticmethod
     def libraries():
@@ -228,6 +284,9 @@ modules:
 
     def check(self):
         need(self.libraries() and shutil.which("erl"), "ejabberd")
+
+    def settings(self):
+        return super().settings() | {"more": self.more}
 
     def command(self):
         return ("erl", "-noinput", "-boot", "start_sasl", "-sasl",
@@ -307,46 +366,16 @@ class JackdawTwo(Jackdaw):
 
 class JackdawPostgres(Jackdaw):
     name = "jackdaw-pg"
-    workloads = ("login", "offline")
-
-    @staticmethod
-    def programs():
-        return sorted(glob.glob("/usr/lib/postgresql/*/bin/postgres"))
+    workloads = ("login", "offline", "ack", "ack-fleeting")
 
     def check(self):
         super().check()
-        need(self.programs(), "postgresql")
-
-    def as_user(self, words, **more):
-        """PostgreSQL refuses to be run by root."""
-        if os.getuid() == 0:
-            more |= {"user": UNPRIVILEGED, "group": UNPRIVILEGED,
-                     "extra_groups": []}
-        return subprocess.Popen(
-            words, cwd="/", stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            start_new_session=True, **more)
+        Postgres.check()
 
     def prepare(self):
         super().prepare()
-        programs = Path(self.programs()[-1]).parent
-        where = self.where / "postgres"
-        where.mkdir()
-        if os.getuid() == 0:
-            os.chown(where, pwd.getpwnam(UNPRIVILEGED).pw_uid, -1)
-        made = self.as_user((programs / "initdb", "-D", where / "rows", "-U",
-                             "bench", "-A", "trust", "-E", "UTF8",
-                             "--locale=C", "--no-sync"))
-        if made.wait() != 0:
-            raise SystemExit("initdb failed")
-        self.database = self.as_user(
-            (programs / "postgres", "-D", where / "rows", "-k", where,
-             "-c", "listen_addresses="))
-        while not list(where.glob(".s.PGSQL.*[0-9]")):
-            if self.database.poll() is not None:
-                raise SystemExit("postgres did not start")
-            time.sleep(0.1)
-        time.sleep(1)
+        self.postgres = Postgres(self.where / "postgres")
+        self.database = self.postgres.process
 
     def storage(self):
         return ("{backend: postgres, conninfo: "
@@ -355,23 +384,75 @@ class JackdawPostgres(Jackdaw):
     def close(self):
         super().close()
         if self.database is not None:
-            end(self.database, signal.SIGINT)
+            self.postgres.close()
 
 
 class JackdawArchive(Jackdaw):
     """Both sides of each message are archived."""
 
     name = "jackdaw-archive"
-    workloads = ("chat", "rate")
+    workloads = WITH_ARCHIVE
     archive = "true"
 
 
 class JackdawArchivePostgres(JackdawPostgres):
     name = "jackdaw-pg-archive"
-    workloads = ("chat", "rate")
+    workloads = WITH_ARCHIVE
     archive = "true"
+
+
+class ProsodyArchive(Prosody):
+    """Its archive is in files."""
+
+    name = "prosody-archive"
+    workloads = WITH_ARCHIVE
+    archive = ', "mam"'
+
+
+class EjabberdArchive(Ejabberd):
+    """On a PostgreSQL of its own: Erlang's database holds 2 GiB at most."""
+
+    name = "ejabberd-archive"
+    workloads = WITH_ARCHIVE
+    more = """
+  mod_mam: {{default: always, db_type: sql, request_activates_archiving: false}}
+sql_type: pgsql
+sql_server: "127.0.0.1"
+sql_port: {sql_port}
+sql_database: postgres
+sql_username: bench
+sql_password: ""
+new_sql_schema: false
+sql_pool_size: 10
+"""
+
+    def check(self):
+        super().check()
+        Postgres.check()
+        need(glob.glob("/usr/lib/erlang/lib/p1_pgsql-*"), "erlang-p1-pgsql")
+
+    def prepare(self):
+        super().prepare()
+        self.sql_port = free_port()
+        self.postgres = Postgres(self.where / "postgres", self.sql_port)
+        self.database = self.postgres.process
+        schema = Path("/usr/share/ejabberd/sql/pg.sql")
+        subprocess.run(
+            ("psql", "-q", "-h", "127.0.0.1", "-p", str(self.sql_port), "-U",
+             "bench", "-f", schema, "postgres"), check=True,
+            stdout=subprocess.DEVNULL)
+
+    def settings(self):
+        more = self.more.format(sql_port=self.sql_port)
+        return super().settings() | {"more": more}
+
+    def close(self):
+        super().close()
+        if self.database is not None:
+            self.postgres.close()
 
 
 SERVERS = {each.name: each for each in (
     Floor, Jackdaw, JackdawTwo, JackdawPostgres, JackdawArchive,
-    JackdawArchivePostgres, Prosody, Ejabberd)}
+    JackdawArchivePostgres, Prosody, ProsodyArchive, Ejabberd,
+    EjabberdArchive)}
