@@ -103,5 +103,5 @@ uint64_t pipe_number(const PGresult *, int row, int column);
 enum err pipe_err(const PGresult *, const struct step *);
 /* The transaction was undone for no fault of its own: try it again. */
 bool pipe_may_repeat(const PGresult *);
-/* The server is going away: the connection will be closed. */
+/* The server is going away, or is gone: so is the connection. */
 bool pipe_is_ending(const PGresult *);

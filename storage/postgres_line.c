@@ -200,7 +200,7 @@ send_steps(struct line *line, const struct segment *segment)
 {
 	list_each (job, &segment->jobs, struct job, link) {
 		for (const struct step *step = job->first; step != NULL;
-		    step = step->next) {
+		     step = step->next) {
 			if (!pipe_send(line->conn, job, step))
 				return false;
 		}
@@ -502,11 +502,15 @@ take_result(struct line *line, PGresult *result)
 static void
 take_results(struct line *line)
 {
-	/* NULL results end the answer to each statement; they say nothing. */
+	unsigned ends = 0;
+
+	/* A NULL ends the answer to each statement and says nothing; but a lost
+	 * connection gives them for ever. */
 	while (line->conn != NULL && !list_is_empty(&line->segments) &&
-	       !PQisBusy(line->conn)) {
+	       !PQisBusy(line->conn) && ends < 2) {
 		PGresult *result = PQgetResult(line->conn);
 
+		ends = result == NULL ? ends + 1 : 0;
 		if (result != NULL)
 			take_result(line, result);
 		PQclear(result);

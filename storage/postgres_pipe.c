@@ -214,5 +214,9 @@ pipe_may_repeat(const PGresult *result)
 bool
 pipe_is_ending(const PGresult *result)
 {
-	return str_starts(state_of(result), STR("57P"));
+	struct str state = state_of(result);
+
+	/* What libpq says itself has no SQLSTATE. */
+	return str_starts(state, STR("57P")) ||
+	       (state.len == 0 && PQresultStatus(result) == PGRES_FATAL_ERROR);
 }

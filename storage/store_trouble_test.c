@@ -261,6 +261,17 @@ page_done(struct store_page *page)
 	container_of(page, struct asked_page, page)->calls++;
 }
 
+struct asked_get {
+	struct store_get get;
+	unsigned calls;
+};
+
+static void
+get_done(struct store_get *get)
+{
+	container_of(get, struct asked_get, get)->calls++;
+}
+
 /* --- deadlines -------------------------------------------------------- */
 
 struct stall { /* somebody else holds what the store wants to write */
@@ -409,6 +420,36 @@ a_database_that_hangs_is_left(void **state)
 	while (rig_put(rig, 2, &plain, STR("k"), STR("x")) != ERR_NONE)
 		assert_true(clock_mono_ms() - begun < 9000);
 	RIG_TEXT(rig_get(rig, 2, &plain, STR("k")), "x");
+}
+
+/* The processes of the database end without a word, as those of a server that
+ * is killed: no error comes, only the end of the connection. */
+static void
+a_silent_end_is_a_lost_connection(void **state)
+{
+	struct rig *rig = *state;
+	const char *dir = getenv("JACKDAW_TEST_PG_DIR");
+	struct asked_get asked = {.calls = 0};
+	int pids[PIDS_MAX];
+	struct many many;
+
+	if (dir == NULL) {
+		print_message("JACKDAW_TEST_PG_DIR is not set\n");
+		skip();
+	}
+	assert_int_equal(rig_put(rig, 2, &plain, STR("k"), STR("v")), ERR_NONE);
+	find_database(rig, dir, pids);
+	signal_database(pids + 1, SIGSTOP);
+	store_get(rig->store, &asked.get, rig->arena,
+	    &(struct map_key){2, &plain, STR("k")}, get_done);
+	start_many(rig, &many, "silent");
+	rig_run_for(rig, 50);
+	signal_database(pids + 1, SIGKILL);
+	rig_await(rig, &asked.calls);
+	assert_true(
+	    asked.get.err == ERR_NONE || asked.get.err == ERR_UNAVAILABLE);
+	check_many(rig, &many, "silent");
+	assert_true(store_is_up(rig->store));
 }
 
 static unsigned refusals, answers;
@@ -580,6 +621,7 @@ static const struct rig_case cases[] = {
     RIG_CASE_IN(questions_end_within_their_deadline, SQLITE | POSTGRES),
     RIG_CASE_IN(a_slow_search_holds_no_commit, POSTGRES),
     RIG_CASE_IN(a_database_that_hangs_is_left, POSTGRES),
+    RIG_CASE_IN(a_silent_end_is_a_lost_connection, POSTGRES),
     RIG_CASE_IN(the_queue_is_bounded, SQLITE | POSTGRES),
     RIG_CASE_IN(many_shards_work_at_once, SQLITE | POSTGRES),
 };
