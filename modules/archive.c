@@ -36,6 +36,8 @@ static const struct hook hooks[] = {
     {.on = HOOK_ACCOUNT_LOAD, .load = on_load},
     {.on = HOOK_SWEEP, .sweep = archive_limit},
     {.on = HOOK_ACCOUNT_FORGET, .account = on_forget},
+    {.on = HOOK_ACCOUNT_DRAIN, .account = archive_keep_drain},
+    {.on = HOOK_ACCOUNT_DRAIN, .account = archive_wait_drain},
     {.on = HOOK_SENT_MESSAGE, .order = 500, .stanza = on_sent},
     {.on = HOOK_SENT_MESSAGE, .order = 700, .stanza = on_leaving},
     {.on = HOOK_RECEIVED_MESSAGE, .order = 500, .stanza = on_received},

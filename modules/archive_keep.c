@@ -365,6 +365,17 @@ on_retry(struct timer *timer)
 		row_write(open);
 }
 
+void
+archive_keep_drain(struct account *account)
+{
+	struct timer *retry = &archive_of(account)->retry;
+
+	if (!timer_is_running(retry))
+		return;
+	timer_stop(account->owner.shard, retry);
+	on_retry(retry);
+}
+
 /* The message was delivered, so there is no way back. */
 static void
 try_again(struct row_open *open)

@@ -102,6 +102,8 @@ struct archive_await {
 void archive_await_rows(struct account *, struct archive_await *,
     void (*done)(struct archive_await *));
 /* Forgets rows that are yet to be written. */
+/* What failed is written at once. */
+void archive_keep_drain(struct account *);
 void archive_keep_forget(struct account *);
 
 /* --- taking back -------------------------------------------------------- */

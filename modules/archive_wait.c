@@ -394,6 +394,13 @@ archive_wait_closed(struct session *session)
 	archive_offer(account);
 }
 
+void
+archive_wait_drain(struct account *account)
+{
+	if (archive_of(account)->account != NULL)
+		save_now(account);
+}
+
 /* --- over a restart --------------------------------------------------------
  */
 
@@ -408,7 +415,6 @@ archive_wait_save(struct session *session, struct node *node)
 
 	if (!str_is(node_attr(node, "state"), "whole"))
 		return;
-	save_now(session->account);
 	archive = node_add(node, "archive", NS_SENT);
 	if (own->has_queried)
 		node_set(archive, "queried", STR("1"));

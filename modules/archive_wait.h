@@ -51,6 +51,7 @@ uint64_t archive_wait_sent(struct session *, uint64_t id);
 /* Hooks. */
 void archive_wait_proved(struct session *, uint64_t ticket);
 void archive_wait_closed(struct session *);
+void archive_wait_drain(struct account *);
 void archive_wait_save(struct session *, struct node *);
 void archive_wait_restore(struct session *, const struct node *);
 /* Rows from..to wait: the least and the greatest of them. False when none. */

@@ -2,6 +2,7 @@
 #include "modules/archive.h"
 
 #include "modules/waiting_rig.h"
+#include "server/drain.h"
 #include "server/world_private.h"
 
 /* --- when it is sent -------------------------------------------------------
@@ -198,6 +199,36 @@ the_mark_survives_a_crash(void **state)
 	world_free(&world);
 }
 
+/* It is stored a moment later, but not after the end. */
+static void
+the_mark_is_stored_at_the_end(void **state)
+{
+	struct world *world = rig_world(1, 2, NULL);
+	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+	struct world_peer *juliet =
+	    waiting_come(world, JULIET "/balcony", "<presence/>");
+	char id[RIG_ID_LEN];
+
+	(void)state;
+	rig_enable(juliet, id);
+	world_sleep(world, 5000);
+	waiting_say(romeo, "m1");
+	CHECK(rig_finds(juliet, "<message id='m1'/>"));
+	rig_send(juliet, "<a xmlns='urn:xmpp:sm:3' h='1'/>");
+	for (unsigned i = 0; i < 2; i++) {
+		shard_enter(&world->server.shards[i]);
+		drain_begin(&world->server.shards[i]);
+		world->is_quiet[i] = false;
+	}
+	world_sleep(world, 100);
+	world_kill(world);
+	world_cut(&romeo);
+	world_cut(&juliet);
+	juliet = waiting_come(world, JULIET "/balcony", "<presence/>");
+	rig_expect_nothing(juliet);
+	world_free(&world);
+}
+
 static struct world_peer *
 resume(struct world *world, const char *id, unsigned h)
 {
@@ -300,6 +331,7 @@ main(void)
 	    cmocka_unit_test(what_another_proved_does_not_come_again),
 	    cmocka_unit_test(what_was_copied_does_not_come_again),
 	    cmocka_unit_test(the_mark_survives_a_crash),
+	    cmocka_unit_test(the_mark_is_stored_at_the_end),
 	    cmocka_unit_test(what_was_proved_is_so_after_two_restarts),
 	    cmocka_unit_test(thousands_wait),
 	};

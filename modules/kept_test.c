@@ -196,6 +196,33 @@ what_was_refused_is_not_handled(void **state)
 	}
 }
 
+/* What a store that failed is to be asked for again later, is before the end.
+ */
+static void
+what_is_written_later_is_before_a_restart(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 10; seed++) {
+		struct world *world = rig_world(seed, 0, NULL);
+		char id[RIG_ID_LEN];
+		struct world_peer *romeo = enable(world, id);
+		struct world_peer *juliet = rig_login(world, JULIET "/balcony");
+
+		world_break_store(world, ERR_UNAVAILABLE);
+		rig_send(romeo, "<message to='" JULIET
+				"' id='m1'><body>1</body></message>");
+		CHECK(rig_finds(juliet, "<message id='m1'/>"));
+		world_sleep(world, 70 * 1000);
+		world_break_store(world, ERR_NONE);
+		rig_send(romeo, "<r xmlns='" SM "'/>");
+		world_sleep(world, 100);
+		CHECK(rig_finds(romeo, "<a xmlns='" SM "' h='0'/>"));
+		world_restart(world);
+		resume(world, id, "<resumed xmlns='" SM "' h='1'/>");
+		world_free(&world);
+	}
+}
+
 int
 main(void)
 {
@@ -206,6 +233,7 @@ main(void)
 		messages_of_a_session_that_nobody_resumes_are_kept),
 	    cmocka_unit_test(what_is_sent_again_after_a_crash_comes_once),
 	    cmocka_unit_test(what_was_refused_is_not_handled),
+	    cmocka_unit_test(what_is_written_later_is_before_a_restart),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

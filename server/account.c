@@ -410,6 +410,20 @@ account_take_domain(struct shard *shard, struct post *letter)
 }
 
 void
+account_drain_all(struct shard *shard)
+{
+	struct table_link *link = NULL;
+
+	while ((link = table_next(&shard->owners, link)) != NULL) {
+		struct account *account =
+		    account_of(container_of(link, struct owner, link));
+
+		if (account != NULL && account->slots != NULL)
+			hook_drain(account);
+	}
+}
+
+void
 account_drop_sessions(struct account *account)
 {
 	session_each (session, account)

@@ -90,6 +90,8 @@ void account_setup_changed(struct account *);
 void account_end(struct account *, enum stream_err);
 /* The handler of DOMAIN: to all accounts of the shard with sessions. */
 void account_take_domain(struct shard *, struct post *);
+/* HOOK_ACCOUNT_DRAIN for all of the shard. */
+void account_drain_all(struct shard *);
 /* At the end of a shard: no hook runs, nobody is told. */
 void account_drop_sessions(struct account *);
 /* Ends all sessions but keep; for an owner that goes. */

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "server/daemon_private.h"
 #include "server/dns.h"
+#include "server/drain.h"
 #include "server/iq_ask.h"
 #include "server/kept.h"
 #include "server/outbox.h"
@@ -141,6 +142,29 @@ close_remotes(struct shard *shard)
 }
 
 static void
+look_for_writes(struct timer *timer)
+{
+	struct shard_thread *thread =
+	    container_of(timer, struct shard_thread, patience);
+	struct shard *shard = thread->shard;
+
+	if (drain_is_open(shard) && clock_mono_ms() < thread->give_up_ms)
+		timer_start(shard, timer, LOOK_MS, look_for_writes);
+	else
+		phase_done(shard);
+}
+
+static void
+settle_writes(struct shard *shard)
+{
+	struct shard_thread *thread = thread_of(shard);
+
+	drain_begin(shard);
+	thread->give_up_ms = clock_mono_ms() + DRAIN_WRITES_MS;
+	look_for_writes(&thread->patience);
+}
+
+static void
 store_closed(void *arg)
 {
 	struct shard *shard = arg;
@@ -170,9 +194,10 @@ daemon_take_drain(struct shard *shard, struct post *letter)
 		close_streams(shard);
 	} else if (phase == DRAIN_REMOTES) {
 		close_remotes(shard);
+	} else if (phase == DRAIN_WRITES) {
+		settle_writes(shard);
 	} else if (phase == DRAIN_STORES) {
 		kept_save_all(shard);
-		remote_keep_all(shard);
 		outbox_cancel(shard);
 		iq_ask_cancel(shard);
 		store_close(shard->store, store_closed, shard);

@@ -18,7 +18,8 @@ enum drain_phase {
 	DRAIN_LETTERS,      /* what they caused is worked off: some rounds */
 	DRAIN_REMOTES = 10, /* other servers hear of it; their streams end */
 	DRAIN_GOODBYES,     /* what that caused: some rounds */
-	DRAIN_STORES = 14,  /* writes end, stores close */
+	DRAIN_WRITES = 14,  /* what is to be written is, and so settled */
+	DRAIN_STORES,       /* writes end, stores close */
 	DRAIN_LOOPS,        /* nothing holds the loop any more */
 };
 
@@ -27,7 +28,7 @@ struct shard_thread {
 	uv_loop_t loop;
 	struct daemon *daemon;
 	struct shard *shard;
-	struct timer patience; /* DRAIN_STREAMS, DRAIN_REMOTES */
+	struct timer patience; /* DRAIN_STREAMS, _REMOTES, _WRITES */
 	uint64_t give_up_ms;
 	bool awaits_last; /* DRAIN_REMOTES: streams that are last, too */
 };

@@ -393,6 +393,13 @@ hook_sweep(struct shard *shard, const struct host *host, owner_id owner)
 }
 
 void
+hook_drain(struct account *account)
+{
+	hook_each(row, list_of(account->host, HOOK_ACCOUNT_DRAIN))
+	    row->hook->account(account);
+}
+
+void
 hook_domain(struct account *account, const struct domain_note *note)
 {
 	hook_each(row, list_of(account->host, HOOK_DOMAIN))

@@ -90,6 +90,9 @@ enum verdict {
 	/* The memory of an account goes: free what is not in its arena. Also  \
 	 * where the module is off, for it may have been on. */                \
 	X(ACCOUNT_FORGET)                                                      \
+	/* The server ends in order, and its streams are gone: for each        \
+	 * account in memory, what is to be written later is written now. */   \
+	X(ACCOUNT_DRAIN)                                                       \
 	/* Once a day, for each account of the host, loaded or not. */         \
 	X(SWEEP)                                                               \
 	/* An account is removed: add to the transaction. */                   \

@@ -260,6 +260,13 @@ advance(struct resume *resume)
 		    RETRY_MS, on_retry);
 }
 
+void
+resume_hurry(struct resume *resume)
+{
+	timer_stop(shard_of_session(resume->session), &resume->retry);
+	advance(resume);
+}
+
 static void
 on_progress(struct timer *timer)
 {

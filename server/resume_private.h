@@ -47,6 +47,8 @@ void resume_wait(struct session *, uint64_t ms);
 
 /* <r/> came. */
 void resume_asked(struct resume *);
+/* Rows that are to be written again are written now. */
+void resume_hurry(struct resume *);
 /* The session ends; rows that wait are written without it. */
 void resume_stop_handled(struct resume *);
 

@@ -69,6 +69,7 @@ void hook_load(struct account *, struct join *);
 /* ACCOUNT_FORGET of all modules: one that is off now may have been on. */
 void hook_forget(struct account *);
 void hook_domain(struct account *, const struct domain_note *);
+void hook_drain(struct account *);
 void hook_sweep(struct shard *, const struct host *, owner_id);
 void hook_removed(struct account *, struct store_write *);
 void hook_features(struct features_ask *);

@@ -9,6 +9,7 @@
 #include "base/rand.h"
 #include "server/account.h"
 #include "server/c2s.h"
+#include "server/drain.h"
 #include "server/iq.h"
 #include "server/iq_ask.h"
 #include "server/kept.h"
@@ -290,6 +291,12 @@ world_restart(struct world *world)
 		    shard_at(world, i), false, STREAM_ERR_SYSTEM_SHUTDOWN);
 	}
 	world_sleep(world, CLOSING_MS);
+	for (unsigned i = 0; i < count; i++) {
+		shard_enter(shard_at(world, i));
+		drain_begin(shard_at(world, i));
+		world->is_quiet[i] = false;
+	}
+	world_sleep(world, DRAIN_WRITES_MS);
 	for (unsigned i = 0; i < count; i++) {
 		shard_enter(shard_at(world, i));
 		kept_save_all(shard_at(world, i));
