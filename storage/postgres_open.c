@@ -202,14 +202,14 @@ share_lock(PGconn *conn)
 }
 
 static bool
-migrate_from(PGconn *conn, unsigned version)
+migrate_from(PGconn *conn, const char *const schema[], unsigned version)
 {
 	char text[128];
-	unsigned newest = schema_count(schema_postgres);
+	unsigned newest = schema_count(schema);
 	bool is_ok = did(conn, "BEGIN");
 
 	for (; is_ok && version < newest; version++)
-		is_ok = did(conn, schema_postgres[version]);
+		is_ok = did(conn, schema[version]);
 	snprintf(text, sizeof(text),
 	    "INSERT INTO meta VALUES ('schema', '%u')"
 	    " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
@@ -221,7 +221,10 @@ static bool
 migrate(struct postgres *postgres, struct arena *arena, struct str *why_r)
 {
 	PGconn *conn = postgres->guard;
-	unsigned newest = schema_count(schema_postgres);
+	const char *const *schema = postgres->storage.options.schema != NULL
+					? postgres->storage.options.schema
+					: schema_postgres;
+	unsigned newest = schema_count(schema);
 	uint64_t version = 0;
 	struct str found;
 
@@ -243,7 +246,7 @@ migrate(struct postgres *postgres, struct arena *arena, struct str *why_r)
 		    (unsigned long long)version, newest);
 		return false;
 	}
-	if (version < newest && !migrate_from(conn, (unsigned)version))
+	if (version < newest && !migrate_from(conn, schema, (unsigned)version))
 		return failed(postgres, "cannot bring the database up to date",
 		    arena, why_r);
 	return true;

@@ -67,14 +67,15 @@ lock(struct sqlite *sqlite, struct arena *arena, const char *path,
 /* --- schema ----------------------------------------------------------- */
 
 static bool
-migrate_from(struct sqlite_conn *conn, unsigned version)
+migrate_from(
+    struct sqlite_conn *conn, const char *const schema[], unsigned version)
 {
 	char pragma[64];
-	unsigned newest = schema_count(schema_sqlite);
+	unsigned newest = schema_count(schema);
 	int code = sqlite_conn_script(conn, "BEGIN IMMEDIATE");
 
 	for (; code == SQLITE_OK && version < newest; version++)
-		code = sqlite_conn_script(conn, schema_sqlite[version]);
+		code = sqlite_conn_script(conn, schema[version]);
 	snprintf(pragma, sizeof(pragma), "PRAGMA user_version = %u", newest);
 	if (code == SQLITE_OK)
 		code = sqlite_conn_script(conn, pragma);
@@ -84,11 +85,14 @@ migrate_from(struct sqlite_conn *conn, unsigned version)
 }
 
 static bool
-migrate(struct sqlite_conn *conn, struct arena *arena, const char *path,
-    struct str *why_r)
+migrate(struct sqlite_conn *conn, struct arena *arena,
+    const struct storage_options *options, struct str *why_r)
 {
+	const char *path = options->path;
+	const char *const *schema =
+	    options->schema != NULL ? options->schema : schema_sqlite;
 	int64_t version = sqlite_conn_number(conn, "PRAGMA user_version");
-	int64_t newest = schema_count(schema_sqlite);
+	int64_t newest = schema_count(schema);
 	int64_t tables =
 	    sqlite_conn_number(conn, "SELECT count(*) FROM sqlite_schema");
 
@@ -106,7 +110,8 @@ migrate(struct sqlite_conn *conn, struct arena *arena, const char *path,
 		return false;
 	}
 	if (version >= 0 && tables >= 0 &&
-	    (version == newest || migrate_from(conn, (unsigned)version)))
+	    (version == newest ||
+		migrate_from(conn, schema, (unsigned)version)))
 		return true;
 	*why_r = str_format(arena,
 	    "cannot bring the database \"%s\" up to date: %.*s", path,
@@ -167,7 +172,7 @@ sqlite_prepare(struct sqlite *sqlite, struct arena *arena,
 	if (!is_memory && !lock(sqlite, arena, path, why_r))
 		return false;
 	if (!open_one(&sqlite->writer, WRITE_MODE, arena, path, why_r) ||
-	    !migrate(&sqlite->writer, arena, path, why_r))
+	    !migrate(&sqlite->writer, arena, options, why_r))
 		return false;
 	sqlite_conn_script(&sqlite->writer, WRITER_CACHE);
 	if (options->is_inline)

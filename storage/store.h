@@ -52,6 +52,9 @@ struct storage_options {
 	unsigned hold_ms;     /* how long a commit nobody waits for may wait */
 	unsigned stores;      /* how many shards will open one */
 	bool is_inline;       /* sqlite: no threads; store_step does the work */
+	/* For tests: as those of storage/schema/schema.h, which it is when
+	 * NULL. */
+	const char *const *schema;
 };
 
 /* Opens it, locks it for this server, creates or migrates the schema in a

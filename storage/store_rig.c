@@ -101,8 +101,7 @@ rig_new(enum rig_mode mode)
 		rig_postgres_do(rig->options.conninfo,
 		    "SET client_min_messages = error;"
 		    "DROP SCHEMA public CASCADE; CREATE SCHEMA public");
-	open_storage(rig);
-	rig_open_store(rig);
+	rig_open_all(rig);
 	return rig;
 }
 
@@ -131,11 +130,17 @@ rig_close_all(struct rig *rig)
 }
 
 void
+rig_open_all(struct rig *rig)
+{
+	open_storage(rig);
+	rig_open_store(rig);
+}
+
+void
 rig_reopen(struct rig *rig)
 {
 	rig_close_all(rig);
-	open_storage(rig);
-	rig_open_store(rig);
+	rig_open_all(rig);
 }
 
 static void

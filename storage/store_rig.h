@@ -31,13 +31,14 @@ void rig_postgres_do(const char *conninfo, const char *text);
 /* With an empty database and one open store. */
 struct rig *rig_new(enum rig_mode);
 void rig_free(struct rig **);
-/* Closes the store and the database, and opens them again, with the options of
- * now. */
+/* Closes the store and the database, and opens them again. */
 void rig_reopen(struct rig *);
 void rig_close_store(struct rig *);
 /* The store and the database. */
 void rig_close_all(struct rig *);
 void rig_open_store(struct rig *);
+/* Both, with the options of now. */
+void rig_open_all(struct rig *);
 
 /* One round of the loop, or one step. */
 void rig_turn(struct rig *);

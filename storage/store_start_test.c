@@ -11,10 +11,10 @@
 
 #include "base/err.h"
 #include "base/list.h"
+#include "storage/schema/schema.h"
 #include "storage/store_rig.h"
 
-#define BYTES(literal) ((struct str){literal, sizeof(literal) - 1})
-#define HOST           STR("localhost")
+#define HOST STR("localhost")
 
 static const struct store_kind plain = {.name = "plain", .shape = STORE_MAP};
 static const struct store_kind log_counted = {
@@ -115,6 +115,91 @@ a_newer_schema_is_refused(void **state)
 	else
 		sqlite_do(rig, "PRAGMA user_version = 99");
 	expect_refusal(rig, "newer version of this program");
+}
+
+/* --- migrating -------------------------------------------------------- */
+
+static const char change_rows[] = "UPDATE maps SET key = value";
+static const char add_table[] =
+    "CREATE TABLE notes (id bigint PRIMARY KEY, text text NOT NULL);"
+    "INSERT INTO notes SELECT id, host FROM owners WHERE local = 'romeo'";
+/* Its first three statements are fine. */
+static const char broken[] =
+    "CREATE TABLE more (id bigint); UPDATE maps SET value = key;"
+    "DROP TABLE notes; INSERT INTO nothing VALUES (1)";
+
+/* This program's files and, each a version, up to three others. */
+static const char *const *
+schema_with(struct rig *rig, const char *const others[])
+{
+	const char *const *own =
+	    rig->mode == RIG_POSTGRES ? schema_postgres : schema_sqlite;
+	unsigned count = schema_count(own);
+	const char **all = arena_array(rig->arena, const char *, count + 4);
+
+	for (unsigned i = 0; i < count; i++)
+		all[i] = own[i];
+	for (unsigned i = 0; i < 3 && others[i] != NULL; i++)
+		all[count++] = others[i];
+	return all;
+}
+
+static void
+database_do(const struct rig *rig, const char *text)
+{
+	if (rig->mode == RIG_POSTGRES)
+		rig_postgres_do(rig->options.conninfo, text);
+	else
+		sqlite_do(rig, text);
+}
+
+static void
+an_older_schema_is_brought_up_to_date(void **state)
+{
+	struct rig *rig = *state;
+
+	assert_int_equal(
+	    schema_count(schema_sqlite), schema_count(schema_postgres));
+	assert_true(rig_make(rig, HOST, STR("romeo")) != 0);
+	assert_int_equal(rig_put(rig, 2, &plain, STR("k"), STR("v")), ERR_NONE);
+	rig->options.schema = schema_with(
+	    rig, (const char *const[]){change_rows, add_table, NULL});
+	rig_reopen(rig);
+	RIG_TEXT(rig_get(rig, 2, &plain, STR("k")), "(not found)");
+	RIG_TEXT(rig_get(rig, 2, &plain, STR("v")), "v");
+	assert_int_equal(rig_put(rig, 2, &plain, STR("k"), STR("w")), ERR_NONE);
+	/* Once, and not at each start. */
+	rig_reopen(rig);
+	RIG_TEXT(rig_get(rig, 2, &plain, STR("k")), "w");
+
+	rig_close_all(rig);
+	database_do(rig, "INSERT INTO notes VALUES (1000, 'it is there')");
+	rig->options.schema = NULL;
+	expect_refusal(rig, "newer version of this program");
+}
+
+static void
+a_migration_that_fails_changes_nothing(void **state)
+{
+	struct rig *rig = *state;
+	const char *const good[] = {add_table, NULL};
+	const char *const bad[] = {add_table, change_rows, broken};
+
+	assert_int_equal(rig_put(rig, 2, &plain, STR("k"), STR("v")), ERR_NONE);
+	rig_close_all(rig);
+	rig->options.schema = schema_with(rig, bad);
+	expect_refusal(rig, "up to date");
+
+	rig->options.schema = NULL;
+	rig_open_all(rig);
+	RIG_TEXT(rig_get(rig, 2, &plain, STR("k")), "v");
+	/* What the first of them makes is not there: it can be made. */
+	rig->options.schema = schema_with(rig, good);
+	rig_reopen(rig);
+	rig_close_all(rig);
+	rig->options.schema = schema_with(rig, bad);
+	expect_refusal(rig, "up to date");
+	database_do(rig, "INSERT INTO notes VALUES (1000, 'it is there')");
 }
 
 static void
@@ -244,6 +329,8 @@ a_killed_store_leaves_what_was_committed(void **state)
 
 static const struct rig_case cases[] = {
     RIG_CASE(a_newer_schema_is_refused),
+    RIG_CASE(an_older_schema_is_brought_up_to_date),
+    RIG_CASE(a_migration_that_fails_changes_nothing),
     RIG_CASE_IN(a_file_that_cannot_be_opened_is_named, INLINE | SQLITE),
     RIG_CASE_IN(a_database_that_cannot_be_reached_is_explained, POSTGRES),
     RIG_CASE_IN(a_wrong_password_is_explained, POSTGRES),
