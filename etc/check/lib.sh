@@ -42,6 +42,7 @@ configure()
 	asan) options=(-Db_sanitize=address,undefined) ;;
 	tsan) options=(-Db_sanitize=thread) ;;
 	fuzz) options=(-Dfuzz=true -Db_sanitize=address,undefined) ;;
+	release) options=(--buildtype=release -Db_lto=true -Dtests=false) ;;
 	esac
 	[ "$kind" = fuzz ] && local -x CC=clang
 	if [ -f "$dir"/build.ninja ]; then
