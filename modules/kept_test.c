@@ -121,6 +121,61 @@ messages_of_a_session_that_nobody_resumes_are_kept(void **state)
 	}
 }
 
+static void
+send_numbers(struct world_peer *peer, unsigned from)
+{
+	char text[160];
+
+	for (unsigned i = from; i < from + 5; i++) {
+		snprintf(text, sizeof(text),
+		    "<message to='" ROMEO "' type='chat' id='m%u'>"
+		    "<body>%u</body></message>",
+		    i, i);
+		rig_send(peer, text);
+	}
+}
+
+/* What it was sent comes back when its time is over: also while the account is
+ * being loaded anew, so that newer ones wait. */
+static void
+a_session_ends_before_what_came_later(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		struct world *world = rig_world(
+		    seed, 0, "modules.archive: off\nsessions.resume: 60 s\n");
+		struct world_peer *romeo, *garden, *juliet;
+		char id[RIG_ID_LEN], wanted[64];
+
+		romeo = enable(world, id);
+		rig_send(romeo, "<presence><priority>5</priority></presence>");
+		garden = rig_login(world, ROMEO "/garden");
+		juliet = rig_login(world, JULIET "/balcony");
+		world_cut(&romeo);
+		world_run(world);
+		send_numbers(juliet, 0);
+		world_sleep(world, 50 * 1000);
+		rig_skip(garden);
+
+		world_break_store(world, ERR_IO);
+		rig_send(garden,
+		    "<iq type='set' id='s'><query xmlns='jabber:iq:roster'>"
+		    "<item jid='nurse@montague.example'/></query></iq>");
+		world_break_store(world, ERR_NONE);
+		world_hold_store(world, true);
+		send_numbers(juliet, 5);
+		world_sleep(world, 15 * 1000);
+		world_hold_store(world, false);
+		world_sleep(world, 5 * 1000);
+		for (unsigned i = 0; i < 10; i++) {
+			snprintf(
+			    wanted, sizeof(wanted), "<message id='m%u'/>", i);
+			CHECK(rig_finds(garden, wanted));
+		}
+		world_free(&world);
+	}
+}
+
 static unsigned
 count_messages(struct world_peer *peer)
 {
@@ -229,6 +284,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_crash_ends_it),
 	    cmocka_unit_test(who_binds_anew_after_a_crash_is_there),
+	    cmocka_unit_test(a_session_ends_before_what_came_later),
 	    cmocka_unit_test(
 		messages_of_a_session_that_nobody_resumes_are_kept),
 	    cmocka_unit_test(what_is_sent_again_after_a_crash_comes_once),

@@ -12,6 +12,7 @@
 #include "server/sm.h"
 #include "xml/delay.h"
 
+#define AGAIN_MS    500
 #define ID_LEN      24  /* of an SM-ID: 120 bits, nobody guesses it */
 #define DOWN_LEN    256 /* of a letter that refers to a blob */
 #define SECONDS_MAX (7 * DAY / SECOND)
@@ -253,10 +254,17 @@ static void
 on_expired(struct timer *timer)
 {
 	struct resume *resume = container_of(timer, struct resume, expiry);
+	struct session *session = resume->session;
 
-	log_info(&resume->session->log, "its client did not come back");
+	/* What comes back would be behind what waits in the inbox. */
+	if (session->account->owner.stage == OWNER_LOADING) {
+		timer_start(
+		    shard_of_session(session), timer, AGAIN_MS, on_expired);
+		return;
+	}
+	log_info(&session->log, "its client did not come back");
 	resume->is_late = true;
-	session_end(resume->session);
+	session_end(session);
 }
 
 void
