@@ -418,7 +418,9 @@ archive_wait_save(struct session *session, struct node *node)
 	archive = node_add(node, "archive", NS_SENT);
 	if (own->has_queried)
 		node_set(archive, "queried", STR("1"));
-	tickets_save(&own->sent, archive, NS_SENT);
+	/* What waits behind a place is not in the queue. */
+	tickets_save(&own->sent, archive, NS_SENT,
+	    session_held_ticket(session, TICKET_ARCHIVE) & ~TICKET_ROWS);
 }
 
 /* What was sent, is not after the mark, and is not among those that nobody had:

@@ -324,8 +324,9 @@ is_due(struct session *session, const struct stanza *stanza)
 }
 
 static void
-copy_received(struct account *account, const struct stanza *stanza)
+copy_received(struct account *account, const struct post *letter)
 {
+	const struct stanza *stanza = letter->stanza;
 	struct post *copy = NULL;
 
 	if (stanza->from == NULL || !is_anybody_enabled(account) ||
@@ -337,6 +338,7 @@ copy_received(struct account *account, const struct stanza *stanza)
 			continue;
 		if (copy == NULL)
 			copy = copy_new(account, stanza, "received");
+		copy->ticket = letter->ticket;
 		send_copy(session, copy);
 	}
 	post_free(&copy);
@@ -350,7 +352,7 @@ on_durable(
 {
 	(void)session;
 	if (letter->durable.row != 0)
-		copy_received(account, letter->stanza);
+		copy_received(account, letter);
 	return PASS;
 }
 
@@ -361,7 +363,7 @@ on_received(
 {
 	(void)session;
 	if (!letter->is_returned && letter->durable.row == 0)
-		copy_received(account, letter->stanza);
+		copy_received(account, letter);
 	return PASS;
 }
 

@@ -41,6 +41,8 @@ static void page_read(struct store_page *);
 static void on_proved(struct session *, uint64_t ticket);
 static void on_gone(struct session *);
 static void on_closed(struct session *);
+static void on_save(struct session *, struct node *);
+static void on_restore(struct session *, const struct node *);
 
 const struct store_kind offline_kind = {"offline", STORE_LOG, KIND_COUNTED};
 
@@ -49,25 +51,16 @@ static const struct hook hooks[] = {
     {.on = HOOK_ACCOUNT_FORGET, .account = on_forget},
     {.on = HOOK_RECEIVED_MESSAGE, .order = -200, .stanza = bounce_received},
     {.on = HOOK_RECEIVED_MESSAGE, .order = -50, .stanza = on_received},
+    {.on = HOOK_RECEIVED_MESSAGE, .order = 550, .stanza = live_received},
     {.on = HOOK_UNDELIVERED, .stanza = on_undelivered},
+    {.on = HOOK_DELIVER, .order = 980, .stanza = live_deliver},
     {.on = HOOK_SESSION_AVAILABLE, .order = 200, .session = on_available},
     {.on = HOOK_PROVED, .proved = on_proved},
     {.on = HOOK_SESSION_UNAVAILABLE, .session = on_gone},
     {.on = HOOK_SESSION_CLOSED, .session = on_closed},
+    {.on = HOOK_SESSION_SAVE, .save = on_save},
+    {.on = HOOK_SESSION_RESTORE, .restore = on_restore},
     {.on = HOOK_END},
-};
-
-struct offline {
-	uint64_t last_id;       /* of the newest row */
-	uint64_t count;         /* of rows, as far as known */
-	uint64_t added;         /* since they were last counted */
-	struct session *reader; /* whom rows were sent to; NULL: nobody */
-	uint64_t sent_id;       /* up to this one */
-	bool is_reading;
-	struct bounces bounces;
-	struct repeats repeats;
-	struct timer retry; /* of a read that failed; while the account is
-			       pinned by the reader */
 };
 
 const struct module offline_module = {
@@ -79,18 +72,19 @@ const struct module offline_module = {
     .hooks = hooks,
     .kinds = (const struct store_kind *const[]){&offline_kind, NULL},
     .account_size = sizeof(struct offline),
+    .session_size = sizeof(struct offline_session),
 };
 
-static struct offline *
+struct offline *
 offline_of(struct account *account)
 {
 	return account_slot(account, &offline_module);
 }
 
-struct bounces *
-offline_bounces(struct account *account)
+struct offline_session *
+offline_session_of(struct session *session)
 {
-	return &offline_of(account)->bounces;
+	return session_slot(session, &offline_module);
 }
 
 /* --- how many there are ------------------------------------------------------
@@ -100,6 +94,7 @@ struct rows_count {
 	struct store_count count;
 	struct account *account; /* pinned */
 	struct arena *arena;
+	unsigned round;
 	struct join *join; /* while the account loads; else NULL */
 };
 
@@ -112,10 +107,18 @@ count_rows(struct account *account, struct join *join)
 	counting->account = account;
 	counting->arena = arena;
 	counting->join = join;
+	counting->round = ++offline_of(account)->rounds;
 	offline_of(account)->added = 0;
+	live_count(account, counting->round);
 	owner_pin(&account->owner);
 	store_count(account->owner.shard->store, &counting->count,
 	    account->owner.id, &offline_kind, rows_counted);
+}
+
+static uint64_t
+waiting_of(uint64_t rows, uint64_t sent)
+{
+	return rows > sent ? rows - sent : 0;
 }
 
 static void
@@ -130,7 +133,8 @@ rows_counted(struct store_count *count)
 	const enum err err = count->err;
 
 	if (err == ERR_NONE) {
-		offline->count = count->count + offline->added;
+		offline->count = waiting_of(count->count + offline->added,
+		    live_counted(account, counting->round));
 		if (offline->last_id < count->last_id)
 			offline->last_id = count->last_id;
 	}
@@ -154,6 +158,7 @@ static void
 on_forget(struct account *account)
 {
 	bounce_forget(account);
+	live_forget(account);
 	repeats_forget(&offline_of(account)->repeats);
 }
 
@@ -267,8 +272,7 @@ message_kept(struct store_commit *commit)
 	}
 	/* Another resource may be there to take it. */
 	if (is_durable)
-		session_each (session, account)
-			on_available(session);
+		offline_offer(account);
 	owner_unpin(&account->owner);
 }
 
@@ -307,8 +311,8 @@ struct reading {
 	unsigned place;  /* that it holds */
 };
 
-static bool
-is_eligible(const struct session *session)
+bool
+offline_may_send(const struct session *session)
 {
 	return session->is_available && session->priority >= 0 &&
 	       !session->is_closing;
@@ -319,16 +323,27 @@ on_available(struct session *session)
 {
 	struct offline *offline = offline_of(session->account);
 
-	if (!is_eligible(session) || offline->count == 0 || offline->is_reading)
+	if (!offline_may_send(session) || offline->count == 0 ||
+	    offline->is_reading)
 		return;
 	if (offline->reader != session && offline->reader != NULL &&
-	    is_eligible(offline->reader))
+	    offline_may_send(offline->reader))
 		return;
 	if (offline->reader != session)
 		offline->sent_id = 0;
+	else if (offline->again != 0 && offline->again <= offline->sent_id)
+		offline->sent_id = offline->again - 1;
+	offline->again = 0;
 	offline->reader = session;
 	offline->is_reading = true;
 	read_page(session, session_hold(session));
+}
+
+void
+offline_offer(struct account *account)
+{
+	session_each (session, account)
+		on_available(session);
 }
 
 static void
@@ -370,7 +385,14 @@ send_row(const struct reading *reading, struct session *session,
 		return;
 	if (!delay_has(stanza, host))
 		stanza = delay_add(arena, stanza, host, row->time_us);
-	session_fill(session, reading->place, stanza, row->id);
+	/* While there are others that come or go alone, this one does. */
+	if (!live_has_any(session->account)) {
+		session_fill(session, reading->place, stanza, row->id);
+		return;
+	}
+	session_fill(session, reading->place, stanza,
+	    live_row(session->account, row->id));
+	live_row_sent(session->account, row->id);
 }
 
 static void
@@ -381,10 +403,10 @@ end_reading(struct account *account, struct session *session, unsigned place)
 	offline->is_reading = false;
 	if (session != NULL)
 		session_release(session, place);
+	live_reading_ended(account);
 	/* The reader went meanwhile: somebody else may want them. */
-	if (offline->reader == NULL)
-		session_each (other, account)
-			on_available(other);
+	if (offline->reader == NULL || offline->again != 0)
+		offline_offer(account);
 }
 
 static void
@@ -421,7 +443,8 @@ page_read(struct store_page *page)
 		try_later(account, page->err);
 	else if (session != NULL && session == offline->reader) {
 		for (size_t i = 0; i < page->count; i++) {
-			send_row(reading, session, &page->rows[i]);
+			if (!live_has(account, page->rows[i].id))
+				send_row(reading, session, &page->rows[i]);
 			offline->sent_id = page->rows[i].id;
 		}
 		is_more = page->is_more;
@@ -446,9 +469,14 @@ on_proved(struct session *session, uint64_t ticket)
 		bounce_proved(session, ticket);
 		return;
 	}
+	if ((ticket & TICKET_LIVE) != 0) {
+		live_proved(session, ticket);
+		return;
+	}
 	write = store_write_new(account->owner.shard->store);
 	store_log_trim(write, account->owner.id, &offline_kind, ticket);
 	store_commit_lazy(write, NULL, NULL);
+	live_trimmed(account, ticket);
 	count_rows(account, NULL);
 }
 
@@ -471,5 +499,43 @@ static void
 on_closed(struct session *session)
 {
 	on_gone(session);
+	live_session_closed(session);
 	bounce_session_closed(session);
+}
+
+/* --- over a restart --------------------------------------------------------
+ */
+
+#define NS_SENT "urn:jackdaw:offline:sent:1"
+
+/* What is in the session's queue is there only when all of it is. */
+static void
+on_save(struct session *session, struct node *node)
+{
+	const struct offline *offline = offline_of(session->account);
+	const uint64_t held = session_held_ticket(session, 0);
+	struct node *own;
+
+	if (!str_is(node_attr(node, "state"), "whole"))
+		return;
+	own = node_add(node, "offline", NS_SENT);
+	live_save(session, own, NS_SENT);
+	if (offline->reader == session)
+		node_set_format(own, "read", "%llu",
+		    (unsigned long long)(offline->sent_id < held
+					     ? offline->sent_id
+					     : held - 1));
+}
+
+static void
+on_restore(struct session *session, const struct node *node)
+{
+	struct offline *offline = offline_of(session->account);
+	const struct node *own = node_child(node, "offline", NS_SENT);
+
+	if (own == NULL)
+		return;
+	live_restore(session, own);
+	if (str_to_u64(node_attr(own, "read"), INT64_MAX, &offline->sent_id))
+		offline->reader = session;
 }

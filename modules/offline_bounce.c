@@ -24,7 +24,7 @@ struct bounce {
 static struct bounces *
 bounces_of(struct account *account)
 {
-	struct bounces *bounces = offline_bounces(account);
+	struct bounces *bounces = &offline_of(account)->bounces;
 
 	if (bounces->list.head.next == NULL)
 		list_init(&bounces->list);

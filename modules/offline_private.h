@@ -1,12 +1,16 @@
 /*
  * modules/offline_private.h - what the files of the module share: offline.c
- * keeps, reads and sends; offline_bounce.c hands errors over that must not get
- * lost.
+ * keeps, reads and sends; offline_live.c keeps what is sent to who is online;
+ * offline_bounce.c hands errors over that must not get lost.
  */
 #pragma once
 
+#include "base/table.h"
 #include "modules/offline.h"
-#include "server/account.h"
+#include "modules/repeat.h"
+#include "modules/tickets.h"
+#include "server/session.h"
+#include "server/timer.h"
 
 /* Of an account: errors that were sent to its sessions and not proved to have
  * arrived. */
@@ -15,13 +19,77 @@ struct bounces {
 	uint64_t count;   /* that there ever were */
 };
 
-struct bounces *offline_bounces(struct account *);
+/* Of an account: rows that sessions were sent and have not proved, written or
+ * yet to be. Who comes online is not sent them. */
+struct lives {
+	struct account *account; /* once used */
+	struct table table;      /* struct live, by id */
+	struct list fresh;       /* yet to be written */
+	struct list done;        /* proved while rows were read */
+	struct timer write;      /* of the fresh ones */
+};
+
+struct offline {
+	uint64_t last_id;       /* of the newest row */
+	uint64_t count;         /* of rows that wait, as far as known */
+	uint64_t added;         /* since they were last counted */
+	unsigned rounds;        /* that they were counted */
+	struct session *reader; /* whom rows were sent to; NULL: nobody */
+	uint64_t sent_id;       /* up to this one */
+	uint64_t again;         /* the least row that waits anew; 0: none */
+	bool is_reading;
+	struct lives lives;
+	struct bounces bounces;
+	struct repeats repeats;
+	struct timer retry; /* of a read that failed; while the account is
+			       pinned by the reader */
+};
+
+struct offline_session {
+	struct tickets tickets; /* of TICKET_LIVE */
+};
+
+extern const struct store_kind offline_kind;
+
+struct offline *offline_of(struct account *);
+struct offline_session *offline_session_of(struct session *);
+/* Whether what waits may go to this session. */
+bool offline_may_send(const struct session *);
+/* Sends what waits to whichever session may have it. */
+void offline_offer(struct account *);
 
 /* Takes a message of the account's (not lent) and keeps it; that of a durable
  * letter once its sender has committed its part. */
 void offline_keep(struct account *, struct post *);
 
+/* --- offline_live.c ------------------------------------------------------- */
+
+/* A row that is read is sent, and is to be proved with this ticket; live_sent
+ * comes after it. */
+uint64_t live_row(struct account *, uint64_t id);
+void live_row_sent(struct account *, uint64_t id);
+bool live_has(struct account *, uint64_t id);
+bool live_has_any(struct account *);
+/* Rows are counted, and were: how many of them do not wait. */
+void live_count(struct account *, unsigned round);
+uint64_t live_counted(struct account *, unsigned round);
+/* A session proved all rows up to this one; none of them is fresh. */
+void live_trimmed(struct account *, uint64_t upto);
+/* No rows are read any more. */
+void live_reading_ended(struct account *);
+void live_forget(struct account *);
 /* Hooks. */
+enum verdict live_received(struct account *, struct session *, struct post *);
+enum verdict live_deliver(struct account *, struct session *, struct post *);
+/* Tickets of TICKET_LIVE. */
+void live_proved(struct session *, uint64_t ticket);
+void live_session_closed(struct session *);
+/* Over a restart: what is in the session's queue. */
+void live_save(struct session *, struct node *, const char *ns);
+void live_restore(struct session *, const struct node *);
+
+/* --- offline_bounce.c ----------------------------------------------------- */
+
 enum verdict bounce_received(struct account *, struct session *, struct post *);
 void bounce_session_closed(struct session *);
 void bounce_forget(struct account *);

@@ -77,13 +77,17 @@ number_of(const struct node *node, const char *name)
 }
 
 void
-tickets_save(const struct tickets *tickets, struct node *node, const char *ns)
+tickets_save(const struct tickets *tickets, struct node *node, const char *ns,
+    uint64_t below)
 {
 	set_number(node, "tickets", tickets->last);
 	for (size_t i = 0; i < tickets->count; i++) {
 		const struct ticket *each = &tickets->list[tickets->first + i];
-		struct node *item = node_add(node, "sent", ns);
+		struct node *item;
 
+		if (each->number >= below)
+			break;
+		item = node_add(node, "sent", ns);
 		set_number(item, "ticket", each->number);
 		set_number(item, "id", each->row);
 	}

@@ -33,7 +33,8 @@ tickets_row(const struct tickets *tickets, size_t i)
 	return tickets->list[tickets->first + i].row;
 }
 
-/* Over a restart: as attributes of an element, and children of its namespace.
- */
-void tickets_save(const struct tickets *, struct node *, const char *ns);
+/* Over a restart: as attributes of an element, and children of its namespace;
+ * of those below this number. */
+void tickets_save(
+    const struct tickets *, struct node *, const char *ns, uint64_t below);
 void tickets_restore(struct tickets *, struct arena *, const struct node *);

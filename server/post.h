@@ -107,7 +107,8 @@ struct post {
 	struct stream_id
 	    stream;      /* DOWN, KEYS, BOUND, CLOSE: to it; else from */
 	uint64_t ticket; /* pairs question and answer; DOWN: of the proof
-			    that is wanted, 0 for none */
+			    that is wanted, 0 for none; STANZA: what its
+			    module makes of it */
 	const struct stanza *stanza;
 	struct blob *blob; /* the stanza, serialised without its to; the
 			      letter has a reference */

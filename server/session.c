@@ -323,6 +323,16 @@ session_fill(struct session *session, unsigned place,
 	session->filling = NULL;
 }
 
+uint64_t
+session_held_ticket(const struct session *session, uint64_t bit)
+{
+	list_each (letter, &session->held, struct post, link)
+		if (!is_place(letter) && letter->ticket != 0 &&
+		    (letter->ticket & TICKET_ROWS) == bit)
+			return letter->ticket;
+	return UINT64_MAX;
+}
+
 void
 session_release(struct session *session, unsigned place)
 {

@@ -141,24 +141,13 @@ stream_send_stanza(struct stream *stream, const struct stanza *stanza)
 	leave(stream, buf);
 }
 
-static size_t
-tag_len(struct str text)
-{
-	size_t len = 1;
-
-	while (len < text.len && text.text[len] != ' ' &&
-	       text.text[len] != '>' && text.text[len] != '/')
-		len++;
-	return len;
-}
-
 void
 stream_send_blob(
     struct stream *stream, const struct blob *blob, const struct jid *to)
 {
 	struct buf *buf = begin(stream);
 	struct str text = blob_str(blob);
-	size_t len = tag_len(text);
+	size_t len = stanza_tag_len(text);
 
 	buf_add(buf, (struct str){text.text, len});
 	if (to != NULL) {

@@ -141,5 +141,8 @@ void stanza_write(
     struct buf *, const struct stanza *, struct str ns, struct str lang);
 /* The same as text to be stored; stanza_parse reads it back. */
 struct str stanza_text(struct arena *, const struct stanza *);
+/* Bytes of a stanza that stanza_write wrote without its to: how many are before
+ * the place of its attributes. */
+size_t stanza_tag_len(struct str bytes);
 /* NULL when it is not a stanza. */
 struct stanza *stanza_parse(struct arena *, struct str text);

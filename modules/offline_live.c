@@ -1,0 +1,605 @@
+/*
+ * modules/offline_live.c - what an account is sent while somebody is there, so
+ * that it outlives a crash.
+ *
+ * A message whose sender waits to hear that it is kept, and that no archive
+ * keeps, becomes a row unless its reader proves receipt before: the row is
+ * written a moment later, with others, and goes with the proof. Until then it
+ * belongs to the sessions that were sent it; without them it waits as any other
+ * row does.
+ */
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/rand.h"
+#include "modules/carbons.h"
+#include "modules/message.h"
+#include "modules/offline_private.h"
+#include "server/metrics.h"
+#include "server/router.h"
+#include "server/settle.h"
+#include "server/setup.h"
+#include "xml/keepable.h"
+#include "xml/writer.h"
+
+/* A row is written so long after its message was sent, at the latest. */
+#define WRITE_MS 6
+/* And not before: who is near has proved by then. */
+#define LEAST_MS  3
+#define RETRY_MS  SECOND
+#define ARENA_LEN 256 /* of one as most are */
+
+enum live_stage {
+	LIVE_FRESH,   /* it is to be written */
+	LIVE_WRITING, /* given to the store */
+	LIVE_KEPT
+};
+
+struct live {
+	struct link link; /* in lives->fresh, in rows that are written, or
+			     in lives->done */
+	struct table_link by_id;
+	struct arena *arena;     /* holds this */
+	struct account *account; /* pinned */
+	uint64_t id;
+	enum live_stage stage;
+	unsigned sent;  /* to so many sessions that are there */
+	unsigned round; /* in which its row was counted */
+	bool is_proved; /* by one of them, while others have yet to */
+	uint64_t since_ms;
+	struct receipt receipt; /* settled when it is proved or written */
+	const struct jid *from, *to;
+	struct blob *blob; /* NULL: nobody was sent it; or it was read */
+};
+
+static void row_is_free(struct live *);
+static void on_write(struct timer *);
+
+static struct lives *
+lives_of(struct account *account)
+{
+	struct lives *lives = &offline_of(account)->lives;
+
+	if (lives->account == NULL) {
+		lives->account = account;
+		table_init(&lives->table);
+		list_init(&lives->fresh);
+		list_init(&lives->done);
+	}
+	return lives;
+}
+
+static struct shard *
+shard_of_live(const struct live *live)
+{
+	return live->account->owner.shard;
+}
+
+/* --- the table -------------------------------------------------------------
+ */
+
+static bool
+has_id(const struct table_link *link, const void *id)
+{
+	return container_of(link, const struct live, by_id)->id ==
+	       *(const uint64_t *)id;
+}
+
+static struct live *
+find(struct account *account, uint64_t id)
+{
+	return table_entry(
+	    table_find(&lives_of(account)->table, id, has_id, &id), struct live,
+	    by_id);
+}
+
+bool
+live_has(struct account *account, uint64_t id)
+{
+	return find(account, id) != NULL;
+}
+
+bool
+live_has_any(struct account *account)
+{
+	return lives_of(account)->table.count > 0;
+}
+
+static struct live *
+live_new(struct account *account, uint64_t id)
+{
+	struct arena *arena = arena_make(ARENA_LEN);
+	struct live *live = arena_new(arena, struct live);
+
+	live->arena = arena;
+	live->account = account;
+	live->id = id;
+	owner_pin(&account->owner);
+	table_add(&lives_of(account)->table, &live->by_id, id);
+	return live;
+}
+
+static void
+live_free(struct live *live)
+{
+	struct account *account = live->account;
+	struct shard *shard = shard_of_live(live);
+	struct arena *arena = live->arena;
+
+	list_remove(&live->link);
+	table_remove(&lives_of(account)->table, &live->by_id);
+	receipt_settle(shard, &live->receipt);
+	blob_unref(&live->blob);
+	if (!shard->is_ended)
+		owner_unpin(&account->owner);
+	arena_free(&arena);
+}
+
+/* A page that is being read may still have its row. */
+static void
+done_with(struct live *live)
+{
+	struct offline *offline = offline_of(live->account);
+
+	if (offline->is_reading)
+		list_add_last(&offline->lives.done, &live->link);
+	else
+		live_free(live);
+}
+
+void
+live_reading_ended(struct account *account)
+{
+	list_each (live, &lives_of(account)->done, struct live, link)
+		live_free(live);
+}
+
+/* --- how many of the rows that there are do not wait -----------------------
+ */
+
+static bool
+is_stored(const struct live *live)
+{
+	return live->stage != LIVE_FRESH && !live->is_proved;
+}
+
+void
+live_count(struct account *account, unsigned round)
+{
+	const struct table *table = &lives_of(account)->table;
+	struct table_link *link = NULL;
+
+	while ((link = table_next(table, link)) != NULL) {
+		struct live *live = container_of(link, struct live, by_id);
+
+		live->round = is_stored(live) ? round : 0;
+	}
+}
+
+uint64_t
+live_counted(struct account *account, unsigned round)
+{
+	const struct table *table = &lives_of(account)->table;
+	struct table_link *link = NULL;
+	uint64_t count = 0;
+
+	while ((link = table_next(table, link)) != NULL) {
+		const struct live *live =
+		    container_of(link, struct live, by_id);
+
+		count += live->round == round && is_stored(live);
+	}
+	return count;
+}
+
+/* --- writing ---------------------------------------------------------------
+ */
+
+struct writing {
+	struct store_commit commit;
+	struct account *account; /* pinned by the rows */
+	struct arena *arena;
+	struct store_write *write;
+	struct list rows; /* struct live */
+};
+
+static void rows_written(struct store_commit *);
+
+static struct writing *
+writing_new(struct account *account)
+{
+	struct arena *arena = arena_make(0);
+	struct writing *writing = arena_new(arena, struct writing);
+
+	writing->account = account;
+	writing->arena = arena;
+	writing->write = store_write_new(account->owner.shard->store);
+	list_init(&writing->rows);
+	owner_pin(&account->owner);
+	return writing;
+}
+
+/* As stanza_text writes it. */
+static struct str
+text_of(struct arena *arena, const struct live *live)
+{
+	const struct str bytes = blob_str(live->blob);
+	const size_t len = stanza_tag_len(bytes);
+	struct buf buf = {0};
+	struct str text;
+
+	buf_add(&buf, (struct str){bytes.text, len});
+	buf_add(&buf, STR(" xmlns='" NS_CLIENT "' to='"));
+	writer_escaped(&buf, jid_full(live->to));
+	buf_add(&buf, STR("'"));
+	buf_add(&buf, (struct str){bytes.text + len, bytes.len - len});
+	text = str_dup(arena, buf_str(&buf));
+	buf_deinit(&buf);
+	return text;
+}
+
+static void
+add_row(struct writing *writing, struct live *live)
+{
+	const struct log_row row = {.owner = live->account->owner.id,
+	    .id = live->id,
+	    .nonce = rand_u64(),
+	    .time_us = live->id,
+	    .peer = jid_full(live->from),
+	    .value = text_of(writing->arena, live)};
+
+	store_append(writing->write, &offline_kind, &row);
+	live->stage = LIVE_WRITING;
+	list_remove(&live->link);
+	list_add_last(&writing->rows, &live->link);
+}
+
+static void
+write_later(struct account *account, uint64_t ms)
+{
+	struct lives *lives = lives_of(account);
+
+	if (!timer_is_running(&lives->write) && !list_is_empty(&lives->fresh))
+		timer_start(account->owner.shard, &lives->write, ms, on_write);
+}
+
+/* Those that were sent until then. What a module took on its way to the
+ * sessions is none to keep. */
+static void
+write_fresh(struct account *account, uint64_t until_ms)
+{
+	struct writing *writing = NULL;
+
+	list_each (live, &lives_of(account)->fresh, struct live, link) {
+		if (live->since_ms > until_ms)
+			continue;
+		if (live->blob == NULL || account->is_leaving) {
+			live_free(live);
+			continue;
+		}
+		if (writing == NULL)
+			writing = writing_new(account);
+		add_row(writing, live);
+	}
+	if (writing != NULL)
+		store_commit(writing->write, &writing->commit, rows_written);
+}
+
+static void
+on_write(struct timer *timer)
+{
+	struct account *account =
+	    container_of(timer, struct lives, write)->account;
+
+	write_fresh(account, clock_mono_ms() - LEAST_MS);
+	write_later(account, LEAST_MS);
+}
+
+static void
+row_kept(struct live *live)
+{
+	live->stage = LIVE_KEPT;
+	receipt_settle(shard_of_live(live), &live->receipt);
+	if (live->sent == 0)
+		row_is_free(live);
+}
+
+/* It was sent, so there is no way back; but who proves it needs no row. */
+static void
+row_not_kept(struct live *live, enum err err)
+{
+	if (err == ERR_CANCELED)
+		live->receipt = (struct receipt){0};
+	if (err == ERR_CANCELED || live->account->owner.is_detached ||
+	    live->is_proved) {
+		live_free(live);
+		return;
+	}
+	live->stage = LIVE_FRESH;
+	list_add_last(&lives_of(live->account)->fresh, &live->link);
+}
+
+static void
+rows_written(struct store_commit *commit)
+{
+	struct writing *writing = container_of(commit, struct writing, commit);
+	struct account *account = writing->account;
+	struct arena *arena = writing->arena;
+	const enum err err = commit->err;
+
+	list_each (live, &writing->rows, struct live, link) {
+		list_remove(&live->link);
+		if (err == ERR_NONE)
+			row_kept(live);
+		else
+			row_not_kept(live, err);
+	}
+	if (err != ERR_NONE && err != ERR_CANCELED) {
+		log_warn(&account->owner.log,
+		    "could not keep messages that were sent: %s",
+		    err_text(err));
+		timer_start(account->owner.shard, &lives_of(account)->write,
+		    RETRY_MS, on_write);
+	}
+	arena_free(&arena);
+	offline_offer(account);
+	owner_unpin(&account->owner);
+}
+
+/* --- what happens to them --------------------------------------------------
+ */
+
+/* Nobody is there to tell. */
+static void
+tell_kept(struct live *live)
+{
+	struct account *account = live->account;
+	struct post *letter;
+
+	if (live->blob == NULL)
+		return;
+	letter = post_new(POST_STANZA, NULL);
+	letter->stanza =
+	    stanza_parse(letter->arena, text_of(letter->arena, live));
+	if (letter->stanza != NULL)
+		(void)hook_stanza(HOOK_KEPT, account, NULL, letter);
+	post_free(&letter);
+}
+
+/* It waits like others, for whoever comes. */
+static void
+begin_waiting(struct live *live)
+{
+	struct offline *offline = offline_of(live->account);
+	bool is_somebody = false;
+
+	offline->count++;
+	if (live->round != offline->rounds)
+		offline->added++;
+	if (offline->again == 0 || offline->again > live->id)
+		offline->again = live->id;
+	metric_add(shard_of_live(live), METRIC_OFFLINE_STORED, 1);
+	session_each (session, live->account)
+		is_somebody |= offline_may_send(session);
+	if (!is_somebody)
+		tell_kept(live);
+	live_free(live);
+}
+
+/* No session has it any more, or none yet; one that is yet to be written is
+ * looked at again then. */
+static void
+row_is_free(struct live *live)
+{
+	if (list_holds(&live->link))
+		return;
+	if (live->is_proved)
+		done_with(live);
+	else
+		begin_waiting(live);
+}
+
+static void
+prove(struct live *live, struct store_write **write)
+{
+	struct account *account = live->account;
+
+	live->is_proved = true;
+	receipt_settle(shard_of_live(live), &live->receipt);
+	if (live->stage == LIVE_FRESH) {
+		list_remove(&live->link);
+		return;
+	}
+	if (*write == NULL)
+		*write = store_write_new(account->owner.shard->store);
+	store_log_remove(*write, account->owner.id, &offline_kind, live->id);
+}
+
+void
+live_proved(struct session *session, uint64_t ticket)
+{
+	struct account *account = session->account;
+	struct tickets *tickets = &offline_session_of(session)->tickets;
+	struct store_write *write = NULL;
+	uint64_t id;
+
+	while (tickets_take(tickets, ticket & ~TICKET_ROWS, &id)) {
+		struct live *live = find(account, id);
+
+		if (live == NULL)
+			continue;
+		if (!live->is_proved)
+			prove(live, &write);
+		if (--live->sent == 0)
+			row_is_free(live);
+	}
+	if (write != NULL)
+		store_commit_lazy(write, NULL, NULL);
+}
+
+void
+live_trimmed(struct account *account, uint64_t upto)
+{
+	const struct table *table = &lives_of(account)->table;
+	struct table_link *link = NULL;
+
+	while ((link = table_next(table, link)) != NULL) {
+		struct live *live = container_of(link, struct live, by_id);
+
+		live->is_proved |= live->id <= upto;
+	}
+}
+
+void
+live_session_closed(struct session *session)
+{
+	struct account *account = session->account;
+	struct tickets *tickets = &offline_session_of(session)->tickets;
+	uint64_t id;
+
+	while (tickets_take(tickets, UINT64_MAX, &id)) {
+		struct live *live = find(account, id);
+
+		if (live == NULL || --live->sent > 0)
+			continue;
+		live->since_ms = 0;
+		row_is_free(live);
+	}
+	write_fresh(account, 0);
+	offline_offer(account);
+}
+
+/* --- on the way of a message -----------------------------------------------
+ */
+
+/* An archive takes the receipt out before. */
+enum verdict
+live_received(
+    struct account *account, struct session *session, struct post *letter)
+{
+	struct offline *offline = offline_of(account);
+	const struct stanza *stanza = letter->stanza;
+	struct live *live;
+
+	(void)session;
+	if (letter->receipt.session == 0 || letter->is_returned ||
+	    letter->durable.row != 0 || !stanza_is_keepable(stanza) ||
+	    message_way(account, stanza) != MESSAGE_DELIVERED)
+		return PASS;
+	offline->last_id = store_log_id(offline->last_id);
+	live = live_new(account, offline->last_id);
+	live->receipt = receipt_take(letter);
+	live->from = jid_copy(live->arena, stanza->from);
+	live->to = jid_copy(live->arena, stanza->to);
+	live->since_ms = clock_mono_ms();
+	list_add_last(&offline->lives.fresh, &live->link);
+	letter->ticket = TICKET_LIVE | live->id;
+	write_later(account, WRITE_MS);
+	return PASS;
+}
+
+/* The same bytes go to the session. */
+static void
+share_text(struct live *live, struct post *letter)
+{
+	if (letter->blob == NULL)
+		letter->blob =
+		    router_serialise(shard_of_live(live), letter->stanza);
+	live->blob = blob_ref(letter->blob);
+}
+
+/* The message itself, a copy of one that the session might be sent else
+ * (XEP-0280), or a row that was read. */
+enum verdict
+live_deliver(
+    struct account *account, struct session *session, struct post *letter)
+{
+	struct tickets *tickets;
+	struct live *live;
+	bool is_copy;
+
+	if ((letter->ticket & TICKET_LIVE) == 0)
+		return PASS;
+	live = find(account, letter->ticket & ~TICKET_ROWS);
+	is_copy =
+	    carbons_inner(account_jid(account), letter->stanza, false) != NULL;
+	letter->ticket = 0;
+	if (live == NULL || (is_copy && !offline_may_send(session)))
+		return PASS;
+	if (!is_copy && live->blob == NULL && live->stage == LIVE_FRESH)
+		share_text(live, letter);
+	tickets = &offline_session_of(session)->tickets;
+	letter->ticket =
+	    TICKET_LIVE | tickets_add(tickets, session->arena, live->id);
+	live->sent++;
+	return PASS;
+}
+
+uint64_t
+live_row(struct account *account, uint64_t id)
+{
+	struct offline *offline = offline_of(account);
+	struct live *live = live_new(account, id);
+
+	live->stage = LIVE_KEPT;
+	if (offline->count > 0)
+		offline->count--;
+	return TICKET_LIVE | id;
+}
+
+void
+live_row_sent(struct account *account, uint64_t id)
+{
+	struct live *live = find(account, id);
+
+	if (live != NULL && live->sent == 0)
+		live_free(live);
+}
+
+/* --- the end, and over a restart -------------------------------------------
+ */
+
+void
+live_forget(struct account *account)
+{
+	struct lives *lives = lives_of(account);
+	struct table_link *link;
+
+	timer_stop(account->owner.shard, &lives->write);
+	while ((link = table_next(&lives->table, NULL)) != NULL)
+		live_free(container_of(link, struct live, by_id));
+	table_deinit(&lives->table);
+	*lives = (struct lives){0};
+}
+
+void
+live_save(struct session *session, struct node *node, const char *ns)
+{
+	const uint64_t held = session_held_ticket(session, TICKET_LIVE);
+	struct tickets *tickets = &offline_session_of(session)->tickets;
+
+	write_fresh(session->account, UINT64_MAX);
+	for (size_t i = 0; i < tickets->count; i++) {
+		uint64_t *row = &tickets->list[tickets->first + i].row;
+		const struct live *live = find(session->account, *row);
+
+		if (live == NULL || live->is_proved)
+			*row = 0;
+	}
+	tickets_save(tickets, node, ns, held & ~TICKET_ROWS);
+}
+
+void
+live_restore(struct session *session, const struct node *node)
+{
+	struct account *account = session->account;
+	struct tickets *tickets = &offline_session_of(session)->tickets;
+
+	tickets_restore(tickets, session->arena, node);
+	for (size_t i = 0; i < tickets->count; i++) {
+		const uint64_t id = tickets_row(tickets, i);
+
+		if (!live_has(account, id))
+			(void)live_row(account, id);
+		find(account, id)->sent++;
+	}
+}

@@ -1,0 +1,486 @@
+/* What is acknowledged outlives a crash, also where it was sent to somebody who
+ * is there and nothing archives it. */
+#include "modules/offline.h"
+
+#include "modules/waiting_rig.h"
+#include "server/world_private.h"
+
+#define KIND (offline_module.kinds[0])
+#define SM   "urn:xmpp:sm:3"
+/* Nothing is archived: no module, or nobody wants it. */
+#define ALONE "modules: {archive: false}\n"
+#define NEVER "archive: {default: never}\n"
+
+/* Both are there; he has stream management. */
+struct talk {
+	struct world *world;
+	struct world_peer *romeo, *juliet;
+	char id[RIG_ID_LEN];
+};
+
+static struct talk
+talk_new(uint64_t seed, const char *yaml)
+{
+	struct talk talk = {.world = rig_world(seed, 0, yaml)};
+
+	talk.romeo = rig_bind(talk.world, ROMEO "/orchard");
+	rig_enable(talk.romeo, talk.id);
+	talk.juliet = rig_login(talk.world, JULIET "/balcony");
+	return talk;
+}
+
+/* With this one, what she got she has to acknowledge. */
+static struct talk
+talk_managed(uint64_t seed, const char *yaml)
+{
+	struct talk talk = talk_new(seed, yaml);
+
+	rig_enable(talk.juliet, talk.id);
+	return talk;
+}
+
+static void
+ask(struct world_peer *peer)
+{
+	rig_send(peer, "<r xmlns='" SM "'/>");
+}
+
+static bool
+is_acked(struct world_peer *peer, unsigned h)
+{
+	char pattern[80];
+
+	snprintf(pattern, sizeof(pattern), "<a xmlns='" SM "' h='%u'/>", h);
+	return rig_finds(peer, pattern);
+}
+
+static void
+acknowledge(struct world_peer *peer, unsigned h)
+{
+	char xml[80];
+
+	snprintf(xml, sizeof(xml), "<a xmlns='" SM "' h='%u'/>", h);
+	rig_send(peer, xml);
+}
+
+static bool
+has(struct world_peer *peer, const char *id)
+{
+	char pattern[80];
+
+	snprintf(pattern, sizeof(pattern), "<message id='%s'/>", id);
+	return rig_finds(peer, pattern);
+}
+
+static unsigned
+rows(const struct talk *talk)
+{
+	const struct account *account = rig_account(talk->world, JULIET);
+
+	return rig_count(talk->world, account->owner.id, KIND);
+}
+
+static void
+resume(struct talk *talk, struct world_peer **peer, const char *jid, unsigned h)
+{
+	char xml[160];
+
+	*peer = world_connect(talk->world, jid);
+	snprintf(xml, sizeof(xml),
+	    "<resume xmlns='" SM "' previd='%s' h='%u'/>", talk->id, h);
+	rig_send(*peer, xml);
+	CHECK(rig_finds(*peer, "<resumed xmlns='" SM "'/>"));
+}
+
+/* --- a crash ---------------------------------------------------------------
+ */
+
+static void
+what_is_acknowledged_outlives_a_crash(void **state)
+{
+	static const char *const settings[] = {ALONE, NEVER};
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		struct talk talk = talk_new(seed, settings[seed % 2]);
+
+		waiting_say(talk.romeo, "m1");
+		CHECK(has(talk.juliet, "m1"));
+		world_sleep(talk.world, 50);
+		ask(talk.romeo);
+		CHECK(is_acked(talk.romeo, 1));
+		world_kill(talk.world);
+		talk.juliet =
+		    waiting_come(talk.world, JULIET "/balcony", "<presence/>");
+		waiting_expect(talk.juliet, "m1");
+		waiting_prove(talk.world, talk.juliet);
+		CHECK_EQUAL(rows(&talk), 0);
+		world_free(&talk.world);
+	}
+}
+
+/* Killed after each step of what follows a message: it is there if he was told
+ * so. */
+static void
+it_does_so_at_every_instant(void **state)
+{
+	bool was_killed = true;
+
+	(void)state;
+	for (unsigned step = 1; was_killed; step++) {
+		struct talk talk = talk_new(step, ALONE);
+		bool was_acked, was_there;
+
+		CHECK(step < 300);
+		world_send(talk.romeo,
+		    "<message type='chat' to='" JULIET "' id='m1'>"
+		    "<body>Hi</body></message><r xmlns='" SM "'/>");
+		world_kill_after(talk.world, step);
+		world_sleep(talk.world, 50);
+		was_killed = talk.world->kill_after == 0;
+		world_kill_after(talk.world, 0);
+		was_acked = is_acked(talk.romeo, 1);
+		was_there = has(talk.juliet, "m1");
+		CHECK(was_killed || (was_acked && was_there));
+		world_kill(talk.world);
+		talk.juliet = rig_bind(talk.world, JULIET "/balcony");
+		rig_send(talk.juliet, "<presence/>");
+		CHECK(has(talk.juliet, "m1") || !was_acked);
+		world_free(&talk.world);
+	}
+}
+
+/* --- when a row is written -------------------------------------------------
+ */
+
+static void
+a_quick_proof_needs_no_row(void **state)
+{
+	struct talk talk = talk_managed(1, ALONE);
+
+	(void)state;
+	world_hold_store(talk.world, true);
+	waiting_say(talk.romeo, "m1");
+	CHECK(has(talk.juliet, "m1"));
+	acknowledge(talk.juliet, 1);
+	ask(talk.romeo);
+	CHECK(is_acked(talk.romeo, 1));
+	world_hold_store(talk.world, false);
+	world_sleep(talk.world, 100);
+	CHECK_EQUAL(rows(&talk), 0);
+	world_free(&talk.world);
+}
+
+static void
+only_the_acknowledgement_waits(void **state)
+{
+	struct talk talk = talk_managed(1, ALONE);
+
+	(void)state;
+	world_hold_store(talk.world, true);
+	waiting_say(talk.romeo, "m1");
+	CHECK(has(talk.juliet, "m1"));
+	world_sleep(talk.world, 50);
+	ask(talk.romeo);
+	world_sleep(talk.world, 50);
+	CHECK(is_acked(talk.romeo, 0));
+	world_hold_store(talk.world, false);
+	world_run(talk.world);
+	CHECK(is_acked(talk.romeo, 1));
+	CHECK_EQUAL(rows(&talk), 1);
+	acknowledge(talk.juliet, 1);
+	world_sleep(talk.world, 50);
+	CHECK_EQUAL(rows(&talk), 0);
+	world_free(&talk.world);
+}
+
+/* The store is away: she has it, and he is told when it is kept, or when she
+ * proved it. */
+static void
+a_failing_store_delays_it(void **state)
+{
+	(void)state;
+	for (unsigned is_proved = 0; is_proved < 2; is_proved++) {
+		struct talk talk = talk_managed(1, ALONE);
+
+		world_break_store(talk.world, ERR_UNAVAILABLE);
+		waiting_say(talk.romeo, "m1");
+		CHECK(has(talk.juliet, "m1"));
+		world_sleep(talk.world, 5000);
+		ask(talk.romeo);
+		world_sleep(talk.world, 50);
+		CHECK(is_acked(talk.romeo, 0));
+		if (is_proved)
+			acknowledge(talk.juliet, 1);
+		else
+			world_break_store(talk.world, ERR_NONE);
+		world_sleep(talk.world, 2000);
+		CHECK(is_acked(talk.romeo, 1));
+		world_break_store(talk.world, ERR_NONE);
+		CHECK_EQUAL(rows(&talk), 1 - is_proved);
+		world_free(&talk.world);
+	}
+}
+
+static void
+what_is_not_worth_it_makes_no_row(void **state)
+{
+	static const char *const sent[] = {
+	    "<message type='headline' to='" JULIET "'><body>x</body></message>",
+	    "<message type='chat' to='" JULIET "'><composing "
+	    "xmlns='http://jabber.org/protocol/chatstates'/></message>",
+	    "<message type='chat' to='" JULIET "'><body>x</body><no-store "
+	    "xmlns='urn:xmpp:hints'/></message>",
+	    "<message type='groupchat' to='" JULIET "/balcony'><body>x</body>"
+	    "</message>",
+	};
+	struct talk talk = talk_managed(1, ALONE);
+
+	(void)state;
+	world_hold_store(talk.world, true);
+	for (unsigned i = 0; i < COUNT_OF(sent); i++) {
+		rig_send(talk.romeo, sent[i]);
+		ask(talk.romeo);
+		CHECK(is_acked(talk.romeo, i + 1));
+		CHECK(rig_finds(talk.juliet, "<message/>"));
+	}
+	world_hold_store(talk.world, false);
+	world_sleep(talk.world, 1000);
+	CHECK_EQUAL(rows(&talk), 0);
+	world_free(&talk.world);
+}
+
+/* Who waits for no acknowledgement costs nothing. */
+static void
+without_stream_management_there_is_no_row(void **state)
+{
+	struct talk talk = talk_managed(1, ALONE);
+	struct world_peer *other = rig_bind(talk.world, ROMEO "/garden");
+
+	(void)state;
+	waiting_say(other, "m1");
+	CHECK(has(talk.juliet, "m1"));
+	world_sleep(talk.world, 1000);
+	CHECK_EQUAL(rows(&talk), 0);
+	world_free(&talk.world);
+}
+
+static void
+rows_of_who_is_there_count_for_no_quota(void **state)
+{
+	struct talk talk = talk_new(1, "quota.offline_messages: 2\n" ALONE);
+	char id[8];
+
+	(void)state;
+	for (unsigned i = 1; i <= 3; i++) {
+		snprintf(id, sizeof(id), "m%u", i);
+		waiting_say(talk.romeo, id);
+		CHECK(has(talk.juliet, id));
+		world_sleep(talk.world, 50);
+	}
+	CHECK_EQUAL(rows(&talk), 3);
+	/* Only who may not be sent what waits is there. */
+	rig_send(talk.juliet, "<presence><priority>-1</priority></presence>");
+	rig_skip(talk.juliet);
+	for (unsigned i = 4; i <= 6; i++) {
+		snprintf(id, sizeof(id), "m%u", i);
+		waiting_say(talk.romeo, id);
+		world_sleep(talk.world, 50);
+	}
+	CHECK(rig_finds(talk.romeo, "<message type='error' id='m6'/>"));
+	rig_send(talk.juliet, "<presence/>");
+	CHECK(has(talk.juliet, "m4"));
+	CHECK(has(talk.juliet, "m5"));
+	waiting_prove(talk.world, talk.juliet);
+	world_sleep(talk.world, 50);
+	CHECK_EQUAL(rows(&talk), 0);
+	world_free(&talk.world);
+}
+
+/* --- several sessions ------------------------------------------------------
+ */
+
+static void
+one_proof_is_enough(void **state)
+{
+	struct talk talk = talk_new(1, ALONE);
+	struct world_peer *other = rig_login(talk.world, JULIET "/chamber");
+
+	(void)state;
+	rig_skip(talk.juliet);
+	waiting_say(talk.romeo, "m1");
+	CHECK(has(talk.juliet, "m1"));
+	CHECK(has(other, "m1"));
+	world_sleep(talk.world, 50);
+	CHECK_EQUAL(rows(&talk), 1);
+	waiting_prove(talk.world, other);
+	CHECK_EQUAL(rows(&talk), 0);
+	world_cut(&talk.juliet);
+	world_sleep(talk.world, 1000);
+	CHECK(!has(other, "m1"));
+	world_free(&talk.world);
+}
+
+/* To one of them; the copy that another one has is as good (XEP-0280). */
+static void
+a_copy_is_as_good(void **state)
+{
+	struct talk talk = talk_new(1, ALONE);
+	struct world_peer *other = rig_login(talk.world, JULIET "/chamber");
+
+	(void)state;
+	rig_send(other,
+	    "<iq type='set' id='c'><enable xmlns='urn:xmpp:carbons:2'/></iq>");
+	rig_skip(other);
+	rig_send(talk.romeo,
+	    "<message type='chat' to='" JULIET "/balcony' id='m1'>"
+	    "<body>Hi</body></message>");
+	CHECK(has(talk.juliet, "m1"));
+	world_sleep(talk.world, 50);
+	CHECK_EQUAL(rows(&talk), 1);
+	waiting_prove(talk.world, other);
+	CHECK_EQUAL(rows(&talk), 0);
+	rig_skip(other);
+	world_cut(&talk.juliet);
+	world_sleep(talk.world, 1000);
+	CHECK(!has(other, "m1"));
+	world_free(&talk.world);
+}
+
+static void
+who_stays_is_sent_what_nobody_proved(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		struct talk talk = talk_new(seed, ALONE);
+		struct world_peer *other =
+		    rig_login(talk.world, JULIET "/chamber");
+
+		rig_send(talk.romeo,
+		    "<message type='chat' to='" JULIET "/balcony' id='m1'>"
+		    "<body>Hi</body></message>");
+		/* Before the row is written, and after. */
+		world_sleep(talk.world, seed % 2 * 50);
+		CHECK(!has(other, "m1"));
+		world_cut(&talk.juliet);
+		world_sleep(talk.world, 50);
+		CHECK(has(other, "m1"));
+		waiting_prove(talk.world, other);
+		CHECK_EQUAL(rows(&talk), 0);
+		world_free(&talk.world);
+	}
+}
+
+/* An older row of one session is no business of another that proves newer
+ * ones. */
+static void
+rows_of_others_stay(void **state)
+{
+	struct talk talk = talk_new(1, ALONE);
+	struct world_peer *other;
+
+	(void)state;
+	rig_send(talk.juliet, "<presence><priority>-1</priority></presence>");
+	rig_send(talk.romeo,
+	    "<message type='chat' to='" JULIET "/balcony' id='m1'>"
+	    "<body>Hi</body></message>");
+	CHECK(has(talk.juliet, "m1"));
+	world_sleep(talk.world, 50);
+	waiting_say(talk.romeo, "m2");
+	other = waiting_come(talk.world, JULIET "/chamber", "<presence/>");
+	CHECK(has(other, "m2"));
+	CHECK(!has(other, "m1"));
+	waiting_prove(talk.world, other);
+	CHECK_EQUAL(rows(&talk), 1);
+	world_cut(&talk.juliet);
+	world_sleep(talk.world, 50);
+	CHECK(has(other, "m1"));
+	waiting_prove(talk.world, other);
+	CHECK_EQUAL(rows(&talk), 0);
+	world_free(&talk.world);
+}
+
+/* --- restarts --------------------------------------------------------------
+ */
+
+static void
+who_resumes_after_a_restart_has_it_once(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		struct talk talk = talk_managed(seed, ALONE);
+
+		waiting_say(talk.romeo, "m1");
+		CHECK(has(talk.juliet, "m1"));
+		world_sleep(talk.world, seed % 2 * 50);
+		world_restart(talk.world);
+		resume(&talk, &talk.juliet, JULIET, 0);
+		CHECK(has(talk.juliet, "m1"));
+		rig_send(talk.juliet, "<presence/>");
+		CHECK(!has(talk.juliet, "m1"));
+		acknowledge(talk.juliet, 2);
+		world_sleep(talk.world, 50);
+		CHECK_EQUAL(rows(&talk), 0);
+		world_free(&talk.world);
+	}
+}
+
+/* What waited and was read likewise. */
+static void
+who_resumes_has_what_waited_once(void **state)
+{
+	struct talk talk = talk_managed(1, ALONE);
+
+	(void)state;
+	rig_send(talk.juliet, "<presence><priority>-1</priority></presence>");
+	waiting_say(talk.romeo, "m1");
+	rig_send(talk.juliet, "<presence/>");
+	CHECK(has(talk.juliet, "m1"));
+	world_restart(talk.world);
+	resume(&talk, &talk.juliet, JULIET, 0);
+	CHECK(has(talk.juliet, "m1"));
+	rig_send(talk.juliet, "<presence/>");
+	CHECK(!has(talk.juliet, "m1"));
+	world_free(&talk.world);
+}
+
+static void
+who_does_not_resume_is_sent_it_at_the_next_login(void **state)
+{
+	struct talk talk = talk_managed(1, ALONE);
+
+	(void)state;
+	waiting_say(talk.romeo, "m1");
+	world_sleep(talk.world, 50);
+	world_restart(talk.world);
+	world_sleep(talk.world, 15 * 60 * 1000);
+	talk.juliet =
+	    waiting_come(talk.world, JULIET "/chamber", "<presence/>");
+	CHECK(has(talk.juliet, "m1"));
+	CHECK(!has(talk.juliet, "m1"));
+	world_free(&talk.world);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(what_is_acknowledged_outlives_a_crash),
+	    cmocka_unit_test(it_does_so_at_every_instant),
+	    cmocka_unit_test(a_quick_proof_needs_no_row),
+	    cmocka_unit_test(only_the_acknowledgement_waits),
+	    cmocka_unit_test(a_failing_store_delays_it),
+	    cmocka_unit_test(what_is_not_worth_it_makes_no_row),
+	    cmocka_unit_test(without_stream_management_there_is_no_row),
+	    cmocka_unit_test(rows_of_who_is_there_count_for_no_quota),
+	    cmocka_unit_test(one_proof_is_enough),
+	    cmocka_unit_test(a_copy_is_as_good),
+	    cmocka_unit_test(who_stays_is_sent_what_nobody_proved),
+	    cmocka_unit_test(rows_of_others_stay),
+	    cmocka_unit_test(who_resumes_after_a_restart_has_it_once),
+	    cmocka_unit_test(who_resumes_has_what_waited_once),
+	    cmocka_unit_test(who_does_not_resume_is_sent_it_at_the_next_login),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
