@@ -3,7 +3,7 @@
  * stopped, killed and its store fails: model_test FIRST_SEED COUNT. In the end
  *
  *  - what was acknowledged is in the archives of both, or came back as an
- * error;
+ * error; where nothing is archived, a device of who it was for has it;
  *  - each device saw each message at most once in the history of its stream;
  *  - each archive has, in each direction, what was sent in the order sent. */
 #include "base/check.h"
@@ -18,6 +18,7 @@
 
 struct message {
 	bool is_sent, is_acked, is_bounced, is_repeated;
+	bool is_heard; /* by a device of who it was for */
 };
 
 struct device {
@@ -151,6 +152,8 @@ see(struct model *model, struct device *device, const char *text)
 		model->message[from][number].is_repeated,
 	    "a device saw a message twice", text);
 	device->saw[from][number] = true;
+	if (device->user != devices[from].user)
+		model->message[from][number].is_heard = true;
 }
 
 static void
@@ -478,8 +481,43 @@ read_archive(struct model *model, const char *user, struct archive *archive)
 	}
 }
 
+static bool
+is_kept(const struct model *model, unsigned from, int number)
+{
+	const struct message *message = &model->message[from][number];
+
+	return message->is_acked && !message->is_bounced;
+}
+
+/* What still waits comes first. */
 static void
-judge(struct model *model)
+judge_devices(struct model *model)
+{
+	for (unsigned i = 0; i < DEVICES; i++) {
+		struct device reader = devices[i];
+		char jid[64];
+
+		snprintf(jid, sizeof(jid), "%s/reader", reader.user);
+		reader.peer = world_connect(model->world, jid);
+		world_send(reader.peer, "<presence/>");
+		world_sleep(model->world, 1000);
+		listen_to(model, &reader);
+		leave(&reader);
+	}
+	for (unsigned from = 0; from < DEVICES; from++)
+		for (int i = 0; i < model->count[from]; i++) {
+			char text[32];
+
+			snprintf(text, sizeof(text), "m%u-%d", from, i);
+			must_hold(model,
+			    model->message[from][i].is_heard ||
+				!is_kept(model, from, i),
+			    "acknowledged, and nobody has it", text);
+		}
+}
+
+static void
+judge_archives(struct model *model)
 {
 	struct archive archives[2];
 
@@ -487,13 +525,11 @@ judge(struct model *model)
 	read_archive(model, devices[2].user, &archives[1]);
 	for (unsigned from = 0; from < DEVICES; from++) {
 		for (int i = 0; i < model->count[from]; i++) {
-			const struct message *message =
-			    &model->message[from][i];
 			const bool is_ours = from < 2;
 			char text[32];
 
 			snprintf(text, sizeof(text), "m%u-%d", from, i);
-			if (!message->is_acked || message->is_bounced)
+			if (!is_kept(model, from, i))
 				continue;
 			must_hold(model, archives[is_ours].seen[from][i] > 0,
 			    "acknowledged, and the recipient has it not", text);
@@ -520,19 +556,23 @@ settle(struct model *model)
 }
 
 static void
-play(uint64_t seed)
+play(uint64_t seed, bool has_archives)
 {
 	static struct model model;
 
 	model = (struct model){.seed = seed, .random = seed * 2654435761u};
 	memcpy(model.device, devices, sizeof(devices));
-	model.world = world_new(&(struct world_options){.seed = seed});
+	model.world = world_new(&(struct world_options){.seed = seed,
+	    .yaml = has_archives ? NULL : "archive: {default: never}\n"});
 	world_add_account(model.world, devices[0].user, NULL);
 	world_add_account(model.world, devices[2].user, NULL);
 	for (unsigned i = 0; i < STEPS; i++)
 		happen(&model);
 	settle(&model);
-	judge(&model);
+	if (has_archives)
+		judge_archives(&model);
+	else
+		judge_devices(&model);
 	for (unsigned i = 0; i < DEVICES; i++)
 		leave(&model.device[i]);
 	world_free(&model.world);
@@ -545,7 +585,15 @@ promises_are_kept(void **state)
 {
 	(void)state;
 	for (uint64_t seed = first; seed < first + count; seed++)
-		play(seed);
+		play(seed, true);
+}
+
+static void
+promises_are_kept_without_archives(void **state)
+{
+	(void)state;
+	for (uint64_t seed = first; seed < first + count; seed++)
+		play(seed, false);
 }
 
 int
@@ -553,6 +601,7 @@ main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(promises_are_kept),
+	    cmocka_unit_test(promises_are_kept_without_archives),
 	};
 
 	first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;

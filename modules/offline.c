@@ -150,6 +150,7 @@ rows_counted(struct store_count *count)
 static void
 on_load(struct account *account, struct join *join)
 {
+	offline_of(account)->account = account;
 	join_wait(join);
 	count_rows(account, join);
 }
@@ -157,6 +158,7 @@ on_load(struct account *account, struct join *join)
 static void
 on_forget(struct account *account)
 {
+	timer_stop(account->owner.shard, &offline_of(account)->trim);
 	bounce_forget(account);
 	live_forget(account);
 	repeats_forget(&offline_of(account)->repeats);
@@ -330,7 +332,7 @@ on_available(struct session *session)
 	    offline_may_send(offline->reader))
 		return;
 	if (offline->reader != session)
-		offline->sent_id = 0;
+		offline->sent_id = offline->proved_id;
 	else if (offline->again != 0 && offline->again <= offline->sent_id)
 		offline->sent_id = offline->again - 1;
 	offline->again = 0;
@@ -457,11 +459,76 @@ page_read(struct store_page *page)
 	owner_unpin(&account->owner);
 }
 
+/* --- proof -----------------------------------------------------------------
+ */
+
+struct trimming {
+	struct store_commit commit;
+	struct account *account; /* pinned */
+	struct arena *arena;
+};
+
+static void rows_trimmed(struct store_commit *);
+
+static void
+trim(struct account *account)
+{
+	struct store_write *write =
+	    store_write_new(account->owner.shard->store);
+	struct arena *arena = arena_make(0);
+	struct trimming *trimming = arena_new(arena, struct trimming);
+
+	trimming->account = account;
+	trimming->arena = arena;
+	owner_pin(&account->owner);
+	store_log_trim(write, account->owner.id, &offline_kind,
+	    offline_of(account)->proved_id);
+	store_commit_lazy(write, &trimming->commit, rows_trimmed);
+}
+
+static void
+on_trim(struct timer *timer)
+{
+	struct account *account =
+	    container_of(timer, struct offline, trim)->account;
+
+	trim(account);
+	owner_unpin(&account->owner);
+}
+
+static void
+trim_later(struct account *account, enum err err)
+{
+	struct timer *timer = &offline_of(account)->trim;
+
+	if (timer_is_running(timer))
+		return;
+	log_warn(&account->owner.log,
+	    "could not forget messages that were read: %s", err_text(err));
+	owner_pin(&account->owner);
+	timer_start(account->owner.shard, timer, RETRY_MS, on_trim);
+}
+
+static void
+rows_trimmed(struct store_commit *commit)
+{
+	struct trimming *trimming =
+	    container_of(commit, struct trimming, commit);
+	struct account *account = trimming->account;
+	struct arena *arena = trimming->arena;
+
+	if (commit->err != ERR_NONE && commit->err != ERR_CANCELED &&
+	    !account->owner.is_detached)
+		trim_later(account, commit->err);
+	arena_free(&arena);
+	owner_unpin(&account->owner);
+}
+
 static void
 on_proved(struct session *session, uint64_t ticket)
 {
 	struct account *account = session->account;
-	struct store_write *write;
+	struct offline *offline = offline_of(account);
 
 	if ((ticket & TICKET_ARCHIVE) != 0)
 		return;
@@ -473,10 +540,10 @@ on_proved(struct session *session, uint64_t ticket)
 		live_proved(session, ticket);
 		return;
 	}
-	write = store_write_new(account->owner.shard->store);
-	store_log_trim(write, account->owner.id, &offline_kind, ticket);
-	store_commit_lazy(write, NULL, NULL);
-	live_trimmed(account, ticket);
+	if (offline->proved_id < ticket)
+		offline->proved_id = ticket;
+	trim(account);
+	live_trimmed(account, offline->proved_id);
 	count_rows(account, NULL);
 }
 

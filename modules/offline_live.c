@@ -35,8 +35,8 @@ enum live_stage {
 };
 
 struct live {
-	struct link link; /* in lives->fresh, in rows that are written, or
-			     in lives->done */
+	struct link link; /* in a list of lives, or in rows that are written
+			     or erased */
 	struct table_link by_id;
 	struct arena *arena;     /* holds this */
 	struct account *account; /* pinned */
@@ -53,16 +53,17 @@ struct live {
 
 static void row_is_free(struct live *);
 static void on_write(struct timer *);
+static void erase_proved(struct account *);
 
 static struct lives *
 lives_of(struct account *account)
 {
 	struct lives *lives = &offline_of(account)->lives;
 
-	if (lives->account == NULL) {
-		lives->account = account;
+	if (lives->fresh.head.next == NULL) {
 		table_init(&lives->table);
 		list_init(&lives->fresh);
+		list_init(&lives->proved);
 		list_init(&lives->done);
 	}
 	return lives;
@@ -254,6 +255,16 @@ add_row(struct writing *writing, struct live *live)
 }
 
 static void
+try_later(struct account *account, enum err err)
+{
+	log_warn(&account->owner.log,
+	    "could not keep, or forget, messages that were sent: %s",
+	    err_text(err));
+	timer_start(account->owner.shard, &lives_of(account)->write, RETRY_MS,
+	    on_write);
+}
+
+static void
 write_later(struct account *account, uint64_t ms)
 {
 	struct lives *lives = lives_of(account);
@@ -288,8 +299,9 @@ static void
 on_write(struct timer *timer)
 {
 	struct account *account =
-	    container_of(timer, struct lives, write)->account;
+	    container_of(timer, struct offline, lives.write)->account;
 
+	erase_proved(account);
 	write_fresh(account, clock_mono_ms() - LEAST_MS);
 	write_later(account, LEAST_MS);
 }
@@ -299,7 +311,9 @@ row_kept(struct live *live)
 {
 	live->stage = LIVE_KEPT;
 	receipt_settle(shard_of_live(live), &live->receipt);
-	if (live->sent == 0)
+	if (live->is_proved)
+		list_add_last(&lives_of(live->account)->proved, &live->link);
+	else if (live->sent == 0)
 		row_is_free(live);
 }
 
@@ -333,16 +347,55 @@ rows_written(struct store_commit *commit)
 		else
 			row_not_kept(live, err);
 	}
-	if (err != ERR_NONE && err != ERR_CANCELED) {
-		log_warn(&account->owner.log,
-		    "could not keep messages that were sent: %s",
-		    err_text(err));
-		timer_start(account->owner.shard, &lives_of(account)->write,
-		    RETRY_MS, on_write);
-	}
+	if (err != ERR_NONE && err != ERR_CANCELED)
+		try_later(account, err);
+	else
+		erase_proved(account);
 	arena_free(&arena);
 	offline_offer(account);
 	owner_unpin(&account->owner);
+}
+
+/* --- erasing ---------------------------------------------------------------
+ */
+
+static void
+rows_erased(struct store_commit *commit)
+{
+	struct writing *writing = container_of(commit, struct writing, commit);
+	struct account *account = writing->account;
+	struct arena *arena = writing->arena;
+	const bool is_over = commit->err == ERR_NONE ||
+			     commit->err == ERR_CANCELED ||
+			     account->owner.is_detached;
+
+	list_each (live, &writing->rows, struct live, link) {
+		list_remove(&live->link);
+		if (!is_over)
+			list_add_last(&lives_of(account)->proved, &live->link);
+		else if (live->sent == 0)
+			row_is_free(live);
+	}
+	if (!is_over)
+		try_later(account, commit->err);
+	arena_free(&arena);
+	owner_unpin(&account->owner);
+}
+
+static void
+erase_proved(struct account *account)
+{
+	struct lives *lives = lives_of(account);
+	struct writing *writing;
+
+	if (list_is_empty(&lives->proved))
+		return;
+	writing = writing_new(account);
+	list_each (live, &lives->proved, struct live, link)
+		store_log_remove(
+		    writing->write, account->owner.id, &offline_kind, live->id);
+	list_move(&writing->rows, &lives->proved);
+	store_commit_lazy(writing->write, &writing->commit, rows_erased);
 }
 
 /* --- what happens to them --------------------------------------------------
@@ -399,19 +452,14 @@ row_is_free(struct live *live)
 }
 
 static void
-prove(struct live *live, struct store_write **write)
+prove(struct live *live)
 {
-	struct account *account = live->account;
-
 	live->is_proved = true;
 	receipt_settle(shard_of_live(live), &live->receipt);
-	if (live->stage == LIVE_FRESH) {
+	if (live->stage == LIVE_FRESH)
 		list_remove(&live->link);
-		return;
-	}
-	if (*write == NULL)
-		*write = store_write_new(account->owner.shard->store);
-	store_log_remove(*write, account->owner.id, &offline_kind, live->id);
+	else if (live->stage == LIVE_KEPT)
+		list_add_last(&lives_of(live->account)->proved, &live->link);
 }
 
 void
@@ -419,7 +467,6 @@ live_proved(struct session *session, uint64_t ticket)
 {
 	struct account *account = session->account;
 	struct tickets *tickets = &offline_session_of(session)->tickets;
-	struct store_write *write = NULL;
 	uint64_t id;
 
 	while (tickets_take(tickets, ticket & ~TICKET_ROWS, &id)) {
@@ -428,12 +475,11 @@ live_proved(struct session *session, uint64_t ticket)
 		if (live == NULL)
 			continue;
 		if (!live->is_proved)
-			prove(live, &write);
+			prove(live);
 		if (--live->sent == 0)
 			row_is_free(live);
 	}
-	if (write != NULL)
-		store_commit_lazy(write, NULL, NULL);
+	erase_proved(account);
 }
 
 void

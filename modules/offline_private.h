@@ -22,27 +22,30 @@ struct bounces {
 /* Of an account: rows that sessions were sent and have not proved, written or
  * yet to be. Who comes online is not sent them. */
 struct lives {
-	struct account *account; /* once used */
-	struct table table;      /* struct live, by id */
-	struct list fresh;       /* yet to be written */
-	struct list done;        /* proved while rows were read */
-	struct timer write;      /* of the fresh ones */
+	struct table table; /* struct live, by id */
+	struct list fresh;  /* yet to be written */
+	struct list proved; /* yet to be erased */
+	struct list done;   /* done with while rows were read */
+	struct timer write; /* of what is yet to be written, erased */
 };
 
 struct offline {
-	uint64_t last_id;       /* of the newest row */
-	uint64_t count;         /* of rows that wait, as far as known */
-	uint64_t added;         /* since they were last counted */
-	unsigned rounds;        /* that they were counted */
-	struct session *reader; /* whom rows were sent to; NULL: nobody */
-	uint64_t sent_id;       /* up to this one */
-	uint64_t again;         /* the least row that waits anew; 0: none */
+	struct account *account; /* once it was loaded */
+	uint64_t last_id;        /* of the newest row */
+	uint64_t count;          /* of rows that wait, as far as known */
+	uint64_t added;          /* since they were last counted */
+	unsigned rounds;         /* that they were counted */
+	struct session *reader;  /* whom rows were sent to; NULL: nobody */
+	uint64_t sent_id;        /* up to this one */
+	uint64_t again;          /* the least row that waits anew; 0: none */
+	uint64_t proved_id;      /* rows up to this one were proved */
 	bool is_reading;
 	struct lives lives;
 	struct bounces bounces;
 	struct repeats repeats;
 	struct timer retry; /* of a read that failed; while the account is
 			       pinned by the reader */
+	struct timer trim;  /* of rows that could not be removed */
 };
 
 struct offline_session {
