@@ -34,6 +34,7 @@ static const struct {
     {"rate", rate_run},
     {"presence", presence_run},
     {"offline", offline_run},
+    {"catch-up", catch_up_run},
 };
 
 enum kind {

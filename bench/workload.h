@@ -30,6 +30,11 @@ void rate_run(struct swarm *);
  * come to all others. The figures are those of one change for one contact. */
 void presence_run(struct swarm *);
 
+/* Pairs write plan->each messages each way; then all read their archives in
+ * pages of 50 (XEP-0313), each with one page under way. The figures are those
+ * of one message read, and of a page from the query to its end. */
+void catch_up_run(struct swarm *);
+
 /* store_: a message for an account that is not there; deliver_: one of those
  * after login, less what login and presence cost without any. */
 void offline_run(struct swarm *);

@@ -29,6 +29,7 @@ WORKLOADS = {
                               "--managed", "--fleeting")),
     "presence": Workload(("--workload", "presence")),
     "offline": Workload(("--workload", "offline")),
+    "catch-up": Workload(("--workload", "catch-up", "--each", "200"), 100),
 }
 
 

@@ -20,7 +20,7 @@ PATIENCE_S = 30
 DOMAIN = "localhost"
 PASSWORD = "secret"
 UNPRIVILEGED = "postgres"
-WITH_ARCHIVE = ("chat", "rate", "ack", "ack-fleeting")
+WITH_ARCHIVE = ("chat", "rate", "ack", "ack-fleeting", "catch-up")
 
 
 class Missing(Exception):
