@@ -469,16 +469,22 @@ on_response(struct auth *auth, const struct node *node)
 	advance(auth, sasl_take(&auth->sasl, response));
 }
 
+bool
+auth_is_busy(const struct c2s *c2s)
+{
+	return c2s->auth != NULL && c2s->auth->stage != AUTH_NONE &&
+	       c2s->auth->stage != AUTH_RESPONSE;
+}
+
 void
 auth_take(struct c2s *c2s, const struct node *node)
 {
+	const bool is_busy = auth_is_busy(c2s);
 	struct auth *auth;
-	bool is_busy;
 
 	if (c2s->auth == NULL)
 		c2s->auth = auth_new(c2s);
 	auth = c2s->auth;
-	is_busy = auth->stage != AUTH_NONE && auth->stage != AUTH_RESPONSE;
 	if (node_is(node, "abort", NS_SASL)) {
 		/* Who aborts does not get around the brake. */
 		auth->is_aborted = true;

@@ -144,7 +144,11 @@ on_starttls(struct c2s *c2s)
 static void
 on_fresh(struct c2s *c2s, const struct node *node)
 {
-	if (node_is(node, "starttls", NS_TLS))
+	/* Its answer would come into another stream. */
+	if (c2s->registration != NULL && !node_is(node, "iq", NS_CLIENT))
+		stream_fail(&c2s->stream, STREAM_ERR_POLICY_VIOLATION,
+		    "a registration is under way");
+	else if (node_is(node, "starttls", NS_TLS))
 		on_starttls(c2s);
 	else if (str_is(node->ns, NS_SASL))
 		auth_take(c2s, node);

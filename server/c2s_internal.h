@@ -63,6 +63,8 @@ void auth_free(struct auth **);
 void auth_add_features(struct c2s *, struct node *features);
 /* An element of SASL's namespace. */
 void auth_take(struct c2s *, const struct node *);
+/* An attempt is under way, and it is not the client's turn. */
+bool auth_is_busy(const struct c2s *);
 /* KEYS, ADDRESS_VERDICT on a failure, REGISTERED for ANONYMOUS: whether it is
  * waited for; the letter stays the caller's. */
 bool auth_wants(const struct c2s *, const struct post *);

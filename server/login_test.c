@@ -266,6 +266,34 @@ who_goes_on_before_success_is_told(void **state)
 	}
 }
 
+#define REGISTER                                                     \
+	"<iq type='set' id='r'><query xmlns='jabber:iq:register'>"   \
+	"<username>nurse</username><password>long enough</password>" \
+	"</query></iq>"
+
+/* One thing after the other: an answer must not come into another stream. */
+static void
+who_registers_does_nothing_else_meanwhile(void **state)
+{
+	static const char *const sent[] = {REGISTER LOGIN, LOGIN REGISTER,
+	    REGISTER "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"};
+
+	for (size_t i = 0; i < COUNT_OF(sent); i++) {
+		struct world *world = world_new(&(struct world_options){
+		    .seed = 1, .yaml = "registration.open: true\n"});
+		struct world_peer *peer;
+
+		world_add_account(world, "romeo@montague.example", NULL);
+		peer = open_stream(world);
+		CHECK(got(peer, "iq-register"));
+		world_send(peer, sent[i]);
+		world_run(world);
+		CHECK(got(peer, "policy-violation"));
+		CHECK(world_is_closed(peer));
+		world_free(&world);
+	}
+}
+
 static struct str
 hmac(struct arena *arena, struct str key, struct str text)
 {
@@ -369,6 +397,7 @@ main(void)
 		one_sign_of_life_proves_what_the_kernel_had_acknowledged),
 	    cmocka_unit_test(who_goes_without_a_sign_proved_nothing),
 	    cmocka_unit_test(who_goes_on_before_success_is_told),
+	    cmocka_unit_test(who_registers_does_nothing_else_meanwhile),
 	    cmocka_unit_test(a_header_behind_the_proof_opens_the_stream),
 	};
 

@@ -120,6 +120,9 @@ register_take(struct c2s *c2s, const struct node *node)
 		    STANZA_ERR_SERVICE_UNAVAILABLE);
 	else if (str_is(type, "get"))
 		reply_fields(c2s, arena, node_attr(node, "id"));
+	else if (auth_is_busy(c2s))
+		stream_fail(&c2s->stream, STREAM_ERR_POLICY_VIOLATION,
+		    "a login is under way");
 	else if (str_is(type, "set"))
 		take_set(c2s, node, query);
 	else
