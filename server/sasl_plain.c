@@ -110,7 +110,8 @@ plain_take(struct sasl *sasl, struct str message)
 enum sasl_step
 plain_take_keys(struct sasl *sasl)
 {
-	if (sasl->keys->exists && is_remembered(sasl))
+	/* Looked for also for who does not exist: it takes its time. */
+	if (is_remembered(sasl) && sasl->keys->exists)
 		return sasl_admit(sasl);
 	return SASL_CHECK_PASSWORD;
 }
