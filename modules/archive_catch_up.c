@@ -1,7 +1,8 @@
 /*
- * modules/archive_catch_up.c - who comes online is sent what waits, unless it
- * has asked the archive itself (XEP-0313, section 6.1.1). While rows are read
- * the session holds its place, so that newer messages come after older ones.
+ * modules/archive_catch_up.c - who comes online is sent what waits, save what
+ * it could have when it asked the archive itself (XEP-0313, section 6.1.1).
+ * While rows are read the session holds its place, so that newer messages come
+ * after older ones.
  */
 #include "base/err.h"
 #include "modules/archive_private.h"
@@ -43,8 +44,7 @@ archive_catch_up(struct session *session)
 
 	if (!archive_may_send(session) || waiting->is_reading)
 		return;
-	if (archive_session_of(session)->has_queried)
-		archive_wait_drop(account);
+	archive_wait_drop(account, archive_session_of(session)->queried);
 	if (!archive_waits(waiting, &from, &to))
 		return;
 	waiting->is_reading = true;

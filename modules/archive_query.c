@@ -37,6 +37,7 @@ struct reading {
 	struct store_page page;
 	struct lookup *bounds, *ids;
 	const struct stanza *head; /* of the messages with the results */
+	uint64_t upto;             /* rows after it were not asked for */
 	bool is_missing;           /* a row that was named is not there */
 	bool is_cut;               /* there are rows that are not written yet */
 };
@@ -151,6 +152,9 @@ rows_written(struct archive_await *await)
 		rows->before = unwritten;
 		reading->is_cut = true;
 	}
+	if (!reading->ask.has_ids)
+		reading->upto = rows->before > 0 ? rows->before - 1
+						 : archive_of(account)->last_id;
 	if (rows->words.len == 0)
 		read_all(reading);
 	else
@@ -316,10 +320,13 @@ static void
 send_rows(const struct reading *reading, const struct found *found)
 {
 	struct session *session = iq_session(reading->iq);
+	struct archive_session *own;
 
 	if (session == NULL)
 		return;
-	archive_session_of(session)->has_queried = true;
+	own = archive_session_of(session);
+	if (own->queried < reading->upto)
+		own->queried = reading->upto;
 	for (size_t i = 0; i < found->count; i++)
 		send_row(reading, session,
 		    found->rows[reading->ask.is_flipped ? found->count - 1 - i

@@ -416,8 +416,8 @@ archive_wait_save(struct session *session, struct node *node)
 	if (!str_is(node_attr(node, "state"), "whole"))
 		return;
 	archive = node_add(node, "archive", NS_SENT);
-	if (own->has_queried)
-		node_set(archive, "queried", STR("1"));
+	node_set_format(
+	    archive, "queried", "%llu", (unsigned long long)own->queried);
 	/* What waits behind a place is not in the queue. */
 	tickets_save(&own->sent, archive, NS_SENT,
 	    session_held_ticket(session, TICKET_ARCHIVE) & ~TICKET_ROWS);
@@ -444,7 +444,8 @@ archive_wait_restore(struct session *session, const struct node *node)
 
 	if (archive == NULL)
 		return;
-	own->has_queried = str_is(node_attr(archive, "queried"), "1");
+	(void)str_to_u64(
+	    node_attr(archive, "queried"), UINT64_MAX, &own->queried);
 	tickets_restore(&own->sent, session->arena, archive);
 	for (size_t i = 0; i < own->sent.count; i++)
 		restore_sent(session, tickets_row(&own->sent, i));
@@ -464,15 +465,15 @@ archive_wait_read(struct account *account, uint64_t upto)
 }
 
 void
-archive_wait_drop(struct account *account)
+archive_wait_drop(struct account *account, uint64_t upto)
 {
 	struct archive_waiting *waiting = waiting_of(account);
 	uint64_t from, to;
 
-	if (!archive_waits(waiting, &from, &to))
+	if (!archive_waits(waiting, &from, &to) || from > upto)
 		return;
-	archive_wait_read(account, to);
-	is_done(waiting, to);
+	archive_wait_read(account, upto);
+	is_done(waiting, to < upto ? to : upto);
 	save_later(account);
 }
 

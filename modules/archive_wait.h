@@ -32,7 +32,8 @@ struct archive_waiting {
 /* Of a session: what it was sent and has not proved. */
 struct archive_session {
 	struct tickets sent;
-	bool has_queried;
+	uint64_t queried; /* rows up to this one it could have from the archive;
+			     0: it did not ask */
 };
 
 struct archive_session *archive_session_of(struct session *);
@@ -60,8 +61,8 @@ bool archive_waits(
 bool archive_waits_for(const struct archive_waiting *, uint64_t id);
 /* These rows, up to this one, wait no more: sent, or not to be sent. */
 void archive_wait_read(struct account *, uint64_t upto);
-/* Nothing waits any more: the client has the archive. */
-void archive_wait_drop(struct account *);
+/* Nothing up to this one waits any more: the client has the archive. */
+void archive_wait_drop(struct account *, uint64_t upto);
 
 /* Whether what waits may go to this session. */
 bool archive_may_send(const struct session *);

@@ -88,6 +88,44 @@ who_has_asked_the_archive_gets_none(void **state)
 	world_free(&world);
 }
 
+#define ASK_BEFORE(end)                                                     \
+	"<iq type='set' id='q'><query xmlns='urn:xmpp:mam:2'>"              \
+	"<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'>"    \
+	"<value>urn:xmpp:mam:2</value></field><field var='end'><value>" end \
+	"</value></field></x></query></iq>"
+
+/* What its answers could not hold, a session has not had from the archive. */
+static const struct {
+	const char *ask;
+	bool has_first;
+} early[] = {
+    {ASK, true},
+    {ASK_BEFORE("2001-01-01T00:00:00Z"), false},
+};
+
+static void
+what_comes_after_the_question_is_sent(void **state)
+{
+	for (size_t i = 0; i < COUNT_OF(early); i++) {
+		struct world *world = rig_world(1, 2, NULL);
+		struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+		struct world_peer *juliet;
+
+		waiting_say(romeo, "m1");
+		juliet = rig_bind(world, JULIET "/balcony");
+		rig_send(juliet, early[i].ask);
+		CHECK(rig_finds(juliet, "<iq type='result' id='q'/>"));
+		waiting_say(romeo, "m2");
+		rig_send(juliet, "<presence/>");
+		rig_expect(juliet, "<presence/>");
+		if (!early[i].has_first)
+			waiting_expect(juliet, "m1");
+		waiting_expect(juliet, "m2");
+		rig_expect_nothing(juliet);
+		world_free(&world);
+	}
+}
+
 /* Sent to one that went before it proved to have it. */
 static void
 what_one_did_not_prove_is_the_next_ones(void **state)
@@ -327,6 +365,7 @@ main(void)
 	    cmocka_unit_test_prestate(
 		waiting_what_a_blocked_contact_said_is_not_sent, NULL),
 	    cmocka_unit_test(who_has_asked_the_archive_gets_none),
+	    cmocka_unit_test(what_comes_after_the_question_is_sent),
 	    cmocka_unit_test(what_one_did_not_prove_is_the_next_ones),
 	    cmocka_unit_test(what_another_proved_does_not_come_again),
 	    cmocka_unit_test(what_was_copied_does_not_come_again),
