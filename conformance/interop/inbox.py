@@ -13,6 +13,7 @@ class Inbox:
 
     ("online",)                  logged in, roster fetched, presence sent
     ("offline",)                 the stream is gone
+    ("resumed",)                 a session went on that had lost its stream
     ("subscribe", jid)           somebody asks for our presence
     ("roster", jid, state)       that contact's subscription is now `state`
     ("presence", jid, show)      available, away, dnd or unavailable
@@ -34,12 +35,8 @@ class Inbox:
         with self.changed:
             self.seen.clear()
 
-    def expect(self, *event, timeout=20):
-        """Waits for the event and drops it and all that came before."""
-        self.expect_all([event], timeout)
-
-    def expect_all(self, events, timeout=20):
-        """Waits for all of them, in whatever order they come."""
+    def await_all(self, events, timeout=20):
+        """Waits for all of them, in whatever order they come; drops none."""
         deadline = time.monotonic() + timeout
         with self.changed:
             while missing := [e for e in events if e not in self.seen]:
@@ -47,4 +44,23 @@ class Inbox:
                 if left <= 0 or not self.changed.wait(left):
                     raise Missing(f"{self.name} did not see {missing}, "
                                   f"but {self.seen[-6:]}")
+
+    def expect(self, *event, timeout=20):
+        """Waits for the event and drops it and all that came before."""
+        self.expect_all([event], timeout)
+
+    def expect_all(self, events, timeout=20):
+        """Waits for all of them, in whatever order they come."""
+        with self.changed:
+            self.await_all(events, timeout)
             del self.seen[:1 + max(map(self.seen.index, events))]
+
+    def messages(self, *last, timeout=20):
+        """All that came until that message, without it, and drops them."""
+        with self.changed:
+            self.await_all([("message", *last)], timeout)
+            end = self.seen.index(("message", *last))
+            came = [event[1:] for event in self.seen[:end]
+                    if event[0] == "message"]
+            del self.seen[:end + 1]
+            return came

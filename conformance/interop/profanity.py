@@ -1,6 +1,8 @@
 """Profanity, in a terminal of its own that tmux keeps.
 
-Its console window says what happens; messages are read from its chat log.
+Its console window says what happens; messages are read from its chat log. Up
+to 0.15 it looks for an archive at the server's domain instead of the account
+(XEP-0313, section 7), finds none there, and so does not catch up from it.
 """
 
 import os
@@ -59,21 +61,21 @@ def write(path, text):
 class Profanity:
     name = "profanity"
     scenarios = {"login", "roster", "presence", "chat", "offline",
-                 "reconnect", "carbons"}
+                 "reconnect", "carbons", "resume"}
 
     def __init__(self, stage, account):
         self.account, self.stage = account, stage
         self.inbox = Inbox(account.user)
         self.home = os.path.join(stage.folder, "profanity")
         self.lock, self.open = threading.Lock(), True
-        self.lines, self.messages = 0, 0
+        self.lines, self.messages, self.resumed = 0, 0, 0
         write(self.home + "/config/profanity/profrc", SETTINGS)
         write(self.home + "/data/profanity/accounts", ACCOUNT.format(
             jid=account.jid, password=account.password,
             server=stage.proxied[0], port=stage.proxied[1]))
         # High enough that the console never scrolls.
         self.tmux("-f", "/dev/null", "new-session", "-d", "-x", "250", "-y",
-                  "500", "exec profanity")
+                  "500", "exec profanity -l DEBUG")
         threading.Thread(target=self.watch, daemon=True).start()
         self.wait_for_prompt()
         self.type("/presence console all")
@@ -98,6 +100,7 @@ class Profanity:
                     return
                 self.read_console()
                 self.read_log()
+                self.read_resumed()
             time.sleep(0.1)
 
     def read_console(self):
@@ -126,6 +129,17 @@ class Profanity:
         for sender, body in found[self.messages:]:
             self.inbox.put("message", sender, body)
         self.messages = len(found)
+
+    def read_resumed(self):
+        """Only what it writes for its developers tells that."""
+        path = self.home + "/data/profanity/logs/profanity.log"
+        if not os.path.exists(path):
+            return
+        with open(path, encoding="utf-8", errors="replace") as log:
+            resumed = log.read().count("Session resumed successfully")
+        for _ in range(self.resumed, resumed):
+            self.inbox.put("resumed")
+        self.resumed = resumed
 
     def type(self, *lines):
         with self.lock:
@@ -156,8 +170,8 @@ class Profanity:
     def show(self, show):
         self.type("/status set " + {"available": "online"}.get(show, show))
 
-    def device(self):
-        return Slixmpp(self.stage, self.account, self.stage.server, -1)
+    def device(self, priority):
+        return Slixmpp(self.stage, self.account, self.stage.server, priority)
 
     def send(self, jid, text):
         self.type(f"/msg {jid} {text}", "/win 1")

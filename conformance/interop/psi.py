@@ -8,11 +8,11 @@ notes. That it is logged in shows when it reads a letter that waits for it.
 import glob
 import os
 import re
-import subprocess
 import threading
 import time
 from urllib.parse import quote
 
+from desktop import Desktop
 from herald import Herald
 from inbox import Inbox, Missing
 
@@ -100,15 +100,9 @@ class Psi:
         self.home = os.path.join(stage.folder, "psi")
         self.contact, self.seen, self.open = None, {}, True
         self.herald = Herald(stage)
-        self.processes, self.environment = [], dict(
-            os.environ, HOME=self.home, XDG_RUNTIME_DIR=self.home,
-            LC_ALL="C.UTF-8")
-        for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"):
-            self.environment.pop(name, None)
         self.prepare()
-        self.start_display()
-        self.start_bus()
-        self.start("psi", "--profile=default")
+        self.desktop = Desktop(self.home)
+        self.desktop.start("psi", "--profile=default")
         self.dbus("wake", until=time.monotonic() + 90)
         threading.Thread(target=self.watch, daemon=True).start()
 
@@ -128,36 +122,9 @@ class Psi:
         for sound in ("available", "unavailable"):
             write(f"{self.home}/{sound}.wav", "")
 
-    def start(self, *words, **more):
-        process = subprocess.Popen(words, env=self.environment,
-                                   stdin=subprocess.DEVNULL,
-                                   stderr=subprocess.DEVNULL,
-                                   **{"stdout": subprocess.DEVNULL, **more})
-        self.processes.append(process)
-        return process
-
-    def start_display(self):
-        read, written = os.pipe()
-        self.start("Xvfb", "-displayfd", str(written), "-screen", "0",
-                   "1000x700x24", "-nolisten", "tcp", pass_fds=(written,))
-        os.close(written)
-        with os.fdopen(read) as number:
-            self.environment["DISPLAY"] = ":" + number.readline().strip()
-
-    def start_bus(self):
-        bus = self.start("dbus-daemon", "--session", "--nofork",
-                         "--print-address", f"--address=unix:dir={self.home}",
-                         stdout=subprocess.PIPE, text=True)
-        self.environment["DBUS_SESSION_BUS_ADDRESS"] = \
-            bus.stdout.readline().strip()
-
-    def run(self, *words):
-        return subprocess.run(words, env=self.environment, text=True,
-                              capture_output=True, check=False)
-
     def dbus(self, method, *arguments, until=0.0):
         while True:
-            done = self.run(
+            done = self.desktop.run(
                 "dbus-send", "--session", "--print-reply",
                 "--dest=org.psi-im.Psi", "/Main", "org.psi_im.Psi.Main." +
                 method, *("string:" + each for each in arguments))
@@ -171,17 +138,17 @@ class Psi:
         """Gives the window the keyboard; each action is for xdotool."""
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
-            found = self.run("xdotool", "search", "--onlyvisible", "--name",
-                             window).stdout.split()
+            found = self.desktop.run("xdotool", "search", "--onlyvisible",
+                                     "--name", window).stdout.split()
             if found:
                 break
             time.sleep(0.2)
         else:
             raise Missing(f"Psi shows no window {window!r}")
-        self.run("xdotool", "windowfocus", "--sync", found[-1])
+        self.desktop.run("xdotool", "windowfocus", "--sync", found[-1])
         for action in actions:
             time.sleep(0.3)
-            self.run("xdotool", *action)
+            self.desktop.run("xdotool", *action)
 
     def watch(self):
         while self.open:
@@ -240,6 +207,4 @@ class Psi:
     def close(self):
         self.open = False
         self.herald.close()
-        for process in reversed(self.processes):
-            process.terminate()
-            process.wait()
+        self.desktop.close()

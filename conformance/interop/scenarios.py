@@ -85,7 +85,8 @@ def carbons(client, friend):
     """Another device of the user sees both sides, once; and the client what
     the user says there."""
     me, other = client.account.jid, friend.account.jid
-    with contextlib.closing(client.device()) as device:
+    # Of less priority, so that it sees nothing but copies.
+    with contextlib.closing(client.device(-1)) as device:
         device.login()
         device.inbox.expect("online")
         client.send(other, "what light is that")
@@ -103,4 +104,59 @@ def carbons(client, friend):
         device.logout()
 
 
-IN_ORDER = (login, roster, presence, chat, offline, reconnect, carbons)
+def catch_up(client, friend):
+    """Away while a conversation went on elsewhere, it finds both sides of it
+    on coming back, each message once."""
+    me, other = client.account.jid, friend.account.jid
+    client.logout()
+    friend.inbox.expect("presence", me, "unavailable")
+    with contextlib.closing(client.device(1)) as device:
+        device.login()
+        device.inbox.expect("online")
+        friend.send(me, "swear not by the moon")
+        device.inbox.expect("message", other, "swear not by the moon")
+        device.send(other, "what shall I swear by")
+        friend.inbox.expect("message", me, "what shall I swear by")
+        friend.send(me, "do not swear at all")
+        device.inbox.expect("message", other, "do not swear at all")
+        device.logout()
+    friend.inbox.expect("presence", me, "unavailable")
+    friend.send(me, "sweet, good night")
+    missed = [(other, "swear not by the moon"), ("me", "what shall I swear by"),
+              (other, "do not swear at all"), (other, "sweet, good night")]
+    client.inbox.clear()
+    client.login()
+    client.inbox.await_all([("message", *each) for each in missed], 40)
+    friend.inbox.expect("presence", me, "available")
+    friend.send(me, "a thousand times")
+    came = client.inbox.messages(other, "a thousand times")
+    if sorted(came) != sorted(missed):
+        raise Missing(f"{client.name} saw {came}")
+
+
+def resume(client, friend):
+    """The socket is cut, the session goes on: nobody sees it leave, and what
+    was said meanwhile comes once, in order."""
+    me, other = client.account.jid, friend.account.jid
+    chat(client, friend)
+    client.inbox.clear()
+    friend.inbox.clear()
+    client.stage.proxy.cut()
+    friend.send(me, "parting is")
+    friend.send(me, "such sweet sorrow")
+    client.stage.proxy.wait(connected=True)
+    client.inbox.await_all(
+        [("resumed",), ("message", other, "such sweet sorrow")], 60)
+    client.send(other, "sleep dwell upon thine eyes")
+    friend.inbox.await_all([("message", me, "sleep dwell upon thine eyes")])
+    friend.send(me, "good night")
+    came = client.inbox.messages(other, "good night")
+    wanted = [(other, "parting is"), (other, "such sweet sorrow")]
+    if [each for each in came if each[0] != "me"] != wanted:
+        raise Missing(f"{client.name} saw {came}")
+    if ("presence", me, "unavailable") in friend.inbox.seen:
+        raise Missing(f"{friend.inbox.name} saw {friend.inbox.seen}")
+
+
+IN_ORDER = (login, roster, presence, chat, offline, reconnect, carbons,
+            catch_up, resume)

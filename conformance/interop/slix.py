@@ -1,4 +1,8 @@
-"""slixmpp, in a thread of its own; also everybody's contact."""
+"""slixmpp, in a thread of its own; also everybody's contact.
+
+As a client under test it catches up from the archive before it says that it is
+there; as a contact it takes what the server kept for it.
+"""
 
 import asyncio
 import inspect
@@ -11,21 +15,37 @@ logging.disable(logging.CRITICAL)
 import slixmpp  # noqa: E402 - it logs while it is imported
 
 
-class Stream(slixmpp.ClientXMPP):
-    """One login; what happens goes to the inbox."""
+class Known:
+    """What a client knows of its user's archive, from login to login."""
 
-    def __init__(self, account, server, ca, inbox, priority):
+    def __init__(self):
+        self.last, self.ids = None, set()
+
+    def note(self, message, archive_id=None):
+        """False if it was here before."""
+        self.last = archive_id or message["stanza_id"]["id"] or self.last
+        is_new = message["id"] not in self.ids
+        self.ids.add(message["id"])
+        return is_new
+
+
+class Stream(slixmpp.ClientXMPP):
+    """One login; what happens goes to the inbox. known is None for one that
+    does not catch up."""
+
+    def __init__(self, account, server, ca, inbox, priority, known):
         super().__init__(account.jid, account.password)
-        self.priority = priority
+        self.priority, self.known = priority, known
         self.inbox, self.ca_certs, self.wanted = inbox, ca, True
         self.endpoint = server
         self.auto_authorize = self.auto_subscribe = None
         self.roster.auto_authorize = self.roster.auto_subscribe = None
-        for plugin in ("xep_0030", "xep_0199", "xep_0198", "xep_0280"):
+        for plugin in ("xep_0030", "xep_0199", "xep_0198", "xep_0280",
+                       "xep_0313", "xep_0359"):
             self.register_plugin(plugin)
         for event, handler in (
                 ("session_start", self.on_start),
-                ("session_resumed", lambda _: inbox.put("online")),
+                ("session_resumed", self.on_resumed),
                 ("disconnected", self.on_disconnected),
                 ("message", self.on_message),
                 ("carbon_received", self.on_carbon_received),
@@ -42,6 +62,10 @@ class Stream(slixmpp.ClientXMPP):
         else:  # slixmpp 1.9 and later
             self.connect(*self.endpoint)
 
+    def on_resumed(self, _):
+        self.inbox.put("resumed")
+        self.inbox.put("online")
+
     def on_disconnected(self, _):
         self.inbox.put("offline")
         if self.wanted:
@@ -50,18 +74,37 @@ class Stream(slixmpp.ClientXMPP):
     async def on_start(self, _):
         await self.get_roster()
         await self["xep_0280"].enable()
+        if self.known is not None and self.known.last is not None:
+            await self.catch_up()
         self.send_presence(ppriority=self.priority)
         self.inbox.put("online")
 
-    def on_message(self, message):
+    async def catch_up(self):
+        """In small pages, so that there are some."""
+        async for each in self["xep_0313"].iterate(
+                rsm={"after": self.known.last, "max": 2}):
+            result = each["mam_result"]
+            message = result["forwarded"]["stanza"]
+            if self.known.note(message, result["id"]):
+                self.show(message)
+
+    def show(self, message):
         if message["type"] in ("chat", "normal") and message["body"]:
-            self.inbox.put("message", message["from"].bare, message["body"])
+            sender = message["from"].bare
+            self.inbox.put(
+                "message", "me" if sender == self.boundjid.bare else sender,
+                message["body"])
+
+    def on_message(self, message):
+        if self.known is not None:
+            self.known.note(message)
+        self.show(message)
 
     def on_carbon_received(self, message):
         self.on_message(message["carbon_received"])
 
     def on_carbon_sent(self, message):
-        self.inbox.put("message", "me", message["carbon_sent"]["body"])
+        self.on_message(message["carbon_sent"])
 
     def on_roster(self, iq):
         for jid, item in iq["roster"]["items"].items():
@@ -79,12 +122,13 @@ class Stream(slixmpp.ClientXMPP):
 class Slixmpp:
     name = "slixmpp"
     scenarios = {"login", "roster", "presence", "chat", "offline",
-                 "reconnect", "carbons"}
+                 "reconnect", "carbons", "catch_up", "resume"}
 
     def __init__(self, stage, account, address=None, priority=None):
         self.account, self.stage = account, stage
         self.priority = priority
         self.address = address or stage.proxied
+        self.known = None if address else Known()
         self.inbox = Inbox(account.user)
         self.loop = asyncio.new_event_loop()
         self.stream = None
@@ -109,7 +153,7 @@ class Slixmpp:
 
     def connect(self):
         self.stream = Stream(self.account, self.address, self.stage.ca,
-                             self.inbox, self.priority)
+                             self.inbox, self.priority, self.known)
         self.stream.loop = self.loop
         self.stream.open()
 
@@ -135,13 +179,16 @@ class Slixmpp:
             pshow=None if show == "available" else show))
 
     def send(self, jid, text):
-        self.call(lambda: self.stream.send_message(
-            mto=jid, mbody=text, mtype="chat"))
+        def step():
+            message = self.stream.make_message(jid, text, mtype="chat")
+            if self.known is not None:
+                self.known.ids.add(message["id"])
+            message.send()
+        self.call(step)
 
-    def device(self):
-        """Another one of the same user, to be closed by who asked: of less
-        priority, so that it sees nothing but copies."""
-        return Slixmpp(self.stage, self.account, self.stage.server, -1)
+    def device(self, priority):
+        """Another one of the same user, to be closed by who asked."""
+        return Slixmpp(self.stage, self.account, self.stage.server, priority)
 
     def evidence(self):
         return map(str, self.inbox.seen)

@@ -1,0 +1,103 @@
+"""Gajim, on a virtual display, driven by gajim_inside.py."""
+
+import json
+import os
+import sqlite3
+import subprocess
+import threading
+
+from desktop import Desktop
+from inbox import Inbox
+from slix import Slixmpp
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+# As its first release had it; it brings that up to date by itself.
+SETTINGS = """
+CREATE TABLE settings (name TEXT UNIQUE, settings TEXT);
+CREATE TABLE account_settings (account TEXT UNIQUE, settings TEXT);
+INSERT INTO settings VALUES ('soundevents', '{}'), ('status_presets', '{}'),
+	('proxies', '{}'), ('plugins', '{}');
+"""
+
+
+class Gajim:
+    name = "gajim"
+    scenarios = {"login", "roster", "presence", "chat", "offline",
+                 "reconnect", "carbons", "catch_up", "resume"}
+
+    def __init__(self, stage, account):
+        self.account, self.stage = account, stage
+        self.inbox = Inbox(account.user)
+        self.home = os.path.join(stage.folder, "gajim")
+        self.desktop = Desktop(self.home)
+        self.prepare()
+        self.errors = open(self.home + "/errors", "w+", encoding="utf-8")
+        self.process = self.desktop.start(
+            "/usr/bin/python3", HERE + "/gajim_inside.py", text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors)
+        threading.Thread(target=self.listen, daemon=True).start()
+        self.inbox.expect("ready", timeout=90)
+
+    def prepare(self):
+        certificates = self.home + "/.local/share/gajim/cert_store/"
+        os.makedirs(certificates)
+        os.makedirs(self.home + "/.config/gajim")
+        with open(self.stage.ca, encoding="utf-8") as source, \
+                open(certificates + "server", "w", encoding="utf-8") as copy:
+            copy.write(source.read())
+        account = {
+            "name": self.account.user, "hostname": self.account.host,
+            "password": self.account.password, "resource": "interop",
+            "active": True, "autoconnect": False, "use_custom_host": True,
+            "custom_host": self.stage.proxied[0],
+            "custom_port": self.stage.proxied[1]}
+        with sqlite3.connect(
+                self.home + "/.config/gajim/settings.sqlite") as settings:
+            settings.executescript(SETTINGS)
+            settings.execute("INSERT INTO settings VALUES ('app', ?)",
+                             [json.dumps({"use_keyring": False})])
+            settings.execute(
+                "INSERT INTO account_settings VALUES ('me', ?)",
+                [json.dumps({"account": account, "contact": {},
+                             "group_chat": {}})])
+
+    def listen(self):
+        for line in self.process.stdout:
+            if line.startswith("["):
+                self.inbox.put(*json.loads(line))
+
+    def command(self, *words):
+        self.process.stdin.write(json.dumps(words) + "\n")
+        self.process.stdin.flush()
+
+    def login(self):
+        self.command("login")
+
+    def logout(self):
+        self.command("logout")
+        self.inbox.expect("offline")
+
+    def add(self, jid):
+        self.command("add", jid)
+
+    def approve(self, jid):
+        self.inbox.expect("subscribe", jid)
+        self.command("approve", jid)
+
+    def show(self, show):
+        self.command("show", show)
+
+    def send(self, jid, text):
+        self.command("send", jid, text)
+
+    def device(self, priority):
+        return Slixmpp(self.stage, self.account, self.stage.server, priority)
+
+    def evidence(self):
+        self.errors.seek(0)
+        return [*map(str, self.inbox.seen), *self.errors.read().split("\n")]
+
+    def close(self):
+        self.desktop.close()
+        self.errors.close()
