@@ -153,8 +153,9 @@ rows_written(struct archive_await *await)
 		reading->is_cut = true;
 	}
 	if (!reading->ask.has_ids)
-		reading->upto = rows->before > 0 ? rows->before - 1
-						 : archive_of(account)->last_id;
+		reading->upto = archive_of(account)->last_id;
+	if (rows->before > 0 && rows->before <= reading->upto)
+		reading->upto = rows->before - 1;
 	if (rows->words.len == 0)
 		read_all(reading);
 	else

@@ -101,6 +101,7 @@ static const struct {
 } early[] = {
     {ASK, true},
     {ASK_BEFORE("2001-01-01T00:00:00Z"), false},
+    {ASK_BEFORE("2999-01-01T00:00:00Z"), true},
 };
 
 static void
