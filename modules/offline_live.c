@@ -527,7 +527,7 @@ live_received(
 	struct live *live;
 
 	(void)session;
-	if (letter->receipt.session == 0 || letter->is_returned ||
+	if (letter->receipt.counter == 0 || letter->is_returned ||
 	    letter->durable.row != 0 || !stanza_is_keepable(stanza) ||
 	    message_way(account, stanza) != MESSAGE_DELIVERED)
 		return PASS;

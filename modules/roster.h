@@ -77,8 +77,9 @@ void roster_edit_sub(struct roster_edit *, const struct jid *, unsigned sub,
 void roster_edit_ask(struct roster_edit *);
 /* The change answers that request of the contact. Before roster_edit_sub. */
 void roster_edit_seen(struct roster_edit *, uint64_t turn);
-/* The letter that asks for this change is carried out with its commit. */
-void roster_edit_durable(struct roster_edit *, const struct post *letter);
+/* The letter that asks for this change is carried out with its commit. One of
+ * another server is bounced when that fails; its receipt waits until then. */
+void roster_edit_received(struct roster_edit *, struct post *letter);
 /* What a session sent, and so changes this: done with when it is committed, or
  * bounced. Takes it. */
 void roster_edit_cause(struct roster_edit *, struct post *letter);

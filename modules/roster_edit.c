@@ -17,6 +17,7 @@
 #include "modules/roster_private.h"
 #include "server/router.h"
 #include "server/session.h"
+#include "server/settle.h"
 
 struct push {
 	struct push *next;
@@ -43,7 +44,8 @@ struct roster_edit {
 	bool is_request;
 	uint64_t seen;       /* 0: no request came */
 	struct post *letter; /* the durable one that caused it; else NULL */
-	struct post *cause;  /* what a session sent; or NULL */
+	struct post *cause;  /* what a session or another server sent; or
+				NULL */
 };
 
 static void advance(struct account *);
@@ -238,15 +240,25 @@ roster_edit_cause(struct roster_edit *edit, struct post *letter)
 	edit->cause = letter;
 }
 
-void
-roster_edit_durable(struct roster_edit *edit, const struct post *letter)
+static struct post *
+copy_of(const struct post *letter)
 {
-	if (letter->durable.row == 0)
+	struct post *copy = post_new(POST_STANZA, NULL);
+
+	copy->stanza = stanza_copy_deep(copy->arena, letter->stanza);
+	copy->to = copy->stanza->to;
+	return copy;
+}
+
+void
+roster_edit_received(struct roster_edit *edit, struct post *letter)
+{
+	if (letter->durable.row == 0) {
+		edit->cause = copy_of(letter);
+		edit->cause->receipt = receipt_take(letter);
 		return;
-	edit->letter = post_new(POST_STANZA, NULL);
-	edit->letter->stanza =
-	    stanza_copy_deep(edit->letter->arena, letter->stanza);
-	edit->letter->to = edit->letter->stanza->to;
+	}
+	edit->letter = copy_of(letter);
 	edit->letter->durable = letter->durable;
 	edit->is_waiting = true;
 	outbox_remove(edit->write, letter->durable);
@@ -350,7 +362,7 @@ fill_places(struct roster_edit *edit, bool is_committed)
 		if (session == NULL)
 			continue;
 		for (const struct push *push = edit->first;
-		    push != NULL && is_committed; push = push->next)
+		     push != NULL && is_committed; push = push->next)
 			own_iq_fill(session, hold->place, push->query);
 		session_release(session, hold->place);
 	}

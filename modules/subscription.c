@@ -285,7 +285,7 @@ keep(const struct change *change, unsigned sub, const struct node *request,
 	roster_edit_sub(edit, change->contact, sub, change->is_listed, request);
 	if (answer != STANZA_ERROR)
 		roster_edit_letter(edit, change->contact, answer);
-	roster_edit_durable(edit, change->letter);
+	roster_edit_received(edit, change->letter);
 	roster_edit_commit(edit, NULL);
 }
 
@@ -302,7 +302,7 @@ ignore(const struct change *change)
 	if (change->sub != 0)
 		roster_edit_sub(edit, change->contact, change->sub,
 		    change->is_listed, NULL);
-	roster_edit_durable(edit, change->letter);
+	roster_edit_received(edit, change->letter);
 	roster_edit_commit(edit, NULL);
 }
 
@@ -315,7 +315,7 @@ answer_again(const struct change *change, enum stanza_type type)
 	roster_edit_sub(
 	    edit, change->contact, change->sub, change->is_listed, NULL);
 	roster_edit_letter(edit, change->contact, type);
-	roster_edit_durable(edit, change->letter);
+	roster_edit_received(edit, change->letter);
 	roster_edit_commit(edit, NULL);
 }
 

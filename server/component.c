@@ -233,7 +233,8 @@ route(struct component *component, struct arena *arena, struct stanza *stanza,
 	component->received++;
 	if (clock_mono_ms() - component->told_ms >= TELL_MS)
 		tell_heard(component);
-	router_route_foreign(component->stream.shard, arena, stanza, err);
+	router_route_foreign(
+	    component->stream.shard, arena, stanza, err, (struct receipt){0});
 }
 
 static void

@@ -126,7 +126,8 @@ look_for_queues(struct timer *timer)
 	    container_of(timer, struct shard_thread, patience);
 	struct shard *shard = thread->shard;
 
-	if (remote_is_sending(shard) && clock_mono_ms() < thread->give_up_ms)
+	if ((remote_is_sending(shard) || s2s_is_open(shard)) &&
+	    clock_mono_ms() < thread->give_up_ms)
 		timer_start(shard, timer, LOOK_MS, look_for_queues);
 	else
 		wait_for_streams(thread, true);

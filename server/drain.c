@@ -5,11 +5,13 @@
 #include "server/resume_private.h"
 
 static struct resume *
-next_resume(struct shard *shard, const struct resume *resume)
+next_resume(struct shard *shard, struct resume *resume)
 {
-	return table_entry(
-	    table_next(&shard->resumes, resume == NULL ? NULL : &resume->link),
-	    struct resume, link);
+	struct handled *handled = handled_next(
+	    shard, &resume_handled, resume == NULL ? NULL : &resume->handled);
+
+	return handled == NULL ? NULL
+			       : container_of(handled, struct resume, handled);
 }
 
 void
@@ -26,10 +28,5 @@ drain_begin(struct shard *shard)
 bool
 drain_is_open(struct shard *shard)
 {
-	struct resume *resume = NULL;
-
-	while ((resume = next_resume(shard, resume)) != NULL)
-		if (resume->settled != resume->taken)
-			return true;
-	return false;
+	return handled_is_open(shard, &resume_handled);
 }

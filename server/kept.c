@@ -147,7 +147,7 @@ write_row(struct session *session, const char *state)
 	struct store_write *write =
 	    store_write_new(shard_of_session(session)->store);
 
-	add_row(session, write, state, session->resume->settled);
+	add_row(session, write, state, session->resume->handled.settled);
 	store_commit_lazy(write, NULL, NULL);
 }
 
@@ -209,10 +209,12 @@ kept_end(struct session *session)
 void
 kept_save_all(struct shard *shard)
 {
-	struct table_link *link = NULL;
+	struct handled *handled = NULL;
 
-	while ((link = table_next(&shard->resumes, link)) != NULL) {
-		struct resume *resume = container_of(link, struct resume, link);
+	while (
+	    (handled = handled_next(shard, &resume_handled, handled)) != NULL) {
+		struct resume *resume =
+		    container_of(handled, struct resume, handled);
 
 		timer_stop(shard, &resume->note);
 		if (resume->id.len > 0 && !resume->session->is_closing &&
@@ -334,8 +336,9 @@ bring_back(struct account *account, struct str id, const struct node *node)
 		return;
 	resume = resume_new(session);
 	resume->id = str_dup(session->arena, id);
-	resume->taken = number_of(node, "h");
-	resume->returned = resume->settled = resume->taken;
+	resume->handled.taken = number_of(node, "h");
+	resume->handled.returned = resume->handled.settled =
+	    resume->handled.taken;
 	take_presence(session, node);
 	if (str_is(node_attr(node, "state"), "whole"))
 		bring_whole(session, node);

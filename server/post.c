@@ -29,7 +29,7 @@ post_free(struct post **letter)
 	*letter = NULL;
 	if (freed == NULL || freed->is_lent)
 		return;
-	if (freed->receipt.session != 0)
+	if (freed->receipt.counter != 0)
 		receipt_settle(shard_current(), &freed->receipt);
 	if (freed->blob != NULL)
 		blob_unref(&freed->blob);

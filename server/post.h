@@ -61,7 +61,7 @@ struct shard;
 	X(SAID, "a stream answered a stanza itself: to count, and to send")   \
 	X(SM_ASK, "a stream tells its account of stream management")          \
 	X(SM, "an account tells a stream of stream management")               \
-	X(SETTLED, "stanzas of sessions on this shard are settled")           \
+	X(SETTLED, "stanzas that were counted on this shard are settled")     \
 	X(KEPT, "a session that an earlier run left, for its account")        \
 	X(NONZA, "a bound stream sent an element that is no stanza")          \
 	X(CAUGHT, "all that was on its way to a stream that went is back")
@@ -81,9 +81,9 @@ struct stream_id {
 
 /* Who waits to hear that a stanza is settled: server/settle.h. */
 struct receipt {
-	uint64_t session; /* session->number; 0: nobody */
+	uint64_t counter; /* handled->number; 0: nobody */
 	uint64_t number;  /* of its stanzas */
-	uint16_t shard;   /* of the session */
+	uint16_t shard;   /* of the counter */
 };
 
 /* KEPT: a row of server/kept.h. */

@@ -75,9 +75,12 @@ tell_too_high(
 }
 
 void
-resume_tell_h(struct resume *resume)
+resume_tell_h(struct handled *handled)
 {
-	tell(resume->session, SM_ACK, resume->settled);
+	const struct resume *resume =
+	    container_of(handled, struct resume, handled);
+
+	tell(resume->session, SM_ACK, handled->settled);
 }
 
 /* --- what the client is sent ------------------------------------------------
@@ -127,8 +130,9 @@ resume_send(struct session *session, struct post *letter)
 		letter->blob = router_serialise(shard, letter->stanza);
 	list_add_last(&resume->unacked, &letter->link);
 	resume->sent++;
-	if (letter->receipt.session == session->number &&
-	    letter->stanza != NULL && letter->stanza->type == STANZA_ERROR)
+	if (letter->receipt.counter == session->number &&
+	    letter->receipt.shard == shard->index && letter->stanza != NULL &&
+	    letter->stanza->type == STANZA_ERROR)
 		letter->refuses = letter->receipt.number;
 	receipt_settle(shard, &letter->receipt);
 	if (!session->is_detached)
@@ -215,8 +219,8 @@ resume_new(struct session *session)
 	list_init(&resume->unacked);
 	list_init(&resume->rows);
 	session->resume = resume;
-	table_add(&shard_of_session(session)->resumes, &resume->link,
-	    session->number);
+	handled_start(&resume->handled, shard_of_session(session),
+	    &resume_handled, session->number);
 	return resume;
 }
 
@@ -281,8 +285,7 @@ resume_detach(struct session *session)
 	struct resume *resume = session->resume;
 
 	resume->is_request_open = false;
-	resume->is_asked = false;
-	timer_stop(shard_of_session(session), &resume->answer);
+	handled_forget_ask(&resume->handled);
 	resume_wait(session, resume->wait_ms);
 	log_info(&session->log, "waits %llu s for its client",
 	    (unsigned long long)(resume->wait_ms / SECOND));
@@ -306,7 +309,7 @@ attach(struct session *session, const struct post *asked)
 	letter = note_new(asked->stream, &note);
 	note->event = SM_RESUMED;
 	note->id = str_dup(letter->arena, resume->id);
-	note->h = (uint32_t)resume->settled;
+	note->h = (uint32_t)resume->handled.settled;
 	note->jid = jid_copy(letter->arena, session->jid);
 	post_send(shard, letter);
 	list_each (kept, &resume->unacked, struct post, link)
@@ -332,7 +335,7 @@ is_ready(struct session *session)
 	const struct resume *resume = session->resume;
 
 	return session->is_detached && !session->is_closing &&
-	       resume->settled == resume->taken;
+	       resume->handled.settled == resume->handled.taken;
 }
 
 static void
@@ -347,7 +350,7 @@ on_resume(struct account *account, struct post *letter)
 	}
 	if (session->resume->is_ghost) {
 		resume_fail(shard, letter->stream, STANZA_ERR_ITEM_NOT_FOUND,
-		    &session->resume->settled);
+		    &session->resume->handled.settled);
 		post_free(&letter);
 		return;
 	}
@@ -430,7 +433,7 @@ resume_take(struct account *account, struct post *letter)
 	if (session != NULL && event == SM_ENABLE)
 		on_enable(session, letter);
 	else if (session != NULL && event == SM_REQUEST)
-		resume_asked(session->resume);
+		handled_ask(&session->resume->handled);
 	else if (session != NULL && event == SM_ACK)
 		on_ack(session->resume, letter);
 	post_free(&letter);
@@ -467,10 +470,10 @@ stop(struct resume *resume)
 	struct shard *shard = shard_of_session(resume->session);
 
 	resume->session->resume = NULL;
-	table_remove(&shard->resumes, &resume->link);
 	timer_stop(shard, &resume->expiry);
 	timer_stop(shard, &resume->note);
-	resume_stop_handled(resume);
+	resume_stop_rows(resume);
+	handled_stop(&resume->handled);
 	arena_free(&resume->origin);
 }
 

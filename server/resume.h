@@ -80,6 +80,3 @@ void resume_detach(struct session *);
 void resume_end(struct session *);
 /* At the end of a shard. */
 void resume_drop(struct session *);
-
-/* By settle.c. */
-void resume_settled(struct shard *, const struct receipt *);

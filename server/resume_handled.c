@@ -10,12 +10,7 @@
 #include "server/settle.h"
 #include "server/setup.h"
 
-/* An answer to <r/> waits so long for what is being committed. */
-#define ANSWER_MS 20
-#define RETRY_MS  1000
-/* So many stanzas of a client may be open at a time. */
-#define WINDOW    4096
-#define WORD_BITS 64
+#define RETRY_MS 1000
 
 static struct shard *
 shard_of_session(const struct session *session)
@@ -23,114 +18,34 @@ shard_of_session(const struct session *session)
 	return session->account->owner.shard;
 }
 
-static bool
-has_number(const struct table_link *link, const void *number)
-{
-	const struct resume *resume =
-	    container_of(link, const struct resume, link);
-
-	return resume->session->number == *(const uint64_t *)number;
-}
-
 static struct resume *
-find(struct shard *shard, uint64_t number)
+resume_of(struct handled *handled)
 {
-	return table_entry(
-	    table_find(&shard->resumes, number, has_number, &number),
-	    struct resume, link);
-}
-
-/* --- counting ----------------------------------------------------------------
- */
-
-static uint64_t *
-word_of(struct resume *resume, uint64_t number)
-{
-	return &resume->early[number % WINDOW / WORD_BITS];
-}
-
-static uint64_t
-bit_of(uint64_t number)
-{
-	return UINT64_C(1) << number % WORD_BITS;
-}
-
-static void
-note_early(struct resume *resume, uint64_t number)
-{
-	if (resume->early == NULL)
-		resume->early = arena_array(
-		    resume->session->arena, uint64_t, WINDOW / WORD_BITS);
-	*word_of(resume, number) |= bit_of(number);
-}
-
-static bool
-take_early(struct resume *resume, uint64_t number)
-{
-	if (resume->early == NULL ||
-	    (*word_of(resume, number) & bit_of(number)) == 0)
-		return false;
-	*word_of(resume, number) &= ~bit_of(number);
-	return true;
+	return container_of(handled, struct resume, handled);
 }
 
 void
 resume_count(struct session *session, struct post *letter)
 {
-	struct resume *resume = session->resume;
+	struct handled *handled = &session->resume->handled;
 
-	letter->receipt = (struct receipt){
-	    .session = session->number,
-	    .number = ++resume->taken,
-	    .shard = (uint16_t)shard_of_session(session)->index,
-	};
-	if (resume->taken - resume->settled >= WINDOW)
+	letter->receipt = handled_count(handled);
+	if (handled->taken - handled->settled >= HANDLED_WINDOW)
 		session_close(session, STREAM_ERR_RESOURCE_CONSTRAINT,
 		    "too much of what was sent is not done with");
-}
-
-/* --- telling -----------------------------------------------------------------
- */
-
-static void
-answer(struct resume *resume)
-{
-	timer_stop(shard_of_session(resume->session), &resume->answer);
-	if (resume->settled >= resume->asked)
-		resume->is_asked = false;
-	resume_tell_h(resume);
-}
-
-static void
-on_answer_due(struct timer *timer)
-{
-	answer(container_of(timer, struct resume, answer));
-}
-
-/* Section 4: not withheld; but what a commit under way settles may count. */
-void
-resume_asked(struct resume *resume)
-{
-	resume->asked = resume->taken;
-	resume->is_asked = true;
-	if (resume->settled == resume->taken)
-		answer(resume);
-	else if (!timer_is_running(&resume->answer))
-		timer_start(shard_of_session(resume->session), &resume->answer,
-		    ANSWER_MS, on_answer_due);
 }
 
 static void
 set_settled(struct resume *resume, uint64_t upto)
 {
-	if (upto <= resume->settled)
+	struct session *session = resume->session;
+
+	if (upto <= resume->handled.settled)
 		return;
-	resume->settled = upto;
-	kept_note(resume->session);
-	if (resume->session->is_detached)
-		session_retry(resume->session->account);
-	else if (resume->is_asked && resume->settled >= resume->asked)
-		answer(resume);
+	handled_settle(&resume->handled, upto);
+	kept_note(session);
+	if (session->is_detached)
+		session_retry(session->account);
 }
 
 /* --- what the sender keeps
@@ -189,7 +104,9 @@ committed(struct store_commit *commit)
 {
 	struct committing *committing =
 	    container_of(commit, struct committing, commit);
-	struct resume *resume = find(committing->shard, committing->session);
+	struct handled *handled = handled_find(
+	    committing->shard, &resume_handled, committing->session);
+	struct resume *resume = handled == NULL ? NULL : resume_of(handled);
 	struct arena *arena = committing->arena;
 
 	if (resume != NULL)
@@ -223,16 +140,16 @@ commit_rows(struct resume *resume)
 	committing->arena = arena;
 	committing->shard = shard;
 	committing->session = session->number;
-	committing->upto = resume->returned;
+	committing->upto = resume->handled.returned;
 	list_init(&committing->rows);
 	list_each (row, &resume->rows, struct resume_row, link) {
-		if (row->number > resume->returned)
+		if (row->number > resume->handled.returned)
 			break;
 		row->add(row, write);
 		list_remove(&row->link);
 		list_add_last(&committing->rows, &row->link);
 	}
-	kept_add(session, write, resume->returned);
+	kept_add(session, write, resume->handled.returned);
 	resume->is_committing = true;
 	store_commit_lazy(write, &committing->commit, committed);
 }
@@ -243,7 +160,7 @@ has_rows(const struct resume *resume)
 	const struct resume_row *first =
 	    list_entry(list_first(&resume->rows), struct resume_row, link);
 
-	return first != NULL && first->number <= resume->returned;
+	return first != NULL && first->number <= resume->handled.returned;
 }
 
 static void
@@ -252,7 +169,7 @@ advance(struct resume *resume)
 	if (resume->is_committing || timer_is_running(&resume->retry))
 		return;
 	if (!has_rows(resume))
-		set_settled(resume, resume->returned);
+		set_settled(resume, resume->handled.returned);
 	else if (resume->session->account->slots != NULL)
 		commit_rows(resume);
 	else /* its modules are loaded anew */
@@ -268,35 +185,22 @@ resume_hurry(struct resume *resume)
 }
 
 static void
-on_progress(struct timer *timer)
+on_returned(struct handled *handled)
 {
-	advance(container_of(timer, struct resume, progress));
+	advance(resume_of(handled));
 }
 
-void
-resume_settled(struct shard *shard, const struct receipt *receipt)
-{
-	struct resume *resume = find(shard, receipt->session);
-
-	if (resume == NULL)
-		return;
-	if (receipt->number != resume->returned + 1) {
-		note_early(resume, receipt->number);
-		return;
-	}
-	do
-		resume->returned++;
-	while (take_early(resume, resume->returned + 1));
-	if (!timer_is_running(&resume->progress))
-		timer_start(shard, &resume->progress, 0, on_progress);
-}
+const struct handled_role resume_handled = {
+    .on_returned = on_returned,
+    .tell = resume_tell_h,
+};
 
 bool
 resume_defer(
     struct session *session, const struct post *letter, struct resume_row *row)
 {
 	if (session == NULL || session->resume == NULL ||
-	    letter->receipt.session != session->number)
+	    letter->receipt.counter != session->number)
 		return false;
 	row->number = letter->receipt.number;
 	list_add_last(&session->resume->rows, &row->link);
@@ -304,12 +208,10 @@ resume_defer(
 }
 
 void
-resume_stop_handled(struct resume *resume)
+resume_stop_rows(struct resume *resume)
 {
 	struct shard *shard = shard_of_session(resume->session);
 
-	timer_stop(shard, &resume->answer);
-	timer_stop(shard, &resume->progress);
 	timer_stop(shard, &resume->retry);
 	if (shard->is_ended)
 		cancel(&resume->rows);

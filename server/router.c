@@ -214,11 +214,12 @@ router_route(struct shard *shard, struct account *sender, struct post *letter)
 
 void
 router_route_foreign(struct shard *shard, struct arena *arena,
-    const struct stanza *stanza, enum stanza_err err)
+    const struct stanza *stanza, enum stanza_err err, struct receipt receipt)
 {
 	struct post *letter = post_new(POST_STANZA, arena);
 
 	letter->stanza = stanza;
+	letter->receipt = receipt;
 	if (err != STANZA_ERR_NONE)
 		router_bounce(shard, letter, err, NULL);
 	else
@@ -256,7 +257,7 @@ struct fan_out {
 		struct post *letter;
 		const struct jid **receivers;
 		size_t count; /* that it will have */
-	} *many;              /* of each shard */
+	} * many;             /* of each shard */
 };
 
 static uint32_t

@@ -11,9 +11,10 @@
  * is not ours. sender is the account at hand, or NULL. Takes the letter. */
 void router_route(struct shard *, struct account *sender, struct post *);
 /* The same with what another server or a component sent, whose addresses were
- * checked; err: what is wrong with it, which is answered. Takes the arena. */
-void router_route_foreign(
-    struct shard *, struct arena *, const struct stanza *, enum stanza_err err);
+ * checked; err: what is wrong with it, which is answered. Who counts it has the
+ * receipt. Takes the arena. */
+void router_route_foreign(struct shard *, struct arena *, const struct stanza *,
+    enum stanza_err err, struct receipt);
 /* Whose letters stanzas to this address are: a local account (the address
  * itself) or another domain; NULL for what has no owner: our hosts, and other
  * domains when there are no other servers. */

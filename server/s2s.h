@@ -16,6 +16,8 @@ struct stream *s2s_accept(struct shard *, struct conn *);
 /* Wants a path from a domain of ours; on the shard of the remote, who gets PATH
  * READY or FAILED. server->s2s_connect. */
 void s2s_connect(struct shard *, struct str local, struct str domain);
+/* Whether what came on a stream is not acknowledged, as it is not kept yet. */
+bool s2s_is_open(struct shard *);
 /* At the end of a shard, before its streams are closed: no more attempts. */
 void s2s_stop(struct shard *);
 /* The shard ends: what is left of attempts, behind its streams. */

@@ -2,6 +2,7 @@
 #include "base/code.h"
 #include "server/domains.h"
 #include "server/s2s_internal.h"
+#include "server/s2s_sm.h"
 #include "server/sasl.h"
 #include "server/settings.h"
 #include "server/setup.h"
@@ -352,6 +353,8 @@ static const struct stream_role s2s_in_role = {
     .on_letter = s2s_on_letter,
     .on_setup = s2s_on_setup,
     .on_idle = s2s_on_idle,
+    .on_peer_closed = s2s_sm_peer_closed,
+    .on_closing = s2s_sm_closing,
     .on_gone = on_gone,
     .on_free = on_free,
 };

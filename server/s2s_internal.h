@@ -6,7 +6,7 @@
  *	s2s_in.c	a stream that a peer opens: features, EXTERNAL
  *	s2s_right.c	which domains may send on a stream, and dialback
  *	s2s_stanza.c	stanzas, in and out, and what acknowledges them
- *	s2s_sm.c	stream management
+ *	s2s_sm.c	stream management (server/s2s_sm.h)
  *	s2s_resume.c	what of that outlives a stream
  */
 #pragma once
@@ -14,6 +14,7 @@
 #include "base/list.h"
 #include "server/dial.h"
 #include "server/dialback.h"
+#include "server/handled.h"
 #include "server/s2s.h"
 #include "server/sm.h"
 #include "server/verify.h"
@@ -63,7 +64,7 @@ struct s2s {
 	bool is_resumed;
 	struct str sm_id;  /* it can be resumed by; empty: it cannot */
 	struct str former; /* the SM-ID that is to be resumed */
-	uint64_t former_h; /* in: what its peer has of it */
+	uint64_t former_h; /* what its peer has of it; out: what we have */
 	unsigned proof;    /* enum proof: of the peer's domain */
 	int64_t ends_s;    /* when the first of its proofs does, since 1970; 0:
 			      none does */
@@ -71,12 +72,14 @@ struct s2s {
 	struct attempt *attempt;    /* out: until it is over */
 	struct list rights;         /* struct s2s_right */
 	unsigned right_count;
-	struct list paths;           /* struct s2s_path */
-	struct list marks;           /* struct s2s_mark, in order */
-	uint64_t sent, asked, taken; /* stanzas: sent, up to the last question,
-					received */
-	uint64_t sent_before;        /* stream management began */
-	uint64_t used_ms;            /* when the last one passed */
+	struct list paths;      /* struct s2s_path */
+	struct list marks;      /* struct s2s_mark, in order */
+	uint64_t sent, asked;   /* stanzas: sent, up to the last question */
+	uint64_t sent_before;   /* stream management began */
+	struct handled handled; /* received, since then; role NULL: it has not
+				   begun */
+	uint64_t handled_before, told_h; /* on a former stream; h, last */
+	uint64_t used_ms;                /* when the last one passed */
 	struct timer ask, idle;
 	/* Of one that a peer opened: */
 	struct s2s_check *check; /* of its certificate, at hand; or NULL */
@@ -182,17 +185,3 @@ void s2s_watch_idle(struct s2s *);
 /* Closes it when a proof of the peer's ends (RFC 6120, section 13.7.2.3); 0: it
  * does not. */
 void s2s_proved_until(struct s2s *, int64_t ends_s);
-
-/* --- s2s_sm.c: XEP-0198 --------------------------------------------------- */
-
-/* An element of stream management; false when it is none. */
-bool s2s_sm_take(struct s2s *, const struct node *);
-/* Asks for it. */
-void s2s_sm_enable(struct s2s *);
-/* Goes on where a former stream of the pair stopped; false without one. */
-bool s2s_sm_resume(struct s2s *);
-/* The answer to either; false: another one follows. */
-bool s2s_sm_answered(struct s2s *, const struct node *);
-void s2s_sm_resumed(struct s2s *, const struct s2s_resume *);
-/* <r/>. */
-void s2s_sm_ask(struct s2s *);

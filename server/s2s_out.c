@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "server/s2s_checkup.h"
 #include "server/s2s_internal.h"
+#include "server/s2s_sm.h"
 #include "server/sasl.h"
 #include "server/setup.h"
 #include "server/shard.h"
@@ -538,6 +539,8 @@ static const struct stream_role s2s_out_role = {
     .on_secure = on_secure,
     .on_setup = s2s_on_setup,
     .on_idle = s2s_on_idle,
+    .on_peer_closed = s2s_sm_peer_closed,
+    .on_closing = s2s_sm_closing,
     .on_gone = on_gone,
     .on_free = on_free,
 };

@@ -11,12 +11,21 @@
 #define KEPT_MAX   1000 /* of a shard */
 #define KEPT_MS    (5 * MINUTE)
 #define RANDOM_LEN 20
+/* Receipts of the former stream are waited for so long. */
+#define PATIENCE_MS (10 * SECOND)
+
+static void tell_stream(
+    struct shard *, struct post **asked, const struct s2s_kept *);
 
 static void
 forget(struct shard *shard, struct s2s_kept *kept)
 {
 	struct arena *arena = kept->arena;
 
+	if (kept->asked != NULL)
+		tell_stream(shard, &kept->asked, NULL);
+	timer_stop(shard, &kept->patience);
+	handled_stop(&kept->handled);
 	list_remove(&kept->link);
 	shard->kept_count--;
 	arena_free(&arena);
@@ -78,6 +87,16 @@ s2s_kept_of_pair(struct shard *shard, struct str local, struct str domain)
 	return NULL;
 }
 
+static void on_returned(struct handled *);
+
+static const struct handled_role kept_role = {.on_returned = on_returned};
+
+uint64_t
+s2s_kept_h(const struct s2s_kept *kept)
+{
+	return kept->handled_before + kept->handled.settled;
+}
+
 void
 s2s_keep(struct s2s *s2s)
 {
@@ -92,7 +111,9 @@ s2s_keep(struct s2s *s2s)
 	kept->local = str_dup(kept->arena, stream->host_name);
 	kept->domain = str_dup(
 	    kept->arena, s2s->is_out ? stream->target : jid_full(stream->peer));
-	kept->taken = s2s->taken;
+	kept->handled_before = s2s->handled_before;
+	handled_move(&kept->handled, &s2s->handled, &kept_role);
+	s2s->handled = (struct handled){0};
 	kept->sent = s2s->sent - s2s->sent_before;
 	list_each (mark, &s2s->marks, struct s2s_mark, link)
 		kept->mark_count++;
@@ -129,7 +150,6 @@ s2s_go_on(struct s2s *s2s, const struct s2s_kept *kept, uint64_t h)
 		s2s_tell_acked(s2s, kept->local, kept->domain, ticket);
 	s2s->has_acks = true;
 	s2s->is_ack_open = false;
-	s2s->taken += kept->taken;
 	/* What this stream sent counts from there. */
 	s2s->sent_before = 0 - acked;
 	s2s->sm_id = str_dup(s2s->stream.arena, kept->id);
@@ -187,34 +207,86 @@ end_former(struct shard *shard, struct str id)
 	}
 }
 
-void
-s2s_take_resume(struct shard *shard, struct post *letter)
+/* NULL: nothing is known of it. */
+static void
+tell_stream(
+    struct shard *shard, struct post **asked, const struct s2s_kept *kept)
 {
-	struct s2s_resume *asked = (struct s2s_resume *)letter->resume;
-	struct post *answer = post_new(POST_RESUMED, NULL);
-	struct s2s_resume *found = arena_new(answer->arena, struct s2s_resume);
-	struct s2s_kept *kept;
+	const struct s2s_kept *named = &(*asked)->resume->kept;
+	struct post *letter = post_new(POST_RESUMED, NULL);
+	struct s2s_resume *found = arena_new(letter->arena, struct s2s_resume);
 
-	end_former(shard, asked->kept.id);
-	kept = find(shard, asked->kept.id);
-	found->kept = asked->kept;
-	if (kept != NULL && !kept->is_out &&
-	    str_equal(kept->local, asked->kept.local) &&
-	    str_equal(kept->domain, asked->kept.domain)) {
-		found->is_known = true;
-		found->kept = *kept;
+	found->is_known = kept != NULL;
+	found->kept.id = str_dup(letter->arena, named->id);
+	found->kept.local = str_dup(letter->arena, named->local);
+	found->kept.domain = str_dup(letter->arena, named->domain);
+	if (kept != NULL) {
+		found->taken = s2s_kept_h(kept);
+		found->kept.sent = kept->sent;
+		found->kept.mark_count = kept->mark_count;
 		found->kept.marks = arena_array(
-		    answer->arena, struct s2s_kept_mark, kept->mark_count);
+		    letter->arena, struct s2s_kept_mark, kept->mark_count);
 		for (size_t i = 0; i < kept->mark_count; i++)
 			found->kept.marks[i] = kept->marks[i];
 	}
-	found->kept.id = str_dup(answer->arena, asked->kept.id);
-	found->kept.local = str_dup(answer->arena, asked->kept.local);
-	found->kept.domain = str_dup(answer->arena, asked->kept.domain);
-	if (kept != NULL && found->is_known)
-		forget(shard, kept);
-	answer->resume = found;
-	answer->stream = letter->stream;
-	post_send(shard, answer);
-	post_free(&letter);
+	letter->resume = found;
+	letter->stream = (*asked)->stream;
+	post_send(shard, letter);
+	post_free(asked);
+}
+
+static void
+go_on(struct shard *shard, struct s2s_kept *kept)
+{
+	tell_stream(shard, &kept->asked, kept);
+	forget(shard, kept);
+}
+
+/* What is still open then comes again. */
+static void
+on_patience_end(struct timer *timer)
+{
+	go_on(shard_current(), container_of(timer, struct s2s_kept, patience));
+}
+
+static void
+on_returned(struct handled *handled)
+{
+	struct s2s_kept *kept = container_of(handled, struct s2s_kept, handled);
+
+	handled_settle(handled, handled->returned);
+	if (kept->asked != NULL && handled_open(handled) == 0)
+		go_on(handled->shard, kept);
+}
+
+static bool
+is_asked_for(const struct s2s_kept *kept, const struct s2s_kept *asked)
+{
+	return kept != NULL && !kept->is_out &&
+	       str_equal(kept->local, asked->local) &&
+	       str_equal(kept->domain, asked->domain);
+}
+
+/* What came on the former stream is done with first: else it would come
+ * again. */
+void
+s2s_take_resume(struct shard *shard, struct post *letter)
+{
+	const struct s2s_kept *asked = &letter->resume->kept;
+	struct s2s_kept *kept;
+
+	end_former(shard, asked->id);
+	kept = find(shard, asked->id);
+	if (!is_asked_for(kept, asked)) {
+		tell_stream(shard, &letter, NULL);
+		return;
+	}
+	if (kept->asked != NULL)
+		tell_stream(shard, &kept->asked, NULL);
+	kept->asked = letter;
+	if (handled_open(&kept->handled) == 0)
+		go_on(shard, kept);
+	else
+		timer_start(
+		    shard, &kept->patience, PATIENCE_MS, on_patience_end);
 }

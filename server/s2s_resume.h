@@ -5,6 +5,7 @@
 #pragma once
 
 #include "server/s2s_internal.h"
+#include "server/s2s_sm.h"
 
 /* What is known of a stream that was cut; counts since management began. */
 struct s2s_kept {
@@ -13,17 +14,23 @@ struct s2s_kept {
 	struct str id, local, domain;
 	bool is_out;
 	uint64_t until_ms;
-	uint64_t taken, sent;
+	uint64_t sent;
+	struct handled handled; /* of the stream */
+	uint64_t handled_before;
+	struct post *asked;    /* RESUME, which waits for receipts; or NULL */
+	struct timer patience; /* how long */
 	struct s2s_kept_mark {
 		uint64_t ticket, sent;
-	} *marks;
+	} * marks;
 	size_t mark_count;
 };
 
-/* RESUME: id, local, domain; RESUMED: all, when it is known. */
+/* RESUME: id, local, domain; RESUMED: what is known too, and how many stanzas
+ * of the peer are handled. */
 struct s2s_resume {
 	bool is_known;
 	struct s2s_kept kept;
+	uint64_t taken;
 };
 
 /* The stream, which can be resumed, was cut. */
@@ -33,6 +40,8 @@ struct str s2s_kept_id(struct s2s *);
 /* Of a stream that we opened; or NULL. */
 struct s2s_kept *s2s_kept_of_pair(
     struct shard *, struct str local, struct str domain);
+/* How many stanzas of the peer are handled. */
+uint64_t s2s_kept_h(const struct s2s_kept *);
 /* The stream is what it was; the peer has so much of what was sent. False when
  * that is more than was. */
 bool s2s_go_on(struct s2s *, const struct s2s_kept *, uint64_t h);

@@ -1,9 +1,15 @@
 /* Stream management between servers: XEP-0198. */
+#include "server/s2s_sm.h"
 #include "base/err.h"
 #include "server/s2s_internal.h"
 #include "server/s2s_resume.h"
 
 #define ID_MAX 4000 /* section 5 */
+/* So many stanzas may be open before a stream is no longer read. As many as
+ * fit into what has been read then are still counted. */
+#define HELD_MAX (HANDLED_WINDOW / 4)
+/* The last <a/> of a stream that its peer ends waits so long for commits. */
+#define GRACE_MS 1000
 
 static void
 send_number(
@@ -17,6 +23,98 @@ send_number(
 	stream_send(&s2s->stream, node);
 	arena_free(&arena);
 }
+
+/* --- what the peer sent --------------------------------------------------- */
+
+static uint32_t
+settled_h(const struct s2s *s2s)
+{
+	return (uint32_t)(s2s->handled_before + s2s->handled.settled);
+}
+
+static void
+tell_h(struct s2s *s2s)
+{
+	s2s->told_h = s2s->handled.settled;
+	send_number(s2s, "a", "h", settled_h(s2s));
+}
+
+static void
+tell(struct handled *handled)
+{
+	struct s2s *s2s = container_of(handled, struct s2s, handled);
+
+	if (!s2s->stream.is_ending)
+		tell_h(s2s);
+}
+
+/* It goes on in kept, perhaps. */
+static void
+on_returned(struct handled *handled)
+{
+	struct s2s *s2s = container_of(handled, struct s2s, handled);
+
+	handled_settle(handled, handled->returned);
+	if (handled_open(handled) < HELD_MAX)
+		stream_hold(&s2s->stream, false);
+	if (s2s->stream.is_peer_ended && handled_open(handled) == 0)
+		stream_close(&s2s->stream);
+}
+
+static const struct handled_role handled_role = {
+    .on_returned = on_returned,
+    .tell = tell,
+};
+
+static void
+start_counting(struct s2s *s2s)
+{
+	struct shard *shard = s2s->stream.shard;
+
+	if (s2s->handled.role == NULL)
+		handled_start(
+		    &s2s->handled, shard, &handled_role, handled_number(shard));
+}
+
+/* Who sends faster than it can be kept is not read for a while. */
+struct receipt
+s2s_sm_count(struct s2s *s2s)
+{
+	struct receipt receipt;
+
+	if (s2s->handled.role == NULL)
+		return (struct receipt){0};
+	receipt = handled_count(&s2s->handled);
+	if (handled_open(&s2s->handled) >= HANDLED_WINDOW)
+		stream_fail(&s2s->stream, STREAM_ERR_RESOURCE_CONSTRAINT,
+		    "too much of what was sent is not done with");
+	else if (handled_open(&s2s->handled) >= HELD_MAX)
+		stream_hold(&s2s->stream, true);
+	return receipt;
+}
+
+bool
+s2s_is_open(struct shard *shard)
+{
+	return handled_is_open(shard, &handled_role);
+}
+
+unsigned
+s2s_sm_peer_closed(struct stream *stream)
+{
+	return handled_open(&s2s_of(stream)->handled) > 0 ? GRACE_MS : 0;
+}
+
+void
+s2s_sm_closing(struct stream *stream)
+{
+	struct s2s *s2s = s2s_of(stream);
+
+	if (s2s->has_acks && s2s->told_h < s2s->handled.settled)
+		tell_h(s2s);
+}
+
+/* --- requests ------------------------------------------------------------- */
 
 static void
 send_failed(struct s2s *s2s, enum stanza_err err)
@@ -62,7 +160,8 @@ s2s_sm_resume(struct s2s *s2s)
 	if (kept == NULL)
 		return false;
 	s2s->former = str_dup(stream->arena, kept->id);
-	send_resume(s2s, "resume", kept->id, kept->taken);
+	s2s->former_h = s2s_kept_h(kept);
+	send_resume(s2s, "resume", kept->id, s2s->former_h);
 	return true;
 }
 
@@ -102,7 +201,7 @@ begin(struct s2s *s2s)
 	s2s->has_acks = true;
 	s2s->is_ack_open = false;
 	s2s->sent_before = s2s->sent;
-	s2s->taken = 0;
+	start_counting(s2s);
 }
 
 static bool
@@ -159,7 +258,16 @@ on_resume(struct s2s *s2s, const struct node *node)
 	} else {
 		s2s->former = str_dup(s2s->stream.arena, id);
 		s2s->former_h = h;
+		start_counting(s2s);
 	}
+}
+
+void
+s2s_sm_stop(struct s2s *s2s)
+{
+	if (s2s->handled.role != NULL)
+		handled_stop(&s2s->handled);
+	s2s->handled = (struct handled){0};
 }
 
 void
@@ -167,10 +275,11 @@ s2s_sm_resumed(struct s2s *s2s, const struct s2s_resume *resume)
 {
 	s2s->former = STR_NONE;
 	if (!resume->is_known) {
+		s2s_sm_stop(s2s);
 		send_failed(s2s, STANZA_ERR_ITEM_NOT_FOUND);
 	} else if (s2s_go_on(s2s, &resume->kept, s2s->former_h)) {
-		send_resume(
-		    s2s, "resumed", resume->kept.id, resume->kept.taken);
+		s2s->handled_before = resume->taken;
+		send_resume(s2s, "resumed", resume->kept.id, resume->taken);
 		log_info(&s2s->stream.log, "goes on where it was cut");
 	} else {
 		stream_fail(&s2s->stream, STREAM_ERR_UNDEFINED_CONDITION,
@@ -195,6 +304,8 @@ on_resumed(struct s2s *s2s, const struct node *node)
 		return false;
 	}
 	s2s->is_resumed = true;
+	s2s->handled_before = s2s->former_h;
+	start_counting(s2s);
 	s2s_forget(s2s, s2s->former);
 	log_info(&stream->log, "goes on where it was cut");
 	return true;
@@ -225,7 +336,7 @@ s2s_sm_take(struct s2s *s2s, const struct node *node)
 	if (!str_is(node->ns, NS_SM))
 		return false;
 	if (str_is(node->name, "r") && s2s->has_acks)
-		send_number(s2s, "a", "h", s2s->taken);
+		handled_ask(&s2s->handled);
 	else if (str_is(node->name, "a") && s2s->has_acks)
 		on_ack(s2s, node);
 	else if (str_is(node->name, "enable") && !s2s->is_out)

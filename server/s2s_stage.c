@@ -121,3 +121,13 @@ stage_arrive_with_key(const struct stage *stage)
 	world_run(stage->world);
 	return peer;
 }
+
+struct world_peer *
+stage_arrive_proved(const struct stage *stage)
+{
+	struct world_peer *peer = stage_arrive_with_key(stage);
+
+	CHECK(stage_vouch(stage, "valid"));
+	CHECK(stage_comes(peer, "type='valid'"));
+	return peer;
+}

@@ -43,5 +43,7 @@ void stage_answer(struct world_peer *, size_t count);
 struct world_peer *stage_arrive(const struct stage *);
 /* The same, and it sends a key of dialback. */
 struct world_peer *stage_arrive_with_key(const struct stage *);
+/* And it proved its domain: it may send. */
+struct world_peer *stage_arrive_proved(const struct stage *);
 /* The part of VERONA as the authority of a key; whether it was asked. */
 bool stage_vouch(const struct stage *, const char *type);

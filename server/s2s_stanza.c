@@ -10,7 +10,9 @@
 #include "server/s2s_checkup.h"
 #include "server/s2s_internal.h"
 #include "server/s2s_resume.h"
+#include "server/s2s_sm.h"
 #include "server/settings.h"
+#include "server/settle.h"
 #include "server/setup.h"
 #include "server/shard.h"
 
@@ -177,6 +179,7 @@ s2s_deinit(struct s2s *s2s)
 {
 	timer_stop(s2s->stream.shard, &s2s->ask);
 	timer_stop(s2s->stream.shard, &s2s->idle);
+	s2s_sm_stop(s2s);
 	s2s_rights_free(s2s);
 	marks_free(s2s);
 }
@@ -421,6 +424,7 @@ s2s_take_stanza(struct s2s *s2s, struct arena *arena, const struct node *node)
 	struct stanza *stanza = arena_new(arena, struct stanza);
 	enum stanza_err err;
 	enum stream_err wrong;
+	struct receipt receipt;
 
 	if (str_is(node->ns, NS_CLIENT)) {
 		stream_fail(&s2s->stream, STREAM_ERR_INVALID_NAMESPACE, NULL);
@@ -438,12 +442,15 @@ s2s_take_stanza(struct s2s *s2s, struct arena *arena, const struct node *node)
 		arena_free(&arena);
 		return;
 	}
-	s2s->taken++;
 	metric_add(s2s->stream.shard, METRIC_STANZAS_IN, 1);
-	if (err == STANZA_ERR_NONE && takes_pong(s2s, stanza))
+	receipt = s2s_sm_count(s2s);
+	if (err == STANZA_ERR_NONE && takes_pong(s2s, stanza)) {
+		receipt_settle(s2s->stream.shard, &receipt);
 		arena_free(&arena);
-	else
-		router_route_foreign(s2s->stream.shard, arena, stanza, err);
+	} else {
+		router_route_foreign(
+		    s2s->stream.shard, arena, stanza, err, receipt);
+	}
 }
 
 /* --- time ----------------------------------------------------------------- */
@@ -514,7 +521,8 @@ look(struct timer *timer)
 		    "the certificate of the other server has expired");
 		return;
 	}
-	if (quiet_ms >= max_ms && list_is_empty(&s2s->marks)) {
+	if (quiet_ms >= max_ms && list_is_empty(&s2s->marks) &&
+	    handled_open(&s2s->handled) == 0) {
 		s2s->stream.end.text = STR("nobody used it");
 		stream_close(&s2s->stream);
 		return;

@@ -437,14 +437,6 @@ who_cannot_resume_gets_all_again(void **state)
 }
 
 static void
-arrive_proved(const struct stage *stage, struct world_peer **peer_r)
-{
-	*peer_r = stage_arrive_with_key(stage);
-	CHECK(stage_vouch(stage, "valid"));
-	CHECK(stage_comes(*peer_r, "type='valid'"));
-}
-
-static void
 a_peer_goes_on_where_it_was_cut(void **state)
 {
 	for (uint64_t seed = 1; seed <= 20; seed++) {
@@ -453,7 +445,7 @@ a_peer_goes_on_where_it_was_cut(void **state)
 		char said[200], id[64];
 		const char *text;
 
-		arrive_proved(&stage, &peer);
+		peer = stage_arrive_proved(&stage);
 		world_send(
 		    peer, "<enable xmlns='urn:xmpp:sm:3' resume='true'/>");
 		world_run(stage.world);
@@ -463,7 +455,7 @@ a_peer_goes_on_where_it_was_cut(void **state)
 		CHECK(stage_comes(stage.romeo, "id='v1'"));
 		if (seed % 2 == 0)
 			world_cut(&peer);
-		arrive_proved(&stage, &next);
+		next = stage_arrive_proved(&stage);
 		snprintf(said, sizeof(said),
 		    "<resume xmlns='urn:xmpp:sm:3' previd='%s' h='0'/>", id);
 		world_send(next, said);
@@ -489,7 +481,7 @@ pongs_reach_only_streams_of_that_server(void **state)
 	struct world_peer *peer;
 	char said[256];
 
-	arrive_proved(&stage, &peer);
+	peer = stage_arrive_proved(&stage);
 	for (unsigned i = 0; i < 4 * 8 * 4; i++) {
 		snprintf(said, sizeof(said),
 		    "<iq type='result' id='jackdaw-ack-%u-%u-%u-0'" PAIR "/>",
@@ -511,7 +503,7 @@ who_is_denied_by_a_reload_goes(void **state)
 	struct stage stage = stage_begin(1, CLEAR);
 	struct world_peer *in, *out;
 
-	arrive_proved(&stage, &in);
+	in = stage_arrive_proved(&stage);
 	stage_say(&stage, "m1");
 	out = world_dialled(stage.world, VERONA);
 	stage_answer(out, STAGE_LINES);

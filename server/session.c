@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/rand.h"
+#include "server/handled.h"
 #include "server/kept.h"
 #include "server/metrics.h"
 #include "server/resume.h"
@@ -583,7 +584,7 @@ session_new(
 
 	session->account = account;
 	session->arena = arena;
-	session->number = ++account->owner.shard->session_numbers;
+	session->number = handled_number(account->owner.shard);
 	session->jid = jid_with_resource(arena, account_jid(account), resource);
 	session->log.name = name_session;
 	session->stream = stream;

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/err.h"
-#include "server/resume.h"
+#include "server/handled.h"
 #include "server/shard.h"
 
 #define BATCH_MAX 64
@@ -80,10 +80,10 @@ receipt_settle(struct shard *shard, struct receipt *receipt)
 	const struct receipt settled = *receipt;
 
 	*receipt = (struct receipt){0};
-	if (settled.session == 0 || shard->is_ended)
+	if (settled.counter == 0 || shard->is_ended)
 		return;
 	if (settled.shard == shard->index)
-		resume_settled(shard, &settled);
+		handled_take(shard, &settled);
 	else
 		add(shard, &settled);
 }
@@ -92,7 +92,7 @@ void
 settle_take(struct shard *shard, struct post *letter)
 {
 	for (size_t i = 0; i < letter->receiver_count; i++)
-		resume_settled(shard, &letter->receipts[i]);
+		handled_take(shard, &letter->receipts[i]);
 	if (letter->receiver_count == 0) {
 		shard->is_settling = false;
 		for (unsigned i = 0; i < shard->server->shard_count; i++)
@@ -105,7 +105,7 @@ void
 settle_free(struct shard *shard)
 {
 	for (unsigned i = 0;
-	    shard->settled != NULL && i < shard->server->shard_count; i++)
+	     shard->settled != NULL && i < shard->server->shard_count; i++)
 		post_free(&shard->settled[i].letter);
 	free(shard->settled);
 	shard->settled = NULL;

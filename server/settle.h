@@ -1,6 +1,7 @@
 /*
- * server/settle.h - receipts: how a session learns that a stanza it counted is
- * settled, so that its h may cover it (XEP-0198, section 4).
+ * server/settle.h - receipts: how who counted a stanza of a peer (a session, or
+ * a stream of another server) learns that it is settled, so that its h may
+ * cover it (server/handled.h; XEP-0198, section 4).
  *
  * Every letter that a counted stanza causes carries the receipt along
  * (letter->receipt). It is settled when the letter is freed, or handed to a
@@ -15,7 +16,7 @@
 
 /* Moves it out of the letter. */
 struct receipt receipt_take(struct post *);
-/* Tells the session; harmless for one that is settled or was never there. */
+/* Tells who counted; harmless for one that is settled or was never there. */
 void receipt_settle(struct shard *, struct receipt *);
 
 /* The handler of SETTLED. */

@@ -105,7 +105,7 @@ shard_init(struct shard *shard, struct server *server, unsigned index,
 	table_init(&shard->owners);
 	table_init(&shard->asks);
 	table_init(&shard->outbox_waits);
-	table_init(&shard->resumes);
+	table_init(&shard->handled);
 	list_init(&shard->outbox_again);
 	list_init(&shard->flushes);
 	list_init(&shard->iqs);
@@ -132,7 +132,7 @@ shard_deinit(struct shard *shard)
 	table_deinit(&shard->owners);
 	table_deinit(&shard->asks);
 	table_deinit(&shard->outbox_waits);
-	table_deinit(&shard->resumes);
+	table_deinit(&shard->handled);
 	reader_pool_free(&shard->readers);
 	metrics_free(&shard->metrics);
 	net_free(&shard->net);

@@ -67,7 +67,7 @@ struct shard {
 	unsigned attempt_count;
 	struct list kept; /* server/s2s_resume.c */
 	unsigned kept_count;
-	uint64_t session_numbers; /* that were given: session->number */
+	uint64_t handled_numbers; /* that were given */
 	struct list loads;        /* owners that wait for their turn to load */
 	unsigned load_count;      /* owners that load now */
 	struct list absents;      /* owners that do not exist, oldest first */
@@ -77,7 +77,7 @@ struct shard {
 	struct list outbox_again;  /* questions the store did not answer */
 	struct remotes *remotes;   /* server/remote.h */
 	uint64_t outbox_last;
-	struct table resumes;              /* server/resume.h */
+	struct table handled;              /* server/handled.h */
 	struct kept_reading *kept_reading; /* server/kept.c; or NULL */
 	struct settle_batch *settled;      /* server/settle.h */
 	struct sweep *sweep;               /* server/sweep.h; or NULL */

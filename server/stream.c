@@ -318,7 +318,17 @@ pause_over(struct timer *timer)
 {
 	struct stream *stream = container_of(timer, struct stream, pause);
 
-	conn_set_reading(stream->conn, true);
+	conn_set_reading(stream->conn, !stream->is_held);
+}
+
+void
+stream_hold(struct stream *stream, bool is_held)
+{
+	if (stream->is_held == is_held)
+		return;
+	stream->is_held = is_held;
+	if (!timer_is_running(&stream->pause))
+		conn_set_reading(stream->conn, !is_held);
 }
 
 /* Servers and components speak for many. */
@@ -592,6 +602,13 @@ stream_take_move(struct shard *shard, struct post *letter)
 /* --- ending --------------------------------------------------------------- */
 
 static void
+before_closing(struct stream *stream)
+{
+	if (stream->role->on_closing != NULL)
+		stream->role->on_closing(stream);
+}
+
+static void
 send_close(struct stream *stream)
 {
 	stream->is_ending = true;
@@ -606,6 +623,7 @@ stream_close(struct stream *stream)
 		return;
 	if (!stream->is_open)
 		stream_send_header(stream, true);
+	before_closing(stream);
 	send_close(stream);
 	if (stream->is_peer_ended)
 		hang_up(stream);
@@ -653,6 +671,7 @@ stream_fail_with(struct stream *stream, enum stream_err err, const char *text,
 	metric_add(stream->shard, METRIC_STREAM_ERRORS, 1);
 	if (!stream->is_open)
 		stream_send_header(stream, true);
+	before_closing(stream);
 	send_error(stream, err, text, specific);
 	send_close(stream);
 	hang_up(stream);

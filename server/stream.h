@@ -69,14 +69,11 @@ struct stream_role {
 	bool is_last;       /* as the server goes, it ends after the others: it
 			       carries what their end causes */
 	bool is_of_servers; /* headers declare dialback (XEP-0220, section
-			       2.1) and need no version: servers of before
-			       RFC 3920 */
-	/* XEP-0114: what the domain in the to of a header must be, in place of
-	 * a host's; such headers tell no version, and the stream has no host.
-	 * NULL: hosts. */
+			       2.1) and need no version (before RFC 3920) */
+	/* XEP-0114: what the to of a header must be, instead of a host; such
+	 * headers tell no version, the stream has no host. NULL: hosts. */
 	bool (*serves)(const struct stream *, struct str domain);
-	/* The peer's header was read and is acceptable, ours is sent: send
-	 * features. */
+	/* The peer's header is acceptable, ours is sent: send features. */
 	void (*on_open)(struct stream *);
 	/* A child of the stream; takes the arena. */
 	void (*on_element)(
@@ -88,12 +85,13 @@ struct stream_role {
 	/* Bytes came: proofs of receipt; or NULL. */
 	void (*on_activity)(struct stream *);
 	/* Nothing came for long: ask whether the peer is there (is_pinged is
-	 * set; the role may take that back). False when it cannot be asked. */
+	 * set, or taken back). False when it cannot be asked. */
 	bool (*on_idle)(struct stream *);
-	/* The peer sent </stream:stream>. How long, in ms, answers to what it
-	 * sent before may take until ours follows; or NULL: no time. */
+	/* The peer's end came. How long, in ms, answers to what it sent before
+	 * may take until ours follows; or NULL: no time. */
 	unsigned (*on_peer_closed)(struct stream *);
-	/* Nothing is read or sent any more; last. The memory goes later. */
+	void (*on_closing)(struct stream *); /* last words; or NULL */
+	/* Nothing is read or sent any more. The memory goes later. */
 	void (*on_gone)(struct stream *, const struct stream_end *);
 	/* Frees what is not in the stream's arena: after on_gone, and without
 	 * it at the end of the shard. */
@@ -113,6 +111,7 @@ struct stream {
 	bool is_gone;          /* the role knows that it is over */
 	bool is_authenticated; /* the role says so: limits grow */
 	bool is_pinged;        /* since bytes last came */
+	bool is_held;          /* stream_hold */
 	bool is_feeding;       /* the reader is at work */
 	bool is_deaf;          /* what still comes of this feed is dropped */
 	struct arena *arena;   /* lifetime: stream */
@@ -145,14 +144,13 @@ struct stream_move {
 
 struct streams *streams_new(void); /* of a shard: slots, found by id */
 void streams_free(struct streams **);
-/* NULL when the slot was taken anew since. */
-struct stream *stream_find(struct shard *, struct stream_id);
+struct stream *stream_find(struct shard *, struct stream_id); /* or NULL */
 /* A letter for it will soon be taken: its memory is asked for. */
 void stream_fetch(struct shard *, struct stream_id);
 /* For the administration: each stream; NULL to begin. */
 struct stream *stream_next(struct shard *, struct stream *);
 
-/* A stream over a connection that was accepted; the conn is the stream's. */
+/* Over a connection that was accepted; the conn is the stream's. */
 struct stream *stream_new(
     struct shard *, const struct stream_role *, struct conn *);
 /* A stream that we open over a connection that we made, from a domain of ours
@@ -179,13 +177,15 @@ void stream_send_blob(
     struct stream *, const struct blob *, const struct jid *to);
 /* With children; written as <stream:features>. */
 void stream_send_features(struct stream *, const struct node *);
-/* After SASL success: the stream is opened anew, by stream_open or the peer. */
+/* After SASL: the stream is opened anew, by stream_open or the peer. */
 void stream_restart(struct stream *);
 /* The role authenticated the peer: its own limits hold from now on. */
 void stream_authenticated(struct stream *, const struct jid *bare);
 /* Begins TLS once what was written has left; bytes that came with the request
- * for it (or the answer to ours) are dropped. */
+ * for it (or its answer) are dropped. */
 void stream_start_tls(struct stream *);
+/* Nothing more is read, but for what has come, until it is let go again. */
+void stream_hold(struct stream *, bool is_held);
 /* To another shard; false when it must stay: the peer has already gone on, or
  * bytes wait. The stream may not be touched after true. */
 bool stream_move(struct stream *, struct shard *);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "server/net.h"
 #include "server/sasl.h"
 
 /* --- what the server does with it ---------------------------------------- */
@@ -271,13 +272,15 @@ world_conn_is_due(const struct world_conn *own)
 	return has_input(own) || own->wants_secure || own->wants_closed;
 }
 
-/* Mostly all that is there, sometimes a part of it. */
+/* Mostly all that a read takes, sometimes a part of it. */
 static void
 give_bytes(struct world_conn *own)
 {
 	struct str bytes = buf_str(&own->in);
 	struct buf piece = {0};
 
+	if (bytes.len > NET_IN_LEN)
+		bytes.len = NET_IN_LEN;
 	if (world_random(own->world, 4) == 0)
 		bytes.len = 1 + world_random(own->world, (unsigned)bytes.len);
 	buf_add(&piece, bytes);
