@@ -29,8 +29,9 @@ enum step {
 struct component {
 	struct stream stream; /* first */
 	enum step step;
-	uint64_t sent;  /* the last ticket */
-	uint64_t asked; /* the last one before the open ping */
+	struct str handshake; /* that proved it */
+	uint64_t sent;        /* the last ticket */
+	uint64_t asked;       /* the last one before the open ping */
 	bool is_ping_open;
 	uint64_t received, told_ms; /* stanzas that the remote was not told of;
 				       when it last was */
@@ -185,6 +186,8 @@ take_handshake(struct component *component, const struct node *node)
 	if (is_handshake &&
 	    is_proof(stream, arena, str_trim(node_text(arena, node)))) {
 		component->step = PROVED;
+		component->handshake =
+		    str_dup(stream->arena, str_trim(node_text(arena, node)));
 		tell(component, PATH_READY, 0);
 	} else {
 		if (is_handshake)
@@ -346,6 +349,20 @@ on_letter(struct stream *stream, struct post *letter)
 	post_free(&letter);
 }
 
+/* Who knew the secret of before may not know that of now. */
+static void
+on_setup(struct stream *stream)
+{
+	struct component *component = component_of(stream);
+	struct arena *arena = arena_make(0);
+
+	if (component->step != HANDSHAKE &&
+	    !is_proof(stream, arena, component->handshake))
+		stream_fail(stream, STREAM_ERR_POLICY_VIOLATION,
+		    "the secret of this component has changed");
+	arena_free(&arena);
+}
+
 static bool
 on_idle(struct stream *stream)
 {
@@ -395,6 +412,7 @@ static const struct stream_role component_role = {
     .on_open = on_open,
     .on_element = on_element,
     .on_letter = on_letter,
+    .on_setup = on_setup,
     .on_idle = on_idle,
     .on_gone = on_gone,
     .on_free = on_free,

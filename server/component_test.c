@@ -21,6 +21,7 @@ const struct module *const modules_builtin[] = {NULL};
 	"domains:\n"                                                 \
 	"  " ECHO ": {component: {secret: one, subdomains: true}}\n" \
 	"  " PLAYS ": {component: {secret: two}}\n"
+#define HOSTS       "hosts: {montague.example: {}, capulet.example: {}}\nshards: 2\n"
 #define BODY        "<body>x</body></message>"
 #define TO_ECHO(id) "<message type='chat' id='" id "' to='bot@" ECHO "'>" BODY
 #define TO_ROMEO(id, from) \
@@ -333,9 +334,25 @@ a_component_that_is_configured_no_more_ends(void **state)
 
 	world_reload(stage.world,
 	    "limits.idle_ping: 0 s\n"
-	    "domains: {" PLAYS ": {component: {secret: two}}}\n"
-	    "hosts: {montague.example: {}, capulet.example: {}}\nshards: 2\n");
+	    "domains: {" PLAYS ": {component: {secret: two}}}\n" HOSTS);
 	CHECK(comes(echo, "host-gone"));
+	CHECK(world_is_closed(echo));
+	world_free(&stage.world);
+}
+
+static void
+a_component_whose_secret_changes_ends(void **state)
+{
+	struct stage stage = begin(1);
+	struct world_peer *echo = join_echo(&stage);
+
+	world_reload(stage.world, SETTINGS HOSTS);
+	CHECK(!world_is_closed(echo));
+	world_reload(stage.world,
+	    "domains:\n"
+	    "  " ECHO ": {component: {secret: three}}\n"
+	    "  " PLAYS ": {component: {secret: two}}\n" HOSTS);
+	CHECK(comes(echo, "policy-violation"));
 	CHECK(world_is_closed(echo));
 	world_free(&stage.world);
 }
@@ -355,6 +372,7 @@ main(void)
 	    cmocka_unit_test(a_second_connection_ends_while_the_first_lives),
 	    cmocka_unit_test(a_second_connection_takes_over_from_a_dead_one),
 	    cmocka_unit_test(a_component_that_is_configured_no_more_ends),
+	    cmocka_unit_test(a_component_whose_secret_changes_ends),
 	};
 
 	return cmocka_run_group_tests_name("component", tests, NULL, NULL);

@@ -102,7 +102,7 @@ checked(struct verify *verify)
 
 	if (s2s != NULL) {
 		s2s->check = NULL;
-		s2s->certified = verify->proof;
+		s2s->certified = verify->proof & s2s->policy.proofs;
 		s2s->certified_to_s = verify->ends_s;
 		if (verify->proof == 0 && verify->was_presented)
 			log_info(&s2s->stream.log,

@@ -133,6 +133,7 @@ struct s2s_right {
 	struct arena *arena;
 	struct str local, domain, key;
 	enum right_stage stage;
+	unsigned proof; /* enum proof; 0 while it is being proved */
 	struct policy policy;
 	struct verify check;
 	struct verify_ask check_ask;
@@ -148,7 +149,11 @@ void s2s_right_add(struct s2s *, struct str local, struct str domain);
 /* The stream ended: checks under way are given up. */
 void s2s_rights_cancel(struct s2s *);
 void s2s_rights_free(struct s2s *);
-/* After a reload: a stream of a domain that is denied now ends. */
+/* What the policy of now has against that pair, proved so (0: not yet), on this
+ * stream; NULL: nothing. */
+const char *s2s_objection(
+    const struct s2s *, struct str local, struct str domain, unsigned proof);
+/* After a reload: a stream with a pair that it does not permit ends. */
 void s2s_on_setup(struct stream *);
 /* An element of dialback to be sent. */
 struct node *s2s_db_make(struct arena *, const char *name);

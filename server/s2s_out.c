@@ -86,7 +86,14 @@ static void
 proved(struct s2s *s2s)
 {
 	struct stream *stream = &s2s->stream;
+	const char *why =
+	    s2s_objection(s2s, stream->host_name, stream->target, s2s->proof);
 
+	if (why != NULL) { /* since a reload */
+		attempt_failed(s2s->attempt, STANZA_ERR_POLICY_VIOLATION, true,
+		    "refused: %s", why);
+		return;
+	}
 	if (attempt_checkup(s2s->attempt) != NULL) {
 		s2s->step = OUT_PING;
 		attempt_ping(s2s->attempt);

@@ -57,6 +57,7 @@ s2s_right_add(struct s2s *s2s, struct str local, struct str domain)
 	if (right == NULL)
 		right = right_new(s2s, local, domain);
 	right->stage = RIGHT_PROVED;
+	right->proof = s2s->proof;
 	s2s_tell_heard(right);
 }
 
@@ -80,35 +81,77 @@ s2s_rights_free(struct s2s *s2s)
 		right_free(right);
 }
 
+/* --- what the policy says now --------------------------------------------- */
+
 static bool
-is_denied(const struct s2s *s2s, struct str local, struct str domain)
+shows_certificate(const struct s2s *s2s)
+{
+	struct arena *arena = arena_make(0);
+	const struct str *chain;
+	const size_t count = conn_peer_chain(s2s->stream.conn, arena, &chain);
+
+	arena_free(&arena);
+	return count > 0;
+}
+
+static bool
+is_enough(const struct s2s *s2s, const struct policy *policy, unsigned proof)
+{
+	if ((policy->proofs & proof) == 0)
+		return false;
+	return proof != PROOF_DIALBACK || policy->dialback == DIALBACK_ALWAYS ||
+	       !shows_certificate(s2s);
+}
+
+const char *
+s2s_objection(
+    const struct s2s *s2s, struct str local, struct str domain, unsigned proof)
 {
 	const struct setup *setup = s2s->stream.shard->setup;
 	struct policy policy;
 
 	policy_of(setup, domain_host(setup, local), domain, &policy);
-	return policy.is_denied;
+	if (policy.is_denied)
+		return "this server does not talk to that domain (s2s.deny, "
+		       "s2s.allow)";
+	if (policy.needs_tls && !stream_is_secure(&s2s->stream))
+		return "no TLS, which s2s.tls_required asks for";
+	if (proof != 0 && !is_enough(s2s, &policy, proof))
+		return "what proved that domain is not enough (s2s.proofs, "
+		       "s2s.dialback)";
+	return NULL;
 }
 
-static bool
-has_denied(const struct s2s *s2s)
+static const char *
+objection_to_any(const struct s2s *s2s)
 {
+	const char *why = NULL;
+
 	list_each (path, &s2s->paths, struct s2s_path, link)
-		if (is_denied(s2s, path->local, path->domain))
-			return true;
+		if (why == NULL)
+			why = s2s_objection(
+			    s2s, path->local, path->domain, s2s->proof);
 	list_each (right, &s2s->rights, struct s2s_right, link)
-		if (is_denied(s2s, right->local, right->domain))
-			return true;
-	return false;
+		if (why == NULL)
+			why = s2s_objection(
+			    s2s, right->local, right->domain, right->proof);
+	return why;
 }
 
 /* The other pairs, if any, are proved anew on the next stream. */
 void
 s2s_on_setup(struct stream *stream)
 {
-	if (has_denied(s2s_of(stream)))
-		stream_fail(stream, STREAM_ERR_POLICY_VIOLATION,
-		    "this server talks to that domain no more");
+	struct s2s *s2s = s2s_of(stream);
+	const char *why = objection_to_any(s2s);
+
+	if (why != NULL) {
+		stream_fail(stream, STREAM_ERR_POLICY_VIOLATION, why);
+	} else if (!s2s->is_out && stream->claimed != NULL) {
+		policy_of(stream->shard->setup, stream->host,
+		    jid_full(stream->claimed), &s2s->policy);
+		s2s->certified &= s2s->policy.proofs;
+	}
 }
 
 static unsigned
@@ -177,10 +220,17 @@ static void
 grant(struct s2s_right *right, enum proof proof)
 {
 	struct s2s *s2s = right->s2s;
-	struct arena *arena = arena_make(0);
+	const char *why =
+	    s2s_objection(s2s, right->local, right->domain, proof);
+	struct arena *arena;
 
+	if (why != NULL) {
+		refuse(right, STANZA_ERR_POLICY_VIOLATION, str_of(why));
+		return;
+	}
+	arena = arena_make(0);
 	right->stage = RIGHT_PROVED;
-	s2s->proof = proof;
+	right->proof = s2s->proof = proof;
 	if (!s2s->stream.is_authenticated)
 		stream_authenticated(
 		    &s2s->stream, jid_parse(arena, right->domain));

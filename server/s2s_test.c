@@ -493,25 +493,103 @@ pongs_reach_only_streams_of_that_server(void **state)
 	world_free(&stage.world);
 }
 
-/* Streams of before do not outlive it, in either direction. */
+/* What a reload does to streams of before that dialback proved, of which only
+ * the one that we opened has TLS. */
+static const struct {
+	const char *yaml;
+	bool in_ends, out_ends;
+} reloads[] = {
+    {CLEAR "s2s.deny: [" VERONA "]\n", true, true},
+    {CLEAR "s2s.allow: [mantua.example]\n", true, true},
+    {CLEAR "s2s.proofs: [pkix, dane, posh]\n", true, true},
+    {CLEAR "s2s.dialback: never\n", true, true},
+    {CLEAR "domains: {" VERONA ": {s2s: {dialback: never}}}\n", true, true},
+    {CLEAR "domains: {" VERONA ": {s2s: {tls_required: true}}}\n", true, false},
+    {"", true, false},
+    {CLEAR, false, false},
+    {CLEAR "s2s.dialback: always\n", false, false},
+    {CLEAR "s2s.deny: [mantua.example]\n"
+	   "domains: {mantua.example: {s2s: {dialback: never}}}\n",
+	false, false},
+};
+
+static void
+reload(const struct stage *stage, const char *settings)
+{
+	char yaml[512];
+
+	snprintf(yaml, sizeof(yaml),
+	    "%shosts: {montague.example: {}, capulet.example: {}}\n"
+	    "shards: 2\n",
+	    settings);
+	world_reload(stage->world, yaml);
+}
+
+/* Streams that are not permitted now end, the others do not. */
+static void
+a_reload_ends_what_it_forbids(void **state)
+{
+	for (size_t i = 0; i < sizeof(reloads) / sizeof(reloads[0]); i++) {
+		struct stage stage = stage_begin(i + 1, CLEAR);
+		struct world_peer *in = stage_arrive_proved(&stage), *out;
+
+		stage_say(&stage, "m1");
+		out = world_dialled(stage.world, VERONA);
+		stage_answer(out, STAGE_LINES);
+		CHECK(stage_comes(out, "id='m1'"));
+		told[0] = '\0';
+		log_capture(note_line);
+		log_set_level(LOG_INFO);
+		reload(&stage, reloads[i].yaml);
+		log_set_level(LOG_ERROR);
+		log_capture(NULL);
+		if (stage_comes(in, "<policy-violation") !=
+			reloads[i].in_ends ||
+		    stage_comes(out, "<policy-violation") !=
+			reloads[i].out_ends)
+			fail_msg("%s", reloads[i].yaml);
+		CHECK((strstr(told, "(s2s.") != NULL ||
+			  strstr(told, "s2s.tls_required") != NULL) ==
+		      reloads[i].in_ends);
+		world_free(&stage.world);
+	}
+}
+
 static void
 who_is_denied_by_a_reload_goes(void **state)
 {
-	static const char denied[] =
-	    CLEAR "hosts: {montague.example: {}, capulet.example: {}}\n"
-		  "s2s.deny: [" VERONA "]\nshards: 2\n";
 	struct stage stage = stage_begin(1, CLEAR);
-	struct world_peer *in, *out;
+	struct world_peer *out;
 
-	in = stage_arrive_proved(&stage);
 	stage_say(&stage, "m1");
 	out = world_dialled(stage.world, VERONA);
 	stage_answer(out, STAGE_LINES);
-	CHECK(stage_comes(out, "id='m1'"));
-	world_reload(stage.world, denied);
-	CHECK(stage_comes(in, "<policy-violation"));
+	reload(&stage, CLEAR "s2s.deny: [" VERONA "]\n");
 	CHECK(stage_comes(out, "<policy-violation"));
 	world_sleep(stage.world, 10000);
+	CHECK(stage_comes(stage.romeo, "<policy-violation"));
+	world_free(&stage.world);
+}
+
+/* What was begun before is decided by what holds now. */
+static void
+a_reload_holds_for_what_is_being_proved(void **state)
+{
+	struct stage stage = stage_begin(1, CLEAR);
+	struct world_peer *peer = stage_arrive_with_key(&stage), *out;
+
+	reload(&stage, CLEAR "s2s.dialback: never\n");
+	CHECK(stage_vouch(&stage, "valid"));
+	CHECK(stage_comes(peer, "type='error'"));
+	reload(&stage, CLEAR);
+	stage_say(&stage, "m1");
+	out = world_dialled(stage.world, VERONA);
+	stage_answer(out, STAGE_LINES - 2);
+	reload(&stage, CLEAR "s2s.dialback: never\n");
+	CHECK(stage_comes(out, "<result"));
+	world_send(out, "<db:result" PAIR " type='valid'/>");
+	world_run(stage.world);
+	CHECK(!stage_comes(out, "id='m1'"));
 	CHECK(stage_comes(stage.romeo, "<policy-violation"));
 	world_free(&stage.world);
 }
@@ -559,7 +637,9 @@ main(void)
 	    cmocka_unit_test(who_cannot_resume_gets_all_again),
 	    cmocka_unit_test(a_peer_goes_on_where_it_was_cut),
 	    cmocka_unit_test(pongs_reach_only_streams_of_that_server),
+	    cmocka_unit_test(a_reload_ends_what_it_forbids),
 	    cmocka_unit_test(who_is_denied_by_a_reload_goes),
+	    cmocka_unit_test(a_reload_holds_for_what_is_being_proved),
 	    cmocka_unit_test(silent_streams_are_kept_and_idle_ones_closed),
 	};
 
