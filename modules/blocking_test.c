@@ -263,6 +263,27 @@ rosters_agree_in_spite_of_blocks(void **state)
 	}
 }
 
+/* The first is still on its way when the second frees what it told. */
+static void
+an_answer_is_of_its_moment(void **state)
+{
+	struct world *world = rig_world(1, 2, NULL);
+	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+
+	rig_send(romeo, BLOCK("b", "a@b"));
+	rig_skip(romeo);
+	rig_send(romeo, GET UNBLOCK("b", "a@b"));
+	rig_expect(romeo,
+	    "<iq type='result'><blocklist xmlns='" NS "'><item jid='a@b'/>"
+	    "</blocklist></iq>");
+	rig_skip(romeo);
+	rig_send(romeo, GET);
+	rig_expect(romeo,
+	    "<iq type='result'><blocklist xmlns='" NS "'><item>{not}</item>"
+	    "</blocklist></iq>");
+	world_free(&world);
+}
+
 static void
 the_list_has_a_quota_and_survives_a_store_that_fails(void **state)
 {
@@ -297,6 +318,7 @@ main(void)
 	    cmocka_unit_test(blocked_addresses_get_no_word_through),
 	    cmocka_unit_test(a_blocked_contact_sees_nobody_online),
 	    cmocka_unit_test(a_blocked_resource_sees_nobody_online),
+	    cmocka_unit_test(an_answer_is_of_its_moment),
 	    cmocka_unit_test(rosters_agree_in_spite_of_blocks),
 	    cmocka_unit_test(
 		the_list_has_a_quota_and_survives_a_store_that_fails),

@@ -49,9 +49,12 @@ tickets_add(struct tickets *tickets, struct arena *arena, uint64_t row)
 bool
 tickets_take(struct tickets *tickets, uint64_t upto, uint64_t *row_r)
 {
-	const struct ticket *oldest = tickets->list + tickets->first;
+	const struct ticket *oldest;
 
-	if (tickets->count == 0 || oldest->number > upto)
+	if (tickets->count == 0)
+		return false;
+	oldest = tickets->list + tickets->first;
+	if (oldest->number > upto)
 		return false;
 	*row_r = oldest->row;
 	tickets->first++;

@@ -141,7 +141,8 @@ iq_store(const struct iq *iq)
 
 /* --- answering it ------------------------------------------------------- */
 
-/* An answer to the account's own session takes the short way. */
+/* What it is made of may be the account's, which goes on: so it is serialised
+ * for the account's own session, which takes the short way, or copied. */
 static void
 answer(struct iq *iq, const struct stanza *stanza)
 {
@@ -154,12 +155,15 @@ answer(struct iq *iq, const struct stanza *stanza)
 	list_remove(&iq->link);
 	letter->kind = POST_STANZA;
 	letter->stanza = stanza;
-	if (session != NULL)
+	if (session != NULL) {
+		letter->blob = router_serialise(shard, stanza);
 		session_pass(session, letter);
-	else if (iq->is_own)
+	} else if (iq->is_own) {
 		post_free(&letter);
-	else
+	} else {
+		letter->stanza = stanza_copy_deep(letter->arena, stanza);
 		router_route(shard, account, letter);
+	}
 	if (account != NULL)
 		owner_unpin(&account->owner);
 }

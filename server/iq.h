@@ -43,8 +43,8 @@ struct session *iq_session(const struct iq *);
 bool iq_is_own(const struct iq *);
 struct store *iq_store(const struct iq *);
 
-/* payload may be NULL; it may live in iq_arena or longer. The iq is consumed.
- */
+/* payload may be NULL; it is copied or written before this returns, so it may
+ * live in the account. The iq is consumed. */
 void iq_reply(struct iq *, const struct node *payload);
 void iq_refuse(struct iq *, enum stanza_err);
 /* text says to people what to do. */
