@@ -10,7 +10,7 @@
 /* JIDs in both lists together: each message is compared with all. */
 #define JIDS_MAX 1000
 
-static void prefs_saved(struct store_commit *);
+static void prefs_saved(struct iq *);
 
 const struct store_kind archive_prefs_kind = {"archive-prefs", STORE_MAP, 0};
 
@@ -197,7 +197,7 @@ prefs_loaded(struct account *account, struct arena *arena, struct str text)
 void
 archive_prefs_load(struct account *account, struct join *join)
 {
-	archive_load_row(
+	account_load_row(
 	    account, join, &archive_prefs_kind, STR("prefs"), prefs_loaded);
 }
 
@@ -219,44 +219,31 @@ archive_on_prefs_get(struct iq *iq)
 		iq_refuse(iq, STANZA_ERR_FORBIDDEN);
 }
 
-struct prefs_set {
-	struct store_commit commit;
-	struct iq *iq;
-	struct archive_prefs *prefs;
-};
-
 void
 archive_on_prefs_set(struct iq *iq)
 {
-	struct prefs_set *set = arena_new(iq_arena(iq), struct prefs_set);
+	struct archive_prefs *prefs;
 	struct store_write *write;
 
 	if (!iq_is_own(iq)) {
 		iq_refuse(iq, STANZA_ERR_FORBIDDEN);
 		return;
 	}
-	set->iq = iq;
-	set->prefs = read_prefs(iq_payload(iq));
-	if (set->prefs == NULL) {
+	prefs = read_prefs(iq_payload(iq));
+	if (prefs == NULL) {
 		iq_refuse(iq, STANZA_ERR_BAD_REQUEST);
 		return;
 	}
 	write = store_write_new(iq_store(iq));
 	store_put(write, iq_account(iq)->owner.id, &archive_prefs_kind,
 	    STR("prefs"), writer_text(iq_arena(iq), iq_payload(iq)));
-	store_commit(write, &set->commit, prefs_saved);
+	prefs_free(&prefs);
+	iq_commit(iq, write, false, prefs_saved);
 }
 
 static void
-prefs_saved(struct store_commit *commit)
+prefs_saved(struct iq *iq)
 {
-	struct prefs_set *set = container_of(commit, struct prefs_set, commit);
-
-	if (commit->err != ERR_NONE) {
-		prefs_free(&set->prefs);
-		iq_refuse(set->iq, stanza_err_of(commit->err));
-		return;
-	}
-	take(iq_account(set->iq), set->prefs);
-	archive_on_prefs_get(set->iq);
+	take(iq_account(iq), read_prefs(iq_payload(iq)));
+	archive_on_prefs_get(iq);
 }

@@ -49,12 +49,6 @@ struct archive {
 
 struct archive *archive_of(struct account *);
 
-/* Reads one row of an account that loads; taken gets its value, STR_NONE when
- * there is none, and an arena that lives until it returns. */
-void archive_load_row(struct account *, struct join *,
-    const struct store_kind *, struct str key,
-    void (*taken)(struct account *, struct arena *, struct str value));
-
 /* --- the public id ------------------------------------------------------ */
 
 struct archive_id {

@@ -299,7 +299,7 @@ mark_loaded(struct account *account, struct arena *arena, struct str text)
 void
 archive_wait_load(struct account *account, struct join *join)
 {
-	archive_load_row(
+	account_load_row(
 	    account, join, &archive_mark_kind, STR("mark"), mark_loaded);
 }
 

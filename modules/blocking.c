@@ -26,19 +26,18 @@ static enum verdict on_received(
 static void on_get(struct iq *);
 static void on_block(struct iq *);
 static void on_unblock(struct iq *);
-static void list_saved(struct store_commit *);
+static void list_saved(struct iq *);
 
 const struct store_kind blocking_kind = {"blocking", STORE_MAP, 0};
 
 static void on_save(struct session *, struct node *);
 static void on_restore(struct session *, const struct node *);
 
-#define OWN_IQ(when, element, handler) \
-	{.on = (when),                 \
-	    .ns = NS_BLOCKING,         \
-	    .name = (element),         \
-	    .scope = SCOPE_SELF,       \
-	    .iq = (handler)}
+#define OWN_IQ(when, element, handler)                              \
+	{                                                           \
+		.on = (when), .ns = NS_BLOCKING, .name = (element), \
+		.scope = SCOPE_SELF, .iq = (handler)                \
+	}
 
 static const struct hook hooks[] = {
     {.on = HOOK_ACCOUNT_LOAD, .load = on_load},
@@ -429,35 +428,11 @@ read_items(struct iq *iq, size_t *count_r)
 	return jids;
 }
 
-struct list_save {
-	struct store_commit commit;
-	struct iq *iq;
-};
-
-static void
-save(struct iq *iq, struct store_write *write)
-{
-	struct list_save *saving = arena_new(iq_arena(iq), struct list_save);
-
-	saving->iq = iq;
-	store_commit(write, &saving->commit, list_saved);
-}
-
 /* Result and pushes leave after the commit. */
 static void
-list_saved(struct store_commit *commit)
+list_saved(struct iq *iq)
 {
-	struct list_save *saving =
-	    container_of(commit, struct list_save, commit);
-	struct iq *iq = saving->iq;
-	struct account *account = iq_account(iq);
-
-	if (commit->err != ERR_NONE) {
-		owner_reload(&account->owner);
-		iq_refuse(iq, stanza_err_of(commit->err));
-		return;
-	}
-	session_each (session, account) {
+	session_each (session, iq_account(iq)) {
 		const struct blocking_session *slot;
 
 		slot = session_slot(session, &blocking_module);
@@ -528,7 +503,7 @@ on_block(struct iq *iq)
 		store_put(write, account->owner.id, &blocking_kind,
 		    jid_full(jids[i]), STR(""));
 	}
-	save(iq, write);
+	iq_commit(iq, write, true, list_saved);
 }
 
 static void
@@ -578,5 +553,5 @@ on_unblock(struct iq *iq)
 		unblock_all(iq, write);
 	else
 		unblock_some(iq, write, jids, count);
-	save(iq, write);
+	iq_commit(iq, write, true, list_saved);
 }

@@ -14,7 +14,7 @@
 #define NS_LAST "jabber:iq:last"
 
 static void on_load(struct account *, struct join *);
-static void seen_loaded(struct store_get *);
+static void seen_loaded(struct account *, struct arena *, struct str text);
 static void on_unavailable(struct session *);
 static enum verdict on_received_iq(
     struct account *, struct session *, struct post *);
@@ -67,42 +67,21 @@ last_seen_us(struct account *account)
 /* --- keeping it
  * ---------------------------------------------------------------- */
 
-struct last_load {
-	struct store_get get;
-	struct arena *arena;
-	struct account *account;
-	struct join *join;
-};
-
 static void
 on_load(struct account *account, struct join *join)
 {
-	struct arena *arena = arena_make(512);
-	struct last_load *load = arena_new(arena, struct last_load);
-
-	load->arena = arena;
-	load->account = account;
-	load->join = join;
-	join_wait(join);
-	store_get(account->owner.shard->store, &load->get, arena,
-	    &(struct map_key){account->owner.id, &last_kind, STR("")},
-	    seen_loaded);
+	account_load_row(account, join, &last_kind, STR(""), seen_loaded);
 }
 
 static void
-seen_loaded(struct store_get *get)
+seen_loaded(struct account *account, struct arena *arena, struct str text)
 {
-	struct last_load *load = container_of(get, struct last_load, get);
-	struct last *last = last_of(load->account);
-	struct arena *arena = load->arena;
-	struct join *join = load->join;
-	enum err err = get->err;
+	struct last *last = last_of(account);
 
+	(void)arena;
 	last->seen_us = 0;
-	if (err == ERR_NONE)
-		str_to_u64(get->row.value, UINT64_MAX, &last->seen_us);
-	arena_free(&arena);
-	join_wait_done(join, err == ERR_NOT_FOUND ? ERR_NONE : err);
+	if (text.len > 0)
+		str_to_u64(text, UINT64_MAX, &last->seen_us);
 }
 
 static bool

@@ -17,7 +17,6 @@ static void on_get(struct iq *);
 static void element_loaded(struct store_get *);
 static void on_set(struct iq *);
 static void elements_loaded(struct store_scan *);
-static void elements_saved(struct store_commit *);
 
 const struct store_kind private_kind = {"private", STORE_MAP, 0};
 
@@ -119,7 +118,6 @@ element_loaded(struct store_get *get)
 
 struct elements_set {
 	struct store_scan scan;
-	struct store_commit commit;
 	struct iq *iq;
 };
 
@@ -180,17 +178,5 @@ elements_loaded(struct store_scan *scan)
 		    "the private storage is full");
 		return;
 	}
-	store_commit(write, &set->commit, elements_saved);
-}
-
-static void
-elements_saved(struct store_commit *commit)
-{
-	struct elements_set *set =
-	    container_of(commit, struct elements_set, commit);
-
-	if (commit->err == ERR_NONE)
-		iq_reply(set->iq, NULL);
-	else
-		iq_refuse(set->iq, stanza_err_of(commit->err));
+	iq_commit(iq, write, false, NULL);
 }

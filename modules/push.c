@@ -27,7 +27,6 @@ static void rows_loaded(struct store_scan *);
 static void on_forget(struct account *);
 static void on_enable(struct iq *);
 static void on_disable(struct iq *);
-static void list_saved(struct store_commit *);
 static enum verdict on_received(
     struct account *, struct session *, struct post *);
 static enum verdict on_kept(struct account *, struct session *, struct post *);
@@ -351,35 +350,6 @@ rows_loaded(struct store_scan *scan)
 
 /* --- on the wire: sections 5 and 6 -------------------------------------- */
 
-struct list_save {
-	struct store_commit commit;
-	struct iq *iq;
-};
-
-static void
-save(struct iq *iq, struct store_write *write)
-{
-	struct list_save *saving = arena_new(iq_arena(iq), struct list_save);
-
-	saving->iq = iq;
-	store_commit(write, &saving->commit, list_saved);
-}
-
-static void
-list_saved(struct store_commit *commit)
-{
-	struct list_save *saving =
-	    container_of(commit, struct list_save, commit);
-	struct iq *iq = saving->iq;
-
-	if (commit->err == ERR_NONE) {
-		iq_reply(iq, NULL);
-		return;
-	}
-	owner_reload(&iq_account(iq)->owner);
-	iq_refuse(iq, stanza_err_of(commit->err));
-}
-
 /* The service; NULL, with the answer given, when there is none. */
 static const struct jid *
 read_service(struct iq *iq)
@@ -430,7 +400,7 @@ enable(struct iq *iq, const struct jid *jid, struct str node,
 	registration->messages = 0;
 	registration->has_waited = false;
 	write_row(write, registration);
-	save(iq, write);
+	iq_commit(iq, write, true, NULL);
 }
 
 static void
@@ -475,7 +445,7 @@ on_disable(struct iq *iq)
 		remove_row(write, each);
 		drop(each);
 	}
-	save(iq, write);
+	iq_commit(iq, write, true, NULL);
 }
 
 /* --- section 8 ---------------------------------------------------------- */

@@ -23,13 +23,13 @@
 #define PHOTO_HASH_LEN 40
 
 static void on_load(struct account *, struct join *);
-static void hash_loaded(struct store_get *);
+static void card_saved(struct iq *);
+static void hash_loaded(struct account *, struct arena *, struct str hash);
 static enum verdict on_presence(
     struct account *, struct session *, struct post *);
 static void on_get(struct iq *);
 static void card_loaded(struct store_get *);
 static void on_set(struct iq *);
-static void card_saved(struct store_commit *);
 
 const struct store_kind vcard_kind = {"vcard", STORE_MAP, 0};
 
@@ -84,39 +84,17 @@ photo_set(struct account *account, struct str hash)
 /* --- the hash
  * --------------------------------------------------------------------- */
 
-struct hash_load {
-	struct store_get get;
-	struct arena *arena;
-	struct account *account;
-	struct join *join;
-};
-
 static void
 on_load(struct account *account, struct join *join)
 {
-	struct arena *arena = arena_make(512);
-	struct hash_load *load = arena_new(arena, struct hash_load);
-
-	load->arena = arena;
-	load->account = account;
-	load->join = join;
-	join_wait(join);
-	store_get(account->owner.shard->store, &load->get, arena,
-	    &(struct map_key){account->owner.id, &vcard_kind, STR("photo")},
-	    hash_loaded);
+	account_load_row(account, join, &vcard_kind, STR("photo"), hash_loaded);
 }
 
 static void
-hash_loaded(struct store_get *get)
+hash_loaded(struct account *account, struct arena *arena, struct str hash)
 {
-	struct hash_load *load = container_of(get, struct hash_load, get);
-	struct arena *arena = load->arena;
-	struct join *join = load->join;
-	const enum err err = get->err;
-
-	photo_set(load->account, err == ERR_NONE ? get->row.value : STR_NONE);
-	arena_free(&arena);
-	join_wait_done(join, err == ERR_NOT_FOUND ? ERR_NONE : err);
+	(void)arena;
+	photo_set(account, hash);
 }
 
 /* Base64 with line breaks, as XEP-0153, section 4.6, allows. */
@@ -226,12 +204,6 @@ card_loaded(struct store_get *get)
 		iq_reply(iq, card);
 }
 
-struct card_set {
-	struct store_commit commit;
-	struct iq *iq;
-	struct str hash;
-};
-
 static void
 on_set(struct iq *iq)
 {
@@ -239,7 +211,6 @@ on_set(struct iq *iq)
 	struct str text = writer_text(arena, iq_payload(iq));
 	const owner_id owner = iq_account(iq)->owner.id;
 	struct store_write *write;
-	struct card_set *set;
 
 	if (!iq_is_own(iq)) {
 		iq_refuse(iq, STANZA_ERR_FORBIDDEN);
@@ -250,24 +221,16 @@ on_set(struct iq *iq)
 		    "the card is too large");
 		return;
 	}
-	set = arena_new(arena, struct card_set);
-	set->iq = iq;
-	set->hash = photo_hash(arena, iq_payload(iq));
 	write = store_write_new(iq_store(iq));
 	store_put(write, owner, &vcard_kind, STR("card"), text);
-	store_put(write, owner, &vcard_kind, STR("photo"), set->hash);
-	store_commit(write, &set->commit, card_saved);
+	store_put(write, owner, &vcard_kind, STR("photo"),
+	    photo_hash(arena, iq_payload(iq)));
+	iq_commit(iq, write, false, card_saved);
 }
 
 static void
-card_saved(struct store_commit *commit)
+card_saved(struct iq *iq)
 {
-	struct card_set *set = container_of(commit, struct card_set, commit);
-
-	if (commit->err != ERR_NONE) {
-		iq_refuse(set->iq, stanza_err_of(commit->err));
-		return;
-	}
-	photo_set(iq_account(set->iq), set->hash);
-	iq_reply(set->iq, NULL);
+	photo_set(iq_account(iq), photo_hash(iq_arena(iq), iq_payload(iq)));
+	iq_reply(iq, NULL);
 }

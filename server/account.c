@@ -429,3 +429,45 @@ account_drop_sessions(struct account *account)
 	session_each (session, account)
 		session_drop(session);
 }
+
+/* --- what modules keep -------------------------------------------------- */
+
+struct row_load {
+	struct store_get get;
+	struct account *account;
+	struct arena *arena;
+	struct join *join;
+	void (*taken)(struct account *, struct arena *, struct str value);
+};
+
+static void
+row_loaded(struct store_get *get)
+{
+	struct row_load *load = container_of(get, struct row_load, get);
+	struct arena *arena = load->arena;
+	struct join *join = load->join;
+	const enum err err = get->err == ERR_NOT_FOUND ? ERR_NONE : get->err;
+
+	if (err == ERR_NONE)
+		load->taken(load->account, arena,
+		    get->err == ERR_NONE ? get->row.value : STR_NONE);
+	arena_free(&arena);
+	join_wait_done(join, err);
+}
+
+void
+account_load_row(struct account *account, struct join *join,
+    const struct store_kind *kind, struct str key,
+    void (*taken)(struct account *, struct arena *, struct str value))
+{
+	struct arena *arena = arena_make(0);
+	struct row_load *load = arena_new(arena, struct row_load);
+
+	load->account = account;
+	load->arena = arena;
+	load->join = join;
+	load->taken = taken;
+	join_wait(join);
+	store_get(account->owner.shard->store, &load->get, arena,
+	    &(struct map_key){account->owner.id, kind, key}, row_loaded);
+}

@@ -41,6 +41,12 @@ account_jid(const struct account *account)
 /* The slot that the module declared, zeroed at first. */
 void *account_slot(struct account *, const struct module *);
 
+/* For the load hook of a module: reads one row of the account before join goes
+ * on. value lies in arena, which goes after taken; STR_NONE: no row. */
+void account_load_row(struct account *, struct join *,
+    const struct store_kind *, struct str key,
+    void (*taken)(struct account *, struct arena *, struct str value));
+
 /* Makes an account with this prepared password, on the shard that owns the
  * name; EXISTS when there is one. The wait and the name are the caller's until
  * done. */

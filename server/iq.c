@@ -16,6 +16,8 @@ struct iq {
 	bool is_own, is_for_host;
 };
 
+static void committed(struct store_commit *);
+
 static unsigned
 scope_of(bool is_own, bool is_for_host)
 {
@@ -204,6 +206,42 @@ iq_refuse_with(struct iq *iq, enum stanza_err err, const char *type,
 		node_add_copy(error, specific);
 	metric_add(iq->shard, METRIC_STANZA_ERRORS, 1);
 	answer(iq, stanza);
+}
+
+struct iq_write {
+	struct store_commit commit;
+	struct iq *iq;
+	bool is_in_memory;
+	void (*done)(struct iq *);
+};
+
+void
+iq_commit(struct iq *iq, struct store_write *write, bool is_in_memory,
+    void (*done)(struct iq *))
+{
+	struct iq_write *writing = arena_new(iq_arena(iq), struct iq_write);
+
+	writing->iq = iq;
+	writing->is_in_memory = is_in_memory;
+	writing->done = done;
+	store_commit(write, &writing->commit, committed);
+}
+
+static void
+committed(struct store_commit *commit)
+{
+	struct iq_write *writing =
+	    container_of(commit, struct iq_write, commit);
+	struct iq *iq = writing->iq;
+
+	if (commit->err != ERR_NONE) {
+		if (writing->is_in_memory)
+			owner_reload(&iq->account->owner);
+		iq_refuse(iq, stanza_err_of(commit->err));
+	} else if (writing->done != NULL)
+		writing->done(iq);
+	else
+		iq_reply(iq, NULL);
 }
 
 enum stanza_err

@@ -53,5 +53,10 @@ void iq_refuse_text(struct iq *, enum stanza_err, const char *text);
  * error type other than the usual. type may be NULL. */
 void iq_refuse_with(struct iq *, enum stanza_err, const char *type,
     const struct node *specific);
+/* Commits the write of a set, then answers: by done, or with an empty result
+ * when that is NULL. What cannot be committed is refused; when the account's
+ * memory has the change already, it is loaded anew then. */
+void iq_commit(struct iq *, struct store_write *, bool is_in_memory,
+    void (*done)(struct iq *));
 /* The condition that tells of a failure of the store. */
 enum stanza_err stanza_err_of(enum err);
