@@ -21,7 +21,9 @@ const struct module *const modules_builtin[] = {NULL};
 	"domains:\n"                                                 \
 	"  " ECHO ": {component: {secret: one, subdomains: true}}\n" \
 	"  " PLAYS ": {component: {secret: two}}\n"
-#define HOSTS       "hosts: {montague.example: {}, capulet.example: {}}\nshards: 2\n"
+#define HOSTS                                                  \
+	"hosts: {montague.example: {}, capulet.example: {}}\n" \
+	"shards: 2\n"
 #define BODY        "<body>x</body></message>"
 #define TO_ECHO(id) "<message type='chat' id='" id "' to='bot@" ECHO "'>" BODY
 #define TO_ROMEO(id, from) \

@@ -1,10 +1,12 @@
 """{peer} x {we connect, they connect} x {EXTERNAL, dialback, both} x
-{STARTTLS, direct TLS} x {IPv4, IPv6}: a conversation each."""
+{STARTTLS, direct TLS} x {IPv4, IPv6}: a conversation each, and what
+`jackdaw s2s check` says of it."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import product
 
+from checkup import DIRECT, STARTTLS, checkup_is_well
 from lab import Domain, Lacking
 from servers import KINDS
 from talk import Person, converse
@@ -55,6 +57,10 @@ def hold(lab, pair, ours, theirs):
     we = Person(ours, "juliet", pair.ours.name)
     they = Person(theirs, "romeo", pair.theirs.name)
     converse(*((we, they) if pair.first == "we" else (they, we)))
+    if pair.first == "we":
+        checkup_is_well(ours, pair.ours.name, pair.theirs.name,
+                        STARTTLS if pair.tls == "starttls" else DIRECT,
+                        getattr(pair.theirs.site, pair.family))
 
 
 def attempt(name, task, *words):

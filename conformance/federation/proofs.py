@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import threading
 
+from checkup import checkup_is_well
 from lab import Domain
 from matrix import report, stop_all
 from servers import KINDS
@@ -94,6 +95,7 @@ def check(lab, ours, theirs, host, peer, proof):
     if f"{peer.name}: connected from {host.name}, proved by {proof}" \
             not in ours.output():
         raise Lost(f"it was not {proof} that proved {peer.name}")
+    checkup_is_well(ours, host.name, peer.name, proof)
 
 
 def play(lab, names, peer, wanted):
