@@ -3,8 +3,9 @@
  * stopped, killed and its store fails: model_test FIRST_SEED COUNT. In the end
  *
  *  - what was acknowledged is in the archives of both, or came back as an
- * error; where nothing is archived, a device of who it was for has it;
- *  - each device saw each message at most once in the history of its stream;
+ *    error; where nothing is archived, a device of who it was for has it;
+ *  - each device saw each message at most once in the history of its stream,
+ *    and no archive has it twice, save those sent again after a kill;
  *  - each archive has, in each direction, what was sent in the order sent. */
 #include "base/check.h"
 #include "server/world_private.h"
@@ -17,8 +18,10 @@
 #define NO_MESSAGE (-1)
 
 struct message {
-	bool is_sent, is_acked, is_bounced, is_repeated;
-	bool is_heard; /* by a device of who it was for */
+	bool is_acked, is_bounced;
+	bool is_heard;    /* by a device of who it was for */
+	bool is_repeated; /* after a kill: only then it may come twice */
+	unsigned kills;   /* that there had been when it was sent */
 };
 
 struct device {
@@ -45,6 +48,7 @@ struct model {
 	struct device device[DEVICES];
 	struct message message[DEVICES][MESSAGES];
 	int count[DEVICES]; /* of messages */
+	unsigned kills;     /* of the server */
 	bool is_broken;
 };
 
@@ -263,8 +267,10 @@ begin_anew(struct model *model, struct device *device)
 	enable(device);
 	say(device, NO_MESSAGE, "<presence/>");
 	for (unsigned i = 0; i < count; i++) {
-		model->message[index_of(model, device)][again[i]].is_repeated =
-		    true;
+		struct message *message =
+		    &model->message[index_of(model, device)][again[i]];
+
+		message->is_repeated |= message->kills != model->kills;
 		say_message(model, device, again[i]);
 	}
 }
@@ -349,7 +355,8 @@ send_one(struct model *model, struct device *device)
 	if (device->peer == NULL || device->said >= QUEUE - MESSAGES ||
 	    model->count[at] == MESSAGES)
 		return;
-	model->message[at][model->count[at]].is_sent = true;
+	model->message[at][model->count[at]] =
+	    (struct message){.kills = model->kills};
 	say_message(model, device, model->count[at]++);
 	if (draw(model, 2) == 0)
 		world_send(device->peer, "<r xmlns='urn:xmpp:sm:3'/>");
@@ -371,6 +378,7 @@ kill_server(struct model *model)
 	mend(model);
 	listen_to_all(model);
 	world_kill(model->world);
+	model->kills++;
 }
 
 static void
@@ -559,11 +567,16 @@ static void
 play(uint64_t seed, bool has_archives)
 {
 	static struct model model;
+	char yaml[64];
 
 	model = (struct model){.seed = seed, .random = seed * 2654435761u};
 	memcpy(model.device, devices, sizeof(devices));
-	model.world = world_new(&(struct world_options){.seed = seed,
-	    .yaml = has_archives ? NULL : "archive: {default: never}\n"});
+	/* In every other one sessions overflow. */
+	snprintf(yaml, sizeof(yaml), "%s%s",
+	    has_archives ? "" : "archive: {default: never}\n",
+	    seed % 2 == 0 ? "sessions.queue: 10\n" : "");
+	model.world =
+	    world_new(&(struct world_options){.seed = seed, .yaml = yaml});
 	world_add_account(model.world, devices[0].user, NULL);
 	world_add_account(model.world, devices[2].user, NULL);
 	for (unsigned i = 0; i < STEPS; i++)

@@ -4,6 +4,7 @@
 
 #include "modules/modules_rig.h"
 #include "modules/roster.h"
+#include "server/world_private.h"
 
 #define SM "urn:xmpp:sm:3"
 
@@ -251,6 +252,69 @@ what_was_refused_is_not_handled(void **state)
 	}
 }
 
+static void
+flood(struct world_peer *juliet)
+{
+	for (unsigned i = 0; i < 12; i++)
+		world_send(juliet,
+		    "<message to='" ROMEO "/orchard' type='chat'>"
+		    "<body>x</body></message>");
+	world_run(juliet->world);
+}
+
+/* Who does not acknowledge is cut off; what is on its way then counts yet. */
+static void
+who_is_cut_off_learns_what_was_handled(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 10; seed++) {
+		struct world *world =
+		    rig_world(seed, 0, "sessions.queue: 10\n");
+		struct world_peer *juliet = rig_login(world, JULIET "/balcony");
+		char id[RIG_ID_LEN], xml[256];
+		struct world_peer *romeo = enable(world, id);
+
+		world_hold_store(world, true);
+		rig_send(romeo, "<message to='" JULIET
+				"' id='m1'><body>1</body></message>");
+		flood(juliet);
+		CHECK(world_is_closed(romeo));
+		world_hold_store(world, false);
+		romeo = world_connect(world, ROMEO);
+		world_hold_store(world, true);
+		snprintf(xml, sizeof(xml),
+		    "<resume xmlns='" SM "' previd='%s' h='0'/>", id);
+		rig_send(romeo, xml);
+		rig_expect_nothing(romeo);
+		world_hold_store(world, false);
+		world_sleep(world, 1000);
+		rig_expect(romeo, "<failed xmlns='" SM "' h='1'/>");
+		world_free(&world);
+	}
+}
+
+/* What he did not hear before his session was over goes to his next one. */
+static void
+errors_outlive_sessions(void **state)
+{
+	struct world *world = rig_world(1, 0, NULL);
+	char id[RIG_ID_LEN];
+	struct world_peer *romeo = enable(world, id);
+
+	(void)state;
+	world_break_store(world, ERR_UNAVAILABLE);
+	rig_send(
+	    romeo, "<message to='" JULIET "' id='m1'><body>1</body></message>");
+	world_cut(&romeo);
+	world_break_store(world, ERR_NONE);
+	world_sleep(world, 15 * 60 * 1000);
+	resume(world, id, "<failed xmlns='" SM "' h='1'/>");
+	romeo = rig_bind(world, ROMEO "/garden");
+	rig_send(romeo, "<presence/>");
+	CHECK(rig_finds(romeo, "<message type='error' id='m1'/>"));
+	world_free(&world);
+}
+
 /* What a store that failed is to be asked for again later, is before the end.
  */
 static void
@@ -289,6 +353,8 @@ main(void)
 		messages_of_a_session_that_nobody_resumes_are_kept),
 	    cmocka_unit_test(what_is_sent_again_after_a_crash_comes_once),
 	    cmocka_unit_test(what_was_refused_is_not_handled),
+	    cmocka_unit_test(who_is_cut_off_learns_what_was_handled),
+	    cmocka_unit_test(errors_outlive_sessions),
 	    cmocka_unit_test(what_is_written_later_is_before_a_restart),
 	};
 

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "server/outbox.h"
 #include "server/resume_private.h"
 #include "server/settings.h"
 #include "server/setup.h"
@@ -127,7 +128,7 @@ add_row(struct session *session, struct store_write *write, const char *state,
 	node_set(node, "state", str_of(state));
 	node_set(node, "resource", jid_resource(session->jid));
 	set_number(
-	    node, "h", str_is(str_of(state), "whole") ? h : safe_h(resume, h));
+	    node, "h", str_is(str_of(state), "live") ? safe_h(resume, h) : h);
 	set_number(node, "time", clock_wall_us());
 	if (str_is(str_of(state), "whole"))
 		add_whole(node, session);
@@ -139,6 +140,22 @@ add_row(struct session *session, struct store_write *write, const char *state,
 	    key_of(arena, account_jid(session->account), resume->id),
 	    writer_text(arena, node));
 	arena_free(&arena);
+}
+
+/* It is over: of errors that its client has not, another session hears. */
+static void
+write_ended(struct session *session)
+{
+	struct resume *resume = session->resume;
+	struct store_write *write =
+	    store_write_new(shard_of_session(session)->store);
+
+	add_row(session, write, "ended", resume->handled.settled);
+	list_each (letter, &resume->unacked, struct post, link)
+		if (letter->refuses != 0 && letter->stanza != NULL &&
+		    letter->stanza->kind == STANZA_MESSAGE)
+			outbox_send(session->account, write, letter->stanza, 0);
+	store_commit_lazy(write, NULL, NULL);
 }
 
 static void
@@ -194,8 +211,8 @@ kept_end(struct session *session)
 
 	if (resume == NULL || resume->id.len == 0)
 		return;
-	if (resume->is_late) {
-		write_row(session, "ended");
+	if (resume->is_over && !session->account->is_leaving) {
+		write_ended(session);
 		return;
 	}
 	arena = arena_make(0);
@@ -217,8 +234,12 @@ kept_save_all(struct shard *shard)
 		    container_of(handled, struct resume, handled);
 
 		timer_stop(shard, &resume->note);
-		if (resume->id.len > 0 && !resume->session->is_closing &&
-		    resume->session->account->slots != NULL)
+		if (resume->id.len == 0 ||
+		    resume->session->account->slots == NULL)
+			continue;
+		if (resume->is_over)
+			write_ended(resume->session);
+		else if (!resume->session->is_closing)
 			write_row(resume->session,
 			    resume->is_ghost ? "live" : "whole");
 	}

@@ -6,8 +6,8 @@
  * small one: who is there, and how much of what its client sent is handled. If
  * the server crashes, that tells the client what not to send again, and tells
  * its contacts, after a while, that it went. When the server ends in order the
- * row is all of the session, and the next run goes on with it. A session whose
- * client did not come back in time leaves its count for a day.
+ * row is all of the session, and the next run goes on with it. A session that
+ * was not ended by its client leaves its count for a day.
  */
 #pragma once
 

@@ -16,6 +16,8 @@
 #define ID_LEN      24  /* of an SM-ID: 120 bits, nobody guesses it */
 #define DOWN_LEN    256 /* of a letter that refers to a blob */
 #define SECONDS_MAX (7 * DAY / SECOND)
+/* One that is over waits so long, while the store fails, to be settled. */
+#define SETTLE_MS DAY
 
 static struct shard *
 shard_of_session(const struct session *session)
@@ -255,20 +257,61 @@ resume_may_wait(const struct session *session, const struct stream_end *end)
 }
 
 static void
+end_over(struct timer *timer)
+{
+	struct resume *resume = container_of(timer, struct resume, expiry);
+	struct account *account = resume->session->account;
+
+	/* What comes back would be behind what waits in the inbox. */
+	if (account->owner.stage == OWNER_LOADING) {
+		timer_start(account->owner.shard, timer, AGAIN_MS, end_over);
+		return;
+	}
+	owner_pin(&account->owner);
+	session_end(resume->session);
+	session_retry(account);
+	owner_unpin(&account->owner);
+}
+
+/* Ends it when all is settled, or the time is up. */
+static void
+be_over(struct resume *resume)
+{
+	resume->is_over = true;
+	timer_start(shard_of_session(resume->session), &resume->expiry,
+	    handled_open(&resume->handled) == 0 ? 0 : SETTLE_MS, end_over);
+}
+
+void
+resume_is_settled(struct resume *resume)
+{
+	if (resume->is_over)
+		be_over(resume);
+}
+
+static void
 on_expired(struct timer *timer)
 {
 	struct resume *resume = container_of(timer, struct resume, expiry);
-	struct session *session = resume->session;
 
-	/* What comes back would be behind what waits in the inbox. */
-	if (session->account->owner.stage == OWNER_LOADING) {
-		timer_start(
-		    shard_of_session(session), timer, AGAIN_MS, on_expired);
-		return;
-	}
-	log_info(&session->log, "its client did not come back");
-	resume->is_late = true;
-	session_end(session);
+	log_info(&resume->session->log, "its client did not come back");
+	resume->session->is_closing = true;
+	be_over(resume);
+}
+
+bool
+resume_must_settle(struct session *session, const struct stream_end *end)
+{
+	struct resume *resume = session->resume;
+
+	if (resume == NULL || resume->id.len == 0 || end->is_final)
+		return false;
+	resume->is_over = true;
+	if (handled_open(&resume->handled) == 0)
+		return false;
+	session->is_detached = true;
+	be_over(resume);
+	return true;
 }
 
 void

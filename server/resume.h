@@ -76,6 +76,9 @@ void resume_send(struct session *, struct post *);
 bool resume_may_wait(const struct session *, const struct stream_end *);
 /* Its stream is gone: it waits. */
 void resume_detach(struct session *);
+/* It was ended, and its stream is gone. Whether it stays till all that came is
+ * settled: so its client can be told what not to send again. */
+bool resume_must_settle(struct session *, const struct stream_end *);
 /* The session ends: what was not acknowledged goes back to the router. */
 void resume_end(struct session *);
 /* At the end of a shard. */

@@ -12,7 +12,7 @@ struct resume {
 	struct str id; /* empty: it cannot be resumed */
 	uint64_t wait_ms;
 	struct timer expiry; /* while detached */
-	bool is_late;        /* its client did not come back in time */
+	bool is_over;        /* not by its client, who is to be told h */
 	bool is_ghost; /* of a server that crashed: it cannot be resumed, but
 			  its contacts still believe it to be there */
 
@@ -46,6 +46,8 @@ void resume_stop_rows(struct resume *);
 
 /* --- resume.c ------------------------------------------------------------- */
 
+/* All that the client sent is settled. */
+void resume_is_settled(struct resume *);
 /* <a/>, with what is settled. */
 void resume_tell_h(struct handled *);
 /* FAILED, with h when that is known. */

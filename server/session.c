@@ -744,6 +744,9 @@ session_gone(struct account *account, struct post *letter)
 	if (session != NULL && resume_may_wait(session, letter->end)) {
 		detached = session->number;
 		resume_detach(session);
+	} else if (session != NULL && session->is_closing &&
+		   resume_must_settle(session, letter->end)) {
+		log_debug(&session->log, "is ended when it is settled");
 	} else if (session != NULL && end_gone(session, letter)) {
 		owner_take(account->owner.shard, letter);
 		owner_unpin(&account->owner);
