@@ -142,20 +142,35 @@ add_row(struct session *session, struct store_write *write, const char *state,
 	arena_free(&arena);
 }
 
-/* It is over: of errors that its client has not, another session hears. */
-static void
-write_ended(struct session *session)
+static bool
+is_refusal(const struct post *letter)
 {
-	struct resume *resume = session->resume;
-	struct store_write *write =
-	    store_write_new(shard_of_session(session)->store);
+	return letter->refuses != 0 && letter->stanza != NULL &&
+	       letter->stanza->kind == STANZA_MESSAGE;
+}
 
-	add_row(session, write, "ended", resume->handled.settled);
-	list_each (letter, &resume->unacked, struct post, link)
-		if (letter->refuses != 0 && letter->stanza != NULL &&
-		    letter->stanza->kind == STANZA_MESSAGE)
-			outbox_send(session->account, write, letter->stanza, 0);
-	store_commit_lazy(write, NULL, NULL);
+/* Of errors that its client has not, another session hears: they become
+ * durable letters, which are for who posts them when that is committed. */
+static struct store_write *
+write_ended(struct session *session, struct list *errors)
+{
+	struct shard *shard = shard_of_session(session);
+	struct store_write *write = store_write_new(shard->store);
+
+	add_row(session, write, "ended", session->resume->handled.settled);
+	list_each (letter, &session->resume->unacked, struct post, link) {
+		struct post *error;
+
+		if (!is_refusal(letter))
+			continue;
+		error = post_new(POST_STANZA, NULL);
+		error->stanza = stanza_copy_deep(error->arena, letter->stanza);
+		error->to =
+		    jid_copy(error->arena, account_jid(session->account));
+		outbox_keep(shard, write, error, clock_wall_us());
+		list_add_last(errors, &error->link);
+	}
+	return write;
 }
 
 static void
@@ -201,6 +216,78 @@ kept_note(struct session *session)
 	timer_start(shard_of_session(session), &resume->note, NOTE_MS, on_note);
 }
 
+struct kept_ending {
+	struct store_commit commit;
+	struct arena *arena;
+	struct account *account; /* pinned */
+	uint64_t session;
+	struct list errors;
+};
+
+static void
+drop_refusals(struct resume *resume)
+{
+	list_each (letter, &resume->unacked, struct post, link)
+		if (is_refusal(letter)) {
+			list_remove(&letter->link);
+			post_free(&letter);
+		}
+}
+
+static void
+post_errors(struct shard *shard, struct list *errors, bool is_written)
+{
+	list_each (letter, errors, struct post, link) {
+		list_remove(&letter->link);
+		if (is_written)
+			post_send(shard, letter);
+		else
+			post_free(&letter);
+	}
+}
+
+static void
+ending_written(struct store_commit *commit)
+{
+	struct kept_ending *ending =
+	    container_of(commit, struct kept_ending, commit);
+	struct account *account = ending->account;
+	struct session *session = session_of_number(account, ending->session);
+	struct arena *arena = ending->arena;
+
+	post_errors(
+	    account->owner.shard, &ending->errors, commit->err == ERR_NONE);
+	if (session != NULL && commit->err == ERR_NONE)
+		drop_refusals(session->resume);
+	if (session != NULL)
+		session->resume->is_ending = false;
+	if (session != NULL && commit->err != ERR_CANCELED)
+		resume_end_written(session->resume, commit->err);
+	arena_free(&arena);
+	owner_unpin(&account->owner);
+}
+
+void
+kept_write_end(struct session *session)
+{
+	struct arena *arena;
+	struct kept_ending *ending;
+
+	if (session->resume->is_ending)
+		return;
+	session->resume->is_ending = true;
+	arena = arena_make(0);
+	ending = arena_new(arena, struct kept_ending);
+	timer_stop(shard_of_session(session), &session->resume->note);
+	ending->arena = arena;
+	ending->account = session->account;
+	ending->session = session->number;
+	list_init(&ending->errors);
+	owner_pin(&session->account->owner);
+	store_commit_lazy(write_ended(session, &ending->errors),
+	    &ending->commit, ending_written);
+}
+
 void
 kept_end(struct session *session)
 {
@@ -209,12 +296,8 @@ kept_end(struct session *session)
 	struct store_write *write;
 	struct arena *arena;
 
-	if (resume == NULL || resume->id.len == 0)
+	if (resume == NULL || resume->id.len == 0 || resume->is_over)
 		return;
-	if (resume->is_over && !session->account->is_leaving) {
-		write_ended(session);
-		return;
-	}
 	arena = arena_make(0);
 	write = store_write_new(shard->store);
 	store_remove(write, OWNER_SERVER, &kept_kind,
@@ -238,7 +321,7 @@ kept_save_all(struct shard *shard)
 		    resume->session->account->slots == NULL)
 			continue;
 		if (resume->is_over)
-			write_ended(resume->session);
+			kept_write_end(resume->session);
 		else if (!resume->session->is_closing)
 			write_row(resume->session,
 			    resume->is_ghost ? "live" : "whole");

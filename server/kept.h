@@ -19,7 +19,10 @@ extern const struct store_kind kept_kind;
 void kept_add(struct session *, struct store_write *, uint64_t h);
 /* The row shall soon say what the session is now; harmless without one. */
 void kept_note(struct session *);
-/* The session ends. */
+/* The session is over, not by its client: its row says so, and then
+ * resume_end_written is called. */
+void kept_write_end(struct session *);
+/* The session ends: its row goes, unless it says so. */
 void kept_end(struct session *);
 /* A client wants to resume a session that is not there: answers with what is
  * known of it. Takes the SM_ASK. */

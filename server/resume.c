@@ -256,30 +256,55 @@ resume_may_wait(const struct session *session, const struct stream_end *end)
 	       !session->is_closing;
 }
 
-static void
-end_over(struct timer *timer)
+static bool
+is_settled(const struct resume *resume)
 {
-	struct resume *resume = container_of(timer, struct resume, expiry);
+	return resume->handled.settled == resume->handled.taken;
+}
+
+static void
+end_now(struct resume *resume)
+{
 	struct account *account = resume->session->account;
 
-	/* What comes back would be behind what waits in the inbox. */
-	if (account->owner.stage == OWNER_LOADING) {
-		timer_start(account->owner.shard, timer, AGAIN_MS, end_over);
-		return;
-	}
 	owner_pin(&account->owner);
 	session_end(resume->session);
 	session_retry(account);
 	owner_unpin(&account->owner);
 }
 
-/* Ends it when all is settled, or the time is up. */
+/* What comes back would be behind what waits in the inbox of one that loads. */
+static void
+end_over(struct timer *timer)
+{
+	struct resume *resume = container_of(timer, struct resume, expiry);
+	const struct owner *owner = &resume->session->account->owner;
+
+	if (owner->stage == OWNER_LOADING)
+		timer_start(owner->shard, timer, AGAIN_MS, end_over);
+	else if (is_settled(resume))
+		kept_write_end(resume->session);
+	else
+		end_now(resume);
+}
+
+void
+resume_end_written(struct resume *resume, enum err err)
+{
+	if (err == ERR_NONE)
+		end_now(resume);
+	else
+		timer_start(shard_of_session(resume->session), &resume->expiry,
+		    AGAIN_MS, end_over);
+}
+
+/* Ends it when all is settled and that is written, or the time is up. */
 static void
 be_over(struct resume *resume)
 {
 	resume->is_over = true;
 	timer_start(shard_of_session(resume->session), &resume->expiry,
-	    handled_open(&resume->handled) == 0 ? 0 : SETTLE_MS, end_over);
+	    is_settled(resume) ? 0 : SETTLE_MS, end_over);
 }
 
 void
@@ -305,9 +330,6 @@ resume_must_settle(struct session *session, const struct stream_end *end)
 	struct resume *resume = session->resume;
 
 	if (resume == NULL || resume->id.len == 0 || end->is_final)
-		return false;
-	resume->is_over = true;
-	if (handled_open(&resume->handled) == 0)
 		return false;
 	session->is_detached = true;
 	be_over(resume);

@@ -44,7 +44,7 @@ set_settled(struct resume *resume, uint64_t upto)
 		return;
 	handled_settle(&resume->handled, upto);
 	kept_note(session);
-	if (handled_open(&resume->handled) == 0)
+	if (resume->handled.settled == resume->handled.taken)
 		resume_is_settled(resume);
 	if (session->is_detached)
 		session_retry(session->account);

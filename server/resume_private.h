@@ -13,6 +13,7 @@ struct resume {
 	uint64_t wait_ms;
 	struct timer expiry; /* while detached */
 	bool is_over;        /* not by its client, who is to be told h */
+	bool is_ending;      /* that is being written */
 	bool is_ghost; /* of a server that crashed: it cannot be resumed, but
 			  its contacts still believe it to be there */
 
@@ -48,6 +49,9 @@ void resume_stop_rows(struct resume *);
 
 /* All that the client sent is settled. */
 void resume_is_settled(struct resume *);
+/* By kept_write_end. */
+void resume_end_written(struct resume *, enum err);
+
 /* <a/>, with what is settled. */
 void resume_tell_h(struct handled *);
 /* FAILED, with h when that is known. */
