@@ -137,34 +137,12 @@ take_marks(struct client *client, const char *text, size_t len)
 	return len - left;
 }
 
-/* Marks and elements of stream management in the order in which they came, up
- * to the last '>': what is before is whole. */
-static size_t
-take_managed(struct client *client, const char *text, size_t len)
-{
-	const char *last = memrchr(text, '>', len), *found;
-	const char *end = last == NULL ? text : last + 1, *at = text;
-
-	while ((found = memmem(at, (size_t)(end - at), MANAGE_NS,
-		    strlen(MANAGE_NS))) != NULL) {
-		const char *open = memrchr(at, '<', (size_t)(found - at));
-		const char *close = memchr(found, '>', (size_t)(end - found));
-
-		if (open == NULL || close == NULL)
-			client_fail(client, "not stream management");
-		take_marks(client, at, (size_t)(open - at));
-		manage_take(client, open, (size_t)(close + 1 - open));
-		at = close + 1;
-	}
-	take_marks(client, at, (size_t)(end - at));
-	return (size_t)(end - text);
-}
-
 static size_t
 heard(struct client *client, const char *text, size_t len)
 {
-	return client->plan->managed ? take_managed(client, text, len)
-				     : take_marks(client, text, len);
+	return client->plan->managed
+		   ? manage_read(client, text, len, take_marks)
+		   : take_marks(client, text, len);
 }
 
 /* Otherwise what a client has had would wait for it again. */

@@ -80,12 +80,8 @@ client_open(struct client *client)
 }
 
 void
-client_drop(struct client *client)
+client_cut(struct client *client)
 {
-	if (client->fd < 0)
-		return;
-	if (client->shaken)
-		(void)gnutls_bye(client->tls, GNUTLS_SHUT_WR);
 	if (client->tls != NULL)
 		gnutls_deinit(client->tls);
 	client->tls = NULL;
@@ -93,6 +89,16 @@ client_drop(struct client *client)
 	close(client->fd);
 	client->fd = -1;
 	client->ready = false;
+}
+
+void
+client_drop(struct client *client)
+{
+	if (client->fd < 0)
+		return;
+	if (client->shaken)
+		(void)gnutls_bye(client->tls, GNUTLS_SHUT_WR);
+	client_cut(client);
 }
 
 static void

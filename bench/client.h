@@ -28,6 +28,9 @@ struct client_work {
 	/* After it is bound it asks for its roster and sends presence. */
 	bool enters;
 
+	/* It resumes its session (managed.id) instead of binding. */
+	bool resumes;
+
 	void (*on_ready)(struct client *); /* or NULL */
 
 	/* Returns how many bytes need not be seen again. */
@@ -74,6 +77,9 @@ void client_leave(struct client *);
 
 /* Closes at once and forgets; nothing is called. */
 void client_drop(struct client *);
+
+/* The same without a word to the server, as if the network were gone. */
+void client_cut(struct client *);
 
 /* For the swarm: epoll reported these events. */
 void client_on_events(struct client *, uint32_t events);

@@ -17,6 +17,7 @@ enum step {
 	STEP_REOPENED,
 	STEP_BOUND,
 	STEP_ENTERED,
+	STEP_RESUMED,
 };
 
 __attribute__((format(printf, 2, 3))) static void
@@ -131,8 +132,22 @@ reopen(struct client *client, const char *text, size_t len)
 }
 
 static void
-bind_resource(struct client *client, const char *text, size_t len)
+resume(struct client *client)
 {
+	if (client->managed.id[0] == '\0')
+		client_fail(client, "the session cannot be resumed");
+	client->step = STEP_RESUMED;
+	say(client, "<resume xmlns='" MANAGE_NS "' previd='%s' h='%u'/>",
+	    client->managed.id, client->managed.heard);
+}
+
+static void
+bind_or_resume(struct client *client, const char *text, size_t len)
+{
+	if (client->work->resumes) {
+		resume(client);
+		return;
+	}
 	client->step = STEP_BOUND;
 	say(client,
 	    "<iq type='set' id='bind1'>"
@@ -161,6 +176,12 @@ be_present(struct client *client, const char *text, size_t len)
 	client_is_ready(client);
 }
 
+static void
+resumed(struct client *client, const char *text, size_t len)
+{
+	client_is_ready(client);
+}
+
 static const struct {
 	const char *awaits;
 	void (*next)(struct client *, const char *text, size_t len);
@@ -171,13 +192,14 @@ static const struct {
     [STEP_REGISTERED] = {"reg1", authenticate},
     [STEP_CHALLENGED] = {"</challenge>", answer},
     [STEP_SUCCEEDED] = {"<success", reopen},
-    [STEP_REOPENED] = {"</stream:features>", bind_resource},
+    [STEP_REOPENED] = {"</stream:features>", bind_or_resume},
     [STEP_BOUND] = {"bind1", enter},
     [STEP_ENTERED] = {"roster1", be_present},
+    [STEP_RESUMED] = {"<resumed", resumed},
 };
 
 static const char *const refusals[] = {
-    "<failure", "<stream:error", "type='error'", "type=\"error\""};
+    "<failed", "<failure", "<stream:error", "type='error'", "type=\"error\""};
 
 bool
 dance_step(struct client *client, const char *text, size_t len)

@@ -4,10 +4,6 @@
 #include "bench/usage.h"
 #include "bench/workload.h"
 
-/* So few that what they leave behind does not matter, enough that the server
- * has done everything once. */
-#define FIRST_SESSIONS 10
-
 static size_t
 heard(struct client *client, const char *text, size_t len)
 {
@@ -20,13 +16,8 @@ idle_run(struct swarm *swarm)
 	static const struct client_work work = {
 	    .enters = true, .on_text = heard};
 	const struct plan *plan = swarm->plan;
-	unsigned step = plan->sessions / FIRST_SESSIONS;
-	uint64_t before, after;
+	uint64_t before = swarm_memory_before(swarm, &work), after;
 
-	swarm_login(swarm, &work, 0, step);
-	swarm_logout(swarm, 0, step);
-	swarm_wait_idle(swarm);
-	before = usage_memory_kib(plan);
 	swarm_login(swarm, &work, 0, 1);
 	swarm_run_until(
 	    swarm, usage_clock_ns() + plan->run_ms * UINT64_C(1000000));

@@ -29,6 +29,7 @@ static const struct {
 } workloads[] = {
     {"prepare", prepare_run},
     {"idle", idle_run},
+    {"hibernated", hibernated_run},
     {"login", logins_run},
     {"chat", chat_run},
     {"rate", rate_run},

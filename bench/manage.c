@@ -70,8 +70,8 @@ take_acknowledged(struct client *client, const char *text, size_t len)
 		    now - managed->said_ns[managed->acked % MANAGE_WINDOW]);
 }
 
-void
-manage_take(struct client *client, const char *text, size_t len)
+static void
+take(struct client *client, const char *text, size_t len)
 {
 	if (starts(text, len, "<r"))
 		manage_acknowledge(client);
@@ -81,6 +81,29 @@ manage_take(struct client *client, const char *text, size_t len)
 		take_enabled(client, text, len);
 	else
 		errx(1, "u%u: refused: %.*s", client->number, (int)len, text);
+}
+
+/* Up to the last '>' all is whole. */
+size_t
+manage_read(struct client *client, const char *text, size_t len,
+    size_t (*other)(struct client *, const char *text, size_t len))
+{
+	const char *last = memrchr(text, '>', len), *found;
+	const char *end = last == NULL ? text : last + 1, *at = text;
+
+	while ((found = memmem(at, (size_t)(end - at), MANAGE_NS,
+		    strlen(MANAGE_NS))) != NULL) {
+		const char *open = memrchr(at, '<', (size_t)(found - at));
+		const char *close = memchr(found, '>', (size_t)(end - found));
+
+		if (open == NULL || close == NULL)
+			client_fail(client, "not stream management");
+		other(client, at, (size_t)(open - at));
+		take(client, open, (size_t)(close + 1 - open));
+		at = close + 1;
+	}
+	other(client, at, (size_t)(end - at));
+	return (size_t)(end - text);
 }
 
 void

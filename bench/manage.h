@@ -29,8 +29,11 @@ struct managed {
 /* Enables it, resumable, at all sessions and waits until it is. */
 void manage_enable_all(struct swarm *);
 
-/* Of an element whose text holds MANAGE_NS: whole, and nothing else. */
-void manage_take(struct client *, const char *text, size_t len);
+/* Takes what is whole of a text, in the order in which it came: elements of
+ * stream management itself, and what is between them by `other`. Returns how
+ * much of it is used. */
+size_t manage_read(struct client *, const char *text, size_t len,
+    size_t (*other)(struct client *, const char *text, size_t len));
 
 /* To be called with each stanza: asks for an <a/> behind it. */
 void manage_said(struct client *);

@@ -7,7 +7,7 @@
 #include "bench/usage.h"
 #include "bench/workload.h"
 
-#define PREPARE_MAX_NS UINT64_C(60000000000)
+#define PREPARE_MAX_NS UINT64_C(300000000000)
 
 /* What all have heard: requests and approvals. */
 static unsigned asked, approved;

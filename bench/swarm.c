@@ -9,11 +9,14 @@
 #include "bench/usage.h"
 
 #define EVENTS_MAX   256
-#define LOGIN_MAX_MS 120000
+#define LOGIN_MAX_MS 600000
 #define IDLE_LOOK_MS 50
 #define IDLE_SHARE   50 /* a rest is less than a 50th of a core */
 #define IDLE_LOOKS   3
 #define IDLE_MAX_MS  20000
+
+/* So few that what they leave behind does not matter. */
+#define FIRST_SESSIONS 10
 
 #define NS_PER_MS UINT64_C(1000000)
 
@@ -147,4 +150,15 @@ swarm_logout(struct swarm *swarm, unsigned first, unsigned step)
 		if (usage_clock_ns() > end)
 			errx(1, "sessions do not end");
 	}
+}
+
+uint64_t
+swarm_memory_before(struct swarm *swarm, const struct client_work *work)
+{
+	unsigned step = swarm->plan->sessions / FIRST_SESSIONS;
+
+	swarm_login(swarm, work, 0, step);
+	swarm_logout(swarm, 0, step);
+	swarm_wait_idle(swarm);
+	return usage_memory_kib(swarm->plan);
 }

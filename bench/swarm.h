@@ -37,5 +37,9 @@ void swarm_wait_idle(struct swarm *);
 void swarm_login(
     struct swarm *, const struct client_work *, unsigned first, unsigned step);
 
+/* Memory of the server, in KiB, that has had a few sessions, so that it has
+ * done everything once, and has none. */
+uint64_t swarm_memory_before(struct swarm *, const struct client_work *);
+
 /* Ends every `step`th session and waits until all have ended. */
 void swarm_logout(struct swarm *, unsigned first, unsigned step);

@@ -16,6 +16,11 @@ void prepare_run(struct swarm *);
 /* kib: memory of one session that is logged in and present. */
 void idle_run(struct swarm *);
 
+/* Sessions that can be resumed, and whose connections are cut. live_kib:
+ * memory of one before, kib: after that. Then all are resumed, in_flight at a
+ * time: the other figures are those of one resumption, with its login. */
+void hibernated_run(struct swarm *);
+
 /* Logins, in_flight under way at once, each followed by the stream's end. */
 void logins_run(struct swarm *);
 

@@ -91,12 +91,14 @@ class Bench:
             cores += "," + self.load_core
         server.start(cores)
 
-    def prepare(self, server):
+    def prepare(self, server, workloads):
         say(f"{server.name}: starting, making accounts")
         server.prepare()
         self.start(server)
         if server.has_accounts:
-            measure.prepare(server, self.load_core, self.sessions)
+            most = max(measure.count_sessions(name, self.sessions)
+                       for name in workloads if name in server.workloads)
+            measure.prepare(server, self.load_core, most)
 
     def run(self, server, workload):
         if WORKLOADS[workload].afresh:
@@ -136,7 +138,7 @@ def run_servers(bench, asked):
         servers = choose_servers(asked, where)
         for server in servers:
             stack.callback(server.close)
-            bench.prepare(server)
+            bench.prepare(server, asked.workloads)
         return run_all(bench, servers, asked)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from .servers import DOMAIN, PASSWORD
 
-PATIENCE_S = 240
+PATIENCE_S = 1200
 SOME_SESSIONS = 500
 
 
@@ -14,12 +14,15 @@ SOME_SESSIONS = 500
 class Workload:
     options: tuple
     sessions: int = 0     # 0: as many as asked for
+    times: int = 1        # so many times as many
     afresh: bool = False  # the server is started again for each run
 
 
 WORKLOADS = {
     "idle": Workload(("--workload", "idle", "--run-ms", "1500"),
                      afresh=True),
+    "hibernated": Workload(("--workload", "hibernated", "--run-ms", "3000"),
+                           times=10, afresh=True),
     "login": Workload(("--workload", "login"), SOME_SESSIONS),
     "plain": Workload(("--workload", "login", "--plain"), SOME_SESSIONS),
     "chat": Workload(("--workload", "chat")),
@@ -54,7 +57,12 @@ def prepare(server, core, sessions):
     load(server, core, words)
 
 
+def count_sessions(name, sessions):
+    workload = WORKLOADS[name]
+    return workload.sessions or sessions * workload.times
+
+
 def run(server, core, name, sessions):
     workload = WORKLOADS[name]
-    count = workload.sessions or sessions
+    count = count_sessions(name, sessions)
     return load(server, core, (*workload.options, "--sessions", str(count)))

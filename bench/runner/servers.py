@@ -47,8 +47,8 @@ class Server:
     """One server; the subclasses say what differs."""
 
     name = ""
-    workloads = ("idle", "login", "plain", "chat", "rate", "presence",
-                 "offline", "ack", "ack-fleeting")
+    workloads = ("idle", "hibernated", "login", "plain", "chat", "rate",
+                 "presence", "offline", "ack", "ack-fleeting")
     has_accounts = True
     both_cores = False
     config_name = ""
