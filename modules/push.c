@@ -12,6 +12,7 @@
 #include "server/iq.h"
 #include "server/resume.h"
 #include "server/session.h"
+#include "server/wake.h"
 #include "xml/form.h"
 #include "xml/writer.h"
 
@@ -25,6 +26,8 @@
 static void on_load(struct account *, struct join *);
 static void rows_loaded(struct store_scan *);
 static void on_forget(struct account *);
+static void on_drain(struct account *);
+static void on_removed(struct account *, struct store_write *);
 static void on_enable(struct iq *);
 static void on_disable(struct iq *);
 static enum verdict on_received(
@@ -67,6 +70,8 @@ const struct store_kind push_kind = {"push", STORE_MAP, 0};
 static const struct hook hooks[] = {
     {.on = HOOK_ACCOUNT_LOAD, .load = on_load},
     {.on = HOOK_ACCOUNT_FORGET, .account = on_forget},
+    {.on = HOOK_ACCOUNT_DRAIN, .account = on_drain},
+    {.on = HOOK_ACCOUNT_REMOVED, .removed = on_removed},
     {.on = HOOK_IQ_SET,
 	.ns = NS_PUSH,
 	.name = "enable",
@@ -91,6 +96,7 @@ static const struct hook hooks[] = {
 struct push {
 	struct list registrations; /* zeroed until first used */
 	unsigned count;
+	bool has_wake; /* its row is there: server/wake.h */
 };
 
 struct push_session {
@@ -217,6 +223,8 @@ write_row(struct store_write *write, const struct registration *registration)
 	    (unsigned long long)registration->failing_us);
 	if (registration->has_waited)
 		node_set(row, "waited", STR("1"));
+	if (push_owes(registration))
+		node_set(row, "owed", STR("1"));
 	if (registration->options != NULL)
 		node_add_copy(row, registration->options);
 	store_put(write, registration->account->owner.id, &push_kind,
@@ -234,25 +242,65 @@ remove_row(struct store_write *write, const struct registration *registration)
 	arena_free(&arena);
 }
 
+static bool
+owes(struct account *account)
+{
+	registration_each(each, account) if (push_owes(each)) return true;
+	return false;
+}
+
+/* The account shall be loaded by the next run while anything is owed. */
+static void
+note_wake(struct store_write *write, struct account *account)
+{
+	struct push *push = push_of(account);
+	const bool wants = owes(account);
+
+	if (wants == push->has_wake)
+		return;
+	push->has_wake = wants;
+	if (wants)
+		wake_add(write, account, push_module.name);
+	else
+		wake_remove(write, account, push_module.name);
+}
+
 void
 push_save(struct registration *registration)
 {
+	struct account *account = registration->account;
 	struct store_write *write =
-	    store_write_new(registration->account->owner.shard->store);
+	    store_write_new(account->owner.shard->store);
 
 	write_row(write, registration);
+	note_wake(write, account);
 	store_commit_lazy(write, NULL, NULL);
 }
 
 void
 push_remove(struct registration *registration)
 {
+	struct account *account = registration->account;
 	struct store_write *write =
-	    store_write_new(registration->account->owner.shard->store);
+	    store_write_new(account->owner.shard->store);
 
 	remove_row(write, registration);
-	store_commit_lazy(write, NULL, NULL);
 	drop(registration);
+	note_wake(write, account);
+	store_commit_lazy(write, NULL, NULL);
+}
+
+/* What happened since it was written that something is owed. */
+static void
+on_drain(struct account *account)
+{
+	registration_each(each, account) if (push_owes(each)) push_save(each);
+}
+
+static void
+on_removed(struct account *account, struct store_write *write)
+{
+	wake_remove(write, account, push_module.name);
 }
 
 /* NULL when it is damaged. */
@@ -276,6 +324,7 @@ read_row(struct account *account, const struct map_row *row)
 		(void)str_to_u64(node_attr(node, "failing"), UINT64_MAX,
 		    &registration->failing_us);
 		registration->has_waited = node_attr(node, "waited").len > 0;
+		registration->state.is_due = node_attr(node, "owed").len > 0;
 		if (form != NULL)
 			registration->options =
 			    node_copy_deep(registration->arena, form);
@@ -329,7 +378,10 @@ take_rows(struct account *account, const struct store_scan *scan)
 			    str_equal(each->node, read->node))
 				push_state_move(read, each);
 		add(read);
+		if (push_owes(read))
+			push_resume(read);
 	}
+	push->has_wake |= owes(account);
 	list_each (each, &old, struct registration, link)
 		drop(each);
 }
@@ -400,6 +452,7 @@ enable(struct iq *iq, const struct jid *jid, struct str node,
 	registration->messages = 0;
 	registration->has_waited = false;
 	write_row(write, registration);
+	note_wake(write, iq_account(iq));
 	iq_commit(iq, write, true, NULL);
 }
 
@@ -445,6 +498,7 @@ on_disable(struct iq *iq)
 		remove_row(write, each);
 		drop(each);
 	}
+	note_wake(write, iq_account(iq));
 	iq_commit(iq, write, true, NULL);
 }
 

@@ -7,6 +7,17 @@
  * are notified. When it goes to a session that waits for its client (XEP-0198),
  * that session's is, and if no other session is there, also those that have
  * none.
+ *
+ * A notification that could not be published yet, or has no answer, is owed:
+ * the row says so, written with what caused it, and the next run publishes it,
+ * after an orderly end as after a crash. Nothing else is said again: a crash
+ * notifies a device of the same once more at most. What the client of a live
+ * stream had not acknowledged when the server crashed makes no notification: it
+ * sees its connection break.
+ *
+ * Errors that may pass are tried again after 5 s, 20 s, ... an hour, for
+ * push.give_up; news do not wait for that. Others disable the registration,
+ * until the client enables it again.
  */
 #pragma once
 

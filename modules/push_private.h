@@ -26,7 +26,9 @@ enum push_setting {
 /* What goes on with a registration; it survives that its options change. */
 struct push_state {
 	bool is_open;     /* a publish waits for its answer */
-	bool is_due;      /* something happened since the last publish */
+	bool is_stale;    /* the device came since it was sent */
+	bool is_due;      /* something happened since the last publish, or it
+			     failed */
 	unsigned tries;   /* of the last notification that failed */
 	uint64_t sent_ms; /* of the last publish; 0: none yet */
 	struct arena *last_arena; /* lifetime: until the next message */
@@ -42,7 +44,7 @@ struct registration {
 	struct str node;            /* empty for none */
 	struct str resource;        /* of the session that enabled it */
 	const struct node *options; /* the form; NULL for none */
-	/* These are kept, too. */
+	/* These are kept, too, and whether a notification is owed. */
 	uint64_t messages;   /* since the device was last there */
 	uint64_t failing_us; /* since when; 0: the last publish went well */
 	bool has_waited;     /* was told of what its session waits for */
@@ -51,6 +53,15 @@ struct registration {
 };
 
 /* --- push.c ------------------------------------------------------------- */
+
+/* A notification is to be published, or may have to be once more. */
+static inline bool
+push_owes(const struct registration *registration)
+{
+	const struct push_state *state = &registration->state;
+
+	return state->is_due || (state->is_open && !state->is_stale);
+}
 
 /* NULL when it is gone. */
 struct registration *push_find(
@@ -64,6 +75,8 @@ void push_remove(struct registration *);
 
 /* Something happened; ring NULL: a subscription request. */
 void push_notify(struct registration *, const struct push_ring *);
+/* An earlier run owed a notification. */
+void push_resume(struct registration *);
 /* The device is there: what it has not been told of it sees itself. */
 void push_settle(struct registration *);
 /* Ends its timer and memory. */

@@ -4,9 +4,11 @@
  *
  * A registration has at most one publish under way, and at most one an
  * interval; what happens meanwhile is told together by the next one. An error
- * that will not pass disables the registration (section 7.1); others are tried
- * again a few times, then with the next message, and disable it when nothing
- * else came for long.
+ * that will not pass disables the registration (section 7.1), until the client
+ * enables it again; others are tried again, less and less often, and disable it
+ * when nothing else came for long. That a notification is owed is written down,
+ * so that the next run publishes it; one whose answer did not come in time is
+ * published twice.
  */
 #include "modules/push_private.h"
 
@@ -23,7 +25,10 @@
 #define BODY_LEN_MAX 1024
 
 #define ANSWER_WITHIN_MS (MINUTE + 30 * SECOND)
-#define RETRIES_MAX      2
+#define RETRY_MIN_MS     (5 * SECOND)
+#define RETRY_MAX_MS     HOUR
+/* After the start; the sessions of the last run are back by then. */
+#define RESUME_MS SECOND
 
 static void advance(struct registration *);
 static void published(struct iq_ask *);
@@ -185,6 +190,7 @@ publish(struct registration *registration)
 	add_publish(stanza_body(stanza), registration);
 	registration->state.is_due = false;
 	registration->state.is_open = true;
+	registration->state.is_stale = false;
 	registration->state.sent_ms = clock_mono_ms();
 	owner_pin(&account->owner);
 	metric_add(shard, METRIC_PUSHES, 1);
@@ -233,6 +239,8 @@ is_repeated(const struct push_state *state, const struct push_ring *ring)
 void
 push_notify(struct registration *registration, const struct push_ring *ring)
 {
+	const bool was_owed = push_owes(registration);
+
 	if (is_repeated(&registration->state, ring))
 		return;
 	if (ring != NULL) {
@@ -241,14 +249,28 @@ push_notify(struct registration *registration, const struct push_ring *ring)
 	}
 	registration->state.is_due = true;
 	registration->state.tries = 0;
+	stop_waiting(registration);
 	advance(registration);
+	if (!was_owed && registration->state.is_due)
+		push_save(registration);
+}
+
+void
+push_resume(struct registration *registration)
+{
+	wait(registration, RESUME_MS);
 }
 
 void
 push_settle(struct registration *registration)
 {
+	const bool was_owed = push_owes(registration);
+
 	registration->state.is_due = false;
-	if (registration->messages == 0 && !registration->has_waited)
+	stop_waiting(registration);
+	registration->state.is_stale = registration->state.is_open;
+	if (registration->messages == 0 && !registration->has_waited &&
+	    !was_owed)
 		return;
 	registration->has_waited = false;
 	registration->messages = 0;
@@ -287,32 +309,41 @@ disable(struct registration *registration, const char *why)
 }
 
 static void
+try_again(struct registration *registration)
+{
+	struct push_state *state = &registration->state;
+	uint64_t pause = RETRY_MIN_MS;
+
+	for (unsigned i = 0; i < state->tries && pause < RETRY_MAX_MS; i++)
+		pause *= 4;
+	state->is_due = true;
+	state->tries++;
+	wait(registration, pause < RETRY_MAX_MS ? pause : RETRY_MAX_MS);
+}
+
+/* Nothing is to be said to a device that came meanwhile. */
+static void
 fail_for_now(struct registration *registration)
 {
 	const uint64_t now = clock_wall_us();
 
 	if (registration->failing_us == 0) {
 		registration->failing_us = now;
-		push_save(registration);
 	} else if (now - registration->failing_us >
 		   setting_ms(registration, PUSH_GIVE_UP) * 1000) {
 		disable(registration, "they have failed for too long");
 		return;
 	}
-	if (registration->state.tries < RETRIES_MAX) {
-		registration->state.is_due = true;
-		wait(registration, 5 * SECOND << 2 * registration->state.tries);
-		registration->state.tries++;
-	}
+	if (registration->state.is_due || !registration->state.is_stale)
+		try_again(registration);
+	push_save(registration);
 }
 
 static void
 succeed(struct registration *registration)
 {
-	if (registration->failing_us != 0) {
-		registration->failing_us = 0;
-		push_save(registration);
-	}
+	registration->failing_us = 0;
+	push_save(registration);
 	advance(registration);
 }
 

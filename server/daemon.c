@@ -18,6 +18,7 @@
 #include "server/sweep.h"
 #include "server/tls.h"
 #include "server/trust.h"
+#include "server/wake.h"
 #include "storage/store.h"
 
 /* Signals and the administration find it here; there is one in a process. */
@@ -242,6 +243,7 @@ let_in(struct shard *shard)
 static void
 post_left_letters(struct shard *shard)
 {
+	wake_start(shard);
 	outbox_start(shard, let_in);
 }
 

@@ -392,7 +392,8 @@ retry_later(struct owner *owner)
 static bool
 is_durable(const struct post *letter)
 {
-	return letter->durable.row != 0 || letter->kind == POST_KEPT;
+	return letter->durable.row != 0 || letter->kind == POST_KEPT ||
+	       letter->kind == POST_WAKE;
 }
 
 static void
@@ -587,7 +588,7 @@ is_for_sessions_only(struct shard *shard, const struct post *letter)
 		       letter->kind != POST_LOGIN &&
 		       letter->kind != POST_BIND &&
 		       letter->kind != POST_SM_ASK &&
-		       letter->kind != POST_KEPT &&
+		       letter->kind != POST_KEPT && letter->kind != POST_WAKE &&
 		       letter->kind != POST_ADMIN &&
 		       letter->kind != POST_REGISTER;
 	if (is_durable(letter))

@@ -64,7 +64,8 @@ struct shard;
 	X(SETTLED, "stanzas that were counted on this shard are settled")     \
 	X(KEPT, "a session that an earlier run left, for its account")        \
 	X(NONZA, "a bound stream sent an element that is no stanza")          \
-	X(CAUGHT, "all that was on its way to a stream that went is back")
+	X(CAUGHT, "all that was on its way to a stream that went is back")    \
+	X(WAKE, "an account has something to do and shall be loaded")
 
 enum post_kind {
 #define X(name, text) POST_##name,

@@ -82,4 +82,5 @@ post_handler *const post_handlers[POST_KIND_COUNT] = {
     [POST_KEPT] = owner_take,
     [POST_NONZA] = owner_take,
     [POST_CAUGHT] = owner_take_caught,
+    [POST_WAKE] = owner_take,
 };

@@ -17,6 +17,7 @@
 #include "server/setup.h"
 #include "server/stream.h"
 #include "server/sweep.h"
+#include "server/wake.h"
 
 static _Thread_local struct shard *current;
 
@@ -121,6 +122,7 @@ shard_deinit(struct shard *shard)
 	timers_stop(&shard->timers);
 	settle_free(shard);
 	kept_free(shard);
+	wake_free(shard);
 	sweep_free(shard);
 	streams_free(&shard->streams);
 	s2s_free(shard);

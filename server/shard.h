@@ -79,6 +79,7 @@ struct shard {
 	uint64_t outbox_last;
 	struct table handled;              /* server/handled.h */
 	struct kept_reading *kept_reading; /* server/kept.c; or NULL */
+	struct waking *waking;             /* server/wake.c; or NULL */
 	struct settle_batch *settled;      /* server/settle.h */
 	struct sweep *sweep;               /* server/sweep.h; or NULL */
 	bool is_settling;      /* batches wait for the end of the turn */

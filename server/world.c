@@ -17,6 +17,7 @@
 #include "server/purge.h"
 #include "server/register.h"
 #include "server/settings.h"
+#include "server/wake.h"
 #include "server/world_neighbour.h"
 #include "server/world_private.h"
 
@@ -195,6 +196,7 @@ world_sleep(struct world *world, uint64_t ms)
 static void
 post_left_letters(struct shard *shard)
 {
+	wake_start(shard);
 	outbox_start(shard, NULL);
 }
 
