@@ -55,6 +55,7 @@ static const struct hook hooks[] = {
     {.on = HOOK_UNDELIVERED, .stanza = on_undelivered},
     {.on = HOOK_DELIVER, .order = 980, .stanza = live_deliver},
     {.on = HOOK_SESSION_AVAILABLE, .order = 200, .session = on_available},
+    {.on = HOOK_SESSION_RESUMED, .session = on_available},
     {.on = HOOK_PROVED, .proved = on_proved},
     {.on = HOOK_SESSION_UNAVAILABLE, .session = on_gone},
     {.on = HOOK_SESSION_CLOSED, .session = on_closed},
@@ -587,7 +588,7 @@ on_save(struct session *session, struct node *node)
 		return;
 	own = node_add(node, "offline", NS_SENT);
 	live_save(session, own, NS_SENT);
-	if (offline->reader == session)
+	if (offline->reader == session && offline->sent_id > 0)
 		node_set_format(own, "read", "%llu",
 		    (unsigned long long)(offline->sent_id < held
 					     ? offline->sent_id

@@ -135,25 +135,6 @@ live_free(struct live *live)
 	arena_free(&arena);
 }
 
-/* A page that is being read may still have its row. */
-static void
-done_with(struct live *live)
-{
-	struct offline *offline = offline_of(live->account);
-
-	if (offline->is_reading)
-		list_add_last(&offline->lives.done, &live->link);
-	else
-		live_free(live);
-}
-
-void
-live_reading_ended(struct account *account)
-{
-	list_each (live, &lives_of(account)->done, struct live, link)
-		live_free(live);
-}
-
 /* --- how many of the rows that there are do not wait -----------------------
  */
 
@@ -438,17 +419,35 @@ begin_waiting(struct live *live)
 	live_free(live);
 }
 
-/* No session has it any more, or none yet; one that is yet to be written is
- * looked at again then. */
+static void
+let_go(struct live *live)
+{
+	if (live->is_proved)
+		live_free(live);
+	else
+		begin_waiting(live);
+}
+
+/* No session has it any more, or none yet. One that is yet to be written or
+ * erased is looked at again then; a page that is being read may have it. */
 static void
 row_is_free(struct live *live)
 {
+	struct offline *offline = offline_of(live->account);
+
 	if (list_holds(&live->link))
 		return;
-	if (live->is_proved)
-		done_with(live);
+	if (offline->is_reading)
+		list_add_last(&offline->lives.done, &live->link);
 	else
-		begin_waiting(live);
+		let_go(live);
+}
+
+void
+live_reading_ended(struct account *account)
+{
+	list_each (live, &lives_of(account)->done, struct live, link)
+		let_go(live);
 }
 
 static void

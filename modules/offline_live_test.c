@@ -400,6 +400,34 @@ rows_of_others_stay(void **state)
 	world_free(&talk.world);
 }
 
+static void
+nothing_is_read_twice(void **state)
+{
+	struct talk talk = talk_new(1, ALONE);
+	struct world_peer *other;
+
+	(void)state;
+	rig_send(talk.juliet, "<presence><priority>-1</priority></presence>");
+	rig_send(talk.romeo,
+	    "<message type='chat' to='" JULIET "/balcony' id='m1'>"
+	    "<body>Hi</body></message>");
+	world_sleep(talk.world, 50);
+	waiting_say(talk.romeo, "m2");
+	other = rig_bind(talk.world, JULIET "/chamber");
+	world_hold_store(talk.world, true);
+	rig_send(other, "<presence/>");
+	world_cut(&talk.juliet);
+	world_run(talk.world);
+	world_hold_store(talk.world, false);
+	world_run(talk.world);
+	CHECK(has(other, "m2"));
+	CHECK(has(other, "m1"));
+	CHECK(!rig_finds(other, "<message/>"));
+	waiting_prove(talk.world, other);
+	CHECK_EQUAL(rows(&talk), 0);
+	world_free(&talk.world);
+}
+
 /* --- restarts --------------------------------------------------------------
  */
 
@@ -444,6 +472,27 @@ who_resumes_has_what_waited_once(void **state)
 	world_free(&talk.world);
 }
 
+/* The store was away while she came. */
+static void
+who_resumes_is_sent_what_could_not_be_read(void **state)
+{
+	struct talk talk = talk_managed(1, ALONE);
+
+	(void)state;
+	rig_send(talk.juliet, "<presence><priority>-1</priority></presence>");
+	waiting_say(talk.romeo, "m1");
+	world_sleep(talk.world, 50);
+	world_break_store(talk.world, ERR_UNAVAILABLE);
+	rig_send(talk.juliet, "<presence/>");
+	CHECK(!has(talk.juliet, "m1"));
+	world_break_store(talk.world, ERR_NONE);
+	world_restart(talk.world);
+	resume(&talk, &talk.juliet, JULIET, 0);
+	world_sleep(talk.world, 50);
+	CHECK(has(talk.juliet, "m1"));
+	world_free(&talk.world);
+}
+
 static void
 who_does_not_resume_is_sent_it_at_the_next_login(void **state)
 {
@@ -477,8 +526,10 @@ main(void)
 	    cmocka_unit_test(a_copy_is_as_good),
 	    cmocka_unit_test(who_stays_is_sent_what_nobody_proved),
 	    cmocka_unit_test(rows_of_others_stay),
+	    cmocka_unit_test(nothing_is_read_twice),
 	    cmocka_unit_test(who_resumes_after_a_restart_has_it_once),
 	    cmocka_unit_test(who_resumes_has_what_waited_once),
+	    cmocka_unit_test(who_resumes_is_sent_what_could_not_be_read),
 	    cmocka_unit_test(who_does_not_resume_is_sent_it_at_the_next_login),
 	};
 

@@ -25,7 +25,7 @@ struct lives {
 	struct table table; /* struct live, by id */
 	struct list fresh;  /* yet to be written */
 	struct list proved; /* yet to be erased */
-	struct list done;   /* done with while rows were read */
+	struct list done;   /* in no session, while rows are read */
 	struct timer write; /* of what is yet to be written, erased */
 };
 
