@@ -314,6 +314,6 @@ on_deliver(
 		return PASS;
 	id = row_of(session, letter->stanza);
 	if (id != 0)
-		letter->ticket = archive_wait_sent(session, id);
+		letter->ticket = archive_wait_sent(session, id, false);
 	return PASS;
 }

@@ -96,7 +96,7 @@ send_row(const struct catch_up *catch_up, struct session *session,
 	if (!delay_has(stanza, host))
 		stanza = delay_add(arena, stanza, host, row->time_us);
 	session_fill(session, catch_up->place, stanza,
-	    archive_wait_sent(session, row->id));
+	    archive_wait_sent(session, row->id, true));
 }
 
 static void

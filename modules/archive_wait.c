@@ -338,12 +338,12 @@ is_sent(struct session *session, uint64_t id)
 }
 
 uint64_t
-archive_wait_sent(struct session *session, uint64_t id)
+archive_wait_sent(struct session *session, uint64_t id, bool is_read)
 {
 	struct tickets *sent = &archive_session_of(session)->sent;
 
 	is_sent(session, id);
-	return TICKET_ARCHIVE | tickets_add(sent, session->arena, id);
+	return TICKET_ARCHIVE | tickets_add(sent, session->arena, id, is_read);
 }
 
 /* One session less has yet to prove it. */
@@ -376,7 +376,7 @@ archive_wait_proved(struct session *session, uint64_t ticket)
 
 	if ((ticket & TICKET_ARCHIVE) == 0)
 		return;
-	while (tickets_take(sent, ticket & ~TICKET_ROWS, &id))
+	while (tickets_take(sent, ticket, &id))
 		give_up(waiting, id, true);
 	save_later(account);
 }
@@ -388,7 +388,7 @@ archive_wait_closed(struct session *session)
 	struct tickets *sent = &archive_session_of(session)->sent;
 	uint64_t id;
 
-	while (tickets_take(sent, UINT64_MAX, &id))
+	while (tickets_take_any(sent, &id))
 		give_up(waiting_of(account), id, false);
 	save_now(account);
 	archive_offer(account);
@@ -418,9 +418,7 @@ archive_wait_save(struct session *session, struct node *node)
 	archive = node_add(node, "archive", NS_SENT);
 	node_set_format(
 	    archive, "queried", "%llu", (unsigned long long)own->queried);
-	/* What waits behind a place is not in the queue. */
-	tickets_save(&own->sent, archive, NS_SENT,
-	    session_held_ticket(session, TICKET_ARCHIVE) & ~TICKET_ROWS);
+	tickets_save(&own->sent, session, TICKET_ARCHIVE, archive, NS_SENT);
 }
 
 /* What was sent, is not after the mark, and is not among those that nobody had:
@@ -441,14 +439,15 @@ archive_wait_restore(struct session *session, const struct node *node)
 {
 	struct archive_session *own = archive_session_of(session);
 	const struct node *archive = node_child(node, "archive", NS_SENT);
+	const uint64_t *row;
 
 	if (archive == NULL)
 		return;
 	(void)str_to_u64(
 	    node_attr(archive, "queried"), UINT64_MAX, &own->queried);
 	tickets_restore(&own->sent, session->arena, archive);
-	for (size_t i = 0; i < own->sent.count; i++)
-		restore_sent(session, tickets_row(&own->sent, i));
+	for (size_t i = 0; (row = tickets_row(&own->sent, i)) != NULL; i++)
+		restore_sent(session, *row);
 }
 
 /* --- what was read ---------------------------------------------------------

@@ -48,7 +48,7 @@ void archive_wait_forget(struct account *);
 /* Nobody could take this row. */
 void archive_wait_add(struct account *, uint64_t id);
 /* The session is sent this row: the ticket that its receipt proves. */
-uint64_t archive_wait_sent(struct session *, uint64_t id);
+uint64_t archive_wait_sent(struct session *, uint64_t id, bool is_read);
 /* Hooks. */
 void archive_wait_proved(struct session *, uint64_t ticket);
 void archive_wait_closed(struct session *);

@@ -356,6 +356,7 @@ main(void)
 	    cmocka_unit_test(what_was_not_proved_comes_again),
 	    cmocka_unit_test_prestate(
 		waiting_two_sessions_do_not_both_get_it, NULL),
+	    cmocka_unit_test(waiting_a_proof_is_of_what_came_before),
 	    cmocka_unit_test_prestate(
 		waiting_negative_priority_gets_none, NULL),
 	    cmocka_unit_test_prestate(

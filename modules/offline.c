@@ -589,7 +589,7 @@ on_save(struct session *session, struct node *node)
 	own = node_add(node, "offline", NS_SENT);
 	live_save(session, own, NS_SENT);
 	if (offline->reader == session && offline->sent_id > 0)
-		node_set_format(own, "read", "%llu",
+		node_set_format(own, "upto", "%llu",
 		    (unsigned long long)(offline->sent_id < held
 					     ? offline->sent_id
 					     : held - 1));
@@ -604,6 +604,6 @@ on_restore(struct session *session, const struct node *node)
 	if (own == NULL)
 		return;
 	live_restore(session, own);
-	if (str_to_u64(node_attr(own, "read"), INT64_MAX, &offline->sent_id))
+	if (str_to_u64(node_attr(own, "upto"), INT64_MAX, &offline->sent_id))
 		offline->reader = session;
 }

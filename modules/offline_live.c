@@ -468,7 +468,7 @@ live_proved(struct session *session, uint64_t ticket)
 	struct tickets *tickets = &offline_session_of(session)->tickets;
 	uint64_t id;
 
-	while (tickets_take(tickets, ticket & ~TICKET_ROWS, &id)) {
+	while (tickets_take(tickets, ticket, &id)) {
 		struct live *live = find(account, id);
 
 		if (live == NULL)
@@ -501,7 +501,7 @@ live_session_closed(struct session *session)
 	struct tickets *tickets = &offline_session_of(session)->tickets;
 	uint64_t id;
 
-	while (tickets_take(tickets, UINT64_MAX, &id)) {
+	while (tickets_take_any(tickets, &id)) {
 		struct live *live = find(account, id);
 
 		if (live == NULL || --live->sent > 0)
@@ -560,21 +560,22 @@ live_deliver(
 {
 	struct tickets *tickets;
 	struct live *live;
-	bool is_copy;
+	bool is_copy, is_read;
 
 	if ((letter->ticket & TICKET_LIVE) == 0)
 		return PASS;
 	live = find(account, letter->ticket & ~TICKET_ROWS);
 	is_copy =
 	    carbons_inner(account_jid(account), letter->stanza, false) != NULL;
+	is_read = (letter->ticket & TICKET_READ) != 0;
 	letter->ticket = 0;
 	if (live == NULL || (is_copy && !offline_may_send(session)))
 		return PASS;
 	if (!is_copy && live->blob == NULL && live->stage == LIVE_FRESH)
 		share_text(live, letter);
 	tickets = &offline_session_of(session)->tickets;
-	letter->ticket =
-	    TICKET_LIVE | tickets_add(tickets, session->arena, live->id);
+	letter->ticket = TICKET_LIVE | tickets_add(tickets, session->arena,
+					   live->id, is_read);
 	live->sent++;
 	return PASS;
 }
@@ -588,7 +589,7 @@ live_row(struct account *account, uint64_t id)
 	live->stage = LIVE_KEPT;
 	if (offline->count > 0)
 		offline->count--;
-	return TICKET_LIVE | id;
+	return TICKET_LIVE | TICKET_READ | id;
 }
 
 void
@@ -619,18 +620,17 @@ live_forget(struct account *account)
 void
 live_save(struct session *session, struct node *node, const char *ns)
 {
-	const uint64_t held = session_held_ticket(session, TICKET_LIVE);
 	struct tickets *tickets = &offline_session_of(session)->tickets;
+	uint64_t *row;
 
 	write_fresh(session->account, UINT64_MAX);
-	for (size_t i = 0; i < tickets->count; i++) {
-		uint64_t *row = &tickets->list[tickets->first + i].row;
+	for (size_t i = 0; (row = tickets_row(tickets, i)) != NULL; i++) {
 		const struct live *live = find(session->account, *row);
 
 		if (live == NULL || live->is_proved)
 			*row = 0;
 	}
-	tickets_save(tickets, node, ns, held & ~TICKET_ROWS);
+	tickets_save(tickets, session, TICKET_LIVE, node, ns);
 }
 
 void
@@ -638,13 +638,12 @@ live_restore(struct session *session, const struct node *node)
 {
 	struct account *account = session->account;
 	struct tickets *tickets = &offline_session_of(session)->tickets;
+	const uint64_t *row;
 
 	tickets_restore(tickets, session->arena, node);
-	for (size_t i = 0; i < tickets->count; i++) {
-		const uint64_t id = tickets_row(tickets, i);
-
-		if (!live_has(account, id))
-			(void)live_row(account, id);
-		find(account, id)->sent++;
+	for (size_t i = 0; (row = tickets_row(tickets, i)) != NULL; i++) {
+		if (!live_has(account, *row))
+			(void)live_row(account, *row);
+		find(account, *row)->sent++;
 	}
 }

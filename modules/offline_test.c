@@ -164,6 +164,8 @@ main(void)
 	    cmocka_unit_test_prestate(
 		waiting_two_sessions_do_not_both_get_it, (void *)ALONE),
 	    cmocka_unit_test_prestate(
+		waiting_a_proof_is_of_what_came_before, (void *)ALONE),
+	    cmocka_unit_test_prestate(
 		waiting_negative_priority_gets_none, (void *)ALONE),
 	    cmocka_unit_test(over_the_quota_is_refused),
 	    cmocka_unit_test_prestate(

@@ -5,7 +5,7 @@
 #define ROOM_FIRST 8
 
 static void
-grow(struct tickets *tickets, struct arena *arena)
+grow(struct ticket_list *tickets, struct arena *arena)
 {
 	const struct ticket *old = tickets->list;
 
@@ -18,7 +18,7 @@ grow(struct tickets *tickets, struct arena *arena)
 }
 
 static void
-make_room(struct tickets *tickets, struct arena *arena)
+make_room(struct ticket_list *tickets, struct arena *arena)
 {
 	if (tickets->first + tickets->count < tickets->room)
 		return;
@@ -32,7 +32,7 @@ make_room(struct tickets *tickets, struct arena *arena)
 }
 
 static void
-add(struct tickets *tickets, struct arena *arena, struct ticket ticket)
+add(struct ticket_list *tickets, struct arena *arena, struct ticket ticket)
 {
 	make_room(tickets, arena);
 	tickets->list[tickets->first + tickets->count++] = ticket;
@@ -40,26 +40,57 @@ add(struct tickets *tickets, struct arena *arena, struct ticket ticket)
 }
 
 uint64_t
-tickets_add(struct tickets *tickets, struct arena *arena, uint64_t row)
+tickets_add(
+    struct tickets *tickets, struct arena *arena, uint64_t row, bool is_read)
 {
-	add(tickets, arena, (struct ticket){tickets->last + 1, row});
-	return tickets->last;
+	struct ticket_list *list = is_read ? &tickets->read : &tickets->sent;
+
+	add(list, arena, (struct ticket){list->last + 1, row});
+	return is_read ? list->last | TICKET_READ : list->last;
 }
 
-bool
-tickets_take(struct tickets *tickets, uint64_t upto, uint64_t *row_r)
+static bool
+take(struct ticket_list *list, uint64_t upto, uint64_t *row_r)
 {
 	const struct ticket *oldest;
 
-	if (tickets->count == 0)
+	if (list->count == 0)
 		return false;
-	oldest = tickets->list + tickets->first;
+	oldest = list->list + list->first;
 	if (oldest->number > upto)
 		return false;
 	*row_r = oldest->row;
-	tickets->first++;
-	tickets->count--;
+	list->first++;
+	list->count--;
 	return true;
+}
+
+bool
+tickets_take(struct tickets *tickets, uint64_t ticket, uint64_t *row_r)
+{
+	const bool is_read = (ticket & TICKET_READ) != 0;
+
+	return take(is_read ? &tickets->read : &tickets->sent,
+	    ticket & ~TICKET_ROWS, row_r);
+}
+
+bool
+tickets_take_any(struct tickets *tickets, uint64_t *row_r)
+{
+	return take(&tickets->sent, UINT64_MAX, row_r) ||
+	       take(&tickets->read, UINT64_MAX, row_r);
+}
+
+uint64_t *
+tickets_row(struct tickets *tickets, size_t i)
+{
+	struct ticket_list *list = &tickets->sent;
+
+	if (i >= list->count) {
+		i -= list->count;
+		list = &tickets->read;
+	}
+	return i < list->count ? &list->list[list->first + i].row : NULL;
 }
 
 /* --- over a restart ------------------------------------------------------ */
@@ -79,33 +110,54 @@ number_of(const struct node *node, const char *name)
 	return number;
 }
 
-void
-tickets_save(const struct tickets *tickets, struct node *node, const char *ns,
-    uint64_t below)
+/* What waits behind a place is not in the queue. */
+static void
+save(const struct ticket_list *list, struct node *node, const char *name,
+    const char *ns, uint64_t held)
 {
-	set_number(node, "tickets", tickets->last);
-	for (size_t i = 0; i < tickets->count; i++) {
-		const struct ticket *each = &tickets->list[tickets->first + i];
+	const uint64_t below = held & ~TICKET_ROWS;
+
+	set_number(node, name, list->last);
+	for (size_t i = 0; i < list->count; i++) {
+		const struct ticket *each = &list->list[list->first + i];
 		struct node *item;
 
 		if (each->number >= below)
 			break;
-		item = node_add(node, "sent", ns);
+		if (each->row == 0)
+			continue;
+		item = node_add(node, name, ns);
 		set_number(item, "ticket", each->number);
 		set_number(item, "id", each->row);
 	}
 }
 
 void
+tickets_save(const struct tickets *tickets, const struct session *session,
+    uint64_t bit, struct node *node, const char *ns)
+{
+	save(&tickets->sent, node, "sent", ns,
+	    session_held_ticket(session, bit));
+	save(&tickets->read, node, "read", ns,
+	    session_held_ticket(session, bit | TICKET_READ));
+}
+
+static void
+restore(struct ticket_list *list, struct arena *arena, const struct node *node,
+    const char *name)
+{
+	node_each (item, node)
+		if (str_equal(item->name, str_of(name)))
+			add(list, arena,
+			    (struct ticket){number_of(item, "ticket"),
+				number_of(item, "id")});
+	list->last = number_of(node, name);
+}
+
+void
 tickets_restore(
     struct tickets *tickets, struct arena *arena, const struct node *node)
 {
-	node_each (item, node) {
-		const struct ticket ticket = {
-		    number_of(item, "ticket"), number_of(item, "id")};
-
-		if (ticket.row != 0)
-			add(tickets, arena, ticket);
-	}
-	tickets->last = number_of(node, "tickets");
+	restore(&tickets->sent, arena, node, "sent");
+	restore(&tickets->read, arena, node, "read");
 }

@@ -103,6 +103,39 @@ waiting_two_sessions_do_not_both_get_it(void **state)
 	}
 }
 
+/* While m1 is read, m2 comes and waits behind it. She has the first one. */
+void
+waiting_a_proof_is_of_what_came_before(void **state)
+{
+	struct world *world = rig_world(1, 2, *state);
+	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+	struct world_peer *juliet = rig_bind(world, JULIET "/balcony");
+	char id[RIG_ID_LEN];
+
+	rig_enable(romeo, id);
+	rig_enable(juliet, id);
+	waiting_say(romeo, "m1");
+	world_sleep(world, 50);
+	world_hold_store(world, true);
+	rig_send(juliet, "<presence/>");
+	waiting_say(romeo, "m2");
+	world_hold_store(world, false);
+	world_sleep(world, 50);
+	CHECK(rig_finds(juliet, "<message id='m2'/>"));
+	rig_send(juliet, "<a xmlns='urn:xmpp:sm:3' h='2'/>");
+	world_sleep(world, 2000);
+	world_kill(world);
+	juliet = rig_bind(world, JULIET "/chamber");
+	rig_send(juliet, "<presence/>");
+	CHECK(!rig_finds(juliet, "<message id='m1'/>"));
+	world_cut(&juliet);
+	world_run(world);
+	juliet = rig_bind(world, JULIET "/chamber");
+	rig_send(juliet, "<presence/>");
+	CHECK(rig_finds(juliet, "<message id='m2'/>"));
+	world_free(&world);
+}
+
 void
 waiting_negative_priority_gets_none(void **state)
 {

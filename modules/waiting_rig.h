@@ -20,6 +20,7 @@ void waiting_prove(struct world *, struct world_peer *);
 /* Tests; the state is the configuration of their worlds, or NULL. */
 void waiting_kept_messages_come_in_order_and_before_new_ones(void **state);
 void waiting_two_sessions_do_not_both_get_it(void **state);
+void waiting_a_proof_is_of_what_came_before(void **state);
 void waiting_negative_priority_gets_none(void **state);
 void waiting_what_cannot_be_kept_is_refused(void **state);
 void waiting_what_cannot_be_read_is_read_later(void **state);

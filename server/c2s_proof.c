@@ -86,9 +86,13 @@ c2s_prove_archived(struct c2s *c2s)
 {
 	uint64_t ticket = 0;
 
-	list_each (proof, &c2s->proofs, struct proof, link)
-		if ((proof->ticket & TICKET_ARCHIVE) != 0)
-			ticket = proof->ticket;
+	list_each (proof, &c2s->proofs, struct proof, link) {
+		if ((proof->ticket & TICKET_ARCHIVE) == 0)
+			continue;
+		if (ticket != 0 && ((ticket ^ proof->ticket) & TICKET_ROWS))
+			tell(c2s, ticket);
+		ticket = proof->ticket;
+	}
 	if (ticket != 0)
 		tell(c2s, ticket);
 }

@@ -75,13 +75,14 @@ void session_let_go(struct session *, struct post *);
 #define TICKET_APART   (UINT64_C(1) << 63)
 #define TICKET_ARCHIVE (UINT64_C(1) << 62)
 #define TICKET_LIVE    (UINT64_C(1) << 61)
-#define TICKET_ROWS    (TICKET_APART | TICKET_ARCHIVE | TICKET_LIVE)
+#define TICKET_READ    (UINT64_C(1) << 60)  /* with another one */
+#define TICKET_ROWS    (UINT64_C(15) << 60) /* all of these */
 /* session_send, and HOOK_PROVED with this ticket (> 0, growing per session)
  * once the peer proved that it received it. */
 void session_send_proved(
     struct session *, const struct stanza *, uint64_t ticket);
-/* The least ticket of this row (one of the bits, or 0) that waits behind a
- * place; UINT64_MAX when none does. */
+/* The least ticket of this row (its bits, or 0) that waits behind a place;
+ * UINT64_MAX when none does. */
 uint64_t session_held_ticket(const struct session *, uint64_t bit);
 
 /* A place in the order of what the session is sent: what is sent after
