@@ -20,6 +20,9 @@
 #define ALPN_S2S      "xmpp-server"
 /* Two JIDs, a host and a language, of usual length. */
 #define ARENA_LEN 180
+/* Of an element before authentication. */
+#define FIRST_ATTRS    128
+#define FIRST_ELEMENTS 128
 /* How long the peer may take to close what we closed. */
 #define CLOSING_MS 5000
 
@@ -291,17 +294,24 @@ static const struct reader_events reader_events = {
     .on_error = on_error,
 };
 
+/* A tree takes many times the bytes that it came in: strangers get a small one.
+ */
 static struct reader_limits
 limits_of(const struct stream *stream)
 {
-	return (struct reader_limits){
-	    .bytes = config_of(stream, stream->is_authenticated
-					   ? SETTINGS_LIMITS_STANZA
-					   : SETTINGS_LIMITS_FIRST_STANZA),
+	struct reader_limits limits = {
+	    .bytes = config_of(stream, SETTINGS_LIMITS_STANZA),
 	    .depth = (unsigned)config_of(stream, SETTINGS_LIMITS_DEPTH),
 	    .attrs = (unsigned)config_of(stream, SETTINGS_LIMITS_ATTRIBUTES),
 	    .children = (unsigned)config_of(stream, SETTINGS_LIMITS_ELEMENTS),
 	};
+
+	if (!stream->is_authenticated) {
+		limits.bytes = config_of(stream, SETTINGS_LIMITS_FIRST_STANZA);
+		limits.all_attrs = FIRST_ATTRS;
+		limits.children = FIRST_ELEMENTS;
+	}
+	return limits;
 }
 
 void

@@ -42,6 +42,7 @@ struct parser {
 	size_t again;          /* bytes read again since begun */
 	unsigned names;        /* started elements and attributes */
 	unsigned children;     /* elements of the stanza */
+	unsigned all_attrs;    /* attributes of those */
 	bool open;             /* inside of the stream element */
 	struct buf decls;      /* namespaces of the header, as attributes */
 	struct str content_ns; /* the default one among them */

@@ -214,7 +214,8 @@ check_start(const struct parser *parser, unsigned attr_count)
 		return READ_ERR_TOO_LARGE;
 	if (parser->builder.depth >= limits->depth)
 		return READ_ERR_TOO_DEEP;
-	if (attr_count > limits->attrs || parser->children > limits->children)
+	if (attr_count > limits->attrs || parser->children > limits->children ||
+	    (limits->all_attrs > 0 && parser->all_attrs > limits->all_attrs))
 		return READ_ERR_TOO_MANY;
 	return READ_ERR_NONE;
 }
@@ -227,6 +228,7 @@ begin_stanza(struct parser *parser)
 	parser->begun = event_start(parser);
 	parser->again = 0;
 	parser->children = 0;
+	parser->all_attrs = 0;
 }
 
 static void
@@ -244,6 +246,7 @@ on_start(void *arg, const char *name, const char **attrs)
 	if (builder->arena == NULL && parser->open)
 		begin_stanza(parser);
 	parser->children++;
+	parser->all_attrs += attr_count;
 	err = check_start(parser, attr_count);
 	if (err != READ_ERR_NONE) {
 		fail(parser, err);

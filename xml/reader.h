@@ -30,8 +30,9 @@ void reader_pool_free(struct reader_pool **);
 struct reader_limits {
 	size_t bytes; /* of one stanza, and of the stream header */
 	unsigned depth;
-	unsigned attrs;    /* of one element */
-	unsigned children; /* elements in one stanza, at any depth */
+	unsigned attrs;     /* of one element */
+	unsigned all_attrs; /* of all elements of one stanza; 0: any */
+	unsigned children;  /* elements in one stanza, at any depth */
 };
 
 /* For XML that we stored ourselves. */

@@ -387,6 +387,27 @@ limits_can_change(void **state)
 	trace_deinit(&trace);
 }
 
+static void
+attributes_are_counted_in_all(void **state)
+{
+	static const struct reader_limits few = {.bytes = 400,
+	    .depth = 3,
+	    .attrs = 2,
+	    .all_attrs = 3,
+	    .children = 5};
+	struct trace trace;
+
+	trace_init(&trace);
+	reader_limit(trace.reader, &few);
+	feed_text(&trace, STREAM "<a b='1' c='2'><d e='3'/></a>");
+	feed_text(&trace, "<a b='1' c='2'/>");
+	CHECK(str_ends(buf_str(&trace.said), STR("c='2'/>;")));
+	feed_text(&trace, "<a b='1' c='2'><d e='3' f='4'/></a>");
+	CHECK(str_ends(
+	    buf_str(&trace.said), STR("too many attributes or elements;")));
+	trace_deinit(&trace);
+}
+
 /* Whoever makes us read a long tag again and again is stopped; text, which is
  * never read again, may come as it likes. */
 static void
@@ -579,6 +600,7 @@ main(void)
 	    cmocka_unit_test(stanzas_have_a_largest),
 	    cmocka_unit_test(white_space_has_no_limit),
 	    cmocka_unit_test(limits_can_change),
+	    cmocka_unit_test(attributes_are_counted_in_all),
 	    cmocka_unit_test(tags_come_in_few_pieces),
 	    cmocka_unit_test(headers_have_few_namespaces),
 	    cmocka_unit_test(hostile_names_are_forgotten),

@@ -174,7 +174,7 @@ stanza_read(
 	if (!read_kind(node, &stanza_r->kind))
 		return STANZA_ERR_FEATURE_NOT_IMPLEMENTED;
 	for (const struct attr *attr = node->attrs; attr != NULL;
-	     attr = attr->next) {
+	    attr = attr->next) {
 		slot = slot_of(attr, values);
 		if (slot != NULL)
 			*slot = attr->value;
@@ -373,7 +373,7 @@ write_attrs(struct buf *buf, const struct stanza *stanza)
 	write_jid(buf, STR("from"), stanza->from);
 	write_jid(buf, STR("to"), stanza->to);
 	for (const struct attr *attr = stanza->node->attrs; attr != NULL;
-	     attr = attr->next) {
+	    attr = attr->next) {
 		if (!is_address(attr))
 			writer_attr(buf, attr, count++);
 	}

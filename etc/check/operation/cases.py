@@ -465,6 +465,76 @@ def hears_a_client_that_sends_single_bytes(make):
     stream.close()
 
 
+HEADER = (f"<stream:stream to='{HOST}' version='1.0' xmlns='jabber:client' "
+          "xmlns:stream='http://etherx.jabber.org/streams'>")
+IQ = HEADER + "<iq type='set' id='r'>"
+# The beginning of a TLS handshake, and what may follow one, never finished: as
+# much as is taken of a stranger.
+HELLO = b"\x16\x03\x01\x40\x00\x01" + b"x" * 16000
+UNFINISHED = (
+    "",
+    HEADER[:-1] + " a='" + "x" * 9000,
+    HEADER + "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>" + "x" * 10000,
+    IQ + "<a/>x" * 120,
+    IQ + "<a xmlns='b'>" * 60 + "x" * 9000,
+    IQ + "<a " + " ".join(f"a{i}=''" for i in range(60)) + "><b " +
+    " ".join(f"b{i}=''" for i in range(60)) + ">" + "x" * 9000,
+)
+STRANGERS = 300
+STRANGER_KIB = 96
+STRANGER_S = 8
+
+
+def strange(site, text):
+    """A connection that holds what it can."""
+    sock = socket.create_connection(("127.0.0.1", site.tls_port))
+    if not text:
+        sock.sendall(HELLO)
+        return sock
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    sock = context.wrap_socket(sock, server_hostname=HOST)
+    sock.sendall(text.encode())
+    return sock
+
+
+def memory_kib(site):
+    status = Path(f"/proc/{site.process.pid}/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0])
+
+
+def await_end(sock):
+    sock.settimeout(PATIENCE_S)
+    try:
+        while sock.recv(65536):
+            pass
+    except (ConnectionError, ssl.SSLError):
+        pass
+    sock.close()
+
+
+def strangers_cost_little(make):
+    for number, text in enumerate(UNFINISHED):
+        site = make()
+        site.add("limits: {handshakes: 1000, "
+                 f"auth_time: {STRANGER_S} s}}\n")
+        site.start()
+        certificate_of(site)
+        before = memory_kib(site)
+        crowd = [strange(site, text) for _ in range(STRANGERS)]
+        began = time.monotonic()
+        time.sleep(0.5)
+        each = (memory_kib(site) - before) / STRANGERS
+        assert each <= STRANGER_KIB, f"{number}: {each:.0f} KiB of each"
+        if number < 2:
+            for sock in crowd:
+                await_end(sock)
+            assert time.monotonic() - began < STRANGER_S + PATIENCE_S
+            assert "not authenticated in time" in site.said()
+        site.end()
+
+
 def can_log_in(site, name="romeo"):
     try:
         site.login(name, "again").close()
@@ -526,6 +596,11 @@ def chat(sender, receiver):
                           event[1].tag == "{jabber:client}message")
     assert event is not None, "a message between those online does not arrive"
 
+
+# Of a build without sanitizers, which need memory for themselves.
+RELEASE_CASES = [
+    strangers_cost_little,
+]
 
 CASES = [
     refuses_an_unknown_setting,
