@@ -189,12 +189,22 @@ finish(struct swarm *swarm)
 	}
 }
 
+static void
+add_figures(struct swarm *swarm, const struct usage *start,
+    const struct usage *end, uint64_t came)
+{
+	struct usage used = usage_between(start, end);
+
+	figures_add_usage(swarm->plan, &used, came, "");
+	figures_add("per_s", (double)came * 1e9 / (double)used.at_ns);
+}
+
 /* Measures a stretch of what `run` keeps going. */
 static void
 measure(struct swarm *swarm, void (*run)(struct swarm *, uint64_t until_ns))
 {
 	const struct plan *plan = swarm->plan;
-	struct usage start, end, used;
+	struct usage start, end;
 	uint64_t came;
 
 	run(swarm, usage_clock_ns() + plan->warm_ms * NS_PER_MS);
@@ -203,22 +213,28 @@ measure(struct swarm *swarm, void (*run)(struct swarm *, uint64_t until_ns))
 	start = usage_read(plan);
 	run(swarm, start.at_ns + plan->run_ms * NS_PER_MS);
 	end = usage_read(plan);
-	used = usage_between(&start, &end);
-	came = state.count.came - came;
-	figures_add_usage(plan, &used, came, "");
-	figures_add("per_s", (double)came * 1e9 / (double)used.at_ns);
+	add_figures(swarm, &start, &end, state.count.came - came);
 }
 
+/* From rest to rest: a server may store what it has delivered long before. */
 void
 chat_run(struct swarm *swarm)
 {
+	const struct plan *plan = swarm->plan;
+	struct usage start, end;
+
 	state.own_is_refused = true;
 	state.listens_to = plan_pair;
 	state.answer = answer_message;
 	begin(swarm);
-	for (unsigned i = 0; i < swarm->plan->sessions; i++)
+	swarm_wait_idle(swarm);
+	start = usage_read(plan);
+	for (unsigned i = 0; i < plan->sessions; i++)
 		say_message(&swarm->clients[i], usage_clock_ns());
-	measure(swarm, swarm_run_until);
+	swarm_run_until(swarm, start.at_ns + plan->run_ms * NS_PER_MS);
+	state.answer = NULL;
+	end = swarm_wait_idle(swarm);
+	add_figures(swarm, &start, &end, state.count.came);
 	finish(swarm);
 }
 

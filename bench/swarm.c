@@ -6,8 +6,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "bench/usage.h"
-
 #define EVENTS_MAX   256
 #define LOGIN_MAX_MS 600000
 #define IDLE_LOOK_MS 50
@@ -85,11 +83,11 @@ swarm_settle(struct swarm *swarm, unsigned quiet_ms)
 		continue;
 }
 
-void
+struct usage
 swarm_wait_idle(struct swarm *swarm)
 {
 	uint64_t end = usage_clock_ns() + IDLE_MAX_MS * NS_PER_MS;
-	struct usage before = usage_read(swarm->plan);
+	struct usage before = usage_read(swarm->plan), rest = before;
 	unsigned rests = 0;
 
 	while (rests < IDLE_LOOKS && before.at_ns < end) {
@@ -102,8 +100,11 @@ swarm_wait_idle(struct swarm *swarm)
 				used.at_ns
 			    ? rests + 1
 			    : 0;
+		if (rests == 0)
+			rest = now;
 		before = now;
 	}
+	return rest;
 }
 
 static unsigned

@@ -8,6 +8,7 @@
 #include "bench/client.h"
 #include "bench/mark.h"
 #include "bench/plan.h"
+#include "bench/usage.h"
 
 struct swarm {
 	const struct plan *plan;
@@ -29,8 +30,9 @@ void swarm_run_until(struct swarm *, uint64_t until_ns);
 /* Handles events until there are none for so long. */
 void swarm_settle(struct swarm *, unsigned quiet_ms);
 
-/* Waits until the server and its database rest. */
-void swarm_wait_idle(struct swarm *);
+/* Waits until the server and its database rest: what they had used when the
+ * rest began. */
+struct usage swarm_wait_idle(struct swarm *);
 
 /* Logs in every `step`th client, plan->in_flight at a time, and waits until
  * all are ready. */
