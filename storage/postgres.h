@@ -40,16 +40,33 @@ enum line_state {
 
 enum segment_kind { SEGMENT_SETUP, SEGMENT_READS, SEGMENT_WRITES, SEGMENT_ID };
 
+/* Rows that are to be appended, by whatever jobs. */
+#define ROWS_COLUMNS 10
+#define ROWS_KEPT    65536 /* bytes of memory that are kept, each column */
+
+struct rows {
+	struct buf columns[ROWS_COLUMNS]; /* arrays, as they are sent */
+	unsigned count;
+	struct job *job;         /* whose they are; NULL: of more than one */
+	const struct step *step; /* of the last */
+};
+
+struct asked {           /* a statement that was sent */
+	struct job *job; /* NULL: of more than one */
+	const struct step *step;
+};
+
 struct segment {
 	struct link link;
 	enum segment_kind kind;
 	struct list jobs;
-	struct job *at;          /* whose answer is next */
-	const struct step *step; /* NULL: the commit */
-	unsigned results;        /* SETUP: seen so far */
-	bool is_failed;          /* the server undid it */
-	bool may_repeat;         /* it was no fault of theirs */
-	struct job *culprit;     /* of a failed write: whose step it was */
+	struct job *at;      /* READS: whose answer is next */
+	struct asked *asked; /* WRITES: all but the commit */
+	unsigned asked_count;
+	unsigned results;    /* SETUP, WRITES: seen so far */
+	bool is_failed;      /* the server undid it */
+	bool may_repeat;     /* it was no fault of theirs */
+	struct job *culprit; /* of a failed write: whose step it was */
 	enum err err;
 	uint64_t begun_ms;
 };
@@ -65,7 +82,8 @@ struct line {
 	struct list reads, writes; /* not sent yet */
 	struct list segments;      /* sent, in order */
 	unsigned read_segments;
-	bool has_writes; /* a segment of writes, or for an id, is under way */
+	struct rows rows; /* of the segment that is being sent */
+	bool has_writes;  /* a segment of writes, or for an id, is under way */
 };
 
 struct postgres_store {
@@ -94,6 +112,12 @@ void line_close(struct line *);
 
 /* Sends a prepared step; false when the connection is lost. */
 bool pipe_send(PGconn *, const struct job *, const struct step *);
+bool pipe_send_values(PGconn *, enum sql, int count, const char *const *values,
+    const int *lens, const int *formats);
+/* A number among the arguments of a step. */
+uint64_t pipe_argument(const struct job *, const struct step *, unsigned at);
+/* The type of an argument, by its letter in the signature. */
+Oid pipe_oid(char letter);
 bool pipe_send_plain(PGconn *, enum sql);
 bool pipe_prepare_all(PGconn *);
 void pipe_add_rows(struct job *, const PGresult *);
@@ -105,3 +129,13 @@ enum err pipe_err(const PGresult *, const struct step *);
 bool pipe_may_repeat(const PGresult *);
 /* The server is going away, or is gone: so is the connection. */
 bool pipe_is_ending(const PGresult *);
+
+/* --- postgres_rows.c -------------------------------------------------- */
+
+/* One more row, of a step SQL_APPEND. */
+void rows_add(struct rows *, struct job *, const struct step *);
+/* Sends all, at least one, by one statement, and empties it; false when the
+ * connection is lost. No two may have the same id. */
+bool rows_send(struct rows *, PGconn *);
+void rows_clear(struct rows *);
+void rows_deinit(struct rows *);

@@ -121,6 +121,7 @@ segment_free(struct line *line, struct segment *segment)
 	else
 		line->has_writes = false;
 	list_remove(&segment->link);
+	free(segment->asked);
 	free(segment);
 }
 
@@ -195,17 +196,55 @@ send_reads(struct line *line)
 	return is_sent && PQpipelineSync(line->conn) == 1;
 }
 
-static bool
-send_steps(struct line *line, const struct segment *segment)
+static void
+note_asked(struct segment *segment, struct job *job, const struct step *step)
 {
-	list_each (job, &segment->jobs, struct job, link) {
-		for (const struct step *step = job->first; step != NULL;
-		     step = step->next) {
-			if (!pipe_send(line->conn, job, step))
-				return false;
-		}
+	segment->asked[segment->asked_count++] =
+	    (struct asked){.job = job, .step = step};
+}
+
+static bool
+send_rows(struct line *line, struct segment *segment)
+{
+	if (line->rows.count == 0)
+		return true;
+	note_asked(segment, line->rows.job, line->rows.step);
+	return rows_send(&line->rows, line->conn);
+}
+
+/* Rows wait for others, as long as nothing comes that sees or changes logs.
+ * Who is tried again by himself may have two with the same id. */
+static bool
+send_step(struct line *line, struct segment *segment, struct job *job,
+    const struct step *step)
+{
+	if (step->sql == SQL_APPEND) {
+		rows_add(&line->rows, job, step);
+		return !job->is_alone || send_rows(line, segment);
 	}
-	return true;
+	if (sql_minds_rows(step->sql) && !send_rows(line, segment))
+		return false;
+	note_asked(segment, job, step);
+	return pipe_send(line->conn, job, step);
+}
+
+static bool
+send_steps(struct line *line, struct segment *segment)
+{
+	size_t count = 0;
+
+	list_each (job, &segment->jobs, struct job, link)
+		for (struct step *step = job->first; step; step = step->next)
+			count++;
+	must(count > 0);
+	segment->asked = calloc(count, sizeof(*segment->asked));
+	must(segment->asked != NULL);
+	rows_clear(&line->rows);
+	list_each (job, &segment->jobs, struct job, link)
+		for (struct step *step = job->first; step; step = step->next)
+			if (!send_step(line, segment, job, step))
+				return false;
+	return send_rows(line, segment);
 }
 
 /* An owner's number is needed before the rows of its batch can be sent. */
@@ -247,8 +286,6 @@ send_writes(struct line *line)
 		return pipe_send_plain(line->conn, SQL_OWNER_NEXT) &&
 		       PQpipelineSync(line->conn) == 1;
 	take_writes(&line->writes, &segment->jobs);
-	segment->at = first_job(&segment->jobs);
-	segment->step = segment->at->first;
 	/* All up to the sync is one transaction, and an error ends it there:
 	 * after BEGIN the reads behind it would fail as well. */
 	return send_steps(line, segment) && PQpipelineSync(line->conn) == 1;
@@ -323,42 +360,40 @@ read_result(struct segment *segment, PGresult *result)
 	}
 }
 
+/* What the result answers; NULL: the commit. */
+static const struct asked *
+next_asked(struct segment *segment)
+{
+	return segment->results < segment->asked_count
+		   ? &segment->asked[segment->results++]
+		   : NULL;
+}
+
 static void
-write_failed(struct segment *segment, PGresult *result)
+write_failed(
+    struct segment *segment, const struct asked *asked, PGresult *result)
 {
 	if (PQresultStatus(result) == PGRES_PIPELINE_ABORTED ||
 	    segment->is_failed)
 		return;
 	segment->is_failed = true;
-	segment->err = pipe_err(result, segment->step);
+	segment->err = pipe_err(result, asked == NULL ? NULL : asked->step);
 	segment->may_repeat = pipe_may_repeat(result);
-	if (segment->step != NULL && !segment->may_repeat) {
-		segment->culprit = segment->at;
-		segment->culprit->failed = segment->step->op;
+	if (asked != NULL && asked->job != NULL && !segment->may_repeat) {
+		segment->culprit = asked->job;
+		segment->culprit->failed = asked->step->op;
 	}
-}
-
-/* To what the next result answers; to the commit after the last step. */
-static void
-write_advance(struct segment *segment)
-{
-	segment->step = segment->step->next;
-	if (segment->step != NULL)
-		return;
-	segment->at = next_job(&segment->jobs, segment->at);
-	if (segment->at != NULL)
-		segment->step = segment->at->first;
 }
 
 static void
 write_result(struct segment *segment, PGresult *result)
 {
+	const struct asked *asked = next_asked(segment);
+
 	if (!is_done(result))
-		write_failed(segment, result);
-	else if (segment->step != NULL)
-		segment->at->changed += pipe_changed(result);
-	if (segment->step != NULL)
-		write_advance(segment);
+		write_failed(segment, asked, result);
+	else if (asked != NULL && asked->job != NULL)
+		asked->job->changed += pipe_changed(result);
 }
 
 static void
@@ -380,7 +415,7 @@ static void
 writes_undone(struct line *line, struct segment *segment)
 {
 	struct job *first = first_job(&segment->jobs);
-	bool was_alone = next_job(&segment->jobs, first) == NULL;
+	bool was_alone = first->is_alone;
 
 	if (segment->culprit != NULL)
 		end(segment->culprit, segment->err);
@@ -717,6 +752,7 @@ line_close(struct line *line)
 {
 	if (line->conn != NULL)
 		drop(line);
+	rows_deinit(&line->rows);
 	line->state = LINE_CLOSED;
 	line->store->closing++;
 	uv_close((uv_handle_t *)&line->timer, timer_closed);

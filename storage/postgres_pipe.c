@@ -4,11 +4,13 @@
 #include "base/err.h"
 #include "storage/postgres.h"
 
-#define OID_INT8  20
-#define OID_INT2  21
-#define OID_INT4  23
-#define OID_TEXT  25
-#define OID_BYTEA 17
+#define OID_INT8   20
+#define OID_INT2   21
+#define OID_INT4   23
+#define OID_TEXT   25
+#define OID_BYTEA  17
+#define OID_INT8S  1016 /* arrays of them */
+#define OID_BYTEAS 1001
 
 /* Prepared statements are named by their number. */
 struct name {
@@ -24,10 +26,18 @@ name_of(enum sql sql)
 	return name;
 }
 
-static Oid
-oid_of(char letter)
+Oid
+pipe_oid(char letter)
 {
 	return letter == 'b' ? OID_BYTEA : letter == 't' ? OID_TEXT : OID_INT8;
+}
+
+static Oid
+parameter_oid(enum sql sql, char letter)
+{
+	if (sql != SQL_APPEND)
+		return pipe_oid(letter);
+	return letter == 'b' ? OID_BYTEAS : OID_INT8S;
 }
 
 static uint64_t
@@ -40,14 +50,32 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
     "big_endian turns the bytes round");
 
 bool
+pipe_send_values(PGconn *conn, enum sql sql, int count,
+    const char *const *values, const int *lens, const int *formats)
+{
+	struct name name = name_of(sql);
+
+	return PQsendQueryPrepared(
+		   conn, name.text, count, values, lens, formats, 1) == 1;
+}
+
+uint64_t
+pipe_argument(const struct job *job, const struct step *step, unsigned at)
+{
+	const uint64_t number = step->args[at].number;
+
+	return sql_signature(step->sql)[at] == 'o' && number == 0 ? job->made
+								  : number;
+}
+
+bool
 pipe_send(PGconn *conn, const struct job *job, const struct step *step)
 {
 	const char *signature = sql_signature(step->sql);
-	struct name name = name_of(step->sql);
 	const char *values[SQL_ARGS_MAX];
 	int lens[SQL_ARGS_MAX], formats[SQL_ARGS_MAX];
 	uint64_t numbers[SQL_ARGS_MAX];
-	int count = 0;
+	unsigned count = 0;
 
 	for (; signature[count] != '\0'; count++) {
 		const struct value *arg = &step->args[count];
@@ -58,23 +86,18 @@ pipe_send(PGconn *conn, const struct job *job, const struct step *step)
 			lens[count] = (int)arg->bytes.len;
 			continue;
 		}
-		numbers[count] = big_endian(
-		    signature[count] == 'o' && arg->number == 0 ? job->made
-								: arg->number);
+		numbers[count] = big_endian(pipe_argument(job, step, count));
 		values[count] = (const char *)&numbers[count];
 		lens[count] = sizeof(numbers[count]);
 	}
-	return PQsendQueryPrepared(
-		   conn, name.text, count, values, lens, formats, 1) == 1;
+	return pipe_send_values(
+	    conn, step->sql, (int)count, values, lens, formats);
 }
 
 bool
 pipe_send_plain(PGconn *conn, enum sql sql)
 {
-	struct name name = name_of(sql);
-
-	return PQsendQueryPrepared(conn, name.text, 0, NULL, NULL, NULL, 1) ==
-	       1;
+	return pipe_send_values(conn, sql, 0, NULL, NULL, NULL);
 }
 
 static bool
@@ -86,7 +109,7 @@ prepare(PGconn *conn, enum sql sql, const char *text)
 	int count = 0;
 
 	for (; signature[count] != '\0'; count++)
-		types[count] = oid_of(signature[count]);
+		types[count] = parameter_oid(sql, signature[count]);
 	return PQsendPrepare(conn, name.text, text, count, types) == 1;
 }
 

@@ -32,6 +32,17 @@
 	"INSERT INTO maps (owner, kind, key, version, flags, value)" \
 	" VALUES ($1, $2, $3, $4, $5, $6)"
 
+#define APPEND                                                           \
+	"INSERT INTO logs (owner, kind, id, nonce, time, thread, flags," \
+	" peer, ref, value)"
+#define TEN "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10"
+#define REPLACE                                              \
+	" ON CONFLICT (owner, kind, id) DO UPDATE SET"       \
+	" nonce = excluded.nonce, time = excluded.time,"     \
+	" thread = excluded.thread, flags = excluded.flags," \
+	" peer = excluded.peer, ref = excluded.ref,"         \
+	" value = excluded.value"
+
 struct text {
 	const char *sqlite;
 	const char *postgres; /* NULL: the same */
@@ -102,13 +113,8 @@ static const struct text texts[SQL_PAGE] = {
     [SQL_REMOVE_TO] = {"DELETE FROM maps WHERE owner = $1 AND kind = $2"
 		       " AND key >= $3 AND key < $4",
 	NULL},
-    [SQL_APPEND] = {"INSERT INTO logs (owner, kind, id, nonce, time, thread,"
-		    " flags, peer, ref, value)"
-		    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
-		    " ON CONFLICT (owner, kind, id) DO UPDATE SET nonce = $4,"
-		    " time = $5, thread = $6, flags = $7, peer = $8, ref = $9,"
-		    " value = $10",
-	NULL},
+    [SQL_APPEND] = {APPEND " VALUES (" TEN ")" REPLACE,
+	APPEND " SELECT * FROM unnest(" TEN ")" REPLACE},
     [SQL_UNREF] = {"DELETE FROM logs WHERE owner = $1 AND kind = $2"
 		   " AND ref = $3 AND peer = $4 AND id <> $5",
 	NULL},

@@ -3,7 +3,9 @@
  *
  * A statement has a number; its text differs between the databases only where
  * it must. The signature says what its parameters are: n a number (int8), o an
- * owner (int8; 0 is the one made in the same batch), b bytes, t text.
+ * owner (int8; 0 is the one made in the same batch), b bytes, t text. APPEND is
+ * for many rows on PostgreSQL: each argument is an array. Writes that stand
+ * behind it see or change logs, those before it do not.
  */
 #pragma once
 
@@ -68,6 +70,13 @@ enum sql {
 };
 
 #define SQL_ARGS_MAX 13
+
+/* Whether it matters to a write if rows are appended before it or after it. */
+static inline bool
+sql_minds_rows(enum sql sql)
+{
+	return sql >= SQL_APPEND;
+}
 
 /* Empty when this database has no use for the statement. */
 void sql_text(enum sql, bool is_postgres, struct buf *text);

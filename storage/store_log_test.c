@@ -401,6 +401,43 @@ the_oldest_rows_go(void **state)
 	assert_int_equal(rig_count(rig, 2, &log_plain).first_id, 1);
 }
 
+static void
+append_one(
+    struct rig *rig, struct rig_commit *wait, uint64_t id, struct str value)
+{
+	struct store_write *write = store_write_new(rig->store);
+
+	store_append(write, &log_counted,
+	    &(struct log_row){.owner = 2, .id = id, .value = value});
+	rig_start(wait, write);
+}
+
+/* Also those that share a commit, and a statement. */
+static void
+rows_of_many_batches_keep_their_order(void **state)
+{
+	struct rig *rig = *state;
+	const struct log_query query = {
+	    .owner = 2, .kind = &log_counted, .max = 10};
+	struct rig_commit waits[4] = {0};
+	struct store_write *trim = store_write_new(rig->store);
+	const struct store_page *page;
+
+	append_one(rig, &waits[0], 1, STR("gone"));
+	store_log_trim(trim, 2, &log_counted, 1);
+	rig_start(&waits[1], trim);
+	append_one(rig, &waits[2], 2, STR("first"));
+	append_one(rig, &waits[3], 2, STR("second"));
+	for (size_t i = 0; i < 4; i++) {
+		rig_await(rig, &waits[i].calls);
+		assert_int_equal(waits[i].commit.err, ERR_NONE);
+	}
+	page = rig_page(rig, &query);
+	assert_int_equal(page->count, 1);
+	RIG_TEXT(page->rows[0].value, "second");
+	assert_int_equal(rig_count(rig, 2, &log_counted).bytes, 6);
+}
+
 static const struct rig_case cases[] = {
     RIG_CASE(a_log_row_comes_back),
     RIG_CASE(pages_go_both_ways),
@@ -412,6 +449,7 @@ static const struct rig_case cases[] = {
     RIG_CASE(a_ref_is_unique_per_peer),
     RIG_CASE(words_are_found),
     RIG_CASE(the_oldest_rows_go),
+    RIG_CASE(rows_of_many_batches_keep_their_order),
 };
 
 int
