@@ -559,7 +559,8 @@ settle(struct model *model)
 		if (model->device[i].peer != NULL)
 			world_send(model->device[i].peer,
 			    "<r xmlns='urn:xmpp:sm:3'/>");
-	world_sleep(model->world, 5000);
+	/* What could not be written is tried again after 30 s at the latest. */
+	world_sleep(model->world, 35000);
 	listen_to_all(model);
 }
 
@@ -582,10 +583,9 @@ play(uint64_t seed, bool has_archives)
 	for (unsigned i = 0; i < STEPS; i++)
 		happen(&model);
 	settle(&model);
+	judge_devices(&model);
 	if (has_archives)
 		judge_archives(&model);
-	else
-		judge_devices(&model);
 	for (unsigned i = 0; i < DEVICES; i++)
 		leave(&model.device[i]);
 	world_free(&model.world);
