@@ -418,7 +418,9 @@ load_failed(struct owner *owner, enum err err)
 	struct shard *shard = owner->shard;
 
 	metric_add(shard, METRIC_STORE_ERRORS, 1);
-	log_warn(&owner->log, "could not be loaded: %s", err_text(err));
+	/* That the database is away was told: not again for each owner. */
+	log_at(store_is_up(shard->store) ? LOG_WARN : LOG_DEBUG, &owner->log,
+	    "could not be loaded: %s", err_text(err));
 	if (owner->is_detached) {
 		work_inbox(owner);
 		return;
