@@ -17,6 +17,7 @@ MESSAGE, PRESENCE, IQ = (f"{{{CLIENT}}}{name}"
 MODULUS = 1 << 32
 WINDOW = 80  # stanzas that may be unacknowledged
 BURST = 8
+PATIENCE_S = 60  # to leave
 TROUBLE = (client.ClientError, sasl.SaslError, OSError)
 
 
@@ -176,11 +177,23 @@ class Device(threading.Thread):
                 self.stream.drop()
                 raise client.ClientError("dropped")
 
+    def leave(self):
+        """Ends the session, so that what it was not sent waits for others."""
+        self.stream.send(f"<a xmlns='{SM}' h='{self.handled}'/>"
+                         "</stream:stream>")
+        event = self.stream.next()
+        while event is not None and event[0] == "element":
+            self.take(event[1])
+            event = self.stream.next()
+
     def run(self):
-        while not self.is_over.is_set():
+        has_left = False
+        while not has_left:
             try:
                 self.connect()
                 self.live()
+                self.leave()
+                has_left = True
             except AssertionError as err:
                 self.fault = str(err)
                 return
@@ -202,4 +215,4 @@ class Device(threading.Thread):
 
     def finish(self):
         self.is_over.set()
-        self.join(30)
+        self.join(PATIENCE_S)
