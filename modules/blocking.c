@@ -33,11 +33,12 @@ const struct store_kind blocking_kind = {"blocking", STORE_MAP, 0};
 static void on_save(struct session *, struct node *);
 static void on_restore(struct session *, const struct node *);
 
-#define OWN_IQ(when, element, handler)                              \
-	{                                                           \
-		.on = (when), .ns = NS_BLOCKING, .name = (element), \
-		.scope = SCOPE_SELF, .iq = (handler)                \
-	}
+#define OWN_IQ(when, element, handler) \
+	{.on = (when),                 \
+	    .ns = NS_BLOCKING,         \
+	    .name = (element),         \
+	    .scope = SCOPE_SELF,       \
+	    .iq = (handler)}
 
 static const struct hook hooks[] = {
     {.on = HOOK_ACCOUNT_LOAD, .load = on_load},

@@ -362,7 +362,7 @@ fill_places(struct roster_edit *edit, bool is_committed)
 		if (session == NULL)
 			continue;
 		for (const struct push *push = edit->first;
-		     push != NULL && is_committed; push = push->next)
+		    push != NULL && is_committed; push = push->next)
 			own_iq_fill(session, hold->place, push->query);
 		session_release(session, hold->place);
 	}

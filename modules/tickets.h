@@ -15,7 +15,7 @@ struct tickets {
 	struct ticket_list {
 		struct ticket {
 			uint64_t number, row;
-		} * list; /* oldest first, from first on */
+		} *list; /* oldest first, from first on */
 		size_t first, count, room;
 		uint64_t last; /* number that was ever given */
 	} sent, read;

@@ -257,7 +257,7 @@ struct fan_out {
 		struct post *letter;
 		const struct jid **receivers;
 		size_t count; /* that it will have */
-	} * many;             /* of each shard */
+	} *many;              /* of each shard */
 };
 
 static uint32_t
