@@ -235,19 +235,35 @@ ask_targets(struct resolve *resolve)
 	}
 }
 
+/* Where one of that priority goes: when there are too many, in place of the one
+ * that would be tried last; NULL: nowhere. */
 static struct resolve_target *
-add_target(struct resolve *resolve, struct str name, uint16_t port)
+place_for(struct resolve *resolve, uint16_t priority)
+{
+	struct resolve_target *last = resolve->targets;
+
+	if (resolve->target_count < TARGETS_MAX)
+		return &resolve->targets[resolve->target_count++];
+	for (unsigned i = 1; i < TARGETS_MAX; i++)
+		if (resolve->targets[i].priority > last->priority)
+			last = &resolve->targets[i];
+	return last->priority > priority ? last : NULL;
+}
+
+static struct resolve_target *
+add_target(
+    struct resolve *resolve, struct str name, uint16_t port, uint16_t priority)
 {
 	struct resolve_target *target;
 
 	if (resolve->targets == NULL)
 		resolve->targets = arena_array(
 		    resolve->arena, struct resolve_target, TARGETS_MAX);
-	if (resolve->target_count == TARGETS_MAX)
+	target = place_for(resolve, priority);
+	if (target == NULL)
 		return NULL;
-	target = &resolve->targets[resolve->target_count++];
-	target->name = name;
-	target->port = port;
+	*target = (struct resolve_target){
+	    .name = name, .port = port, .priority = priority};
 	return target;
 }
 
@@ -321,11 +337,10 @@ add_srv(struct resolve *resolve, const struct dns_ask *answer, bool is_direct)
 		struct resolve_target *target = NULL;
 
 		if (record->target.len > 0)
-			target =
-			    add_target(resolve, record->target, record->port);
+			target = add_target(resolve, record->target,
+			    record->port, record->priority);
 		if (target == NULL)
 			continue;
-		target->priority = record->priority;
 		target->weight = record->weight;
 		target->is_direct_tls = is_direct;
 		target->is_secure = answer->is_secure;
@@ -349,7 +364,7 @@ without_srv(struct resolve *resolve)
 			"DNS says that %.*s has no XMPP server",
 			STR_ARG(resolve->domain)));
 	} else {
-		add_target(resolve, resolve->domain, PORT_S2S)->is_secure =
+		add_target(resolve, resolve->domain, PORT_S2S, 0)->is_secure =
 		    resolve->is_srv_secure;
 		ask_targets(resolve);
 	}
@@ -438,7 +453,7 @@ follow_route(struct resolve *resolve, struct str route)
 		resolve->count++;
 		return;
 	}
-	target = add_target(resolve, endpoint->target, endpoint->port);
+	target = add_target(resolve, endpoint->target, endpoint->port, 0);
 	if (target != NULL)
 		target->is_direct_tls = endpoint->is_direct_tls;
 }
