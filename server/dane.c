@@ -176,7 +176,8 @@ static bool
 holds_with_pkix(const struct dane_ask *ask, struct arena *arena,
     const struct dns_record *record, struct str *why_r)
 {
-	struct trust *trust = trust_take(arena, ask->authorities, why_r);
+	struct trust *trust =
+	    trust_take(arena, ask->authorities, ask->revoked, why_r);
 	bool holds;
 
 	if (trust == NULL)

@@ -21,8 +21,9 @@ struct dane_ask {
 	const struct chain *chain;
 	struct name_wanted domain;
 	struct name_wanted target; /* of the SRV record; or the domain again */
-	struct str authorities;    /* setting: for the usages 0 and 1 */
-	bool is_client;            /* as in struct pkix_ask */
+	struct str authorities;    /* settings: for the usages 0 and 1 */
+	struct str revoked;
+	bool is_client; /* as in struct pkix_ask */
 };
 
 /* ends_s_r (HOLDS): when the proof ends, 0 when it does not. why_r (REFUSED):

@@ -85,8 +85,8 @@ set_rest(gnutls_x509_crt_t crt, const struct forge_options *options)
 	must(gnutls_x509_crt_set_basic_constraints(
 		 crt, options->is_authority, options->path_len - 1) >= 0);
 	if (options->is_authority)
-		must(gnutls_x509_crt_set_key_usage(
-			 crt, GNUTLS_KEY_KEY_CERT_SIGN) >= 0);
+		must(gnutls_x509_crt_set_key_usage(crt,
+			 GNUTLS_KEY_KEY_CERT_SIGN | GNUTLS_KEY_CRL_SIGN) >= 0);
 	if (options->purpose != NULL)
 		must(gnutls_x509_crt_set_key_purpose_oid(
 			 crt, options->purpose, 0) >= 0);
@@ -144,6 +144,27 @@ save(const char *path, gnutls_datum_t *pem)
 	must(fwrite(pem->data, 1, pem->size, file) == pem->size);
 	fclose(file);
 	gnutls_free(pem->data);
+}
+
+void
+forge_revoked(const struct forged *issuer, const struct forged *revoked,
+    const char *path, int64_t age_s)
+{
+	const time_t now_s = time(NULL);
+	gnutls_x509_crl_t list;
+	gnutls_datum_t pem;
+
+	must(gnutls_x509_crl_init(&list) >= 0);
+	must(gnutls_x509_crl_set_version(list, 2) >= 0);
+	must(gnutls_x509_crl_set_this_update(list, now_s - age_s - DAY_S) >= 0);
+	must(gnutls_x509_crl_set_next_update(
+		 list, age_s > 0 ? now_s - age_s : now_s + DAY_S) >= 0);
+	must(gnutls_x509_crl_set_crt(list, revoked->crt, now_s - DAY_S) >= 0);
+	must(gnutls_x509_crl_sign2(
+		 list, issuer->crt, issuer->key, GNUTLS_DIG_SHA256, 0) >= 0);
+	must(gnutls_x509_crl_export2(list, GNUTLS_X509_FMT_PEM, &pem) >= 0);
+	save(path, &pem);
+	gnutls_x509_crl_deinit(list);
 }
 
 void

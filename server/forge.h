@@ -35,6 +35,10 @@ struct forged {
 struct forged *forge(
     struct arena *, const struct forge_options *, const struct forged *issuer);
 void forged_free(struct forged **);
+/* A list, of which this is the only one that the issuer revoked, to a file in
+ * PEM form. age_s: it should have been replaced so long ago. */
+void forge_revoked(const struct forged *issuer, const struct forged *,
+    const char *path, int64_t age_s);
 /* To files in PEM form; NULL: not that one. */
 void forged_save(
     const struct forged *, const char *certificate, const char *key);

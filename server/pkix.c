@@ -329,6 +329,37 @@ why_forged(const struct pkix_ask *ask, struct arena *arena)
 	    STR_ARG(issuer));
 }
 
+/* The number in the chain of the first that is; count: none is. */
+static unsigned
+first_revoked(const struct pkix_ask *ask)
+{
+	const struct chain *chain = ask->chain;
+	unsigned i;
+
+	for (i = 0; i < chain->count; i++) {
+		const unsigned signer = signer_of(chain, i);
+		gnutls_x509_crt_t issuer =
+		    signer != 0 ? chain->certs[signer]
+				: trust_issuer_of(ask->trust, chain->certs[i]);
+
+		if (issuer != NULL &&
+		    trust_has_revoked(ask->trust, chain->certs[i], issuer))
+			break;
+	}
+	return i;
+}
+
+static struct str
+why_revoked(const struct pkix_ask *ask, struct arena *arena)
+{
+	struct str what = which(ask->chain, arena, first_revoked(ask));
+
+	return str_format(arena,
+	    "%.*s was revoked by its authority (s2s.revoked); ask its "
+	    "administrator for a new one",
+	    STR_ARG(what));
+}
+
 static const struct {
 	unsigned status;
 	struct str (*why)(const struct pkix_ask *, struct arena *);
@@ -340,6 +371,7 @@ static const struct {
     {GNUTLS_CERT_SIGNER_CONSTRAINTS_FAILURE, why_constraints},
     {GNUTLS_CERT_PURPOSE_MISMATCH, why_purpose},
     {GNUTLS_CERT_SIGNATURE_FAILURE, why_forged},
+    {GNUTLS_CERT_REVOKED, why_revoked},
 };
 
 static struct str
@@ -391,6 +423,8 @@ pkix_is_trusted(
 	for (size_t i = 0;
 	    i < count && (status & GNUTLS_CERT_PURPOSE_MISMATCH) != 0; i++)
 		status = status_for(ask, purposes[i]);
+	if (status == 0 && first_revoked(ask) < ask->chain->count)
+		status = GNUTLS_CERT_REVOKED;
 	if (status != 0)
 		*why_r = why_not(ask, arena, status);
 	return status == 0;

@@ -92,6 +92,7 @@ policy_of(const struct setup *setup, const struct host *host, struct str domain,
 	    .resolvers = config_list(AT(DNS_RESOLVERS)),
 	    .authorities =
 		config_text(config, CONFIG_GLOBAL, SETTING(S2S_AUTHORITIES)),
+	    .revoked = config_text(config, CONFIG_GLOBAL, SETTING(S2S_REVOKED)),
 	};
 #undef AT
 	if (policy_r->dialback == DIALBACK_NEVER)

@@ -28,6 +28,7 @@ struct policy {
 	enum dialback_rule dialback;
 	struct setting_list routes, resolvers;
 	struct str authorities; /* a file; empty: those of the system */
+	struct str revoked;     /* a file; empty: none */
 	/* Who claims that domain makes us ask (DNS) about it, and is not proved
 	 * yet. Not of policy_of: whoever asks sets it. */
 	bool is_for_stranger;

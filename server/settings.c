@@ -195,6 +195,9 @@ const struct setting server_settings[SETTINGS_COUNT + 1] = {
     {"s2s.authorities", SETTING_PATH, RELOADS,
 	.help = "Certificates, in PEM form, of those who may vouch for "
 		"servers; empty: those the system trusts."},
+    {"s2s.revoked", SETTING_PATH, RELOADS,
+	.help = "Lists, in PEM form, of certificates that their authorities "
+		"revoked; read again when the file changes."},
     {"s2s.allow", SETTING_LIST, RELOADS | PER_HOST, .preset = "[]",
 	.help = "The only domains that are talked to, if any are named; "
 		"\"*.example.org\" is all below that one."},

@@ -69,6 +69,7 @@ struct module;
 	X(S2S_PROOFS)                  \
 	X(S2S_DIALBACK)                \
 	X(S2S_AUTHORITIES)             \
+	X(S2S_REVOKED)                 \
 	X(S2S_ALLOW)                   \
 	X(S2S_DENY)                    \
 	X(S2S_ROUTE)                   \

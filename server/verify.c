@@ -71,6 +71,7 @@ check_records(struct verify_private *own, const struct endpoint *endpoint,
 	    .domain = own->domain,
 	    .target = {endpoint->target, endpoint->target},
 	    .authorities = own->policy.authorities,
+	    .revoked = own->policy.revoked,
 	    .is_client = own->ask.endpoint == NULL,
 	};
 	int64_t ends_s;
@@ -115,8 +116,8 @@ static void
 check_chain(struct verify_private *own)
 {
 	struct str why;
-	struct trust *trust =
-	    trust_take(own->arena, own->policy.authorities, &why);
+	struct trust *trust = trust_take(
+	    own->arena, own->policy.authorities, own->policy.revoked, &why);
 	const struct pkix_ask ask = {
 	    &own->chain, trust, own->ask.endpoint == NULL};
 

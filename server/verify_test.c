@@ -98,6 +98,9 @@ verified(struct verify *verify)
 	is_done = true;
 }
 
+/* The file of revoked certificates; or NULL. */
+static const char *revoked;
+
 static void
 run(struct verify *verify, const struct verify_ask *ask, unsigned proofs)
 {
@@ -105,6 +108,7 @@ run(struct verify *verify, const struct verify_ask *ask, unsigned proofs)
 
 	policy_of(rig.setup, NULL, ask->domain, &policy);
 	policy.proofs = proofs;
+	policy.revoked = str_of(revoked == NULL ? "" : revoked);
 	is_done = false;
 	verify_start(&rig.shard, verify, rig.arena, &policy, ask, verified);
 	CHECK(!is_done);
@@ -242,6 +246,56 @@ authorities_vouch_for_domains(void **state)
 {
 	for (size_t i = 0; i < COUNT_OF(pkix_cases); i++)
 		check_case(&pkix_cases[i]);
+}
+
+/* By whom the list is signed, of whom, and what is said of a chain that goes
+ * from a leaf over MIDDLE to ROOT. */
+static const struct {
+	enum issuer signer;
+	bool is_of_leaf; /* or of MIDDLE */
+	int64_t age_s;
+	const char *why;
+} lists[] = {
+    {MIDDLE, true, 0, "the certificate was revoked by its authority"},
+    {MIDDLE, true, 10 * DAY_S, "the certificate was revoked"},
+    {ROOT, false, 0, "the authority \"Middle\" in its chain was revoked"},
+    {ROOT, true, 0, NULL}, /* not its authority */
+    {STRANGER, true, 0, NULL},
+};
+
+static void
+revoked_certificates_prove_nothing(void **state)
+{
+	const struct forge_options options = {
+	    .name = "x", .dns = {"a.example"}};
+	struct forged *leaf = forge(rig.arena, &options, issuers[MIDDLE]);
+	struct str ders[ISSUER_COUNT];
+	const struct verify_ask ask = {.chain = ders,
+	    .count = chain_of(leaf, MIDDLE, ders),
+	    .domain = STR("a.example")};
+	char path[] = "/tmp/verify_test.XXXXXX";
+	struct verify verify;
+
+	close(mkstemp(path));
+	revoked = path;
+	for (size_t i = 0; i < COUNT_OF(lists); i++) {
+		forge_revoked(issuers[lists[i].signer],
+		    lists[i].is_of_leaf ? leaf : issuers[MIDDLE], path,
+		    lists[i].age_s);
+		trust_stop(); /* a file may change twice in a tick */
+		run(&verify, &ask, PROOF_PKIX);
+		CHECK((lists[i].why == NULL) == (verify.proof == PROOF_PKIX));
+		CHECK(lists[i].why == NULL ||
+		      strstr(verify.why.text, lists[i].why) != NULL);
+	}
+	unlink(path);
+	run(&verify, &ask, PROOF_PKIX);
+	CHECK(verify.proof == 0 &&
+	      strstr(verify.why.text, "s2s.revoked") != NULL);
+	revoked = NULL;
+	run(&verify, &ask, PROOF_PKIX);
+	CHECK_EQUAL(verify.proof, PROOF_PKIX);
+	forged_free(&leaf);
 }
 
 static void
@@ -604,6 +658,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(authorities_vouch_for_domains),
+	    cmocka_unit_test(revoked_certificates_prove_nothing),
 	    cmocka_unit_test(what_is_found_is_told),
 	    cmocka_unit_test(nothing_presented_proves_nothing),
 	    cmocka_unit_test(canceling_ends_it_without_proof),
