@@ -181,7 +181,8 @@ add(struct registration *registration)
 	push->count++;
 }
 
-/* In the place of the one with the same address. */
+/* In the place of the one with the same address; who enables it is there, and
+ * needs no notification of what was. */
 static void
 replace(struct registration *registration)
 {
@@ -189,6 +190,8 @@ replace(struct registration *registration)
 	    registration->account, registration->jid, registration->node);
 
 	if (old != NULL) {
+		old->state.is_due = false;
+		old->state.is_stale = old->state.is_open;
 		push_state_move(registration, old);
 		drop(old);
 	}
@@ -365,6 +368,7 @@ take_rows(struct account *account, const struct store_scan *scan)
 
 	list_init(&old);
 	list_move(&old, &push->registrations);
+	push->has_wake = false;
 	for (size_t i = 0; i < scan->count; i++) {
 		struct registration *read = read_row(account, &scan->rows[i]);
 
@@ -373,15 +377,15 @@ take_rows(struct account *account, const struct store_scan *scan)
 			    "a push registration is damaged");
 			continue;
 		}
+		push->has_wake |= push_owes(read);
+		add(read);
 		list_each (each, &old, struct registration, link)
 			if (jid_equal(each->jid, read->jid) &&
 			    str_equal(each->node, read->node))
 				push_state_move(read, each);
-		add(read);
 		if (push_owes(read))
 			push_resume(read);
 	}
-	push->has_wake |= owes(account);
 	list_each (each, &old, struct registration, link)
 		drop(each);
 }
@@ -448,7 +452,6 @@ enable(struct iq *iq, const struct jid *jid, struct str node,
 		registration->options =
 		    node_copy_deep(registration->arena, options);
 	replace(registration);
-	registration->state.is_due = false;
 	registration->messages = 0;
 	registration->has_waited = false;
 	write_row(write, registration);

@@ -231,6 +231,25 @@ who_enables_again_is_told_again(void **state)
 	push_end(&stage);
 }
 
+/* It is there, and needs none. */
+static void
+who_enables_anew_is_not_told(void **state)
+{
+	struct stage stage = push_begin(NULL);
+
+	push_say(&stage);
+	CHECK(push_next(&stage) != NULL);
+	push_refuse(&stage, "wait", "resource-constraint");
+	world_sleep(stage.world, 3 * SECONDS);
+	stage.juliet = rig_bind(stage.world, BALCONY);
+	rig_send(stage.juliet, ENABLE(SERVICE, NODE, ""));
+	rig_expect(stage.juliet, DONE("e"));
+	world_sleep(stage.world, MINUTES);
+	CHECK(push_next(&stage) == NULL);
+	CHECK(!has_wake(&stage));
+	push_end(&stage);
+}
+
 int
 main(void)
 {
@@ -244,6 +263,7 @@ main(void)
 	    cmocka_unit_test(it_is_tried_less_and_less_often),
 	    cmocka_unit_test(news_do_not_wait_for_that),
 	    cmocka_unit_test(who_enables_again_is_told_again),
+	    cmocka_unit_test(who_enables_anew_is_not_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
