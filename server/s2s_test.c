@@ -390,7 +390,8 @@ what_the_peer_had_is_not_sent_again(void **state)
 		stage_say(&stage, "m2");
 		peer = world_dialled(stage.world, VERONA);
 		stage_answer(peer, STAGE_LINES - 1);
-		CHECK(stage_comes(peer, "<enable"));
+		CHECK(stage_comes(
+		    peer, "<enable xmlns='urn:xmpp:sm:3' resume='true'"));
 		world_send(peer, "<enabled xmlns='urn:xmpp:sm:3' id='s1' "
 				 "resume='true'/>");
 		CHECK(stage_comes(peer, "id='m2'"));
@@ -398,7 +399,8 @@ what_the_peer_had_is_not_sent_again(void **state)
 		world_sleep(stage.world, 10000);
 		peer = world_dialled(stage.world, VERONA);
 		stage_answer(peer, STAGE_LINES - 1);
-		CHECK(stage_comes(peer, "<resume "));
+		CHECK(stage_comes(
+		    peer, "<resume xmlns='urn:xmpp:sm:3' previd='s1' h='0'"));
 		world_send(peer, "<resumed xmlns='urn:xmpp:sm:3' previd='s1' "
 				 "h='1'/>");
 		world_run(stage.world);
