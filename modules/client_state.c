@@ -256,7 +256,8 @@ on_deliver(
 	uint64_t key;
 
 	(void)account;
-	if (quiet == NULL)
+	/* What fills a place goes before all that came since. */
+	if (quiet == NULL || session->filling != NULL)
 		return PASS;
 	/* Whose receipt is awaited, matters: a chat state may be archived. */
 	if (letter->ticket == 0 && can_wait(session, letter->stanza, &key)) {

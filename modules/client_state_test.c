@@ -312,6 +312,39 @@ other_sessions_go_on(void **state)
 	world_free(&on.world);
 }
 
+/* While what waited for her is read, what came since waits behind it: a
+ * presence that is held back must not pass what its sender said before. */
+static void
+what_is_held_does_not_overtake(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 10; seed++) {
+		struct stage on = quiet_stage(seed, NULL);
+
+		rig_send(
+		    on.phone, "<presence><priority>-1</priority></presence>");
+		rig_send(on.romeo, "<message type='chat' to='" JULIET
+				   "' id='old'><body>x</body></message>");
+		world_sleep(on.world, 1000);
+		world_hold_store(on.world, true);
+		rig_send(on.phone, "<presence/>");
+		rig_send(on.romeo, "<message type='chat' to='" PHONE
+				   "' id='new'><body>x</body></message>");
+		rig_send(on.romeo,
+		    "<presence to='" PHONE "'><show>away</show></presence>");
+		CHECK(!rig_finds(on.phone, "<message/>"));
+		world_hold_store(on.world, false);
+		world_sleep(on.world, 1000);
+		rig_send(on.phone, ACTIVE);
+		CHECK(rig_finds(on.phone, "<message id='old'/>"));
+		CHECK(rig_finds(on.phone, "<message id='new'/>"));
+		CHECK(rig_finds(on.phone,
+		    "<presence from='" ROMEO "/orchard'><show>away</show>"
+		    "</presence>"));
+		world_free(&on.world);
+	}
+}
+
 int
 main(void)
 {
@@ -325,6 +358,7 @@ main(void)
 	    cmocka_unit_test(many_bytes_are_a_limit_too),
 	    cmocka_unit_test(a_resumed_client_is_active),
 	    cmocka_unit_test(other_sessions_go_on),
+	    cmocka_unit_test(what_is_held_does_not_overtake),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
