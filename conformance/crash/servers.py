@@ -19,7 +19,6 @@ hosts:
 shards: 2
 auth: {{iterations: 4096, free_failures: 1000, longest_delay: 0 s}}
 limits: {{connections: 0}}
-sessions: {{queue: 100000}}
 quota: {{offline_messages: 1000000}}
 s2s: {{enabled: false}}
 """
