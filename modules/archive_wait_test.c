@@ -268,6 +268,49 @@ the_mark_is_stored_at_the_end(void **state)
 	world_free(&world);
 }
 
+/* The server begins to end in order: clients are told. */
+static void
+begin_end(struct world *world)
+{
+	for (unsigned i = 0; i < world->server.shard_count; i++) {
+		struct shard *shard = &world->server.shards[i];
+
+		shard_enter(shard);
+		shard->is_draining = true;
+		streams_close_all(shard, false, STREAM_ERR_SYSTEM_SHUTDOWN);
+		world->is_quiet[i] = false;
+	}
+	world_sleep(world, 100);
+}
+
+/* Without stream management, and though it said nothing since. */
+static void
+who_ends_in_order_has_it(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 20; i++) {
+		struct world *world = rig_world(i, 0, NULL);
+		struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+		struct world_peer *juliet =
+		    waiting_come(world, JULIET "/balcony", "<presence/>");
+
+		waiting_say(romeo, "m1");
+		rig_expect(juliet, "<message id='m1'/>");
+		begin_end(world);
+		CHECK(!world_is_closed(juliet));
+		if (i % 2 == 0)
+			rig_send(juliet, "</stream:stream>");
+		world_restart(world);
+		world_cut(&romeo);
+		world_cut(&juliet);
+		juliet = waiting_come(world, JULIET "/balcony", "<presence/>");
+		if (i % 2 == 1)
+			waiting_expect(juliet, "m1");
+		rig_expect_nothing(juliet);
+		world_free(&world);
+	}
+}
+
 static struct world_peer *
 resume(struct world *world, const char *id, unsigned h)
 {
@@ -375,6 +418,7 @@ main(void)
 	    cmocka_unit_test(the_mark_is_stored_at_the_end),
 	    cmocka_unit_test(what_was_proved_is_so_after_two_restarts),
 	    cmocka_unit_test(thousands_wait),
+	    cmocka_unit_test(who_ends_in_order_has_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -495,6 +495,15 @@ on_peer_closed(struct stream *stream)
 	return c2s_of(stream)->stage == C2S_BOUND ? GRACE_MS : 0;
 }
 
+static bool
+awaits_end(struct stream *stream)
+{
+	struct c2s *c2s = c2s_of(stream);
+
+	return c2s->stage == C2S_BOUND && !c2s->is_managed &&
+	       !stream->is_peer_ended && c2s_hurry_proofs(c2s);
+}
+
 static void
 send_gone(struct c2s *c2s, const struct stream_end *end)
 {
@@ -550,6 +559,7 @@ static const struct stream_role c2s_role = {
     .on_activity = on_activity,
     .on_idle = on_idle,
     .on_peer_closed = on_peer_closed,
+    .awaits_end = awaits_end,
     .on_gone = on_gone,
     .on_free = on_free,
 };

@@ -104,4 +104,7 @@ void c2s_prove(struct c2s *);
 /* The client ended its stream in order, and reads on to the end of ours (RFC
  * 6120, section 4.4): what the archive has as well is taken as received. */
 void c2s_prove_archived(struct c2s *);
+/* The stream is about to end: the kernel is asked more often. Whether proofs
+ * are awaited at all. */
+bool c2s_hurry_proofs(struct c2s *);
 void c2s_forget_proofs(struct c2s *);

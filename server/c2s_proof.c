@@ -10,12 +10,23 @@
 
 /* How often the kernel is asked while proofs are awaited. */
 #define ASK_MS 1000
+/* While the stream ends. */
+#define ASK_SOON_MS 20
 
 struct proof {
 	struct link link;
 	uint64_t position; /* of the connection's bytes */
 	uint64_t ticket;
 };
+
+static void ask_kernel(struct timer *);
+
+static void
+ask_later(struct c2s *c2s)
+{
+	timer_start(c2s->stream.shard, &c2s->proof,
+	    c2s->stream.is_ending ? ASK_SOON_MS : ASK_MS, ask_kernel);
+}
 
 static void
 ask_kernel(struct timer *timer)
@@ -28,7 +39,7 @@ ask_kernel(struct timer *timer)
 		return;
 	c2s->proof_acked = conn_acknowledged(c2s->stream.conn);
 	if (c2s->proof_acked < last->position)
-		timer_start(c2s->stream.shard, &c2s->proof, ASK_MS, ask_kernel);
+		ask_later(c2s);
 }
 
 void
@@ -42,7 +53,7 @@ c2s_want_proof(struct c2s *c2s, uint64_t ticket)
 	conn_await(c2s->stream.conn);
 	list_add_last(&c2s->proofs, &proof->link);
 	if (!timer_is_running(&c2s->proof))
-		timer_start(c2s->stream.shard, &c2s->proof, ASK_MS, ask_kernel);
+		ask_later(c2s);
 }
 
 static void
@@ -95,6 +106,16 @@ c2s_prove_archived(struct c2s *c2s)
 	}
 	if (ticket != 0)
 		tell(c2s, ticket);
+}
+
+bool
+c2s_hurry_proofs(struct c2s *c2s)
+{
+	if (list_is_empty(&c2s->proofs))
+		return false;
+	timer_stop(c2s->stream.shard, &c2s->proof);
+	ask_later(c2s);
+	return true;
 }
 
 void

@@ -25,6 +25,8 @@
 #define FIRST_ELEMENTS 128
 /* How long the peer may take to close what we closed. */
 #define CLOSING_MS 5000
+/* The same, when the server ends. */
+#define ANSWER_MS 1000
 
 static void on_timer(struct timer *);
 
@@ -684,7 +686,12 @@ stream_fail_with(struct stream *stream, enum stream_err err, const char *text,
 	before_closing(stream);
 	send_error(stream, err, text, specific);
 	send_close(stream);
-	hang_up(stream);
+	if (err == STREAM_ERR_SYSTEM_SHUTDOWN &&
+	    stream->role->awaits_end != NULL && stream->role->awaits_end(stream))
+		timer_start(
+		    stream->shard, &stream->timer, ANSWER_MS, on_timer);
+	else
+		hang_up(stream);
 }
 
 void

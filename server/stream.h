@@ -90,6 +90,9 @@ struct stream_role {
 	/* The peer's end came. How long, in ms, answers to what it sent before
 	 * may take until ours follows; or NULL: no time. */
 	unsigned (*on_peer_closed)(struct stream *);
+	/* The server ends, and the peer was told. Whether its own end is worth
+	 * a moment, for it proves receipt; or NULL: never. */
+	bool (*awaits_end)(struct stream *);
 	void (*on_closing)(struct stream *); /* last words; or NULL */
 	/* Nothing is read or sent any more. The memory goes later. */
 	void (*on_gone)(struct stream *, const struct stream_end *);
