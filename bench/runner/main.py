@@ -18,6 +18,9 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 BUILD = ROOT / "build-release"
 # Of two servers each, by the program pairs.
 OF_PAIRS = ("federation", "federation-rate")
+# Likewise, by the program streams.
+IDLE_PAIRS = "federation-idle"
+OTHERS = (*OF_PAIRS, IDLE_PAIRS)
 
 
 def say(text):
@@ -27,7 +30,7 @@ def say(text):
 def read_arguments():
     parser = argparse.ArgumentParser(prog="bench/compare")
     parser.add_argument("workloads", nargs="*", metavar="WORKLOAD",
-                        help=" ".join((*WORKLOADS, *OF_PAIRS)))
+                        help=" ".join((*WORKLOADS, *OTHERS)))
     parser.add_argument("--servers", metavar="LIST",
                         help=f"some of {','.join(SERVERS)}")
     parser.add_argument("--runs", type=int, default=3)
@@ -35,14 +38,14 @@ def read_arguments():
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     for name in asked.workloads:
-        if name not in (*WORKLOADS, *OF_PAIRS):
+        if name not in (*WORKLOADS, *OTHERS):
             parser.error(f"no workload is called {name}: there are "
-                         + ", ".join((*WORKLOADS, *OF_PAIRS)))
+                         + ", ".join((*WORKLOADS, *OTHERS)))
     for name in (asked.servers or "").split(","):
         if name and name not in SERVERS:
             parser.error(f"no server is called {name}: there are "
                          + ", ".join(SERVERS))
-    asked.workloads = asked.workloads or [*WORKLOADS, *OF_PAIRS]
+    asked.workloads = asked.workloads or [*WORKLOADS, *OTHERS]
     return asked
 
 
@@ -121,11 +124,10 @@ def run_all(bench, servers, asked):
     return results
 
 
-def run_pairs(bench, asked, wanted):
+def run_pairs(bench, program, *words):
     done = subprocess.run(
-        (ROOT / "bench" / "pairs", BUILD, bench.server_core, bench.load_core,
-         str(bench.sessions), str(asked.runs), *wanted),
-        stdout=subprocess.PIPE, check=True)
+        (ROOT / "bench" / program, BUILD, bench.server_core, bench.load_core,
+         *map(str, words)), stdout=subprocess.PIPE, check=True)
     return {(workload, pair): runs
             for workload, pair, runs in json.loads(done.stdout)}
 
@@ -149,11 +151,15 @@ def main():
     bench = Bench(asked.sessions)
     results = {}
     wanted = [name for name in asked.workloads if name in OF_PAIRS]
+    idle = IDLE_PAIRS in asked.workloads
     asked.workloads = [name for name in asked.workloads if name in WORKLOADS]
     if asked.workloads:
         results |= run_servers(bench, asked)
     if wanted:
-        results |= run_pairs(bench, asked, wanted)
+        results |= run_pairs(bench, "pairs", bench.sessions, asked.runs,
+                             *wanted)
+    if idle:
+        results |= run_pairs(bench, "streams", asked.runs)
     found = report.collect(results)
     if asked.json:
         report.print_json(found)
