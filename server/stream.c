@@ -8,7 +8,6 @@
 #include "base/rand.h"
 #include "server/address.h"
 #include "server/metrics.h"
-#include "server/settings.h"
 #include "server/setup.h"
 #include "server/shard.h"
 #include "server/stream_internal.h"
@@ -59,28 +58,6 @@ name_stream(const struct log *log, char *text, size_t len)
 	snprintf(text, len, "%s %u/%u %.*s%s%.*s", stream->role->name,
 	    stream->id.shard, stream->id.slot, STR_ARG(peer),
 	    claimed.len > 0 ? " as " : "", STR_ARG(claimed));
-}
-
-static unsigned
-config_host(const struct stream *stream)
-{
-	return stream->host == NULL ? CONFIG_GLOBAL : stream->host->index;
-}
-
-static uint64_t
-config_of(const struct stream *stream, enum settings_index index)
-{
-	const struct config *config = setup_config(stream->shard->setup);
-	const struct setting *setting = &server_settings[index];
-
-	switch (setting->type) {
-	case SETTING_TIME:
-		return config_ms(config, config_host(stream), setting);
-	case SETTING_SIZE:
-		return config_bytes(config, config_host(stream), setting);
-	default:
-		return config_int(config, config_host(stream), setting);
-	}
 }
 
 /* --- writing -------------------------------------------------------------- */
@@ -302,14 +279,17 @@ static struct reader_limits
 limits_of(const struct stream *stream)
 {
 	struct reader_limits limits = {
-	    .bytes = config_of(stream, SETTINGS_LIMITS_STANZA),
-	    .depth = (unsigned)config_of(stream, SETTINGS_LIMITS_DEPTH),
-	    .attrs = (unsigned)config_of(stream, SETTINGS_LIMITS_ATTRIBUTES),
-	    .children = (unsigned)config_of(stream, SETTINGS_LIMITS_ELEMENTS),
+	    .bytes = stream_setting(stream, SETTINGS_LIMITS_STANZA),
+	    .depth = (unsigned)stream_setting(stream, SETTINGS_LIMITS_DEPTH),
+	    .attrs =
+		(unsigned)stream_setting(stream, SETTINGS_LIMITS_ATTRIBUTES),
+	    .children =
+		(unsigned)stream_setting(stream, SETTINGS_LIMITS_ELEMENTS),
 	};
 
 	if (!stream->is_authenticated) {
-		limits.bytes = config_of(stream, SETTINGS_LIMITS_FIRST_STANZA);
+		limits.bytes =
+		    stream_setting(stream, SETTINGS_LIMITS_FIRST_STANZA);
 		limits.all_attrs = FIRST_ATTRS;
 		limits.children = FIRST_ELEMENTS;
 	}
@@ -323,58 +303,6 @@ stream_limit(struct stream *stream)
 
 	if (stream->reader != NULL)
 		reader_limit(stream->reader, &limits);
-}
-
-static void
-pause_over(struct timer *timer)
-{
-	struct stream *stream = container_of(timer, struct stream, pause);
-
-	conn_set_reading(stream->conn, !stream->is_held);
-}
-
-void
-stream_hold(struct stream *stream, bool is_held)
-{
-	if (stream->is_held == is_held)
-		return;
-	stream->is_held = is_held;
-	if (!timer_is_running(&stream->pause))
-		conn_set_reading(stream->conn, !is_held);
-}
-
-/* Servers and components speak for many. */
-static bool
-is_of_many(const struct stream *stream)
-{
-	return stream->role->is_of_servers || stream->role->serves != NULL;
-}
-
-/* A token bucket; who overdraws it is not read until it has recovered. */
-static void
-charge(struct stream *stream, size_t len)
-{
-	int64_t rate = (int64_t)config_of(
-	    stream, is_of_many(stream) && stream->is_authenticated
-			? SETTINGS_S2S_RATE
-			: SETTINGS_LIMITS_RATE);
-	int64_t burst = (int64_t)config_of(stream, SETTINGS_LIMITS_BURST);
-	int64_t passed_ms = (int64_t)(stream->heard_ms - stream->credit_ms);
-
-	if (rate == 0)
-		return;
-	stream->credit_ms = stream->heard_ms;
-	if (passed_ms > burst)
-		passed_ms = burst;
-	stream->credit += passed_ms * rate / 1000;
-	if (stream->credit > burst)
-		stream->credit = burst;
-	stream->credit -= (int64_t)len;
-	if (stream->credit >= 0 || timer_is_running(&stream->pause))
-		return;
-	conn_set_reading(stream->conn, false);
-	timer_start(stream->shard, &stream->pause,
-	    (uint64_t)(-stream->credit * 1000 / rate) + 1, pause_over);
 }
 
 static void
@@ -405,7 +333,7 @@ on_bytes(struct conn *conn, struct str bytes)
 		stream->role->on_activity(stream);
 	if (stream->is_peer_ended)
 		return;
-	charge(stream, bytes.len);
+	stream_pace(stream, bytes.len);
 	feed(stream, bytes);
 	/* Bytes of before TLS are nobody's (section 5.4.3.3). */
 	if (stream->is_deaf && !stream->is_peer_ended) {
@@ -449,14 +377,14 @@ make(struct shard *shard, const struct stream_role *role, struct conn *conn)
 	conn->events = &conn_events;
 	streams_add(shard, stream);
 	stream->heard_ms = stream->credit_ms = clock_mono_ms();
-	stream->credit = (int64_t)config_of(stream, SETTINGS_LIMITS_BURST);
+	stream->credit = (int64_t)stream_setting(stream, SETTINGS_LIMITS_BURST);
 	return stream;
 }
 
 static void
 set_deadline(struct stream *stream, enum settings_index index)
 {
-	uint64_t after_ms = config_of(stream, index);
+	uint64_t after_ms = stream_setting(stream, index);
 
 	stream->deadline_ms = stream->heard_ms + after_ms;
 	timer_start(stream->shard, &stream->timer, after_ms, on_timer);
@@ -687,9 +615,9 @@ stream_fail_with(struct stream *stream, enum stream_err err, const char *text,
 	send_error(stream, err, text, specific);
 	send_close(stream);
 	if (err == STREAM_ERR_SYSTEM_SHUTDOWN &&
-	    stream->role->awaits_end != NULL && stream->role->awaits_end(stream))
-		timer_start(
-		    stream->shard, &stream->timer, ANSWER_MS, on_timer);
+	    stream->role->awaits_end != NULL &&
+	    stream->role->awaits_end(stream))
+		timer_start(stream->shard, &stream->timer, ANSWER_MS, on_timer);
 	else
 		hang_up(stream);
 }
@@ -739,7 +667,7 @@ on_closed(struct conn *conn, const char *why)
 static void
 check_idle(struct stream *stream, uint64_t now_ms)
 {
-	uint64_t ping_ms = config_of(stream, SETTINGS_LIMITS_IDLE_PING);
+	uint64_t ping_ms = stream_setting(stream, SETTINGS_LIMITS_IDLE_PING);
 	uint64_t quiet_ms = now_ms - stream->heard_ms;
 	uint64_t wait_ms;
 
@@ -759,7 +687,7 @@ check_idle(struct stream *stream, uint64_t now_ms)
 		wait_ms = ping_ms - quiet_ms;
 	} else {
 		stream->is_pinged = true;
-		wait_ms = config_of(stream, SETTINGS_LIMITS_IDLE_TIMEOUT);
+		wait_ms = stream_setting(stream, SETTINGS_LIMITS_IDLE_TIMEOUT);
 		if (!stream->role->on_idle(stream)) {
 			stream_fail(
 			    stream, STREAM_ERR_CONNECTION_TIMEOUT, "idle");

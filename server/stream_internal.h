@@ -1,8 +1,9 @@
 /*
- * server/stream_internal.h - what stream.c and streams.c share.
+ * server/stream_internal.h - what the files of streams share.
  */
 #pragma once
 
+#include "server/settings.h"
 #include "server/stream.h"
 
 #define STREAM_LANG "en"
@@ -14,6 +15,10 @@ void streams_add(struct shard *, struct stream *);
 void streams_remove(struct stream *);
 /* The limits of the configuration, and of who is authenticated, hold. */
 void stream_limit(struct stream *);
+/* server/stream_pace.c: so many bytes came; may stop reading for a while. */
+void stream_pace(struct stream *, size_t len);
+/* A number, size (bytes) or time (ms) of the configuration, for its host. */
+uint64_t stream_setting(const struct stream *, enum settings_index);
 /* The host that stands for a domain, for streams of that role; or NULL. */
 const struct host *stream_find_host(const struct stream *, struct str name);
 /* server/stream_header.c: ours, and the peer's: what is wrong with it. */

@@ -442,6 +442,15 @@ store_close(struct store *store, void (*closed)(void *), void *arg)
 	wake(store);
 }
 
+unsigned
+store_load(const struct store *store)
+{
+	const size_t count = store->open_count * 100 / OPEN_COUNT_MAX;
+	const size_t bytes = store->open_bytes * 100 / OPEN_BYTES_MAX;
+
+	return (unsigned)(count > bytes ? count : bytes);
+}
+
 bool
 store_is_up(const struct store *store)
 {

@@ -478,6 +478,7 @@ the_queue_is_bounded(void **state)
 	rig_reopen(rig);
 	stalled = stall(rig);
 	refusals = answers = 0;
+	assert_int_equal(store_load(rig->store), 0);
 	for (unsigned i = 0; i < COUNT; i++) {
 		struct store_write *write = store_write_new(rig->store);
 
@@ -487,6 +488,7 @@ the_queue_is_bounded(void **state)
 	rig_run_for(rig, 100);
 	assert_in_range(refusals, COUNT / 2, COUNT - 1000);
 	assert_int_equal(answers, refusals);
+	assert_in_range(store_load(rig->store), 99, 101);
 	unstall(&stalled);
 	rig_close_store(rig);
 	assert_int_equal(answers, COUNT);
