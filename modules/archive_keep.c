@@ -130,8 +130,9 @@ add_to(struct list *list, struct link *link)
 struct row_open {
 	struct store_commit commit;
 	struct link link; /* in archive->failed, ->deferred, or in no list */
-	struct account *account; /* pinned */
-	struct arena *arena;     /* holds this and the row */
+	struct account *account;   /* pinned */
+	struct store_write *write; /* its arena holds this and the row; NULL:
+				      the store has it */
 	struct log_row row;
 	struct post *letter;       /* bounced when the row fails; or NULL */
 	struct receipt receipt;    /* settled when the row is there */
@@ -215,11 +216,11 @@ static void
 row_free(struct row_open *open)
 {
 	struct account *account = open->account;
-	struct arena *arena = open->arena;
+	struct store_write *write = open->write;
 
 	row_leaves(open);
 	archive_retract_free(&open->retract);
-	arena_free(&arena);
+	store_write_free(&write);
 	owner_unpin(&account->owner);
 }
 
@@ -263,12 +264,26 @@ row_refused(struct row_open *open)
 static void
 row_write(struct row_open *open)
 {
-	struct store_write *write =
-	    store_write_new(open->account->owner.shard->store);
+	struct store_write *write = open->write;
 
-	store_append(write, &archive_kind, &open->row);
+	open->write = NULL;
+	store_append_own(write, &archive_kind, &open->row);
 	store_commit_lazy(write, &open->commit, row_written);
 	row_leaves(open);
+}
+
+static struct row_open *
+row_make(struct account *account, struct arena **arena_r)
+{
+	struct store_write *write =
+	    store_write_new(account->owner.shard->store);
+	struct row_open *open;
+
+	*arena_r = store_write_arena(write);
+	open = arena_new(*arena_r, struct row_open);
+	open->account = account;
+	open->write = write;
+	return open;
 }
 
 /* The time of a row is its id: so a time bounds a page as an id does. */
@@ -276,11 +291,9 @@ static struct row_open *
 row_new(struct account *account, const struct stanza *stanza,
     const struct jid *peer, struct archive_id id)
 {
-	struct arena *arena = arena_make(0);
-	struct row_open *open = arena_new(arena, struct row_open);
+	struct arena *arena;
+	struct row_open *open = row_make(account, &arena);
 
-	open->account = account;
-	open->arena = arena;
 	open->row = (struct log_row){.owner = account->owner.id,
 	    .id = id.id,
 	    .nonce = id.nonce,
@@ -376,6 +389,21 @@ archive_keep_drain(struct account *account)
 	on_retry(retry);
 }
 
+/* For the store is about to forget it. */
+static struct row_open *
+row_copy(const struct row_open *failed)
+{
+	struct arena *arena;
+	struct row_open *open = row_make(failed->account, &arena);
+	struct store_write *write = open->write;
+
+	*open = *failed;
+	open->write = write;
+	open->row.peer = str_dup(arena, failed->row.peer);
+	open->row.value = str_dup(arena, failed->row.value);
+	return open;
+}
+
 /* The message was delivered, so there is no way back. */
 static void
 try_again(struct row_open *open)
@@ -383,7 +411,7 @@ try_again(struct row_open *open)
 	struct account *account = open->account;
 	struct archive *archive = archive_of(account);
 
-	add_to(&archive->failed, &open->link);
+	add_to(&archive->failed, &row_copy(open)->link);
 	if (timer_is_running(&archive->retry))
 		return;
 	archive->retry_ms *= 2;
@@ -421,11 +449,11 @@ archive_keep_forget(struct account *account)
 	if (archive->failed.head.next == NULL)
 		return;
 	list_each (open, &archive->failed, struct row_open, link) {
-		struct arena *arena = open->arena;
+		struct store_write *write = open->write;
 
 		list_remove(&open->link);
 		archive_retract_free(&open->retract);
-		arena_free(&arena);
+		store_write_free(&write);
 		if (!shard->is_ended)
 			owner_unpin(&account->owner);
 	}

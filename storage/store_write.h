@@ -8,7 +8,8 @@
 
 struct store;
 
-/* A batch: all of it or nothing, across owners. What is given is copied. */
+/* A batch: all of it or nothing, across owners. What is given is copied, unless
+ * it is in the memory of the batch itself. */
 struct store_write;
 
 struct store_commit { /* the wait */
@@ -18,6 +19,8 @@ struct store_commit { /* the wait */
 };
 
 struct store_write *store_write_new(struct store *);
+/* Lives until the last done of the write has returned, or it is given up. */
+struct arena *store_write_arena(struct store_write *);
 /* Gives it up unwritten; nulls the pointer. Waits that store_also added are
  * told ERR_CANCELED before it returns. */
 void store_write_free(struct store_write **);
@@ -50,6 +53,9 @@ void store_remove_all(struct store_write *, owner_id, const struct store_kind *,
  * keep no ref. A row with the same id is replaced. The owner, id, nonce and
  * time come from the row. */
 void store_append(
+    struct store_write *, const struct store_kind *, const struct log_row *);
+/* The same; the bytes of the row are in the write's arena. */
+void store_append_own(
     struct store_write *, const struct store_kind *, const struct log_row *);
 /* KIND_TEXT: what is searched of a row that is there, from now on. */
 void store_log_words(struct store_write *, owner_id, const struct store_kind *,

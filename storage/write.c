@@ -18,6 +18,12 @@ store_write_new(struct store *store)
 	return container_of(job, struct store_write, job);
 }
 
+struct arena *
+store_write_arena(struct store_write *write)
+{
+	return write->job.arena;
+}
+
 void
 store_write_free(struct store_write **write)
 {
@@ -194,14 +200,21 @@ store_remove_all(struct store_write *write, owner_id owner,
 	job->ops++;
 }
 
+static struct value
+own_bytes(struct job *job, struct str str)
+{
+	job->bytes += str.len;
+	return (struct value){.bytes = str.text == NULL ? STR("") : str};
+}
+
 /* Removes the row that has this ref already, under another id. */
 static void
 unref(struct job *job, const struct store_kind *kind, const struct log_row *row)
 {
 	struct value *args = kind_step(job, SQL_UNREF, row->owner, kind);
 
-	args[2] = bytes_of(job, row->ref);
-	args[3] = bytes_of(job, row->peer);
+	args[2] = own_bytes(job, row->ref);
+	args[3] = own_bytes(job, row->peer);
 	args[4].number = row->id;
 }
 
@@ -217,7 +230,7 @@ add_words(struct job *job, const struct store_kind *kind, owner_id owner,
 }
 
 void
-store_append(struct store_write *write, const struct store_kind *kind,
+store_append_own(struct store_write *write, const struct store_kind *kind,
     const struct log_row *row)
 {
 	struct job *job = &write->job;
@@ -234,13 +247,26 @@ store_append(struct store_write *write, const struct store_kind *kind,
 	if ((kind->flags & KIND_PEER) != 0)
 		args[5].number = store_thread(row->peer);
 	args[6].number = kind->flags;
-	args[7] = bytes_of(job, row->peer);
+	args[7] = own_bytes(job, row->peer);
 	if (has_ref)
-		args[8] = bytes_of(job, row->ref);
-	args[9] = bytes_of(job, row->value);
+		args[8] = own_bytes(job, row->ref);
+	args[9] = own_bytes(job, row->value);
 	if ((kind->flags & KIND_TEXT) != 0 && row->text.len > 0)
 		add_words(job, kind, row->owner, row->id, row->text);
 	job->ops++;
+}
+
+void
+store_append(struct store_write *write, const struct store_kind *kind,
+    const struct log_row *row)
+{
+	struct arena *arena = write->job.arena;
+	struct log_row own = *row;
+
+	own.peer = str_dup(arena, row->peer);
+	own.ref = str_dup(arena, row->ref);
+	own.value = str_dup(arena, row->value);
+	store_append_own(write, kind, &own);
 }
 
 void

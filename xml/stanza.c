@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "xml/writer.h"
 
+#define TEXT_LEN_GUESS  512
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 static const struct str kinds[] = {
@@ -420,6 +421,7 @@ stanza_text(struct arena *arena, const struct stanza *stanza)
 	struct buf buf = {0};
 	struct str text;
 
+	buf_room(&buf, TEXT_LEN_GUESS);
 	write(&buf, stanza, stanza->node->ns, STR(""), STR_NONE);
 	text = str_dup(arena, buf_str(&buf));
 	buf_deinit(&buf);
