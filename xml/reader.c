@@ -57,17 +57,41 @@ read_err_text(enum read_err err)
 
 /* --- positions -------------------------------------------------------- */
 
+/* Newer versions of expat count with 64 bits, and no longer want the others. */
+#ifndef HAVE_POSITIONS_64
+#define XML_GetCurrentByteIndex64 XML_GetCurrentByteIndex
+#define XML_GetCurrentByteCount64 XML_GetCurrentByteCount
+#endif
+
 static size_t
 event_start(const struct parser *parser)
 {
-	return (size_t)XML_GetCurrentByteIndex(parser->expat);
+	return (size_t)XML_GetCurrentByteIndex64(parser->expat);
 }
 
 static size_t
 event_end(const struct parser *parser)
 {
 	return event_start(parser) +
-	       (size_t)XML_GetCurrentByteCount(parser->expat);
+	       (size_t)XML_GetCurrentByteCount64(parser->expat);
+}
+
+/* The bytes that expat has, from the event on. */
+static struct str
+event_rest(const struct parser *parser)
+{
+#ifdef HAVE_POSITIONS_64
+	int64_t at = 0;
+	uint64_t len = 0;
+	const char *bytes = XML_GetInputContext64(parser->expat, &at, &len);
+#else
+	int at = 0, len = 0;
+	const char *bytes = XML_GetInputContext(parser->expat, &at, &len);
+#endif
+
+	if (bytes == NULL || (size_t)at >= (size_t)len)
+		return STR_NONE;
+	return (struct str){bytes + at, (size_t)len - (size_t)at};
 }
 
 /* --- turning ---------------------------------------------------------- */
@@ -380,12 +404,10 @@ end_with(struct reader *reader, enum read_err err)
 static bool
 is_bad_utf8(const struct parser *parser)
 {
-	int at, len;
-	const char *bytes = XML_GetInputContext(parser->expat, &at, &len);
+	const struct str rest = event_rest(parser);
 
-	if (bytes == NULL || at >= len || (bytes[at] & 0x80) == 0)
-		return false;
-	return str_utf8_len((struct str){bytes + at, (size_t)(len - at)}) == 0;
+	return rest.len > 0 && (rest.text[0] & 0x80) != 0 &&
+	       str_utf8_len(rest) == 0;
 }
 
 static enum read_err
