@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from checkup import checkup_fails, checkup_is_well
 from lab import Domain
-from servers import KINDS
+from servers import KINDS, until
 from matrix import report, stop_all
 from talk import NS, Lost, Person, converse
 
@@ -88,6 +88,27 @@ def accept(case, ours, theirs):
     checkup_is_well(ours, case.ours.name, case.theirs.name)
 
 
+def has_line(server, *words):
+    return any(all(word in line for word in words)
+               for line in server.output().splitlines())
+
+
+def reloaded(case, ours, theirs):
+    """Only dialback is enough now: what a certificate proved ends, and they
+    talk by another stream."""
+    ours.proofs[case.ours.name] = "dialback"
+    ours.config.write_text(ours.config_text())
+    done = ours.ask("reload")
+    if done.returncode != 0:
+        raise Lost(f"reload ended with {done.returncode}: {done.stderr}")
+    until("the stream ends", lambda: has_line(
+        ours, case.theirs.name, "policy-violation", "s2s.proofs"))
+    converse(Person(ours, "juliet", case.ours.name),
+             Person(theirs, "romeo", case.theirs.name))
+    if not has_line(ours, case.theirs.name, case.ours.name, "dialback"):
+        raise Lost("it was not dialback that proved the next one")
+
+
 def lost_ways(lab, ours, host):
     """What DNS and TCP have against it."""
     checkup_fails(ours, host, "nowhere.refuse.lab", "nowhere.refuse.lab",
@@ -149,6 +170,8 @@ def play(lab, names, peer, wanted):
         report(f"{name}: {case.name}", refuse, case, ours, theirs)
     report(f"{name}: {fine.name} is accepted", accept, fine, ours, theirs)
     report(f"{name}: {like.name} is accepted", accept, like, ours, third)
+    report(f"{name}: a reload ends what it forbids", reloaded, like, ours,
+           third)
     report(f"{name}: a checkup of lost ways", lost_ways, lab, ours,
            fine.ours.name)
     report(f"{name}: a checkup without DNS", names_are_down, names, ours,
