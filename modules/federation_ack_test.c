@@ -1,6 +1,7 @@
 /*
- * Another server sends messages and a request to a user who is not there, the
- * server is killed at every step: what it had acknowledged by then is kept.
+ * Another server sends messages and a request to a user who is not there, or
+ * who is, and the server is killed at every step: what it had acknowledged by
+ * then is kept.
  *
  *	federation_ack_test FIRST_SEED COUNT
  */
@@ -80,24 +81,30 @@ count_kept(struct world *world)
 
 /* Whether it was killed before there was nothing more to do. */
 static bool
-play(uint64_t seed, unsigned step, const char *yaml)
+play(uint64_t seed, unsigned step, const char *yaml, bool is_there)
 {
 	struct stage stage = stage_begin(seed, yaml);
 	struct world_peer *peer = stage_arrive_proved(&stage);
 	bool was_killed;
 	unsigned h, kept;
 
-	world_cut(&stage.romeo);
+	if (is_there)
+		rig_send(stage.romeo, "<presence/>");
+	else
+		world_cut(&stage.romeo);
 	world_send(peer, "<enable xmlns='urn:xmpp:sm:3'/>");
 	CHECK(stage_comes(peer, "<enabled"));
 	say_all(peer);
 	world_kill_after(stage.world, step);
-	world_run(stage.world);
+	world_sleep(stage.world, 50);
 	was_killed = stage.world->kill_after == 0;
 	world_kill_after(stage.world, 0);
 	if (!was_killed)
 		world_sleep(stage.world, 1000);
 	h = read_h(peer);
+	/* He proved nothing. */
+	if (is_there && !was_killed)
+		world_kill(stage.world);
 	kept = count_kept(stage.world);
 	if (h > kept || kept > STANZAS_SENT ||
 	    (!was_killed && h != STANZAS_SENT))
@@ -108,11 +115,11 @@ play(uint64_t seed, unsigned step, const char *yaml)
 }
 
 static void
-at_every_step(const char *yaml)
+at_every_step(const char *yaml, bool is_there)
 {
 	for (uint64_t seed = first_seed; seed < first_seed + seed_count; seed++)
 		for (unsigned step = 1; step < STEPS_MAX; step++)
-			if (!play(seed, step, yaml))
+			if (!play(seed, step, yaml, is_there))
 				break;
 }
 
@@ -120,14 +127,21 @@ static void
 what_is_acknowledged_is_kept(void **state)
 {
 	(void)state;
-	at_every_step(CLEAR);
+	at_every_step(CLEAR, false);
 }
 
 static void
 also_without_an_archive(void **state)
 {
 	(void)state;
-	at_every_step(CLEAR "modules.archive: false\n");
+	at_every_step(CLEAR "modules.archive: false\n", false);
+}
+
+static void
+also_when_he_is_there(void **state)
+{
+	(void)state;
+	at_every_step(CLEAR "modules.archive: false\n", true);
 }
 
 /* --- the store takes its time --------------------------------------------- */
@@ -265,6 +279,7 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(what_is_acknowledged_is_kept),
 	    cmocka_unit_test(also_without_an_archive),
+	    cmocka_unit_test(also_when_he_is_there),
 	    cmocka_unit_test(who_asked_is_told_twice),
 	    cmocka_unit_test(resumption_waits_for_commits),
 	    cmocka_unit_test(the_end_waits_for_commits),
