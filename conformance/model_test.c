@@ -560,8 +560,10 @@ settle(struct model *model)
 			world_send(model->device[i].peer,
 			    "<r xmlns='urn:xmpp:sm:3'/>");
 	/* What could not be written is tried again after 30 s at the latest. */
-	world_sleep(model->world, 35000);
-	listen_to_all(model);
+	for (unsigned i = 0; i < 35; i++) {
+		world_sleep(model->world, 1000);
+		listen_to_all(model);
+	}
 }
 
 static void

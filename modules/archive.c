@@ -44,6 +44,7 @@ static const struct hook hooks[] = {
     {.on = HOOK_UNDELIVERED, .order = -100, .stanza = on_undelivered},
     {.on = HOOK_DELIVER, .order = 990, .stanza = on_deliver},
     {.on = HOOK_SESSION_AVAILABLE, .order = 190, .session = archive_catch_up},
+    {.on = HOOK_SESSION_RESUMED, .session = archive_catch_up},
     {.on = HOOK_SESSION_CLOSED, .session = archive_wait_closed},
     {.on = HOOK_SESSION_SAVE, .save = archive_wait_save},
     {.on = HOOK_SESSION_RESTORE, .restore = archive_wait_restore},

@@ -9,6 +9,7 @@
 #include "modules/blocking.h"
 #include "modules/stanza_id.h"
 #include "server/session.h"
+#include "server/settings.h"
 #include "server/setup.h"
 #include "xml/delay.h"
 
@@ -16,7 +17,7 @@
 #define PAGE_MAX 100
 #define RETRY_MS (10 * SECOND)
 
-static void read_page(struct account *, uint64_t reader, unsigned place);
+static void read_page(struct session *, unsigned place);
 static void page_read(struct store_page *);
 
 struct catch_up {
@@ -48,24 +49,56 @@ archive_catch_up(struct session *session)
 	if (!archive_waits(waiting, &from, &to))
 		return;
 	waiting->is_reading = true;
-	read_page(account, session->number, session_hold(session));
+	read_page(session, session_hold(session));
+}
+
+/* Half of its queue, at most, is for what waits. */
+static unsigned
+share_of(const struct session *session)
+{
+	return (unsigned)host_int(
+		   session->account->host, SETTING(SESSIONS_QUEUE)) /
+	       2;
+}
+
+/* Rows that may be read for it now. */
+static unsigned
+room_of(struct session *session)
+{
+	const unsigned share = share_of(session);
+	const size_t sent = archive_session_of(session)->sent.read.count;
+
+	if (session->resume == NULL)
+		return PAGE_MAX;
+	if (sent >= share)
+		return 0;
+	return share - sent > PAGE_MAX ? PAGE_MAX : share - (unsigned)sent;
 }
 
 static void
-read_page(struct account *account, uint64_t reader, unsigned place)
+read_page(struct session *session, unsigned place)
 {
-	struct arena *arena = arena_make(0);
-	struct catch_up *catch_up = arena_new(arena, struct catch_up);
-	struct log_query query = {
-	    .owner = account->owner.id, .kind = &archive_kind, .max = PAGE_MAX};
+	struct account *account = session->account;
+	struct arena *arena;
+	struct catch_up *catch_up;
+	struct log_query query = {.owner = account->owner.id,
+	    .kind = &archive_kind,
+	    .max = room_of(session)};
 
+	if (query.max == 0) {
+		archive_of(account)->waiting.paused = session->number;
+		archive_of(account)->waiting.place = place;
+		return;
+	}
+	arena = arena_make(0);
+	catch_up = arena_new(arena, struct catch_up);
 	(void)archive_waits(
 	    &archive_of(account)->waiting, &query.after, &catch_up->to);
 	query.after--;
 	query.before = catch_up->to + 1;
 	catch_up->account = account;
 	catch_up->arena = arena;
-	catch_up->reader = reader;
+	catch_up->reader = session->number;
 	catch_up->place = place;
 	owner_pin(&account->owner);
 	store_page(account->owner.shard->store, &catch_up->page, arena, &query,
@@ -169,9 +202,35 @@ page_read(struct store_page *page)
 	if (is_sent)
 		send_rows(catch_up, session);
 	if (is_sent && page->is_more)
-		read_page(account, catch_up->reader, catch_up->place);
+		read_page(session, catch_up->place);
 	else
 		end(catch_up, session);
 	arena_free(&arena);
 	owner_unpin(&account->owner);
+}
+
+void
+archive_catch_up_on(struct session *session)
+{
+	struct archive_waiting *waiting =
+	    &archive_of(session->account)->waiting;
+
+	if (waiting->paused != session->number ||
+	    2 * archive_session_of(session)->sent.read.count >
+		share_of(session))
+		return;
+	waiting->paused = 0;
+	read_page(session, waiting->place);
+}
+
+void
+archive_catch_up_closed(struct session *session)
+{
+	struct archive_waiting *waiting =
+	    &archive_of(session->account)->waiting;
+
+	if (waiting->paused != session->number)
+		return;
+	waiting->paused = 0;
+	waiting->is_reading = false;
 }

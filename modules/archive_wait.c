@@ -379,6 +379,7 @@ archive_wait_proved(struct session *session, uint64_t ticket)
 	while (tickets_take(sent, ticket, &id))
 		give_up(waiting, id, true);
 	save_later(account);
+	archive_catch_up_on(session);
 }
 
 void
@@ -391,6 +392,7 @@ archive_wait_closed(struct session *session)
 	while (tickets_take_any(sent, &id))
 		give_up(waiting_of(account), id, false);
 	save_now(account);
+	archive_catch_up_closed(session);
 	archive_offer(account);
 }
 

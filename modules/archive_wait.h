@@ -25,6 +25,9 @@ struct archive_waiting {
 	uint64_t done; /* the newest row that is done with */
 	uint64_t mark; /* as it is stored: archive_wait.c */
 	bool is_reading;
+	uint64_t paused;    /* session->number: more is read for it when it has
+			       proved some of what it was sent; 0: none */
+	unsigned place;     /* that it holds */
 	struct timer save;  /* of the mark */
 	struct timer retry; /* of a read that failed */
 };
@@ -68,5 +71,8 @@ void archive_wait_drop(struct account *, uint64_t upto);
 bool archive_may_send(const struct session *);
 /* Sends what waits to the session, if it is one that may have it. */
 void archive_catch_up(struct session *);
+/* It proved some of what it was sent; it closed. */
+void archive_catch_up_on(struct session *);
+void archive_catch_up_closed(struct session *);
 /* To whichever session may. */
 void archive_offer(struct account *);
