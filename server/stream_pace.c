@@ -1,5 +1,4 @@
 /* How fast a peer is heard. */
-#include "base/clock.h"
 #include "server/conn.h"
 #include "server/setup.h"
 #include "server/shard.h"
