@@ -21,7 +21,7 @@ struct s2s_kept {
 	struct timer patience; /* how long */
 	struct s2s_kept_mark {
 		uint64_t ticket, sent;
-	} * marks;
+	} *marks;
 	size_t mark_count;
 };
 

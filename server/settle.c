@@ -105,7 +105,7 @@ void
 settle_free(struct shard *shard)
 {
 	for (unsigned i = 0;
-	     shard->settled != NULL && i < shard->server->shard_count; i++)
+	    shard->settled != NULL && i < shard->server->shard_count; i++)
 		post_free(&shard->settled[i].letter);
 	free(shard->settled);
 	shard->settled = NULL;

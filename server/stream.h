@@ -119,19 +119,16 @@ struct stream {
 	bool is_deaf;          /* what still comes of this feed is dropped */
 	struct arena *arena;   /* lifetime: stream */
 	struct reader *reader;
-	const struct host *host;   /* of the shard's setup: domain_host of
-				      host_name; NULL before the header, and
-				      where the role has serves */
+	const struct host *host;   /* domain_host of host_name; NULL before the
+				      header, and where the role has serves */
 	const struct jid *peer;    /* as authenticated, later bound; or NULL */
 	const struct jid *claimed; /* the from of the peer's header; or NULL */
 	struct str lang;           /* the peer's xml:lang; empty without */
-	struct str target;  /* the domain that we opened the stream to; empty
-			       when the peer opened it */
+	struct str target;  /* what we opened it to; empty when the peer did */
 	struct str id_text; /* of the header of who was connected to */
 	struct stream_end end;
 	uint64_t taken;       /* letters DOWN */
-	struct str host_name; /* the domain of ours that it is for, also during
-				 a change of setup */
+	struct str host_name; /* our domain, also while the setup changes */
 	struct timer timer;   /* the next deadline: login, idle, closing */
 	struct timer pause;   /* until the peer may send again */
 	uint64_t deadline_ms; /* to be authenticated; 0 when it is */

@@ -99,7 +99,7 @@ void
 gates_release(struct gates *gates, struct job *write, struct list *ready)
 {
 	for (struct gate_hold *hold = write->holds; hold != NULL;
-	     hold = hold->next) {
+	    hold = hold->next) {
 		struct gate *gate = hold->gate;
 
 		if (--gate->writes > 0)

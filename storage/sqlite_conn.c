@@ -216,7 +216,7 @@ static enum err
 steps_run(struct sqlite_conn *conn, struct job *job)
 {
 	for (const struct step *step = job->first; step != NULL;
-	     step = step->next) {
+	    step = step->next) {
 		int code = step_run(conn, job, step);
 
 		if ((code & 0xff) == SQLITE_CONSTRAINT && job->can_fail)

@@ -519,7 +519,7 @@ rig_run(const struct rig_case *cases, size_t count)
 			continue;
 		tests[at++] = (struct CMUnitTest){
 		    .name = str_format(arena, "%s: %s", modes[mode], each->name)
-				.text,
+			.text,
 		    .test_func = each->run,
 		    .setup_func = setup,
 		    .teardown_func = teardown,
