@@ -400,38 +400,6 @@ messages_to_a_stream_that_ends_are_kept(void **state)
 	}
 }
 
-/* Nor does it come twice, when she is the one who ends it: she reads to the end
- * (RFC 6120, section 4.4), so what was sent on the stream she has. */
-static void
-messages_to_a_stream_that_is_ended_come_once(void **state)
-{
-	(void)state;
-	for (uint64_t seed = 1; seed <= 200; seed++) {
-		struct world *world = begin(seed);
-		struct world_peer *romeo =
-		    world_connect(world, ROMEO "/orchard");
-		struct world_peer *juliet =
-		    world_connect(world, JULIET "/balcony");
-		bool has_come;
-
-		world_send(juliet, "<presence/>");
-		world_run(world);
-		world_send(romeo, "<message type='chat' to='" JULIET
-				  "/balcony' id='m1'><body>x</body></message>");
-		world_step(world, (unsigned)seed % 12);
-		world_send(juliet, "</stream:stream>");
-		world_sleep(world, 10000);
-		has_come = comes(juliet, "m1");
-		world_cut(&juliet);
-		juliet = world_connect(world, JULIET "/balcony");
-		world_send(juliet, "<presence/>");
-		world_run(world);
-		CHECK(comes(juliet, "m1") != has_come);
-		CHECK(is_silent(romeo));
-		world_free(&world);
-	}
-}
-
 /* Not even when the next stream that it is meant for ends, too. */
 static void
 messages_to_streams_that_end_are_kept(void **state)
@@ -725,7 +693,6 @@ main(void)
 	    cmocka_unit_test(names_of_nobody_are_remembered_in_limited_number),
 	    cmocka_unit_test(a_full_inbox_refuses_messages),
 	    cmocka_unit_test(messages_to_a_stream_that_ends_are_kept),
-	    cmocka_unit_test(messages_to_a_stream_that_is_ended_come_once),
 	    cmocka_unit_test(messages_to_streams_that_end_are_kept),
 	    cmocka_unit_test(an_account_has_so_many_sessions),
 	    cmocka_unit_test(a_failed_write_is_undone),

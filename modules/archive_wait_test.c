@@ -268,6 +268,33 @@ the_mark_is_stored_at_the_end(void **state)
 	world_free(&world);
 }
 
+/* On its way to a stream that she ends herself it comes once: she reads to the
+ * end (RFC 6120, section 4.4), so what was sent on the stream she has. */
+static void
+what_comes_as_she_ends_comes_once(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 200; i++) {
+		struct world *world = rig_world(i, 0, NULL);
+		struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+		struct world_peer *juliet =
+		    waiting_come(world, JULIET "/balcony", "<presence/>");
+		bool has_come;
+
+		world_send(romeo, "<message type='chat' to='" JULIET
+				  "/balcony' id='m1'><body>x</body></message>");
+		world_step(world, i % 12);
+		world_send(juliet, "</stream:stream>");
+		world_sleep(world, 10000);
+		has_come = rig_finds(juliet, "<message id='m1'/>");
+		world_cut(&juliet);
+		juliet = waiting_come(world, JULIET "/balcony", "<presence/>");
+		CHECK(rig_finds(juliet, "<message id='m1'/>") != has_come);
+		rig_expect_nothing(romeo);
+		world_free(&world);
+	}
+}
+
 /* The server begins to end in order: clients are told. */
 static void
 begin_end(struct world *world)
@@ -456,6 +483,7 @@ main(void)
 	    cmocka_unit_test(thousands_wait),
 	    cmocka_unit_test(who_ends_in_order_has_it),
 	    cmocka_unit_test(more_than_the_queue_wait),
+	    cmocka_unit_test(what_comes_as_she_ends_comes_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

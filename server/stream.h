@@ -84,20 +84,17 @@ struct stream_role {
 	void (*on_setup)(struct stream *);  /* after a reload; or NULL */
 	/* Bytes came: proofs of receipt; or NULL. */
 	void (*on_activity)(struct stream *);
-	/* Nothing came for long: ask whether the peer is there (is_pinged is
-	 * set, or taken back). False when it cannot be asked. */
+	/* Nothing came for long: ask (is_pinged is set). False if none can. */
 	bool (*on_idle)(struct stream *);
 	/* The peer's end came. How long, in ms, answers to what it sent before
 	 * may take until ours follows; or NULL: no time. */
 	unsigned (*on_peer_closed)(struct stream *);
-	/* The server ends, and the peer was told. Whether its own end is worth
-	 * a moment, for it proves receipt; or NULL: never. */
+	/* The server ends. Is the peer's end worth a moment? Or NULL. */
 	bool (*awaits_end)(struct stream *);
 	void (*on_closing)(struct stream *); /* last words; or NULL */
-	/* Nothing is read or sent any more. The memory goes later. */
+	/* Nothing is read or sent any more; the memory goes later. */
 	void (*on_gone)(struct stream *, const struct stream_end *);
-	/* Frees what is not in the stream's arena: after on_gone, and without
-	 * it at the end of the shard. */
+	/* Frees what is not in the arena; without on_gone as a shard ends. */
 	void (*on_free)(struct stream *);
 };
 
