@@ -46,7 +46,9 @@ archive_catch_up(struct session *session)
 	if (!archive_may_send(session) || waiting->is_reading)
 		return;
 	archive_wait_drop(account, archive_session_of(session)->queried);
-	if (!archive_waits(waiting, &from, &to))
+	/* Rows that are not there yet come when they are. */
+	if (!archive_waits(waiting, &from, &to) ||
+	    from >= archive_failed(account))
 		return;
 	waiting->is_reading = true;
 	read_page(session, session_hold(session));
@@ -137,16 +139,20 @@ send_rows(const struct catch_up *catch_up, struct session *session)
 {
 	struct account *account = catch_up->account;
 	const struct store_page *page = &catch_up->page;
+	const uint64_t failed = archive_failed(account);
 
 	for (size_t i = 0; i < page->count; i++) {
 		const struct log_row *row = &page->rows[i];
 
+		if (row->id > failed)
+			break;
 		if (archive_waits_for(&archive_of(account)->waiting, row->id))
 			send_row(catch_up, session, row);
 		archive_wait_read(account, row->id);
 	}
 	if (!page->is_more)
-		archive_wait_read(account, catch_up->to);
+		archive_wait_read(
+		    account, catch_up->to < failed ? catch_up->to : failed - 1);
 }
 
 void
@@ -190,6 +196,16 @@ end(struct catch_up *catch_up, struct session *session)
 		archive_offer(account);
 }
 
+/* By a row that is yet to be written again. */
+static bool
+is_held_up(struct account *account)
+{
+	uint64_t from, to;
+
+	return archive_waits(&archive_of(account)->waiting, &from, &to) &&
+	       from >= archive_failed(account);
+}
+
 static void
 page_read(struct store_page *page)
 {
@@ -201,7 +217,7 @@ page_read(struct store_page *page)
 
 	if (is_sent)
 		send_rows(catch_up, session);
-	if (is_sent && page->is_more)
+	if (is_sent && page->is_more && !is_held_up(account))
 		read_page(session, catch_up->place);
 	else
 		end(catch_up, session);

@@ -137,6 +137,7 @@ struct row_open {
 	struct post *letter;       /* bounced when the row fails; or NULL */
 	struct receipt receipt;    /* settled when the row is there */
 	struct resume_row awaited; /* of one that was sent */
+	bool is_retried;           /* it was not there in time */
 	struct archive_retract *retract; /* of one that takes back another */
 };
 
@@ -161,6 +162,12 @@ archive_unwritten(struct account *account)
 	const uint64_t deferred = least(&archive->deferred);
 
 	return failed < deferred ? failed : deferred;
+}
+
+uint64_t
+archive_failed(struct account *account)
+{
+	return least(&archive_of(account)->failed);
 }
 
 static void
@@ -243,6 +250,8 @@ row_kept(struct row_open *open)
 		(void)hook_stanza(HOOK_KEPT, account, NULL, letter);
 		post_free(&letter);
 	}
+	if (open->is_retried)
+		archive_offer(account);
 	row_free(open);
 }
 
@@ -411,6 +420,7 @@ try_again(struct row_open *open)
 	struct account *account = open->account;
 	struct archive *archive = archive_of(account);
 
+	open->is_retried = true;
 	add_to(&archive->failed, &row_copy(open)->link);
 	if (timer_is_running(&archive->retry))
 		return;

@@ -96,6 +96,8 @@ struct archive_await {
 void archive_await_rows(struct account *, struct archive_await *,
     void (*done)(struct archive_await *));
 /* Forgets rows that are yet to be written. */
+/* The least id of rows that are to be written again; UINT64_MAX: none. */
+uint64_t archive_failed(struct account *);
 /* What failed is written at once. */
 void archive_keep_drain(struct account *);
 void archive_keep_forget(struct account *);
