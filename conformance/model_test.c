@@ -563,6 +563,10 @@ settle(struct model *model)
 	for (unsigned i = 0; i < 35; i++) {
 		world_sleep(model->world, 1000);
 		listen_to_all(model);
+		/* Who resumes may have had to wait for what it sent before. */
+		for (unsigned j = 0; j < DEVICES; j++)
+			if (model->device[j].peer == NULL)
+				come(model, &model->device[j]);
 	}
 }
 
