@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/err.h"
 #include "modules/modules_rig.h"
 #include "server/s2s_stage.h"
 
@@ -48,7 +49,7 @@ read_h(struct world_peer *peer)
 		if (strstr(text, "<a ") == NULL)
 			continue;
 		value = strstr(text, "h='");
-		CHECK(value != NULL);
+		must(value != NULL);
 		next = (unsigned)strtoul(value + 3, NULL, 10);
 		CHECK(next >= h);
 		h = next;

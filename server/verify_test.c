@@ -599,7 +599,7 @@ save_authorities(void)
 	static const enum issuer trusted[] = {ROOT, RSA};
 	FILE *file = fopen(rig.authorities, "w");
 
-	CHECK(file != NULL);
+	must(file != NULL);
 	for (size_t i = 0; i < COUNT_OF(trusted); i++) {
 		gnutls_datum_t pem;
 
