@@ -6,7 +6,8 @@
  *    error; where nothing is archived, a device of who it was for has it;
  *  - each device saw each message at most once in the history of its stream,
  *    and no archive has it twice, save those sent again after a kill;
- *  - each archive has, in each direction, what was sent in the order sent. */
+ *  - each archive has, in each direction, what was sent in the order sent, also
+ *    when it was sent again; what came back as an error may come later. */
 #include "base/check.h"
 #include "server/world_private.h"
 
@@ -431,8 +432,8 @@ take_result(struct model *model, struct archive *archive, const char *text)
 	    archive->seen[from][number] == 0 ||
 		model->message[from][number].is_repeated,
 	    "an archive has a message twice", forwarded);
-	archive->seen[from][number]++;
-	if (model->message[from][number].is_repeated)
+	if (archive->seen[from][number]++ > 0 ||
+	    model->message[from][number].is_bounced)
 		return;
 	must_hold(model, number > archive->latest[from],
 	    "an archive is out of order", forwarded);

@@ -24,9 +24,10 @@ struct catch_up {
 	struct store_page page;
 	struct account *account; /* pinned */
 	struct arena *arena;
-	uint64_t reader; /* session->number */
-	uint64_t to;     /* the last row that waited when it was read */
-	unsigned place;  /* that it holds */
+	uint64_t reader;   /* session->number */
+	uint64_t to;       /* the last row that waited and was there */
+	unsigned place;    /* that it holds */
+	unsigned failures; /* of rows, when it began */
 };
 
 bool
@@ -48,7 +49,7 @@ archive_catch_up(struct session *session)
 	archive_wait_drop(account, archive_session_of(session)->queried);
 	/* Rows that are not there yet come when they are. */
 	if (!archive_waits(waiting, &from, &to) ||
-	    from >= archive_failed(account))
+	    from >= archive_queued(account))
 		return;
 	waiting->is_reading = true;
 	read_page(session, session_hold(session));
@@ -96,8 +97,11 @@ read_page(struct session *session, unsigned place)
 	catch_up = arena_new(arena, struct catch_up);
 	(void)archive_waits(
 	    &archive_of(account)->waiting, &query.after, &catch_up->to);
+	if (catch_up->to >= archive_queued(account))
+		catch_up->to = archive_queued(account) - 1;
 	query.after--;
 	query.before = catch_up->to + 1;
+	catch_up->failures = archive_of(account)->failures;
 	catch_up->account = account;
 	catch_up->arena = arena;
 	catch_up->reader = session->number;
@@ -139,20 +143,16 @@ send_rows(const struct catch_up *catch_up, struct session *session)
 {
 	struct account *account = catch_up->account;
 	const struct store_page *page = &catch_up->page;
-	const uint64_t failed = archive_failed(account);
 
 	for (size_t i = 0; i < page->count; i++) {
 		const struct log_row *row = &page->rows[i];
 
-		if (row->id > failed)
-			break;
 		if (archive_waits_for(&archive_of(account)->waiting, row->id))
 			send_row(catch_up, session, row);
 		archive_wait_read(account, row->id);
 	}
 	if (!page->is_more)
-		archive_wait_read(
-		    account, catch_up->to < failed ? catch_up->to : failed - 1);
+		archive_wait_read(account, catch_up->to);
 }
 
 void
@@ -196,14 +196,14 @@ end(struct catch_up *catch_up, struct session *session)
 		archive_offer(account);
 }
 
-/* By a row that is yet to be written again. */
+/* By a row that is yet to be written. */
 static bool
 is_held_up(struct account *account)
 {
 	uint64_t from, to;
 
 	return archive_waits(&archive_of(account)->waiting, &from, &to) &&
-	       from >= archive_failed(account);
+	       from >= archive_queued(account);
 }
 
 static void
@@ -213,7 +213,9 @@ page_read(struct store_page *page)
 	struct account *account = catch_up->account;
 	struct arena *arena = catch_up->arena;
 	struct session *session = session_of_number(account, catch_up->reader);
-	const bool is_sent = page->err == ERR_NONE && session != NULL;
+	const bool is_sent =
+	    page->err == ERR_NONE && session != NULL &&
+	    catch_up->failures == archive_of(account)->failures;
 
 	if (is_sent)
 		send_rows(catch_up, session);

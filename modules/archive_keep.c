@@ -14,11 +14,13 @@
 #include "server/setup.h"
 
 #define RETRY_MIN_MS SECOND
-#define RETRY_MAX_MS (30 * SECOND)
+#define RETRY_MAX_MS (5 * SECOND)
+/* Rows of one commit. */
+#define BATCH_MAX 256
 /* A query waits so long for rows that are not written yet. */
 #define AWAIT_MS (5 * SECOND)
 
-static void row_written(struct store_commit *);
+static void batch_written(struct store_commit *);
 
 /* --- the public id --------------------------------------------------------
  */
@@ -119,17 +121,8 @@ archive_wants(struct account *account, const struct stanza *stanza,
 /* --- writing ---------------------------------------------------------------
  */
 
-static void
-add_to(struct list *list, struct link *link)
-{
-	if (list->head.next == NULL)
-		list_init(list);
-	list_add_last(list, link);
-}
-
 struct row_open {
-	struct store_commit commit;
-	struct link link; /* in archive->failed, ->deferred, or in no list */
+	struct link link; /* in archive->queue, ->deferred, or of a batch */
 	struct account *account;   /* pinned */
 	struct store_write *write; /* its arena holds this and the row; NULL:
 				      the store has it */
@@ -137,37 +130,62 @@ struct row_open {
 	struct post *letter;       /* bounced when the row fails; or NULL */
 	struct receipt receipt;    /* settled when the row is there */
 	struct resume_row awaited; /* of one that was sent */
-	bool is_retried;           /* it was not there in time */
+	bool is_late;              /* readers were told to wait for it */
 	struct archive_retract *retract; /* of one that takes back another */
 };
 
+/* Rows that are committed together; in the memory of their write. */
+struct batch {
+	struct store_commit commit;
+	struct account *account; /* pinned by each row */
+	struct list rows;
+};
+
+static struct row_open *
+first_row(const struct list *rows)
+{
+	return rows->head.next == NULL
+		   ? NULL
+		   : list_entry(list_first(rows), struct row_open, link);
+}
+
+/* Their ids grow. */
 static uint64_t
 least(const struct list *rows)
 {
-	uint64_t id = UINT64_MAX;
+	const struct row_open *first = first_row(rows);
 
-	if (rows->head.next == NULL)
-		return id;
-	list_each (open, rows, struct row_open, link)
-		if (id > open->row.id)
-			id = open->row.id;
-	return id;
+	return first == NULL ? UINT64_MAX : first->row.id;
+}
+
+uint64_t
+archive_queued(struct account *account)
+{
+	return least(&archive_of(account)->queue);
 }
 
 uint64_t
 archive_unwritten(struct account *account)
 {
-	const struct archive *archive = archive_of(account);
-	const uint64_t failed = least(&archive->failed);
-	const uint64_t deferred = least(&archive->deferred);
+	const uint64_t queued = archive_queued(account);
+	const uint64_t deferred = least(&archive_of(account)->deferred);
 
-	return failed < deferred ? failed : deferred;
+	return queued < deferred ? queued : deferred;
 }
 
-uint64_t
-archive_failed(struct account *account)
+static void
+add_in_order(struct list *rows, struct row_open *open)
 {
-	return least(&archive_of(account)->failed);
+	struct link *before;
+
+	if (rows->head.next == NULL)
+		list_init(rows);
+	before = rows->head.prev;
+	while (
+	    before != &rows->head &&
+	    container_of(before, struct row_open, link)->row.id > open->row.id)
+		before = before->prev;
+	list_add_before(before->next, &open->link);
 }
 
 static void
@@ -193,22 +211,20 @@ archive_await_rows(struct account *account, struct archive_await *await,
 	await->account = account;
 	await->upto = archive->last_id;
 	await->done = done;
-	add_to(&archive->awaits, &await->link);
+	if (archive->awaits.head.next == NULL)
+		list_init(&archive->awaits);
+	list_add_last(&archive->awaits, &await->link);
 	timer_start(
 	    account->owner.shard, &await->timer, AWAIT_MS, on_await_end);
 }
 
-/* A row is given to the store, in a moment, or given up. */
+/* Rows were given to the store, or given up. */
 static void
-row_leaves(struct row_open *open)
+tell_awaits(struct account *account)
 {
-	struct account *account = open->account;
 	struct archive *archive = archive_of(account);
 	uint64_t unwritten;
 
-	if (!list_holds(&open->link))
-		return;
-	list_remove(&open->link);
 	if (archive->awaits.head.next == NULL ||
 	    list_is_empty(&archive->awaits))
 		return;
@@ -225,7 +241,10 @@ row_free(struct row_open *open)
 	struct account *account = open->account;
 	struct store_write *write = open->write;
 
-	row_leaves(open);
+	if (list_holds(&open->link)) {
+		list_remove(&open->link);
+		tell_awaits(account);
+	}
 	archive_retract_free(&open->retract);
 	store_write_free(&write);
 	owner_unpin(&account->owner);
@@ -238,7 +257,6 @@ row_kept(struct row_open *open)
 	struct shard *shard = account->owner.shard;
 	struct post *letter = open->letter;
 
-	archive_of(account)->retry_ms = 0;
 	metric_add(shard, METRIC_ARCHIVED, 1);
 	archive_limit_grown(account);
 	if (open->retract != NULL)
@@ -250,17 +268,14 @@ row_kept(struct row_open *open)
 		(void)hook_stanza(HOOK_KEPT, account, NULL, letter);
 		post_free(&letter);
 	}
-	if (open->is_retried)
-		archive_offer(account);
 	row_free(open);
 }
 
 static void
-row_refused(struct row_open *open)
+row_refused(struct row_open *open, enum err err)
 {
 	struct shard *shard = open->account->owner.shard;
 	struct post *letter = open->letter;
-	const enum err err = open->commit.err;
 
 	if (letter != NULL)
 		router_bounce(shard, letter, stanza_err_of(err),
@@ -268,17 +283,6 @@ row_refused(struct row_open *open)
 	if (err != ERR_CANCELED)
 		receipt_settle(shard, &open->receipt);
 	row_free(open);
-}
-
-static void
-row_write(struct row_open *open)
-{
-	struct store_write *write = open->write;
-
-	open->write = NULL;
-	store_append_own(write, &archive_kind, &open->row);
-	store_commit_lazy(write, &open->commit, row_written);
-	row_leaves(open);
 }
 
 static struct row_open *
@@ -293,6 +297,80 @@ row_make(struct account *account, struct arena **arena_r)
 	open->account = account;
 	open->write = write;
 	return open;
+}
+
+/* In the memory of another write. */
+static struct row_open *
+row_copy(struct arena *arena, const struct row_open *from)
+{
+	struct row_open *open = arena_new(arena, struct row_open);
+
+	*open = *from;
+	open->link = (struct link){0};
+	open->row.peer = str_dup(arena, from->row.peer);
+	open->row.value = str_dup(arena, from->row.value);
+	return open;
+}
+
+/* The first row's write becomes that of all. */
+static void
+batch_add(struct batch *batch, struct store_write *write, struct row_open *open)
+{
+	struct store_write *own = open->write;
+
+	list_remove(&open->link);
+	if (own != write) {
+		open = row_copy(store_write_arena(write), open);
+		store_write_free(&own);
+	}
+	open->write = NULL;
+	store_append_own(write, &archive_kind, &open->row);
+	list_add_last(&batch->rows, &open->link);
+}
+
+static void
+write_queue(struct account *account)
+{
+	struct archive *archive = archive_of(account);
+	struct row_open *first = first_row(&archive->queue);
+	const unsigned max = archive->is_careful ? 1 : BATCH_MAX;
+	struct store_write *write;
+	struct batch *batch;
+	unsigned count = 0;
+
+	if (first == NULL)
+		return;
+	write = first->write;
+	batch = arena_new(store_write_arena(write), struct batch);
+	batch->account = account;
+	list_init(&batch->rows);
+	list_each (open, &archive->queue, struct row_open, link) {
+		if (count++ == max)
+			break;
+		batch_add(batch, write, open);
+	}
+	archive->writing++;
+	store_commit_lazy(write, &batch->commit, batch_written);
+	tell_awaits(account);
+}
+
+static bool
+may_write(struct archive *archive)
+{
+	return archive->writing == 0 && !timer_is_running(&archive->retry);
+}
+
+static void
+row_write(struct row_open *open)
+{
+	struct account *account = open->account;
+	struct archive *archive = archive_of(account);
+
+	list_remove(&open->link);
+	add_in_order(&archive->queue, open);
+	open->is_late = !may_write(archive);
+	if (!open->is_late)
+		write_queue(account);
 }
 
 /* The time of a row is its id: so a time bounds a page as an id does. */
@@ -342,7 +420,18 @@ awaited_add(struct resume_row *row, struct store_write *write)
 	struct row_open *open = container_of(row, struct row_open, awaited);
 
 	store_append(write, &archive_kind, &open->row);
-	row_leaves(open);
+	list_remove(&open->link);
+	tell_awaits(open->account);
+}
+
+static void
+awaited_failed(struct resume_row *row)
+{
+	struct row_open *open = container_of(row, struct row_open, awaited);
+	struct archive *archive = archive_of(open->account);
+
+	archive->failures++;
+	add_in_order(&archive->deferred, open);
 }
 
 static void
@@ -370,59 +459,80 @@ archive_keep_sent(struct account *account, struct session *session,
 	struct row_open *open = row_new(account, stanza, stanza->to, id);
 
 	open->awaited.add = awaited_add;
+	open->awaited.failed = awaited_failed;
 	open->awaited.done = awaited_done;
 	open->awaited.alone = awaited_alone;
 	if (resume_defer(session, letter, &open->awaited))
-		add_to(&archive_of(account)->deferred, &open->link);
+		add_in_order(&archive_of(account)->deferred, open);
 	else
 		row_write(open);
 }
 
+/* --- written, or not ---------------------------------------------------------
+ */
+
 static void
 on_retry(struct timer *timer)
 {
-	struct archive *archive = container_of(timer, struct archive, retry);
-
-	list_each (open, &archive->failed, struct row_open, link)
-		row_write(open);
+	write_queue(container_of(timer, struct archive, retry)->account);
 }
 
 void
 archive_keep_drain(struct account *account)
 {
-	struct timer *retry = &archive_of(account)->retry;
-
-	if (!timer_is_running(retry))
-		return;
-	timer_stop(account->owner.shard, retry);
-	on_retry(retry);
-}
-
-/* For the store is about to forget it. */
-static struct row_open *
-row_copy(const struct row_open *failed)
-{
-	struct arena *arena;
-	struct row_open *open = row_make(failed->account, &arena);
-	struct store_write *write = open->write;
-
-	*open = *failed;
-	open->write = write;
-	open->row.peer = str_dup(arena, failed->row.peer);
-	open->row.value = str_dup(arena, failed->row.value);
-	return open;
-}
-
-/* The message was delivered, so there is no way back. */
-static void
-try_again(struct row_open *open)
-{
-	struct account *account = open->account;
 	struct archive *archive = archive_of(account);
 
-	open->is_retried = true;
-	add_to(&archive->failed, &row_copy(open)->link);
-	if (timer_is_running(&archive->retry))
+	timer_stop(account->owner.shard, &archive->retry);
+	while (first_row(&archive->queue) != NULL)
+		write_queue(account);
+}
+
+/* Not for what the world is like, but for what it is. */
+static bool
+is_hopeless(enum err err)
+{
+	return err == ERR_TOO_LARGE || err == ERR_INVALID || err == ERR_EXISTS;
+}
+
+/* The message was delivered, so there is no way back; and the store is about to
+ * forget the row. */
+static void
+try_again(struct row_open *failed)
+{
+	struct account *account = failed->account;
+	struct store_write *write =
+	    store_write_new(account->owner.shard->store);
+	struct row_open *open = row_copy(store_write_arena(write), failed);
+
+	open->write = write;
+	open->is_late = true;
+	archive_of(account)->failures++;
+	add_in_order(&archive_of(account)->queue, open);
+}
+
+static void
+row_failed(struct row_open *open, enum err err, bool is_alone)
+{
+	const bool is_lost = is_alone && is_hopeless(err);
+
+	list_remove(&open->link);
+	if (is_lost)
+		log_error(&open->account->owner.log,
+		    "a message cannot be archived: %s", err_text(err));
+	if (is_lost || open->letter != NULL || err == ERR_CANCELED ||
+	    open->account->owner.is_detached)
+		row_refused(open, err);
+	else
+		try_again(open);
+}
+
+static void
+wait_to_retry(struct account *account, enum err err)
+{
+	struct archive *archive = archive_of(account);
+
+	if (first_row(&archive->queue) == NULL ||
+	    timer_is_running(&archive->retry))
 		return;
 	archive->retry_ms *= 2;
 	if (archive->retry_ms < RETRY_MIN_MS)
@@ -430,23 +540,59 @@ try_again(struct row_open *open)
 	if (archive->retry_ms > RETRY_MAX_MS)
 		archive->retry_ms = RETRY_MAX_MS;
 	log_warn(&account->owner.log, "could not archive messages: %s",
-	    err_text(open->commit.err));
+	    err_text(err));
 	timer_start(
 	    account->owner.shard, &archive->retry, archive->retry_ms, on_retry);
 }
 
 static void
-row_written(struct store_commit *commit)
+batch_failed(struct batch *batch)
 {
-	struct row_open *open = container_of(commit, struct row_open, commit);
+	const enum err err = batch->commit.err;
+	const bool is_alone =
+	    list_first(&batch->rows) == list_last(&batch->rows);
 
-	if (commit->err == ERR_NONE)
+	archive_of(batch->account)->is_careful = is_hopeless(err);
+	list_each (open, &batch->rows, struct row_open, link)
+		row_failed(open, err, is_alone);
+	wait_to_retry(batch->account, err);
+}
+
+static void
+batch_kept(struct batch *batch)
+{
+	struct account *account = batch->account;
+	struct archive *archive = archive_of(account);
+	bool is_late = false;
+
+	archive->retry_ms = 0;
+	list_each (open, &batch->rows, struct row_open, link) {
+		is_late |= open->is_late;
+		list_remove(&open->link);
 		row_kept(open);
-	else if (open->letter != NULL || commit->err == ERR_CANCELED ||
-		 open->account->owner.is_detached)
-		row_refused(open);
+	}
+	if (first_row(&archive->queue) == NULL)
+		archive->is_careful = false;
+	if (is_late)
+		archive_offer(account);
+}
+
+static void
+batch_written(struct store_commit *commit)
+{
+	struct batch *batch = container_of(commit, struct batch, commit);
+	struct account *account = batch->account;
+	struct archive *archive = archive_of(account);
+
+	owner_pin(&account->owner);
+	archive->writing--;
+	if (commit->err == ERR_NONE)
+		batch_kept(batch);
 	else
-		try_again(open);
+		batch_failed(batch);
+	if (may_write(archive))
+		write_queue(account);
+	owner_unpin(&account->owner);
 }
 
 void
@@ -456,9 +602,9 @@ archive_keep_forget(struct account *account)
 	struct shard *shard = account->owner.shard;
 
 	timer_stop(shard, &archive->retry);
-	if (archive->failed.head.next == NULL)
+	if (archive->queue.head.next == NULL)
 		return;
-	list_each (open, &archive->failed, struct row_open, link) {
+	list_each (open, &archive->queue, struct row_open, link) {
 		struct store_write *write = open->write;
 
 		list_remove(&open->link);

@@ -35,13 +35,18 @@ struct archive_retract;
 struct archive {
 	struct account *account; /* once it was loaded */
 	uint64_t last_id;        /* of its newest row */
-	struct list failed;   /* rows to be written again; zeroed until used */
-	struct timer retry;   /* of those */
-	struct list deferred; /* rows that wait for others; likewise */
-	struct list retracts; /* struct archive_retract; likewise */
-	struct list awaits;   /* struct archive_await; likewise */
-	unsigned retry_ms;    /* until the next try */
-	uint64_t grown;       /* rows added since it was last limited */
+	struct list queue;       /* rows that wait for those before them to be
+				    written; zeroed until used */
+	unsigned writing;        /* commits of such that are under way */
+	bool is_careful;         /* one row at a time: one of them is refused */
+	struct timer retry;      /* of the queue, after one failed */
+	struct list deferred;    /* rows that wait for others; likewise */
+	struct list retracts;    /* struct archive_retract; likewise */
+	struct list awaits;      /* struct archive_await; likewise */
+	unsigned retry_ms;       /* until the next try */
+	unsigned failures; /* rows that could not be written: what is read while
+			       it grows may lack some */
+	uint64_t grown;    /* rows added since it was last limited */
 	struct archive_waiting waiting;
 	struct repeats repeats;
 	struct archive_prefs *prefs; /* NULL: those of the host */
@@ -70,8 +75,10 @@ bool archive_wants(
 /* A new id after all others. */
 struct archive_id archive_next_id(struct account *);
 /* Writes the row of a message that came, as it is; when that fails it is
- * repeated until it is done. The letter goes on; its receipt is taken out and
- * settled when the row is there. */
+ * repeated until it is done, and what came later waits: else, if the server
+ * were killed, who sent both would send this one again, after the later one.
+ * The letter goes on; its receipt is taken out and settled when the row is
+ * there. */
 void archive_keep(
     struct account *, const struct stanza *, struct archive_id, struct post *);
 /* The same for a message that nobody had yet: takes the letter, and bounces it
@@ -95,11 +102,11 @@ struct archive_await {
 };
 void archive_await_rows(struct account *, struct archive_await *,
     void (*done)(struct archive_await *));
-/* Forgets rows that are yet to be written. */
-/* The least id of rows that are to be written again; UINT64_MAX: none. */
-uint64_t archive_failed(struct account *);
-/* What failed is written at once. */
+/* The least id of rows that wait in the queue; UINT64_MAX: none. */
+uint64_t archive_queued(struct account *);
+/* What waits in the queue is written at once. */
 void archive_keep_drain(struct account *);
+/* Forgets rows that are yet to be written. */
 void archive_keep_forget(struct account *);
 
 /* --- taking back -------------------------------------------------------- */

@@ -38,6 +38,7 @@ struct reading {
 	struct lookup *bounds, *ids;
 	const struct stanza *head; /* of the messages with the results */
 	uint64_t upto;             /* rows after it were not asked for */
+	unsigned failures;         /* of rows, when it began */
 	bool is_missing;           /* a row that was named is not there */
 	bool is_cut;               /* there are rows that are not written yet */
 };
@@ -129,6 +130,8 @@ read_all(struct reading *reading)
 {
 	struct archive_ask *ask = &reading->ask;
 
+	reading->failures = archive_of(iq_account(reading->iq))->failures;
+	reading->is_missing = false;
 	join_init(&reading->join, all_read);
 	reading->bounds = look_up(reading, ask->bounds, ask->bound_count);
 	if (ask->has_ids)
@@ -217,7 +220,7 @@ compare_rows(const void *a, const void *b)
 {
 	const struct log_row *const *left = a, *const *right = b;
 
-	return (*left)->id<(*right)->id ? -1 : (*left)->id>(*right)->id;
+	return (*left)->id < (*right)->id ? -1 : (*left)->id > (*right)->id;
 }
 
 /* Sorted, each once, and the page of them. */
@@ -356,10 +359,15 @@ static void
 all_read(struct join *join)
 {
 	struct reading *reading = container_of(join, struct reading, join);
+	struct account *account = iq_account(reading->iq);
 	struct found found;
 
 	if (join->first != ERR_NONE) {
 		iq_refuse(reading->iq, stanza_err_of(join->first));
+		return;
+	}
+	if (reading->failures != archive_of(account)->failures) {
+		archive_await_rows(account, &reading->await, rows_written);
 		return;
 	}
 	if (reading->is_missing) {

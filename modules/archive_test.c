@@ -121,6 +121,56 @@ a_row_that_failed_is_written_again(void **state)
 	world_free(&world);
 }
 
+/* A kill does not change the order: who was told of neither sends both again,
+ * and what is there already is not written twice. */
+static void
+what_comes_after_a_row_that_failed_waits(void **state)
+{
+	struct world *world = rig_world(1, 2, NULL);
+	struct world_peer *romeo = rig_login(world, ROMEO "/orchard");
+	struct world_peer *juliet = rig_login(world, JULIET "/balcony");
+
+	world_break_store(world, ERR_FULL);
+	say(romeo, "m1");
+	world_run(world);
+	world_break_store(world, ERR_NONE);
+	say(romeo, "m2");
+	world_run(world);
+	world_kill(world);
+	world_cut(&romeo);
+	world_cut(&juliet);
+	romeo = rig_login(world, ROMEO "/orchard");
+	say(romeo, "m1");
+	say(romeo, "m2");
+	juliet = rig_login(world, JULIET "/balcony");
+	rig_send(juliet, ASK);
+	rig_expect(juliet, RESULT("m1"));
+	rig_expect(juliet, RESULT("m2"));
+	rig_expect(juliet, FIN);
+	world_free(&world);
+}
+
+/* What the store will never take is given up; the others are written. */
+static void
+a_row_that_is_refused_does_not_stop_the_others(void **state)
+{
+	struct world *world = rig_world(1, 2, NULL);
+	struct world_peer *romeo = rig_login(world, ROMEO "/orchard");
+	struct world_peer *juliet = rig_login(world, JULIET "/balcony");
+
+	world_break_store(world, ERR_TOO_LARGE);
+	say(romeo, "m1");
+	world_run(world);
+	world_break_store(world, ERR_NONE);
+	say(romeo, "m2");
+	rig_expect(juliet, "<message id='m1'/>");
+	rig_expect(juliet, "<message id='m2'/>");
+	rig_send(juliet, ASK);
+	rig_expect(juliet, RESULT("m2"));
+	rig_expect(juliet, FIN);
+	world_free(&world);
+}
+
 /* Rows that wait to be written again do not outlive the account. */
 static void
 the_end_comes_while_rows_wait(void **state)
@@ -350,6 +400,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(queries_are_checked),
 	    cmocka_unit_test(a_row_that_failed_is_written_again),
+	    cmocka_unit_test(what_comes_after_a_row_that_failed_waits),
+	    cmocka_unit_test(a_row_that_is_refused_does_not_stop_the_others),
 	    cmocka_unit_test(the_end_comes_while_rows_wait),
 	    cmocka_unit_test(a_damaged_row_does_not_stop_the_others),
 	    cmocka_unit_test(rows_and_their_order_survive_a_crash),

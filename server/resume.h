@@ -58,6 +58,8 @@ struct resume_row {
 	struct link link;
 	uint64_t number;
 	void (*add)(struct resume_row *, struct store_write *);
+	/* It could not be written: add comes again. */
+	void (*failed)(struct resume_row *);
 	/* It is committed; ERR_CANCELED: the server ends. */
 	void (*done)(struct resume_row *, enum err);
 	/* The session is gone: write it yourself. */

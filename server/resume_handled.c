@@ -94,6 +94,8 @@ put_back(struct resume *resume, struct committing *committing)
 {
 	struct list later;
 
+	list_each (row, &committing->rows, struct resume_row, link)
+		row->failed(row);
 	list_init(&later);
 	list_move(&later, &resume->rows);
 	list_move(&resume->rows, &committing->rows);
