@@ -47,12 +47,12 @@ enum segment_kind { SEGMENT_SETUP, SEGMENT_READS, SEGMENT_WRITES, SEGMENT_ID };
 struct rows {
 	struct buf columns[ROWS_COLUMNS]; /* arrays, as they are sent */
 	unsigned count;
-	struct job *job;         /* whose they are; NULL: of more than one */
+	struct job *job;         /* whose it is; NULL: there are more */
 	const struct step *step; /* of the last */
 };
 
 struct asked {           /* a statement that was sent */
-	struct job *job; /* NULL: of more than one */
+	struct job *job; /* NULL: of several rows, nobody knows whose fails */
 	const struct step *step;
 };
 

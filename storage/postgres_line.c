@@ -212,8 +212,9 @@ send_rows(struct line *line, struct segment *segment)
 	return rows_send(&line->rows, line->conn);
 }
 
-/* Rows wait for others, as long as nothing comes that sees or changes logs.
- * Who is tried again by himself may have two with the same id. */
+/* Rows wait for others, as long as nothing comes that sees or changes logs. Two
+ * with the same id fail in one statement: who is tried again by himself sends
+ * each by one of its own. */
 static bool
 send_step(struct line *line, struct segment *segment, struct job *job,
     const struct step *step)

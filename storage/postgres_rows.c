@@ -56,7 +56,7 @@ rows_add(struct rows *rows, struct job *job, const struct step *step)
 	const char *signature = sql_signature(SQL_APPEND);
 
 	must(step->sql == SQL_APPEND);
-	rows->job = rows->count == 0 || rows->job == job ? job : NULL;
+	rows->job = rows->count == 0 ? job : NULL;
 	rows->step = step;
 	for (unsigned i = 0; i < ROWS_COLUMNS; i++) {
 		struct buf *column = &rows->columns[i];

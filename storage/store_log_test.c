@@ -438,6 +438,25 @@ rows_of_many_batches_keep_their_order(void **state)
 	assert_int_equal(rig_count(rig, 2, &log_counted).bytes, 6);
 }
 
+static void
+a_batch_may_replace_its_own_row(void **state)
+{
+	struct rig *rig = *state;
+	struct store_write *write = store_write_new(rig->store);
+	const struct log_query query = {
+	    .owner = 2, .kind = &log_plain, .max = 10};
+	const struct store_page *page;
+
+	store_append(write, &log_plain,
+	    &(struct log_row){.owner = 2, .id = 1, .value = STR("first")});
+	store_append(write, &log_plain,
+	    &(struct log_row){.owner = 2, .id = 1, .value = STR("second")});
+	assert_int_equal(rig_commit(rig, write), ERR_NONE);
+	page = rig_page(rig, &query);
+	assert_int_equal(page->count, 1);
+	RIG_TEXT(page->rows[0].value, "second");
+}
+
 static const struct rig_case cases[] = {
     RIG_CASE(a_log_row_comes_back),
     RIG_CASE(pages_go_both_ways),
@@ -450,6 +469,7 @@ static const struct rig_case cases[] = {
     RIG_CASE(words_are_found),
     RIG_CASE(the_oldest_rows_go),
     RIG_CASE(rows_of_many_batches_keep_their_order),
+    RIG_CASE(a_batch_may_replace_its_own_row),
 };
 
 int
