@@ -221,6 +221,31 @@ resumption_waits_for_commits(void **state)
 	}
 }
 
+/* What came just before it is not asked for again. */
+static void
+resumption_tells_of_what_came_last(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 40; seed++) {
+		struct stage stage = stage_begin(seed, CLEAR);
+		struct world_peer *peer, *next;
+		char id[64], said[200];
+		bool has_come;
+
+		peer = arrive(&stage, id);
+		next = stage_arrive_proved(&stage);
+		snprintf(said, sizeof(said),
+		    "<resume xmlns='urn:xmpp:sm:3' previd='%s' h='0'/>", id);
+		world_send(peer, "<presence from='escalus@" VERONA
+				 "' to='montague.example'/>");
+		world_send(next, said);
+		world_sleep(stage.world, 100);
+		has_come = stage_comes(peer, "<a xmlns='urn:xmpp:sm:3' h='1'");
+		CHECK(stage_comes(next, has_come ? "h='1'" : "h='0'"));
+		world_free(&stage.world);
+	}
+}
+
 /* A peer that ends its stream hears first what is kept. */
 static void
 the_end_waits_for_commits(void **state)
@@ -240,6 +265,23 @@ the_end_waits_for_commits(void **state)
 	world_hold_store(stage.world, false);
 	world_sleep(stage.world, 100);
 	CHECK(stage_comes(peer, "h='4'"));
+	CHECK(stage_comes(peer, "</stream:stream>"));
+	world_free(&stage.world);
+}
+
+/* So does one that ends it right behind what is done with at once. */
+static void
+the_end_tells_of_what_came_with_it(void **state)
+{
+	struct stage stage = stage_begin(1, CLEAR);
+	char id[64];
+	struct world_peer *peer = arrive(&stage, id);
+
+	(void)state;
+	world_send(peer, "<presence from='escalus@" VERONA
+			 "' to='montague.example'/></stream:stream>");
+	world_sleep(stage.world, 100);
+	CHECK(stage_comes(peer, "h='1'"));
 	CHECK(stage_comes(peer, "</stream:stream>"));
 	world_free(&stage.world);
 }
@@ -283,7 +325,9 @@ main(int argc, char **argv)
 	    cmocka_unit_test(also_when_he_is_there),
 	    cmocka_unit_test(who_asked_is_told_twice),
 	    cmocka_unit_test(resumption_waits_for_commits),
+	    cmocka_unit_test(resumption_tells_of_what_came_last),
 	    cmocka_unit_test(the_end_waits_for_commits),
+	    cmocka_unit_test(the_end_tells_of_what_came_with_it),
 	    cmocka_unit_test(who_sends_too_fast_is_not_read),
 	};
 

@@ -94,7 +94,7 @@ static const struct handled_role kept_role = {.on_returned = on_returned};
 uint64_t
 s2s_kept_h(const struct s2s_kept *kept)
 {
-	return kept->handled_before + kept->handled.settled;
+	return kept->handled_before + kept->handled.returned;
 }
 
 void
@@ -254,7 +254,6 @@ on_returned(struct handled *handled)
 {
 	struct s2s_kept *kept = container_of(handled, struct s2s_kept, handled);
 
-	handled_settle(handled, handled->returned);
 	if (kept->asked != NULL && handled_open(handled) == 0)
 		go_on(handled->shard, kept);
 }

@@ -110,6 +110,7 @@ s2s_sm_closing(struct stream *stream)
 {
 	struct s2s *s2s = s2s_of(stream);
 
+	handled_settle(&s2s->handled, s2s->handled.returned);
 	if (s2s->has_acks && s2s->told_h < s2s->handled.settled)
 		tell_h(s2s);
 }
