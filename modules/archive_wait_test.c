@@ -417,42 +417,6 @@ thousands_wait(void **state)
 	world_free(&world);
 }
 
-/* More than a session's queue holds come in parts, as the client acknowledges.
- */
-static void
-more_than_the_queue_wait(void **state)
-{
-	struct world *world = rig_world(1, 2, "sessions.queue: 50\n");
-	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
-	struct world_peer *juliet;
-	unsigned got = 0, messages = 0;
-	char text[RIG_ID_LEN];
-	const char *xml;
-
-	(void)state;
-	for (unsigned i = 0; i < 500; i++) {
-		snprintf(text, sizeof(text), "m%u", i);
-		waiting_say(romeo, text);
-	}
-	juliet = rig_bind(world, JULIET "/balcony");
-	rig_enable(juliet, text);
-	rig_send(juliet, "<presence/>");
-	while ((xml = world_next(juliet)) != NULL) {
-		if (strncmp(xml, "<r ", 3) == 0) {
-			snprintf(text, sizeof(text),
-			    "<a xmlns='urn:xmpp:sm:3' h='%u'/>", got);
-			rig_send(juliet, text);
-			continue;
-		}
-		got++;
-		snprintf(text, sizeof(text), "id='m%u'", messages);
-		messages += strstr(xml, text) != NULL;
-	}
-	CHECK(!world_is_closed(juliet));
-	CHECK_EQUAL(messages, 500);
-	world_free(&world);
-}
-
 int
 main(void)
 {
@@ -482,7 +446,8 @@ main(void)
 	    cmocka_unit_test(what_was_proved_is_so_after_two_restarts),
 	    cmocka_unit_test(thousands_wait),
 	    cmocka_unit_test(who_ends_in_order_has_it),
-	    cmocka_unit_test(more_than_the_queue_wait),
+	    cmocka_unit_test_prestate(
+		waiting_more_than_the_queue_comes_in_parts, NULL),
 	    cmocka_unit_test(what_comes_as_she_ends_comes_once),
 	};
 

@@ -23,9 +23,10 @@
 #include "server/setup.h"
 #include "xml/delay.h"
 
-/* Rows read at once. */
-#define PAGE_MAX 100
-#define RETRY_MS (10 * SECOND)
+/* Rows read at once; with stream management a part of the queue, at most. */
+#define PAGE_MAX   100
+#define QUEUE_PART 4
+#define RETRY_MS   (10 * SECOND)
 
 static void on_load(struct account *, struct join *);
 static void on_forget(struct account *);
@@ -349,6 +350,16 @@ offline_offer(struct account *account)
 		on_available(session);
 }
 
+static unsigned
+page_max(const struct session *session)
+{
+	const unsigned part = (unsigned)host_int(session->account->host,
+				  SETTING(SESSIONS_QUEUE)) /
+			      QUEUE_PART;
+
+	return session->resume == NULL || part > PAGE_MAX ? PAGE_MAX : part;
+}
+
 static void
 read_page(struct session *session, unsigned place)
 {
@@ -358,7 +369,7 @@ read_page(struct session *session, unsigned place)
 	const struct log_query query = {.owner = account->owner.id,
 	    .kind = &offline_kind,
 	    .after = offline_of(account)->sent_id,
-	    .max = PAGE_MAX};
+	    .max = page_max(session)};
 
 	reading->account = account;
 	reading->arena = arena;
@@ -391,11 +402,35 @@ send_row(const struct reading *reading, struct session *session,
 	/* While there are others that come or go alone, this one does. */
 	if (!live_has_any(session->account)) {
 		session_fill(session, reading->place, stanza, row->id);
+		offline_of(session->account)->ticket = row->id;
 		return;
 	}
 	session_fill(session, reading->place, stanza,
 	    live_row(session->account, row->id));
 	live_row_sent(session->account, row->id);
+}
+
+static bool
+is_page_proved(struct session *session)
+{
+	const struct offline *offline = offline_of(session->account);
+
+	return offline->ticket <= offline->proved_id &&
+	       offline_session_of(session)->tickets.read.count == 0;
+}
+
+/* A queue that overflows ends the session: so its next page waits for the proof
+ * of this one. */
+static void
+read_on(struct session *session, unsigned place)
+{
+	struct offline *offline = offline_of(session->account);
+	const bool may_read =
+	    session->resume == NULL || is_page_proved(session);
+
+	offline->paused = may_read ? 0 : place;
+	if (may_read)
+		read_page(session, place);
 }
 
 static void
@@ -453,7 +488,7 @@ page_read(struct store_page *page)
 		is_more = page->is_more;
 	}
 	if (is_more)
-		read_page(session, reading->place);
+		read_on(session, reading->place);
 	else
 		end_reading(account, session, reading->place);
 	arena_free(&arena);
@@ -526,10 +561,21 @@ rows_trimmed(struct store_commit *commit)
 }
 
 static void
+rows_proved(struct account *account, uint64_t upto)
+{
+	struct offline *offline = offline_of(account);
+
+	if (offline->proved_id < upto)
+		offline->proved_id = upto;
+	trim(account);
+	live_trimmed(account, offline->proved_id);
+	count_rows(account, NULL);
+}
+
+static void
 on_proved(struct session *session, uint64_t ticket)
 {
-	struct account *account = session->account;
-	struct offline *offline = offline_of(account);
+	struct offline *offline = offline_of(session->account);
 
 	if ((ticket & TICKET_ARCHIVE) != 0)
 		return;
@@ -537,28 +583,31 @@ on_proved(struct session *session, uint64_t ticket)
 		bounce_proved(session, ticket);
 		return;
 	}
-	if ((ticket & TICKET_LIVE) != 0) {
+	if ((ticket & TICKET_LIVE) != 0)
 		live_proved(session, ticket);
-		return;
-	}
-	if (offline->proved_id < ticket)
-		offline->proved_id = ticket;
-	trim(account);
-	live_trimmed(account, offline->proved_id);
-	count_rows(account, NULL);
+	else
+		rows_proved(session->account, ticket);
+	if (offline->paused != 0 && offline->reader == session)
+		read_on(session, offline->paused);
 }
 
 static void
 on_gone(struct session *session)
 {
-	struct offline *offline = offline_of(session->account);
+	struct account *account = session->account;
+	struct offline *offline = offline_of(account);
+	const unsigned paused = offline->paused;
 
 	if (offline->reader != session)
 		return;
 	offline->reader = NULL;
-	timer_stop(session->account->owner.shard, &offline->retry);
-	if (!offline->is_reading)
-		session_each (other, session->account)
+	offline->paused = 0;
+	timer_stop(account->owner.shard, &offline->retry);
+	if (paused != 0)
+		end_reading(
+		    account, session->is_closing ? NULL : session, paused);
+	else if (!offline->is_reading)
+		session_each (other, account)
 			if (other != session)
 				on_available(other);
 }

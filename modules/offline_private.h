@@ -39,7 +39,11 @@ struct offline {
 	uint64_t sent_id;        /* up to this one */
 	uint64_t again;          /* the least row that waits anew; 0: none */
 	uint64_t proved_id;      /* rows up to this one were proved */
+	uint64_t ticket;         /* of the last one that was sent with one of
+				    these; live_row gives others */
 	bool is_reading;
+	unsigned paused; /* the place that the reader holds until it has proved
+			    what it was sent, and more is read; 0: none */
 	struct lives lives;
 	struct bounces bounces;
 	struct repeats repeats;

@@ -175,6 +175,8 @@ main(void)
 	    cmocka_unit_test(a_damaged_row_does_not_stop_the_others),
 	    cmocka_unit_test_prestate(
 		waiting_what_a_blocked_contact_said_is_not_sent, (void *)ALONE),
+	    cmocka_unit_test_prestate(
+		waiting_more_than_the_queue_comes_in_parts, (void *)ALONE),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -220,3 +220,51 @@ waiting_what_a_blocked_contact_said_is_not_sent(void **state)
 	rig_expect_nothing(juliet);
 	world_free(&world);
 }
+
+/* She acknowledges what she is asked for: how many messages came, from m0 on
+ * and in order. */
+static unsigned
+count_acknowledging(struct world_peer *juliet)
+{
+	unsigned got = 0, messages = 0;
+	const char *xml;
+	char text[80];
+
+	while ((xml = world_next(juliet)) != NULL) {
+		if (strncmp(xml, "<r ", 3) == 0) {
+			snprintf(text, sizeof(text),
+			    "<a xmlns='urn:xmpp:sm:3' h='%u'/>", got);
+			rig_send(juliet, text);
+			continue;
+		}
+		got++;
+		snprintf(text, sizeof(text), "id='m%u'", messages);
+		messages += strstr(xml, text) != NULL;
+	}
+	return messages;
+}
+
+void
+waiting_more_than_the_queue_comes_in_parts(void **state)
+{
+	struct world *world;
+	struct world_peer *romeo, *juliet;
+	char text[120];
+
+	snprintf(text, sizeof(text), "sessions.queue: 50\n%s",
+	    *state == NULL ? "" : (const char *)*state);
+	world = rig_world(1, 2, text);
+	romeo = rig_bind(world, ROMEO "/orchard");
+	for (unsigned i = 0; i < 500; i++) {
+		snprintf(text, sizeof(text), "m%u", i);
+		waiting_say(romeo, text);
+	}
+	juliet = rig_bind(world, JULIET "/balcony");
+	rig_enable(juliet, text);
+	rig_send(juliet, "<presence/>");
+	CHECK_EQUAL(count_acknowledging(juliet), 500);
+	CHECK(!world_is_closed(juliet));
+	waiting_say(romeo, "m500");
+	CHECK(rig_finds(juliet, "<message id='m500'/>"));
+	world_free(&world);
+}
