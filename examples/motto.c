@@ -1,6 +1,6 @@
 /*
  * examples/motto.c - a module of one file, built outside the tree: the host
- *tells its motto, and how often this session has asked (docs/modules.md).
+ * tells its motto, and how often this session has asked (docs/modules.md).
  *
  *	<iq type='get' to='example.org' id='m1'>
  *	  <motto xmlns='urn:example:motto'/>

@@ -395,6 +395,7 @@ archive_on_form(struct iq *iq)
 /* Section 5: the first and the last row. */
 struct ends {
 	struct iq *iq;
+	struct archive_await await;
 	struct join join;
 	struct store_page first, last;
 };
@@ -446,18 +447,14 @@ ends_read(struct join *join)
 	iq_reply(ends->iq, metadata);
 }
 
-void
-archive_on_metadata(struct iq *iq)
+static void
+read_ends(struct archive_await *await)
 {
-	struct ends *ends = arena_new(iq_arena(iq), struct ends);
+	struct ends *ends = container_of(await, struct ends, await);
+	struct iq *iq = ends->iq;
 	struct log_query query = {
 	    .owner = iq_account(iq)->owner.id, .kind = &archive_kind, .max = 1};
 
-	if (!iq_is_own(iq)) {
-		iq_refuse(iq, STANZA_ERR_FORBIDDEN);
-		return;
-	}
-	ends->iq = iq;
 	join_init(&ends->join, ends_read);
 	join_wait(&ends->join);
 	store_page(
@@ -466,4 +463,17 @@ archive_on_metadata(struct iq *iq)
 	join_wait(&ends->join);
 	store_page(iq_store(iq), &ends->last, iq_arena(iq), &query, last_read);
 	join_wait_done(&ends->join, ERR_NONE);
+}
+
+void
+archive_on_metadata(struct iq *iq)
+{
+	struct ends *ends = arena_new(iq_arena(iq), struct ends);
+
+	if (!iq_is_own(iq)) {
+		iq_refuse(iq, STANZA_ERR_FORBIDDEN);
+		return;
+	}
+	ends->iq = iq;
+	archive_await_rows(iq_account(iq), &ends->await, read_ends);
 }

@@ -150,6 +150,33 @@ what_comes_after_a_row_that_failed_waits(void **state)
 	world_free(&world);
 }
 
+/* Who asks is told of what was said before, also when it is on its way yet. */
+static void
+the_last_row_is_told_when_it_is_there(void **state)
+{
+	struct world *world = rig_world(1, 2, NULL);
+	struct world_peer *romeo = rig_login(world, ROMEO "/orchard");
+	struct world_peer *juliet = rig_login(world, JULIET "/balcony");
+	char last[80];
+	const char *text;
+
+	world_hold_store(world, true);
+	say(romeo, "m1");
+	say(romeo, "m2");
+	rig_expect(juliet, "<message id='m1'/>");
+	text = world_next(juliet);
+	CHECK(text != NULL && strstr(text, "id='m2'") != NULL);
+	snprintf(last, sizeof(last), "<end id='%.32s'",
+	    strstr(strstr(text, "<stanza-id"), " id='") + 5);
+	rig_send(juliet,
+	    "<iq type='get' id='d'><metadata xmlns='urn:xmpp:mam:2'/></iq>");
+	world_hold_store(world, false);
+	world_run(world);
+	text = world_next(juliet);
+	CHECK(text != NULL && strstr(text, last) != NULL);
+	world_free(&world);
+}
+
 /* What the store will never take is given up; the others are written. */
 static void
 a_row_that_is_refused_does_not_stop_the_others(void **state)
@@ -401,6 +428,7 @@ main(void)
 	    cmocka_unit_test(queries_are_checked),
 	    cmocka_unit_test(a_row_that_failed_is_written_again),
 	    cmocka_unit_test(what_comes_after_a_row_that_failed_waits),
+	    cmocka_unit_test(the_last_row_is_told_when_it_is_there),
 	    cmocka_unit_test(a_row_that_is_refused_does_not_stop_the_others),
 	    cmocka_unit_test(the_end_comes_while_rows_wait),
 	    cmocka_unit_test(a_damaged_row_does_not_stop_the_others),

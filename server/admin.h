@@ -2,27 +2,28 @@
  * server/admin.h - the administration: one REST API on a Unix socket, for the
  * command line, scripts and whatever comes.
  *
- *	GET    /v1/status			how the server is
- *	GET    /v1/metrics			OpenMetrics text
- *	GET    /v1/features			{"modules": [...]}
- *	POST   /v1/reload			reads the configuration anew
- *	POST   /v1/stop				ends the server in order
- *	PUT    /v1/log				{"level": "debug"}
- *	POST   /v1/backup			{"path": "/absolute/file"}
+ *	GET    /v1/status		how the server is
+ *	GET    /v1/metrics		OpenMetrics text
+ *	GET    /v1/features		{"modules": [...]}
+ *	POST   /v1/reload		reads the configuration anew
+ *	POST   /v1/stop			ends the server in order
+ *	PUT    /v1/log			{"level": "debug"}
+ *	POST   /v1/backup		{"path": "/absolute/file"}
  *	GET    /v1/accounts?host=&after=&max=	{"accounts": [...]}
- *	POST   /v1/accounts			{"jid": "...", "password":
- *"..."} GET    /v1/accounts/JID PATCH  /v1/accounts/JID
- *{"password": ...}, {"disabled": ...} DELETE /v1/accounts/JID GET  /v1/sessions
- *{"sessions": [...]}
- *	DELETE /v1/sessions/JID			full, or bare for all of it
- *	GET    /v1/s2s				{"pairs": [...]}
- *	POST   /v1/s2s/check			{"domain": "...", "from": "..."}
+ *	POST   /v1/accounts		{"jid": "...", "password": "..."}
+ *	GET    /v1/accounts/JID
+ *	PATCH  /v1/accounts/JID		{"password": ...}, {"disabled": ...}
+ *	DELETE /v1/accounts/JID
+ *	GET    /v1/sessions		{"sessions": [...]}
+ *	DELETE /v1/sessions/JID		full, or bare for all of it
+ *	GET    /v1/s2s			{"pairs": [...]}
+ *	POST   /v1/s2s/check		{"domain": "...", "from": "..."}
  *		-> {"domain", "from", "ok", "steps": [{"step", "ok", "text"}],
  *		"advice"}
  *
  * Answers are JSON; a failure is {"error": "what is wrong"} with a fitting
  * status. The socket lives on shard 0; what concerns an account or a session
- *goes to its shard as a letter, and comes back as one.
+ * goes to its shard as a letter, and comes back as one.
  */
 #pragma once
 

@@ -8,8 +8,9 @@
  * and streams talk by letters:
  *
  *	server->s2s_connect		a path is wanted
- *	PATH READY, or FAILED		the answer; READY also comes unasked,
- *from streams that peers opened (XEP-0288)
+ *	PATH READY, or FAILED		the answer; READY also comes unasked
+ *					from streams that peers opened
+ *					(XEP-0288)
  *	DOWN				to the path: see below
  *	PATH ACKED			all up to a ticket was handled there
  *	PATH GONE			the stream's last letter
@@ -24,7 +25,7 @@
  * all who write to it, other servers as well; nobody is asked for its paths,
  * whose bytes are in the namespace of components. The first path that is READY
  * is told so by ADMIT; when another one comes, the first gets RIVAL, and ends
- *or says ALIVE, after which the others get CLOSE (conflict). Without a path
+ * or says ALIVE, after which the others get CLOSE (conflict). Without a path
  * messages and subscriptions are held, other stanzas answered at once.
  */
 #pragma once
