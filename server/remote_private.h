@@ -42,7 +42,7 @@ struct path {
 	struct stream_id stream;
 	uint64_t max_bytes, since_ms;
 	bool is_out, is_bidi, has_acks;
-	char proof[32], tls[16], address[64];
+	char proof[32], tls[32], address[64];
 };
 
 struct pair {
