@@ -105,7 +105,7 @@ main(int argc, char **argv)
 			daemon.config_path = optarg;
 			break;
 		case JSON:
-			options.is_json = true;
+			options.is_json = daemon.is_json = true;
 			break;
 		case FROM:
 			options.from = optarg;

@@ -1,5 +1,6 @@
 #include "server/daemon.h"
 
+#include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -324,6 +325,19 @@ daemon_run(const struct daemon_options *options)
 	return EXIT_SUCCESS;
 }
 
+/* {"ok": true}, or what is wrong as the API says it. */
+static void
+say_json(bool is_well, struct str why)
+{
+	json_t *json = is_well ? json_pack("{s:b}", "ok", 1)
+			       : json_pack("{s:b,s:s%}", "ok", 0, "error",
+				     why.text, why.len);
+
+	json_dumpf(json, stdout, JSON_COMPACT);
+	putchar('\n');
+	json_decref(json);
+}
+
 int
 daemon_check(const struct daemon_options *options)
 {
@@ -334,7 +348,9 @@ daemon_check(const struct daemon_options *options)
 	if (daemon_configure(&daemon, &why))
 		setup = daemon_read_setup(
 		    &daemon, daemon.arena, daemon.config, &why);
-	if (setup != NULL)
+	if (options->is_json)
+		say_json(setup != NULL, why);
+	else if (setup != NULL)
 		printf("%s: all is well\n", options->config_path);
 	else
 		fprintf(stderr, "jackdaw: %.*s\n", STR_ARG(why));

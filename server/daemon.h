@@ -17,6 +17,7 @@ struct post;
 struct daemon_options {
 	const char *config_path;
 	const struct module *const *builtin; /* ends with NULL */
+	bool is_json;                        /* what check says, for scripts */
 };
 
 /* Serves until it is told to end (SIGTERM, SIGINT, the administration). Returns

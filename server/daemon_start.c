@@ -58,10 +58,27 @@ daemon_configure(struct daemon *daemon, struct str *why_r)
 	return daemon->config != NULL;
 }
 
+static bool
+check_storage(const struct config *config, struct str *why_r)
+{
+	const unsigned backend =
+	    config_choice(config, CONFIG_GLOBAL, SETTING(STORAGE_BACKEND));
+
+	if (backend != STORAGE_POSTGRES ||
+	    config_text(config, CONFIG_GLOBAL, SETTING(STORAGE_CONNINFO)).len >
+		0)
+		return true;
+	*why_r = STR("PostgreSQL is not configured: set storage.conninfo, as "
+		     "in \"host=/run/postgresql dbname=jackdaw\"");
+	return false;
+}
+
 struct setup *
 daemon_read_setup(struct daemon *daemon, struct arena *arena,
     const struct config *config, struct str *why_r)
 {
+	if (!check_storage(config, why_r))
+		return NULL;
 	if (!dns_check_anchor(arena, config, why_r))
 		return NULL;
 	return setup_new(arena, config, daemon->modules, true, why_r);

@@ -394,12 +394,28 @@ is_in_use(const char *path)
 	return answers;
 }
 
+/* libuv says of a folder that is not there that it is forbidden. */
+static bool
+has_folder(const struct http_server *server)
+{
+	char folder[sizeof(server->path)];
+	const char *end = strrchr(server->path, '/');
+
+	if (end == NULL)
+		return true;
+	memcpy(folder, server->path, sizeof(folder));
+	folder[end - server->path + 1] = '\0';
+	return access(folder, F_OK) == 0 || errno != ENOENT;
+}
+
 static const char *
 listen_at(struct http_server *server, uv_loop_t *loop)
 {
 	mode_t mask;
 	int err;
 
+	if (!has_folder(server))
+		return "its folder is not there; make it, or set admin.socket";
 	if (is_in_use(server->path))
 		return "another server answers there";
 	unlink(server->path);

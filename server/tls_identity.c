@@ -142,6 +142,11 @@ set_pair(struct tls_identity *identity, struct arena *arena,
 		*why_r = str_format(arena,
 		    "the key \"%.*s\" is not that of the certificate \"%.*s\"",
 		    STR_ARG(path[1]), STR_ARG(path[0]));
+	else if (err == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE ||
+		 err == GNUTLS_E_BASE64_UNEXPECTED_HEADER_ERROR)
+		*why_r = str_format(arena,
+		    "there is no private key in PEM form in \"%.*s\"",
+		    STR_ARG(path[1]));
 	else
 		*why_r = str_format(arena,
 		    "could not use the certificate \"%.*s\" with the key "

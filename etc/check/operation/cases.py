@@ -1,5 +1,6 @@
 """What an administrator does, and what can go wrong, against the program."""
 
+import json
 import os
 import pwd
 import resource
@@ -49,6 +50,8 @@ def refuses_a_key_of_another_certificate(make):
     (site.folder / "localhost.key").write_bytes(
         (other.folder / "localhost.key").read_bytes())
     site.refuses("is not that of the certificate")
+    (site.folder / "localhost.key").write_text("nothing of the kind\n")
+    site.refuses("there is no private key")
 
 
 def refuses_a_trust_anchor_that_is_none(make):
@@ -98,6 +101,19 @@ def becomes_another_user(make):
         site.login("romeo").close()
 
 
+def refuses_postgres_that_it_cannot_find(make):
+    site = make(storage="{backend: postgres}")
+    site.refuses("set storage.conninfo")
+    assert "set storage.conninfo" in site.command(
+        "check", may_fail=True).stderr
+
+
+def refuses_a_socket_without_a_folder(make):
+    site = make()
+    site.change("socket: jackdaw.sock", "socket: nowhere/jackdaw.sock")
+    site.refuses("its folder is not there")
+
+
 def refuses_an_unreachable_database(make):
     site = make(storage="{backend: postgres, conninfo: "
                 "'host=127.0.0.1 port=1 user=nobody'}")
@@ -134,6 +150,12 @@ def checks_a_configuration(make):
     site.add("log: {level: loud}\n")
     done = site.command("check", may_fail=True)
     assert done.returncode == 1 and "log.level must be one of" in done.stderr
+    done = site.command("--json", "check", may_fail=True)
+    told = json.loads(done.stdout)
+    assert done.returncode == 1 and not told["ok"], told
+    assert "log.level must be one of" in told["error"], told
+    told = json.loads(make().command("--json", "check").stdout)
+    assert told == {"ok": True}, told
 
 
 # --- the commands -----------------------------------------------------------
@@ -610,6 +632,8 @@ CASES = [
     refuses_a_port_in_use,
     refuses_an_unknown_user,
     becomes_another_user,
+    refuses_postgres_that_it_cannot_find,
+    refuses_a_socket_without_a_folder,
     refuses_an_unreachable_database,
     refuses_a_wrong_database_password,
     refuses_a_newer_schema,

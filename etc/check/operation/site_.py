@@ -82,7 +82,7 @@ class Site:
     def refuses(self, words):
         """It must not start, and say so with these words."""
         done = subprocess.run([self.program, "-c", self.config, "run"],
-                              capture_output=True, text=True, timeout=20,
+                              capture_output=True, text=True, timeout=PATIENCE_S,
                               check=False)
         said = done.stdout + done.stderr
         assert done.returncode == 1, f"exit {done.returncode}: {said}"
