@@ -608,6 +608,7 @@ archive_keep_forget(struct account *account)
 		struct store_write *write = open->write;
 
 		list_remove(&open->link);
+		post_free(&open->letter);
 		archive_retract_free(&open->retract);
 		store_write_free(&write);
 		if (!shard->is_ended)
