@@ -37,6 +37,24 @@ archive_may_send(const struct session *session)
 	       !session->is_closing;
 }
 
+/* By a row that is yet to be written. */
+static bool
+is_held_up(struct account *account)
+{
+	uint64_t from, to;
+
+	return archive_waits(&archive_of(account)->waiting, &from, &to) &&
+	       from >= archive_queued(account);
+}
+
+/* The same, and nobody knows for how long. */
+static bool
+is_stuck(struct account *account)
+{
+	return is_held_up(account) &&
+	       timer_is_running(&archive_of(account)->retry);
+}
+
 void
 archive_catch_up(struct session *session)
 {
@@ -47,9 +65,8 @@ archive_catch_up(struct session *session)
 	if (!archive_may_send(session) || waiting->is_reading)
 		return;
 	archive_wait_drop(account, archive_session_of(session)->queried);
-	/* Rows that are not there yet come when they are. */
-	if (!archive_waits(waiting, &from, &to) ||
-	    from >= archive_queued(account))
+	/* Rows that could not be written come when they are. */
+	if (!archive_waits(waiting, &from, &to) || is_stuck(account))
 		return;
 	waiting->is_reading = true;
 	read_page(session, session_hold(session));
@@ -88,7 +105,7 @@ read_page(struct session *session, unsigned place)
 	    .kind = &archive_kind,
 	    .max = room_of(session)};
 
-	if (query.max == 0) {
+	if (query.max == 0 || is_held_up(account)) {
 		archive_of(account)->waiting.paused = session->number;
 		archive_of(account)->waiting.place = place;
 		return;
@@ -183,27 +200,16 @@ try_later(struct account *account, enum err err)
 }
 
 static void
-end(struct catch_up *catch_up, struct session *session)
+end(struct account *account, struct session *session, unsigned place,
+    enum err err)
 {
-	struct account *account = catch_up->account;
-
 	archive_of(account)->waiting.is_reading = false;
 	if (session != NULL)
-		session_release(session, catch_up->place);
-	if (catch_up->page.err != ERR_NONE)
-		try_later(account, catch_up->page.err);
+		session_release(session, place);
+	if (err != ERR_NONE)
+		try_later(account, err);
 	else
 		archive_offer(account);
-}
-
-/* By a row that is yet to be written. */
-static bool
-is_held_up(struct account *account)
-{
-	uint64_t from, to;
-
-	return archive_waits(&archive_of(account)->waiting, &from, &to) &&
-	       from >= archive_queued(account);
 }
 
 static void
@@ -211,34 +217,58 @@ page_read(struct store_page *page)
 {
 	struct catch_up *catch_up = container_of(page, struct catch_up, page);
 	struct account *account = catch_up->account;
+	struct archive_waiting *waiting = &archive_of(account)->waiting;
 	struct arena *arena = catch_up->arena;
 	struct session *session = session_of_number(account, catch_up->reader);
 	const bool is_sent =
 	    page->err == ERR_NONE && session != NULL &&
 	    catch_up->failures == archive_of(account)->failures;
+	uint64_t from, to;
 
 	if (is_sent)
 		send_rows(catch_up, session);
-	if (is_sent && page->is_more && !is_held_up(account))
+	if (is_sent && archive_waits(waiting, &from, &to) && !is_stuck(account))
 		read_page(session, catch_up->place);
 	else
-		end(catch_up, session);
+		end(account, session, catch_up->place, page->err);
 	arena_free(&arena);
 	owner_unpin(&account->owner);
+}
+
+/* Pages are read when there is room for a whole one. */
+static bool
+has_room(struct session *session)
+{
+	return session->resume == NULL ||
+	       2 * archive_session_of(session)->sent.read.count <=
+		   share_of(session);
 }
 
 void
 archive_catch_up_on(struct session *session)
 {
-	struct archive_waiting *waiting =
-	    &archive_of(session->account)->waiting;
+	struct account *account = session->account;
+	struct archive_waiting *waiting = &archive_of(account)->waiting;
+	const bool is_over = is_stuck(account);
 
 	if (waiting->paused != session->number ||
-	    2 * archive_session_of(session)->sent.read.count >
-		share_of(session))
+	    (!is_over && !has_room(session)))
 		return;
 	waiting->paused = 0;
-	read_page(session, waiting->place);
+	if (is_over)
+		end(account, session, waiting->place, ERR_NONE);
+	else
+		read_page(session, waiting->place);
+}
+
+void
+archive_catch_up_written(struct account *account)
+{
+	const uint64_t paused = archive_of(account)->waiting.paused;
+	struct session *session = session_of_number(account, paused);
+
+	if (session != NULL)
+		archive_catch_up_on(session);
 }
 
 void

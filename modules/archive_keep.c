@@ -592,6 +592,7 @@ batch_written(struct store_commit *commit)
 		batch_failed(batch);
 	if (may_write(archive))
 		write_queue(account);
+	archive_catch_up_written(account);
 	owner_unpin(&account->owner);
 }
 

@@ -26,7 +26,8 @@ struct archive_waiting {
 	uint64_t mark; /* as it is stored: archive_wait.c */
 	bool is_reading;
 	uint64_t paused;    /* session->number: more is read for it when it has
-			       proved some of what it was sent; 0: none */
+			       proved some of what it was sent, and the next row
+			       is written; 0: none */
 	unsigned place;     /* that it holds */
 	struct timer save;  /* of the mark */
 	struct timer retry; /* of a read that failed */
@@ -73,6 +74,8 @@ bool archive_may_send(const struct session *);
 void archive_catch_up(struct session *);
 /* It proved some of what it was sent; it closed. */
 void archive_catch_up_on(struct session *);
+/* Rows were written, or could not be. */
+void archive_catch_up_written(struct account *);
 void archive_catch_up_closed(struct session *);
 /* To whichever session may. */
 void archive_offer(struct account *);

@@ -35,6 +35,39 @@ what_was_not_proved_comes_again(void **state)
 	world_free(&world);
 }
 
+/* Two were said while she was away, one as she comes: the second may not be on
+ * its way to the store yet, for it waits for the first. */
+static void
+what_is_being_written_comes_before_what_is_new(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 400; i++) {
+		struct world *world = rig_world(i, 2, NULL);
+		struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+		struct world_peer *juliet = rig_bind(world, JULIET "/balcony");
+
+		for (unsigned said = 1; said <= 3; said++) {
+			char xml[120];
+
+			snprintf(xml, sizeof(xml),
+			    "<message type='chat' to='%s' id='m%u'>"
+			    "<body>Hi</body></message>",
+			    JULIET, said);
+			world_send(romeo, xml);
+			world_step(world, i / 20);
+			if (said == 2)
+				world_send(juliet, "<presence/>");
+			if (said == 2)
+				world_step(world, i % 20);
+		}
+		world_run(world);
+		CHECK(rig_finds(juliet, "<message id='m1'/>"));
+		CHECK(rig_finds(juliet, "<message id='m2'/>"));
+		CHECK(rig_finds(juliet, "<message id='m3'/>"));
+		world_free(&world);
+	}
+}
+
 /* --- what goes wrong -------------------------------------------------------
  */
 
@@ -424,6 +457,7 @@ main(void)
 	    cmocka_unit_test_prestate(
 		waiting_kept_messages_come_in_order_and_before_new_ones, NULL),
 	    cmocka_unit_test(what_was_not_proved_comes_again),
+	    cmocka_unit_test(what_is_being_written_comes_before_what_is_new),
 	    cmocka_unit_test_prestate(
 		waiting_two_sessions_do_not_both_get_it, NULL),
 	    cmocka_unit_test(waiting_a_proof_is_of_what_came_before),
