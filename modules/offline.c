@@ -40,7 +40,7 @@ static void on_available(struct session *);
 static void read_page(struct session *, unsigned place);
 static void page_read(struct store_page *);
 static void on_proved(struct session *, uint64_t ticket);
-static void on_gone(struct session *);
+static void on_unavailable(struct session *);
 static void on_closed(struct session *);
 static void on_save(struct session *, struct node *);
 static void on_restore(struct session *, const struct node *);
@@ -58,7 +58,7 @@ static const struct hook hooks[] = {
     {.on = HOOK_SESSION_AVAILABLE, .order = 200, .session = on_available},
     {.on = HOOK_SESSION_RESUMED, .session = on_available},
     {.on = HOOK_PROVED, .proved = on_proved},
-    {.on = HOOK_SESSION_UNAVAILABLE, .session = on_gone},
+    {.on = HOOK_SESSION_UNAVAILABLE, .session = on_unavailable},
     {.on = HOOK_SESSION_CLOSED, .session = on_closed},
     {.on = HOOK_SESSION_SAVE, .save = on_save},
     {.on = HOOK_SESSION_RESTORE, .restore = on_restore},
@@ -334,7 +334,7 @@ on_available(struct session *session)
 	    offline_may_send(offline->reader))
 		return;
 	if (offline->reader != session)
-		offline->sent_id = offline->proved_id;
+		offline->ticket = offline->sent_id = offline->proved_id;
 	else if (offline->again != 0 && offline->again <= offline->sent_id)
 		offline->sent_id = offline->again - 1;
 	offline->again = 0;
@@ -612,11 +612,20 @@ on_gone(struct session *session)
 				on_available(other);
 }
 
+/* One that ends gives up first what it did not prove: it is older than what it
+ * was not sent. */
+static void
+on_unavailable(struct session *session)
+{
+	if (!session->is_closing)
+		on_gone(session);
+}
+
 static void
 on_closed(struct session *session)
 {
-	on_gone(session);
 	live_session_closed(session);
+	on_gone(session);
 	bounce_session_closed(session);
 }
 
@@ -625,23 +634,37 @@ on_closed(struct session *session)
 
 #define NS_SENT "urn:jackdaw:offline:sent:1"
 
+/* Up to which row the session has all, or has it in its queue. */
+static uint64_t
+sent_to(const struct session *session)
+{
+	struct account *account = session->account;
+	const uint64_t held = session_held_ticket(session, 0);
+	const uint64_t live = live_least(account);
+	uint64_t upto = offline_of(account)->sent_id;
+
+	if (upto >= held)
+		upto = held - 1;
+	/* Those that are in the queue are saved one by one. */
+	if (upto >= live)
+		upto = live - 1;
+	return upto;
+}
+
 /* What is in the session's queue is there only when all of it is. */
 static void
 on_save(struct session *session, struct node *node)
 {
-	const struct offline *offline = offline_of(session->account);
-	const uint64_t held = session_held_ticket(session, 0);
 	struct node *own;
 
 	if (!str_is(node_attr(node, "state"), "whole"))
 		return;
 	own = node_add(node, "offline", NS_SENT);
 	live_save(session, own, NS_SENT);
-	if (offline->reader == session && offline->sent_id > 0)
-		node_set_format(own, "upto", "%llu",
-		    (unsigned long long)(offline->sent_id < held
-					     ? offline->sent_id
-					     : held - 1));
+	if (offline_of(session->account)->reader == session &&
+	    sent_to(session) > 0)
+		node_set_format(
+		    own, "upto", "%llu", (unsigned long long)sent_to(session));
 }
 
 static void

@@ -105,6 +105,23 @@ live_has_any(struct account *account)
 	return lives_of(account)->table.count > 0;
 }
 
+uint64_t
+live_least(struct account *account)
+{
+	const struct table *table = &lives_of(account)->table;
+	struct table_link *link = NULL;
+	uint64_t least = UINT64_MAX;
+
+	while ((link = table_next(table, link)) != NULL) {
+		const struct live *live =
+		    container_of(link, struct live, by_id);
+
+		if (!live->is_proved && live->id < least)
+			least = live->id;
+	}
+	return least;
+}
+
 static struct live *
 live_new(struct account *account, uint64_t id)
 {

@@ -428,6 +428,46 @@ nothing_is_read_twice(void **state)
 	world_free(&talk.world);
 }
 
+/* Who reads goes before it has proved the first part: the next reader is sent
+ * all, in order, though there are rows that belong to it alone, from before or
+ * after the first one came. */
+static void
+the_next_reader_is_sent_all_parts(void **state)
+{
+	(void)state;
+	for (unsigned is_before = 0; is_before < 2; is_before++) {
+		struct talk talk = talk_new(1, "sessions.queue: 50\n" ALONE);
+		struct world_peer *other =
+		    rig_bind(talk.world, JULIET "/chamber");
+
+		rig_enable(other, talk.id);
+		rig_send(talk.juliet, "<enable xmlns='" SM "'/>");
+		rig_send(talk.juliet,
+		    "<presence><priority>-1</priority></presence>");
+		for (unsigned i = 0; i < 40; i++) {
+			char id[16];
+
+			snprintf(id, sizeof(id), "m%u", i);
+			waiting_say(talk.romeo, id);
+		}
+		if (is_before)
+			rig_send(talk.romeo,
+			    "<message type='chat' to='" JULIET "/chamber'>"
+			    "<body>Hi</body></message>");
+		rig_send(talk.juliet, "<presence/>");
+		rig_send(other, "<presence/>");
+		if (!is_before)
+			rig_send(talk.romeo,
+			    "<message type='chat' to='" JULIET "'>"
+			    "<body>Hi</body></message>");
+		world_cut(&talk.juliet);
+		world_run(talk.world);
+		CHECK_EQUAL(waiting_acknowledge_all(other), 40);
+		CHECK(!world_is_closed(other));
+		world_free(&talk.world);
+	}
+}
+
 /* --- restarts --------------------------------------------------------------
  */
 
@@ -469,6 +509,37 @@ who_resumes_has_what_waited_once(void **state)
 	CHECK(has(talk.juliet, "m1"));
 	rig_send(talk.juliet, "<presence/>");
 	CHECK(!has(talk.juliet, "m1"));
+	world_free(&talk.world);
+}
+
+/* What waits behind the next part is not in the queue, though its row was
+ * passed. */
+static void
+who_resumes_between_two_parts_misses_nothing(void **state)
+{
+	struct talk talk = talk_managed(1, "sessions.queue: 50\n" ALONE);
+	char id[16];
+
+	(void)state;
+	rig_send(talk.juliet, "<presence><priority>-1</priority></presence>");
+	for (unsigned i = 0; i < 25; i++) {
+		if (i == 23)
+			rig_send(talk.juliet, "<presence/>");
+		snprintf(id, sizeof(id), "m%u", i);
+		waiting_say(talk.romeo, id);
+		world_sleep(talk.world, 50);
+	}
+	acknowledge(talk.juliet, 14);
+	world_sleep(talk.world, 50);
+	world_restart(talk.world);
+	resume(&talk, &talk.juliet, JULIET, 14);
+	for (unsigned i = 12; i < 25; i++) {
+		world_sleep(talk.world, 50);
+		snprintf(id, sizeof(id), "m%u", i);
+		CHECK(has(talk.juliet, id));
+		acknowledge(talk.juliet, 14 + i - 11);
+	}
+	CHECK(!rig_finds(talk.juliet, "<message/>"));
 	world_free(&talk.world);
 }
 
@@ -527,8 +598,10 @@ main(void)
 	    cmocka_unit_test(who_stays_is_sent_what_nobody_proved),
 	    cmocka_unit_test(rows_of_others_stay),
 	    cmocka_unit_test(nothing_is_read_twice),
+	    cmocka_unit_test(the_next_reader_is_sent_all_parts),
 	    cmocka_unit_test(who_resumes_after_a_restart_has_it_once),
 	    cmocka_unit_test(who_resumes_has_what_waited_once),
+	    cmocka_unit_test(who_resumes_between_two_parts_misses_nothing),
 	    cmocka_unit_test(who_resumes_is_sent_what_could_not_be_read),
 	    cmocka_unit_test(who_does_not_resume_is_sent_it_at_the_next_login),
 	};

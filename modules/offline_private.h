@@ -77,6 +77,8 @@ uint64_t live_row(struct account *, uint64_t id);
 void live_row_sent(struct account *, uint64_t id);
 bool live_has(struct account *, uint64_t id);
 bool live_has_any(struct account *);
+/* The least row that was sent and not proved; UINT64_MAX when there is none. */
+uint64_t live_least(struct account *);
 /* Rows are counted, and were: how many of them do not wait. */
 void live_count(struct account *, unsigned round);
 uint64_t live_counted(struct account *, unsigned round);

@@ -221,10 +221,8 @@ waiting_what_a_blocked_contact_said_is_not_sent(void **state)
 	world_free(&world);
 }
 
-/* She acknowledges what she is asked for: how many messages came, from m0 on
- * and in order. */
-static unsigned
-count_acknowledging(struct world_peer *juliet)
+unsigned
+waiting_acknowledge_all(struct world_peer *juliet)
 {
 	unsigned got = 0, messages = 0;
 	const char *xml;
@@ -262,7 +260,7 @@ waiting_more_than_the_queue_comes_in_parts(void **state)
 	juliet = rig_bind(world, JULIET "/balcony");
 	rig_enable(juliet, text);
 	rig_send(juliet, "<presence/>");
-	CHECK_EQUAL(count_acknowledging(juliet), 500);
+	CHECK_EQUAL(waiting_acknowledge_all(juliet), 500);
 	CHECK(!world_is_closed(juliet));
 	waiting_say(romeo, "m500");
 	CHECK(rig_finds(juliet, "<message id='m500'/>"));

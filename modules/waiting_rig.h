@@ -16,6 +16,9 @@ struct world_peer *waiting_come(
     struct world *, const char *jid, const char *presence);
 /* The kernel is asked, then something arrives: proof of receipt. */
 void waiting_prove(struct world *, struct world_peer *);
+/* She acknowledges what she was sent since she has stream management, whenever
+ * she is asked: how many messages came, from m0 on and in order. */
+unsigned waiting_acknowledge_all(struct world_peer *juliet);
 
 /* Tests; the state is the configuration of their worlds, or NULL. */
 void waiting_kept_messages_come_in_order_and_before_new_ones(void **state);
