@@ -13,7 +13,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from site_ import HOST, PASSWORD, PATIENCE_S, client, online, ping, until
+from site_ import (
+    HOST, PASSWORD, PATIENCE_S, ROOT, client, online, ping, until)
 
 VCARD = ("<iq type='set' id='v1'><vCard xmlns='vcard-temp'><FN>Romeo</FN>"
          "</vCard></iq>")
@@ -619,9 +620,55 @@ def chat(sender, receiver):
     assert event is not None, "a message between those online does not arrive"
 
 
+# --- what ./run promises ------------------------------------------------------
+
+def printed_commands(site):
+    """Those that ./run says to type next."""
+    return [line.split() for line in site.said().splitlines()
+            if line.startswith("    build/jackdaw ")]
+
+
+def run_once(site, place):
+    """./run in that folder, until Ctrl-C; in between, what it says to do."""
+    with site.output.open("wb") as output:
+        site.process = subprocess.Popen(
+            [place / "run"], stdin=subprocess.DEVNULL, stdout=output,
+            stderr=output, start_new_session=True)
+    until("./run serves", lambda: site.process.poll() is not None or
+          site.command("status", may_fail=True).returncode == 0)
+    for words in printed_commands(site):
+        assert words[3] == "adduser", words
+        # The second time they are there already.
+        subprocess.run([*words, "--password-stdin"], cwd=place, text=True,
+                       input=PASSWORD + "\n", capture_output=True,
+                       check=False)
+    for name in ("romeo", "juliet"):
+        site.login(name).close()
+    os.killpg(site.process.pid, signal.SIGINT)
+    assert site.wait() == 0, site.said()
+    until("the log has its end", lambda: "ended in order" in
+          (site.folder / "jackdaw.log").read_text())
+
+
+def runs_out_of_the_box(make):
+    """./run beside a var/ whose ports are free, twice."""
+    site = make()
+    place = site.folder.parent / "place"
+    place.mkdir()
+    for name, target in (("run", ROOT / "run"), ("etc", ROOT / "etc"),
+                         ("build", Path(site.program).parent),
+                         ("var", site.folder)):
+        (place / name).symlink_to(target)
+    run_once(site, place)
+    assert len(printed_commands(site)) == 2, site.said()
+    run_once(site, place)
+
+
+
 # Of a build without sanitizers, which need memory for themselves.
 RELEASE_CASES = [
     strangers_cost_little,
+    runs_out_of_the_box,
 ]
 
 CASES = [
