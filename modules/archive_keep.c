@@ -299,6 +299,22 @@ row_make(struct account *account, struct arena **arena_r)
 	return open;
 }
 
+static void
+queue_add(struct row_open *open)
+{
+	struct account *account = open->account;
+
+	store_expect(account->owner.shard->store, 1);
+	add_in_order(&archive_of(account)->queue, open);
+}
+
+static void
+queue_remove(struct row_open *open)
+{
+	store_expect(open->account->owner.shard->store, -1);
+	list_remove(&open->link);
+}
+
 /* In the memory of another write. */
 static struct row_open *
 row_copy(struct arena *arena, const struct row_open *from)
@@ -318,7 +334,7 @@ batch_add(struct batch *batch, struct store_write *write, struct row_open *open)
 {
 	struct store_write *own = open->write;
 
-	list_remove(&open->link);
+	queue_remove(open);
 	if (own != write) {
 		open = row_copy(store_write_arena(write), open);
 		store_write_free(&own);
@@ -367,7 +383,7 @@ row_write(struct row_open *open)
 	struct archive *archive = archive_of(account);
 
 	list_remove(&open->link);
-	add_in_order(&archive->queue, open);
+	queue_add(open);
 	open->is_late = !may_write(archive);
 	if (!open->is_late)
 		write_queue(account);
@@ -507,7 +523,7 @@ try_again(struct row_open *failed)
 	open->write = write;
 	open->is_late = true;
 	archive_of(account)->failures++;
-	add_in_order(&archive_of(account)->queue, open);
+	queue_add(open);
 }
 
 static void

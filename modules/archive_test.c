@@ -150,6 +150,34 @@ what_comes_after_a_row_that_failed_waits(void **state)
 	world_free(&world);
 }
 
+/* The store stands still: its senders are not heard as fast as they talk. */
+static void
+who_outruns_the_store_is_slowed_down(void **state)
+{
+	struct world *world = rig_world(1, 2, "limits: {rate: 0}\n");
+	struct world_peer *romeo = rig_login(world, ROMEO "/orchard");
+	struct world_peer *juliet = rig_login(world, JULIET "/balcony");
+	unsigned heard = 0;
+
+	world_hold_store(world, true);
+	for (unsigned i = 0; i < 20000; i++) {
+		world_send(romeo, "<message type='chat' to='" JULIET "'>"
+				  "<body>x</body></message>");
+		if (i % 100 == 0)
+			world_run(world);
+	}
+	world_run(world);
+	while (world_next(juliet) != NULL)
+		heard++;
+	CHECK(heard > 100 && heard < 10000);
+	world_hold_store(world, false);
+	world_sleep(world, 60000);
+	while (world_next(juliet) != NULL)
+		heard++;
+	CHECK_EQUAL(heard, 20000);
+	world_free(&world);
+}
+
 /* Who asks is told of what was said before, also when it is on its way yet. */
 static void
 the_last_row_is_told_when_it_is_there(void **state)
@@ -429,6 +457,7 @@ main(void)
 	    cmocka_unit_test(a_row_that_failed_is_written_again),
 	    cmocka_unit_test(what_comes_after_a_row_that_failed_waits),
 	    cmocka_unit_test(the_last_row_is_told_when_it_is_there),
+	    cmocka_unit_test(who_outruns_the_store_is_slowed_down),
 	    cmocka_unit_test(a_row_that_is_refused_does_not_stop_the_others),
 	    cmocka_unit_test(the_end_comes_while_rows_wait),
 	    cmocka_unit_test(a_damaged_row_does_not_stop_the_others),

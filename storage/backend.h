@@ -143,6 +143,7 @@ struct store {
 	struct list held;  /* lazy writes, before all of ready's */
 	struct list ended; /* failed at once; told at the end of the turn */
 	size_t open_count, open_bytes, held_count, orphans;
+	size_t expected; /* by store_expect */
 	struct gates gates;
 
 	uv_prepare_t turn;

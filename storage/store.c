@@ -445,10 +445,17 @@ store_close(struct store *store, void (*closed)(void *), void *arg)
 unsigned
 store_load(const struct store *store)
 {
-	const size_t count = store->open_count * 100 / OPEN_COUNT_MAX;
+	const size_t count =
+	    (store->open_count + store->expected) * 100 / OPEN_COUNT_MAX;
 	const size_t bytes = store->open_bytes * 100 / OPEN_BYTES_MAX;
 
 	return (unsigned)(count > bytes ? count : bytes);
+}
+
+void
+store_expect(struct store *store, int count)
+{
+	store->expected += (size_t)count;
 }
 
 bool

@@ -88,7 +88,10 @@ bool store_step(struct store *);
 /* Inline only, for tests: jobs from now on end with this error, ERR_NONE to be
  * well again. UNCERTAIN does the job and says UNCERTAIN. */
 void store_break(struct store *, enum err);
-/* How much of what may be queued is, in percent: at 100 all is refused. */
+/* How much of what may be queued is, in percent, with what is expected: when
+ * 100 is queued all is refused. */
 unsigned store_load(const struct store *);
+/* So many writes more (or fewer) wait for others before they are queued. */
+void store_expect(struct store *, int count);
 /* Whether the database could be reached last time. */
 bool store_is_up(const struct store *);
