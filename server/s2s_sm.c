@@ -211,13 +211,21 @@ is_true(struct str text)
 	return str_is(text, "true") || str_is(text, "1");
 }
 
+/* Not while the answer to <resume/> is awaited, either: it is one of both. */
+static bool
+may_begin(const struct s2s *s2s)
+{
+	return !s2s->has_acks && s2s->former.len == 0 &&
+	       s2s->stream.is_authenticated;
+}
+
 static void
 on_enable(struct s2s *s2s, const struct node *node)
 {
 	struct arena *arena;
 	struct node *enabled;
 
-	if (s2s->has_acks || !s2s->stream.is_authenticated) {
+	if (!may_begin(s2s)) {
 		send_failed(s2s, STANZA_ERR_UNEXPECTED_REQUEST);
 		return;
 	}
@@ -250,8 +258,7 @@ on_resume(struct s2s *s2s, const struct node *node)
 	struct str id = node_attr(node, "previd");
 	uint64_t h;
 
-	if (s2s->has_acks || s2s->former.len > 0 ||
-	    !s2s->stream.is_authenticated) {
+	if (!may_begin(s2s)) {
 		send_failed(s2s, STANZA_ERR_UNEXPECTED_REQUEST);
 	} else if (!str_to_u64(node_attr(node, "h"), UINT32_MAX, &h) ||
 		   id.len == 0 || id.len > ID_MAX || !s2s_ask_kept(s2s, id)) {

@@ -472,6 +472,28 @@ a_peer_goes_on_where_it_was_cut(void **state)
 	}
 }
 
+/* What is asked for before the answer is refused, and nothing is counted. */
+static void
+who_resumes_does_not_enable(void **state)
+{
+	struct stage stage = stage_begin(1, CLEAR);
+	struct world_peer *peer = stage_arrive_proved(&stage);
+
+	(void)state;
+	world_send(peer,
+	    "<resume xmlns='urn:xmpp:sm:3' previd='0-nothing' h='0'/>"
+	    "<enable xmlns='urn:xmpp:sm:3' resume='true'/>");
+	CHECK(stage_comes(peer, "<unexpected-request"));
+	CHECK(stage_comes(peer, "<item-not-found"));
+	world_send(peer, "<r xmlns='urn:xmpp:sm:3'/>");
+	world_send(peer, "<enable xmlns='urn:xmpp:sm:3' resume='true'/>");
+	CHECK(stage_comes(peer, "<enabled"));
+	world_send(peer, MESSAGE("escalus@" VERONA));
+	world_send(peer, "<r xmlns='urn:xmpp:sm:3'/>");
+	CHECK(stage_comes(peer, "<a xmlns='urn:xmpp:sm:3' h='1'/>"));
+	world_free(&stage.world);
+}
+
 /* --- what proved servers may not ------------------------------------------
  */
 
@@ -638,6 +660,7 @@ main(void)
 	    cmocka_unit_test(what_the_peer_had_is_not_sent_again),
 	    cmocka_unit_test(who_cannot_resume_gets_all_again),
 	    cmocka_unit_test(a_peer_goes_on_where_it_was_cut),
+	    cmocka_unit_test(who_resumes_does_not_enable),
 	    cmocka_unit_test(pongs_reach_only_streams_of_that_server),
 	    cmocka_unit_test(a_reload_ends_what_it_forbids),
 	    cmocka_unit_test(who_is_denied_by_a_reload_goes),
