@@ -293,6 +293,32 @@ who_is_cut_off_learns_what_was_handled(void **state)
 	}
 }
 
+/* What does not end as the store fails takes no more either. */
+static void
+who_is_cut_off_keeps_no_more_than_the_queue(void **state)
+{
+	struct world *world = rig_world(1, 0, "sessions.queue: 10\n");
+	struct world_peer *juliet = rig_login(world, JULIET "/balcony");
+	struct account *account = rig_account(world, ROMEO);
+	char id[RIG_ID_LEN];
+	struct world_peer *romeo = enable(world, id);
+
+	(void)state;
+	world_hold_store(world, true);
+	rig_send(
+	    romeo, "<message to='" JULIET "' id='m1'><body>1</body></message>");
+	flood(juliet);
+	CHECK(world_is_closed(romeo));
+	CHECK_EQUAL(account->session_count, 1);
+	flood(juliet);
+	CHECK_EQUAL(account->session_count, 0);
+	world_hold_store(world, false);
+	romeo = rig_bind(world, ROMEO "/garden");
+	rig_send(romeo, "<presence/>");
+	CHECK_EQUAL(count_messages(romeo), 24);
+	world_free(&world);
+}
+
 /* What he did not hear before his session was over goes to his next one. */
 static void
 errors_outlive_sessions(void **state)
@@ -354,6 +380,7 @@ main(void)
 	    cmocka_unit_test(what_is_sent_again_after_a_crash_comes_once),
 	    cmocka_unit_test(what_was_refused_is_not_handled),
 	    cmocka_unit_test(who_is_cut_off_learns_what_was_handled),
+	    cmocka_unit_test(who_is_cut_off_keeps_no_more_than_the_queue),
 	    cmocka_unit_test(errors_outlive_sessions),
 	    cmocka_unit_test(what_is_written_later_is_before_a_restart),
 	};

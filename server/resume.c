@@ -120,6 +120,23 @@ add_delay(const struct session *session, struct post *letter)
 		blob_unref(&letter->blob);
 }
 
+static void end_over(struct timer *);
+
+static uint64_t
+queue_max(const struct session *session)
+{
+	return host_int(session->account->host, SETTING(SESSIONS_QUEUE));
+}
+
+/* One that is over stays for what its client sent, and while it does takes as
+ * much again. */
+static bool
+is_overfull(const struct resume *resume)
+{
+	return resume->is_over &&
+	       resume->sent - resume->acked > 2 * queue_max(resume->session);
+}
+
 void
 resume_send(struct session *session, struct post *letter)
 {
@@ -139,8 +156,9 @@ resume_send(struct session *session, struct post *letter)
 	receipt_settle(shard, &letter->receipt);
 	if (!session->is_detached)
 		post_down(resume, letter, true);
-	if (resume->sent - resume->acked >
-	    host_int(session->account->host, SETTING(SESSIONS_QUEUE)))
+	if (is_overfull(resume))
+		timer_start(shard, &resume->expiry, 0, end_over);
+	else if (resume->sent - resume->acked > queue_max(session))
 		session_close(session, STREAM_ERR_RESOURCE_CONSTRAINT,
 		    "too much was not acknowledged");
 }
@@ -282,7 +300,7 @@ end_over(struct timer *timer)
 
 	if (owner->stage == OWNER_LOADING)
 		timer_start(owner->shard, timer, AGAIN_MS, end_over);
-	else if (is_settled(resume))
+	else if (is_settled(resume) && !is_overfull(resume))
 		kept_write_end(resume->session);
 	else
 		end_now(resume);
