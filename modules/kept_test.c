@@ -2,6 +2,10 @@
  * and what contacts are told. */
 #include "server/kept.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "modules/modules_rig.h"
 #include "modules/roster.h"
 #include "server/world_private.h"
@@ -319,6 +323,63 @@ who_is_cut_off_keeps_no_more_than_the_queue(void **state)
 	world_free(&world);
 }
 
+/* How many of his messages are there, and how many he is told to be handled,
+ * when the server is killed so soon after the store works again. */
+static bool
+overflow(unsigned step, unsigned *h, unsigned *count)
+{
+	struct world *world = rig_world(1, 0,
+	    "modules.archive: off\nlimits.rate: 0\nsessions.queue: 10000\n");
+	char id[RIG_ID_LEN], xml[256];
+	struct world_peer *romeo = enable(world, id), *juliet;
+	const char *text;
+	bool was_killed;
+
+	world_hold_store(world, true);
+	for (unsigned i = 0; i < 3; i++)
+		world_send(
+		    romeo, "<message to='" JULIET "'><body>1</body></message>");
+	for (unsigned i = 0; i < 4200; i++)
+		world_send(romeo, "<iq/>");
+	world_run(world);
+	CHECK(world_is_closed(romeo));
+	world_hold_store(world, false);
+	world_kill_after(world, step);
+	world_sleep(world, 100);
+	was_killed = world->kill_after == 0;
+	world_kill_after(world, 0);
+	if (!was_killed)
+		world_sleep(world, 2000);
+	romeo = world_connect(world, ROMEO);
+	snprintf(
+	    xml, sizeof(xml), "<resume xmlns='" SM "' previd='%s' h='0'/>", id);
+	rig_send(romeo, xml);
+	text = world_next(romeo);
+	*h = 0;
+	if (text != NULL && strstr(text, " h='") != NULL)
+		*h = (unsigned)strtoul(strstr(text, " h='") + 4, NULL, 10);
+	juliet = rig_bind(world, JULIET "/balcony");
+	rig_send(juliet, "<presence/>");
+	*count = count_messages(juliet);
+	world_free(&world);
+	return was_killed;
+}
+
+/* Nothing is counted that would be taken for what stands a window before it. */
+static void
+too_much_at_once_is_not_taken_for_handled(void **state)
+{
+	unsigned h = 0, count = 0;
+
+	(void)state;
+	for (unsigned step = 1; overflow(step, &h, &count); step++)
+		if (count < 3 && h > count)
+			fail_msg("step %u: h is %u, of 3 there are %u", step, h,
+			    count);
+	CHECK_EQUAL(count, 3);
+	CHECK_EQUAL(h, 4096);
+}
+
 /* What he did not hear before his session was over goes to his next one. */
 static void
 errors_outlive_sessions(void **state)
@@ -381,6 +442,7 @@ main(void)
 	    cmocka_unit_test(what_was_refused_is_not_handled),
 	    cmocka_unit_test(who_is_cut_off_learns_what_was_handled),
 	    cmocka_unit_test(who_is_cut_off_keeps_no_more_than_the_queue),
+	    cmocka_unit_test(too_much_at_once_is_not_taken_for_handled),
 	    cmocka_unit_test(errors_outlive_sessions),
 	    cmocka_unit_test(what_is_written_later_is_before_a_restart),
 	};

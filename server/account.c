@@ -156,13 +156,12 @@ on_sent(struct account *account, struct post *letter)
 {
 	struct session *session = session_of_stream(account, letter->stream);
 
-	if (session == NULL) {
+	if (session == NULL ||
+	    (session->resume != NULL && !resume_count(session, letter))) {
 		post_free(&letter);
 		return;
 	}
 	session->active_ms = clock_mono_ms();
-	if (session->resume != NULL)
-		resume_count(session, letter);
 	if (hook_stanza(sent_hooks[letter->stanza->kind], account, session,
 		letter) == PASS)
 		router_route(account->owner.shard, account, letter);

@@ -58,7 +58,7 @@ struct handled *handled_find(
 struct handled *handled_next(
     struct shard *, const struct handled_role *, struct handled *);
 
-/* Counts one stanza; its receipt. */
+/* Counts one stanza, when fewer than HANDLED_WINDOW are open; its receipt. */
 struct receipt handled_count(struct handled *);
 uint64_t handled_open(const struct handled *);
 /* Whether any of that role has taken what is not settled. */

@@ -70,8 +70,9 @@ bool resume_defer(struct session *, const struct post *, struct resume_row *);
 
 /* --- for session.c and account.c ------------------------------------------ */
 
-/* Counts a stanza of the client: the letter has its receipt from now on. */
-void resume_count(struct session *, struct post *);
+/* Counts a stanza of the client: the letter has its receipt from now on. False
+ * when it is to be dropped: the session ends with too many open ones. */
+bool resume_count(struct session *, struct post *);
 /* Sends to the client, or keeps until there is a stream; takes the letter. */
 void resume_send(struct session *, struct post *);
 /* Whether the session waits for its client when its stream ended so. */

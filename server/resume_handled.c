@@ -24,15 +24,22 @@ resume_of(struct handled *handled)
 	return container_of(handled, struct resume, handled);
 }
 
-void
+/* What is on its way when too much is open is not handled, and neither is what
+ * comes behind it. */
+bool
 resume_count(struct session *session, struct post *letter)
 {
-	struct handled *handled = &session->resume->handled;
+	struct resume *resume = session->resume;
+	struct handled *handled = &resume->handled;
 
+	if (resume->is_deaf)
+		return false;
 	letter->receipt = handled_count(handled);
+	resume->is_deaf = handled_open(handled) == HANDLED_WINDOW;
 	if (handled->taken - handled->settled >= HANDLED_WINDOW)
 		session_close(session, STREAM_ERR_RESOURCE_CONSTRAINT,
 		    "too much of what was sent is not done with");
+	return true;
 }
 
 static void

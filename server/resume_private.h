@@ -22,6 +22,7 @@ struct resume {
 				   returned waits for the rows */
 	struct list rows;       /* struct resume_row, in the order of stanzas */
 	bool is_committing;
+	bool is_deaf; /* as many as may be are open: it ends */
 	struct timer retry;
 
 	/* What the client is sent: letters, the oldest first. */

@@ -277,10 +277,11 @@ void
 session_said(struct account *account, struct post *letter)
 {
 	struct session *session = session_of_stream(account, letter->stream);
+	const bool is_taken =
+	    session != NULL &&
+	    (session->resume == NULL || resume_count(session, letter));
 
-	if (session != NULL && session->resume != NULL)
-		resume_count(session, letter);
-	if (session == NULL || letter->stanza == NULL)
+	if (!is_taken || letter->stanza == NULL)
 		post_free(&letter);
 	else
 		session_pass(session, letter);
