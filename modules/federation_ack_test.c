@@ -286,6 +286,34 @@ the_end_tells_of_what_came_with_it(void **state)
 	world_free(&stage.world);
 }
 
+/* It is answered by nobody, and nothing of it is left. */
+static void
+the_server_may_end_while_one_resumes(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 6; seed++) {
+		struct stage stage = stage_begin(seed, CLEAR);
+		struct world_peer *peer, *next;
+		char id[64], said[200];
+
+		peer = arrive(&stage, id);
+		next = stage_arrive_proved(&stage);
+		world_cut(&stage.romeo);
+		world_run(stage.world);
+		world_hold_store(stage.world, true);
+		say_all(peer);
+		world_run(stage.world);
+		snprintf(said, sizeof(said),
+		    "<resume xmlns='urn:xmpp:sm:3' previd='%s' h='0'/>", id);
+		world_send(next, said);
+		world_run(stage.world);
+		world_kill(stage.world);
+		world_hold_store(stage.world, false);
+		CHECK(world_next(next) == NULL);
+		world_free(&stage.world);
+	}
+}
+
 /* More than is held open is not read until some of it is done. */
 static void
 who_sends_too_fast_is_not_read(void **state)
@@ -326,6 +354,7 @@ main(int argc, char **argv)
 	    cmocka_unit_test(who_asked_is_told_twice),
 	    cmocka_unit_test(resumption_waits_for_commits),
 	    cmocka_unit_test(resumption_tells_of_what_came_last),
+	    cmocka_unit_test(the_server_may_end_while_one_resumes),
 	    cmocka_unit_test(the_end_waits_for_commits),
 	    cmocka_unit_test(the_end_tells_of_what_came_with_it),
 	    cmocka_unit_test(who_sends_too_fast_is_not_read),

@@ -39,11 +39,14 @@ all(struct shard *shard)
 	return &shard->kept;
 }
 
+/* Who asked cannot be told any more: its shard may be gone. */
 void
 s2s_kept_free(struct shard *shard)
 {
-	list_each (kept, all(shard), struct s2s_kept, link)
+	list_each (kept, all(shard), struct s2s_kept, link) {
+		post_free(&kept->asked);
 		forget(shard, kept);
+	}
 }
 
 /* The oldest stand first. */
