@@ -12,6 +12,7 @@
 #include "modules/message.h"
 #include "modules/offline.h"
 #include "modules/stanza_id.h"
+#include "server/router.h"
 #include "server/session.h"
 #include "server/setup.h"
 
@@ -209,6 +210,15 @@ is_to_itself(const struct account *account, const struct jid *to)
 }
 
 static enum verdict
+refuse(struct account *account, struct post *letter)
+{
+	router_bounce(account->owner.shard, letter,
+	    STANZA_ERR_RESOURCE_CONSTRAINT,
+	    "too many messages wait to be archived");
+	return TAKEN;
+}
+
+static enum verdict
 on_sent(struct account *account, struct session *session, struct post *letter)
 {
 	const struct stanza *stanza;
@@ -219,6 +229,8 @@ on_sent(struct account *account, struct session *session, struct post *letter)
 	if (is_to_itself(account, stanza->to) ||
 	    !archive_wants(account, stanza, stanza->to))
 		return PASS;
+	if (archive_is_full(account))
+		return refuse(account, letter);
 	id = archive_next_id(account);
 	archive_keep_sent(account, session, stanza, letter, id);
 	/* For copies to the others. */
@@ -265,6 +277,8 @@ on_received(
 		post_free(&letter);
 		return TAKEN;
 	}
+	if (archive_is_full(account))
+		return refuse(account, letter);
 	id = archive_next_id(account);
 	letter->stanza = stanza_id_add(
 	    account, letter->arena, stanza, archive_id_text(letter->arena, id));

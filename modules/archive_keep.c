@@ -17,6 +17,8 @@
 #define RETRY_MAX_MS (5 * SECOND)
 /* Rows of one commit. */
 #define BATCH_MAX 256
+/* Bytes of rows that wait in memory. */
+#define QUEUE_LEN_MAX ((size_t)16 * 1024 * 1024)
 /* A query waits so long for rows that are not written yet. */
 #define AWAIT_MS (5 * SECOND)
 
@@ -188,6 +190,12 @@ add_in_order(struct list *rows, struct row_open *open)
 	list_add_before(before->next, &open->link);
 }
 
+bool
+archive_is_full(struct account *account)
+{
+	return archive_of(account)->queue_len > QUEUE_LEN_MAX;
+}
+
 static void
 on_await_end(struct timer *timer)
 {
@@ -306,6 +314,7 @@ queue_add(struct row_open *open)
 
 	store_expect(account->owner.shard->store, 1);
 	add_in_order(&archive_of(account)->queue, open);
+	archive_of(account)->queue_len += open->row.value.len;
 }
 
 static void
@@ -313,6 +322,7 @@ queue_remove(struct row_open *open)
 {
 	store_expect(open->account->owner.shard->store, -1);
 	list_remove(&open->link);
+	archive_of(open->account)->queue_len -= open->row.value.len;
 }
 
 /* In the memory of another write. */
@@ -427,7 +437,10 @@ archive_keep_or_bounce(
 	struct row_open *open = row_new(account, stanza, stanza->from, id);
 
 	open->letter = letter;
-	row_write(open);
+	if (timer_is_running(&archive_of(account)->retry))
+		row_refused(open, ERR_UNAVAILABLE);
+	else
+		row_write(open);
 }
 
 static void
@@ -542,6 +555,22 @@ row_failed(struct row_open *open, enum err err, bool is_alone)
 		try_again(open);
 }
 
+/* What nobody had yet does not wait for what may take long. */
+static void
+refuse_letters(struct account *account, enum err err)
+{
+	struct list *queue = &archive_of(account)->queue;
+
+	if (first_row(queue) == NULL)
+		return;
+	list_each (open, queue, struct row_open, link) {
+		if (open->letter == NULL)
+			continue;
+		queue_remove(open);
+		row_refused(open, err);
+	}
+}
+
 static void
 wait_to_retry(struct account *account, enum err err)
 {
@@ -571,6 +600,8 @@ batch_failed(struct batch *batch)
 	archive_of(batch->account)->is_careful = is_hopeless(err);
 	list_each (open, &batch->rows, struct row_open, link)
 		row_failed(open, err, is_alone);
+	if (!is_hopeless(err))
+		refuse_letters(batch->account, err);
 	wait_to_retry(batch->account, err);
 }
 

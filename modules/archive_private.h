@@ -37,6 +37,7 @@ struct archive {
 	uint64_t last_id;        /* of its newest row */
 	struct list queue;       /* rows that wait for those before them to be
 				    written; zeroed until used */
+	size_t queue_len;        /* bytes of them */
 	unsigned writing;        /* commits of such that are under way */
 	bool is_careful;         /* one row at a time: one of them is refused */
 	struct timer retry;      /* of the queue, after one failed */
@@ -72,6 +73,8 @@ bool archive_id_read(struct str, struct archive_id *id_r);
  * what is in it, hints, and the account's preferences. */
 bool archive_wants(
     struct account *, const struct stanza *, const struct jid *peer);
+/* Whether so much waits to be written that no more shall come. */
+bool archive_is_full(struct account *);
 /* A new id after all others. */
 struct archive_id archive_next_id(struct account *);
 /* Writes the row of a message that came, as it is; when that fails it is
@@ -82,7 +85,7 @@ struct archive_id archive_next_id(struct account *);
 void archive_keep(
     struct account *, const struct stanza *, struct archive_id, struct post *);
 /* The same for a message that nobody had yet: takes the letter, and bounces it
- * when the row cannot be written. */
+ * when the row, or one before it, cannot be written. */
 void archive_keep_or_bounce(struct account *, struct post *, struct archive_id);
 /* Of one that the account sends; session is the sender's. */
 void archive_keep_sent(struct account *, struct session *,

@@ -91,6 +91,61 @@ a_damaged_row_does_not_stop_the_others(void **state)
 	world_free(&world);
 }
 
+/* The store is away, and more rows of what she was sent wait for it than are
+ * written at once: he is told of what she is not there to be sent. */
+static void
+what_waits_behind_many_rows_is_refused(void **state)
+{
+	struct world *world = rig_world(1, 2, NULL);
+	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+	struct world_peer *juliet =
+	    waiting_come(world, JULIET "/balcony", "<presence/>");
+
+	(void)state;
+	world_break_store(world, ERR_UNAVAILABLE);
+	for (unsigned i = 0; i < 600; i++)
+		waiting_say(romeo, "m1");
+	world_cut(&juliet);
+	world_run(world);
+	waiting_say(romeo, "m2");
+	world_sleep(world, 10000);
+	CHECK(rig_finds(romeo, "<message type='error' id='m2'/>"));
+	world_break_store(world, ERR_NONE);
+	world_sleep(world, 10000);
+	world_free(&world);
+}
+
+/* What waits for the store is in memory: there is an end to it. */
+static void
+who_writes_too_much_for_the_store_is_refused(void **state)
+{
+	static char xml[200000];
+	struct world *world = rig_world(1, 2, "limits: {rate: 0 B}\n");
+	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+	struct world_peer *juliet =
+	    waiting_come(world, JULIET "/balcony", "<presence/>");
+	bool is_refused = false;
+
+	(void)state;
+	snprintf(xml, sizeof(xml),
+	    "<message type='chat' to='" JULIET "' id='m1'><body>%0150000d"
+	    "</body></message>",
+	    0);
+	world_break_store(world, ERR_UNAVAILABLE);
+	for (unsigned i = 0; i < 200 && !is_refused; i++) {
+		rig_send(romeo, xml);
+		rig_skip(juliet);
+		is_refused =
+		    rig_finds(romeo, "<message type='error' id='m1'/>");
+	}
+	CHECK(is_refused);
+	world_break_store(world, ERR_NONE);
+	world_sleep(world, 10000);
+	waiting_say(romeo, "m2");
+	CHECK(rig_finds(juliet, "<message id='m2'/>"));
+	world_free(&world);
+}
+
 /* --- who has it already ------------------------------------------------------
  */
 
@@ -470,6 +525,8 @@ main(void)
 	    cmocka_unit_test(a_damaged_row_does_not_stop_the_others),
 	    cmocka_unit_test_prestate(
 		waiting_what_a_blocked_contact_said_is_not_sent, NULL),
+	    cmocka_unit_test(what_waits_behind_many_rows_is_refused),
+	    cmocka_unit_test(who_writes_too_much_for_the_store_is_refused),
 	    cmocka_unit_test(who_has_asked_the_archive_gets_none),
 	    cmocka_unit_test(what_comes_after_the_question_is_sent),
 	    cmocka_unit_test(what_one_did_not_prove_is_the_next_ones),
