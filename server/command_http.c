@@ -29,7 +29,12 @@ dial(struct arena *arena, const char *path, struct str *why_r)
 		errno = err;
 		fd = -1;
 	}
-	if (fd < 0)
+	if (fd < 0 && (errno == EACCES || errno == EPERM))
+		*why_r = str_format(arena,
+		    "%s may be used by its owner and group and by root only: "
+		    "%s",
+		    path, strerror(errno));
+	else if (fd < 0)
 		*why_r = str_format(arena,
 		    "no server answers at %s (%s); is it running, with the "
 		    "same configuration?",

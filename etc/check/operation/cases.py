@@ -4,6 +4,7 @@ import json
 import os
 import pwd
 import resource
+import shutil
 import signal
 import socket
 import sqlite3
@@ -215,6 +216,26 @@ def tells_scripts_how_it_went(make):
                         may_fail=True).returncode == 1
     assert site.json("status")["storage_up"] is True
     assert site.json("s2s") == {"pairs": []}
+
+
+def tells_who_may_ask(make):
+    if os.geteuid() == 0:
+        site = make().start()
+        for path in (site.folder.parent, site.folder):
+            path.chmod(0o755)
+        for path in site.folder.iterdir():
+            if not path.is_socket():
+                path.chmod(0o644)
+        # Where it was built not everybody may look.
+        program = Path(shutil.copy(site.program, site.folder / "program"))
+        program.chmod(0o755)
+        nobody = pwd.getpwnam("nobody")
+        done = subprocess.run(
+            [program, "-c", site.config, "status"], user=nobody.pw_uid,
+            group=nobody.pw_gid, extra_groups=[], capture_output=True,
+            text=True, check=False)
+        assert done.returncode == 3, done.stderr
+        assert "by its owner and group" in done.stderr, done.stderr
 
 
 def says_what_it_can_and_does(make):
@@ -689,6 +710,7 @@ CASES = [
     makes_and_changes_accounts,
     shows_and_ends_sessions,
     tells_scripts_how_it_went,
+    tells_who_may_ask,
     says_what_it_can_and_does,
     copies_the_database,
     counts_what_happens,
