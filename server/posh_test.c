@@ -207,14 +207,21 @@ turn(uint64_t later_ms)
 	(void)poll(NULL, 0, 1);
 }
 
+/* Each turn as if it were so much later; a slow machine needs many. */
 static void
-run_until_done(void)
+run_until_done_by(uint64_t later_ms)
 {
 	uint64_t late_ms = clock_mono_ms() + 20000;
 
 	while (waiting > 0 && clock_mono_ms() < late_ms)
-		turn(0);
+		turn(later_ms);
 	CHECK_EQUAL(waiting, 0);
+}
+
+static void
+run_until_done(void)
+{
+	run_until_done_by(0);
 }
 
 static void
@@ -367,9 +374,7 @@ slow_web_servers_are_not_waited_for(void **state)
 	CHECK_EQUAL(waiting, MANY);
 	for (unsigned i = 0; i < 300; i++)
 		turn(0);
-	for (unsigned i = 0; i < 100; i++)
-		turn(16000);
-	CHECK_EQUAL(waiting, 0);
+	run_until_done_by(16000);
 	for (unsigned i = 0; i < MANY; i++)
 		CHECK_EQUAL(asks[i].err, ERR_TIMEOUT);
 }
