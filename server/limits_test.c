@@ -1,5 +1,6 @@
 /* How many connections one address may have (RFC 6120, section 13.12), how many
- * accounts it may make, and how many owners load at once. */
+ * accounts it may make, how many owners load at once, and how long a store that
+ * is behind stops its peers. */
 #include <string.h>
 
 #include "base/check.h"
@@ -138,6 +139,33 @@ owners_load_some_at_a_time(void **state)
 	world_free(&world);
 }
 
+static void
+expect_writes(struct world *world, int count)
+{
+	for (unsigned i = 0; i < world->server.shard_count; i++)
+		store_expect(world->server.shards[i].store, count);
+}
+
+/* However much waits for the store: else nobody would answer pings. */
+static void
+pauses_are_short(void **state)
+{
+	struct world *world = world_new(&(struct world_options){.seed = 1});
+	struct world_peer *peer;
+
+	(void)state;
+	expect_writes(world, 3000000);
+	peer = open_stream(world);
+	CHECK(is_served(peer));
+	world_send(peer, "</stream:stream>");
+	world_run(world);
+	CHECK(!world_is_closed(peer));
+	world_sleep(world, 1000);
+	CHECK(world_is_closed(peer));
+	expect_writes(world, -3000000);
+	world_free(&world);
+}
+
 int
 main(void)
 {
@@ -145,6 +173,7 @@ main(void)
 	    cmocka_unit_test(one_too_many_is_refused),
 	    cmocka_unit_test(registrations_of_an_address_are_few),
 	    cmocka_unit_test(owners_load_some_at_a_time),
+	    cmocka_unit_test(pauses_are_short),
 	};
 
 	return cmocka_run_group_tests_name("limits", tests, NULL, NULL);

@@ -4,9 +4,10 @@
 #include "server/shard.h"
 #include "server/stream_internal.h"
 
-/* The load of the store, in percent, from which on streams are slowed down, and
- * for how long each percent does it. */
+/* The load of the store, in percent, from which on streams are slowed down, up
+ * to which they are more and more, and for how long each percent does it. */
 #define STORE_BUSY     3
+#define STORE_FULL     100
 #define STORE_PAUSE_MS 5
 
 static unsigned
@@ -97,9 +98,10 @@ static void
 yield_to_store(struct stream *stream)
 {
 	const unsigned load = store_load(stream->shard->store);
+	const unsigned slow = load < STORE_FULL ? load : STORE_FULL;
 
 	if (load >= STORE_BUSY)
-		pause_reading(stream, load * STORE_PAUSE_MS);
+		pause_reading(stream, slow * STORE_PAUSE_MS);
 }
 
 void
