@@ -212,8 +212,10 @@ read_trust(struct arena *arena, const char *path, const char *lists_path,
 {
 	struct trust *trust = make(path, lists_path);
 
-	if (!read_authorities(trust, arena, why_r) ||
-	    !read_lists(trust, arena, why_r))
+	/* The authorities cost more: not for each who comes while there are no
+	 * lists. */
+	if (!read_lists(trust, arena, why_r) ||
+	    !read_authorities(trust, arena, why_r))
 		trust_drop(&trust);
 	return trust;
 }
