@@ -399,7 +399,7 @@ erase_proved(struct account *account)
 /* --- what happens to them --------------------------------------------------
  */
 
-/* Nobody is there to tell. */
+/* Nobody is there to tell; it comes back from sessions that were sent it. */
 static void
 tell_kept(struct live *live)
 {
@@ -409,6 +409,7 @@ tell_kept(struct live *live)
 	if (live->blob == NULL)
 		return;
 	letter = post_new(POST_STANZA, NULL);
+	letter->is_returned = true;
 	letter->stanza =
 	    stanza_parse(letter->arena, text_of(letter->arena, live));
 	if (letter->stanza != NULL)
