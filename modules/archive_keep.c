@@ -133,6 +133,7 @@ struct row_open {
 	struct receipt receipt;    /* settled when the row is there */
 	struct resume_row awaited; /* of one that was sent */
 	bool is_late;              /* readers were told to wait for it */
+	bool is_uncertain;         /* it may be there: no error is said */
 	struct archive_retract *retract; /* of one that takes back another */
 };
 
@@ -523,8 +524,8 @@ is_hopeless(enum err err)
 	return err == ERR_TOO_LARGE || err == ERR_INVALID || err == ERR_EXISTS;
 }
 
-/* The message was delivered, so there is no way back; and the store is about to
- * forget the row. */
+/* The message was delivered, or may be, so there is no way back; and the store
+ * is about to forget the row. */
 static void
 try_again(struct row_open *failed)
 {
@@ -545,11 +546,12 @@ row_failed(struct row_open *open, enum err err, bool is_alone)
 	const bool is_lost = is_alone && is_hopeless(err);
 
 	list_remove(&open->link);
+	open->is_uncertain |= err == ERR_UNCERTAIN;
 	if (is_lost)
 		log_error(&open->account->owner.log,
 		    "a message cannot be archived: %s", err_text(err));
-	if (is_lost || open->letter != NULL || err == ERR_CANCELED ||
-	    open->account->owner.is_detached)
+	if (is_lost || (open->letter != NULL && !open->is_uncertain) ||
+	    err == ERR_CANCELED || open->account->owner.is_detached)
 		row_refused(open, err);
 	else
 		try_again(open);
@@ -564,7 +566,7 @@ refuse_letters(struct account *account, enum err err)
 	if (first_row(queue) == NULL)
 		return;
 	list_each (open, queue, struct row_open, link) {
-		if (open->letter == NULL)
+		if (open->letter == NULL || open->is_uncertain)
 			continue;
 		queue_remove(open);
 		row_refused(open, err);

@@ -30,12 +30,14 @@
 
 static void on_load(struct account *, struct join *);
 static void on_forget(struct account *);
+static void keep_forget(struct account *);
 static void rows_counted(struct store_count *);
 static enum verdict on_received(
     struct account *, struct session *, struct post *);
 static enum verdict on_undelivered(
     struct account *, struct session *, struct post *);
 static void message_kept(struct store_commit *);
+static void keep_again(struct account *);
 static void on_available(struct session *);
 static void read_page(struct session *, unsigned place);
 static void page_read(struct store_page *);
@@ -50,6 +52,7 @@ const struct store_kind offline_kind = {"offline", STORE_LOG, KIND_COUNTED};
 static const struct hook hooks[] = {
     {.on = HOOK_ACCOUNT_LOAD, .load = on_load},
     {.on = HOOK_ACCOUNT_FORGET, .account = on_forget},
+    {.on = HOOK_ACCOUNT_DRAIN, .account = keep_again},
     {.on = HOOK_RECEIVED_MESSAGE, .order = -200, .stanza = bounce_received},
     {.on = HOOK_RECEIVED_MESSAGE, .order = -50, .stanza = on_received},
     {.on = HOOK_RECEIVED_MESSAGE, .order = 550, .stanza = live_received},
@@ -161,6 +164,7 @@ static void
 on_forget(struct account *account)
 {
 	timer_stop(account->owner.shard, &offline_of(account)->trim);
+	keep_forget(account);
 	bounce_forget(account);
 	live_forget(account);
 	repeats_forget(&offline_of(account)->repeats);
@@ -196,11 +200,26 @@ on_received(
  * ------------------------------------------------------------------ */
 
 struct keeping {
+	struct link link; /* in offline->uncertain */
 	struct store_commit commit;
 	struct outbox_wait wait;
 	struct account *account; /* pinned */
 	struct post *letter;
+	struct log_row row;
+	bool is_uncertain; /* it may be there: no error is said */
 };
+
+static void
+write_row(struct keeping *keeping)
+{
+	struct store_write *write =
+	    store_write_new(keeping->account->owner.shard->store);
+
+	store_append(write, &offline_kind, &keeping->row);
+	if (keeping->letter->durable.row != 0)
+		outbox_remove(write, keeping->letter->durable);
+	store_commit_lazy(write, &keeping->commit, message_kept);
+}
 
 static void
 append(struct keeping *keeping)
@@ -208,22 +227,17 @@ append(struct keeping *keeping)
 	struct account *account = keeping->account;
 	struct post *letter = keeping->letter;
 	struct offline *offline = offline_of(account);
-	struct store_write *write;
-	const struct log_row row = {.owner = account->owner.id,
+
+	keeping->row = (struct log_row){.owner = account->owner.id,
 	    .id = store_log_id(offline->last_id),
 	    .nonce = rand_u64(),
 	    .time_us = clock_wall_us(),
 	    .peer = jid_full(letter->stanza->from),
 	    .value = stanza_text(letter->arena, letter->stanza)};
-
-	offline->last_id = row.id;
+	offline->last_id = keeping->row.id;
 	offline->count++;
 	offline->added++;
-	write = store_write_new(account->owner.shard->store);
-	store_append(write, &offline_kind, &row);
-	if (letter->durable.row != 0)
-		outbox_remove(write, letter->durable);
-	store_commit_lazy(write, &keeping->commit, message_kept);
+	write_row(keeping);
 }
 
 /* When its sender could not commit, the letter was never sent. */
@@ -257,6 +271,71 @@ offline_keep(struct account *account, struct post *letter)
 }
 
 static void
+on_keep(struct timer *timer)
+{
+	keep_again(container_of(timer, struct offline, keep)->account);
+}
+
+static void
+keep_again(struct account *account)
+{
+	struct offline *offline = offline_of(account);
+
+	timer_stop(account->owner.shard, &offline->keep);
+	if (offline->uncertain.head.next == NULL)
+		return;
+	list_each (keeping, &offline->uncertain, struct keeping, link) {
+		list_remove(&keeping->link);
+		write_row(keeping);
+	}
+}
+
+/* The same row, until it is known to be there. */
+static void
+keep_later(struct keeping *keeping)
+{
+	struct account *account = keeping->account;
+	struct offline *offline = offline_of(account);
+
+	keeping->is_uncertain = true;
+	if (offline->uncertain.head.next == NULL)
+		list_init(&offline->uncertain);
+	list_add_last(&offline->uncertain, &keeping->link);
+	if (!timer_is_running(&offline->keep))
+		timer_start(
+		    account->owner.shard, &offline->keep, RETRY_MS, on_keep);
+}
+
+static void
+keep_forget(struct account *account)
+{
+	struct offline *offline = offline_of(account);
+	struct shard *shard = account->owner.shard;
+
+	timer_stop(shard, &offline->keep);
+	if (offline->uncertain.head.next == NULL)
+		return;
+	list_each (keeping, &offline->uncertain, struct keeping, link) {
+		struct post *letter = keeping->letter;
+
+		list_remove(&keeping->link);
+		post_free(&letter);
+		if (!shard->is_ended)
+			owner_unpin(&account->owner);
+	}
+}
+
+static bool
+is_to_be_kept_again(const struct keeping *keeping)
+{
+	const enum err err = keeping->commit.err;
+
+	return (err == ERR_UNCERTAIN || keeping->is_uncertain) &&
+	       err != ERR_NONE && err != ERR_CANCELED &&
+	       !keeping->account->owner.is_detached;
+}
+
+static void
 message_kept(struct store_commit *commit)
 {
 	struct keeping *keeping = container_of(commit, struct keeping, commit);
@@ -264,6 +343,10 @@ message_kept(struct store_commit *commit)
 	struct post *letter = keeping->letter;
 	const bool is_durable = letter->durable.row != 0;
 
+	if (is_to_be_kept_again(keeping)) {
+		keep_later(keeping);
+		return;
+	}
 	if (commit->err == ERR_NONE) {
 		metric_add(account->owner.shard, METRIC_OFFLINE_STORED, 1);
 		(void)hook_stanza(HOOK_KEPT, account, NULL, letter);
@@ -340,6 +423,8 @@ on_available(struct session *session)
 	offline->again = 0;
 	offline->reader = session;
 	offline->is_reading = true;
+	/* After that it could come twice. */
+	keep_again(session->account);
 	read_page(session, session_hold(session));
 }
 

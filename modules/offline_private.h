@@ -47,9 +47,12 @@ struct offline {
 	struct lives lives;
 	struct bounces bounces;
 	struct repeats repeats;
-	struct timer retry; /* of a read that failed; while the account is
-			       pinned by the reader */
-	struct timer trim;  /* of rows that could not be removed */
+	struct timer retry;    /* of a read that failed; while the account is
+				  pinned by the reader */
+	struct timer trim;     /* of rows that could not be removed */
+	struct list uncertain; /* rows that may be there, to be written again;
+				  zeroed until used */
+	struct timer keep;     /* of those */
 };
 
 struct offline_session {

@@ -171,6 +171,8 @@ main(void)
 	    cmocka_unit_test_prestate(
 		waiting_what_cannot_be_kept_is_refused, (void *)ALONE),
 	    cmocka_unit_test_prestate(
+		waiting_what_may_be_kept_is_not_refused, (void *)ALONE),
+	    cmocka_unit_test_prestate(
 		waiting_what_cannot_be_read_is_read_later, (void *)ALONE),
 	    cmocka_unit_test(a_damaged_row_does_not_stop_the_others),
 	    cmocka_unit_test_prestate(

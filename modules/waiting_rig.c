@@ -182,6 +182,28 @@ waiting_what_cannot_be_kept_is_refused(void **state)
 	world_free(&world);
 }
 
+/* The store does not know whether it is kept: no error, for she may get it. */
+void
+waiting_what_may_be_kept_is_not_refused(void **state)
+{
+	struct world *world = rig_world(1, 2, *state);
+	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+	struct world_peer *juliet;
+
+	rig_account(world, JULIET);
+	world_break_store(world, ERR_UNCERTAIN);
+	waiting_say(romeo, "m1");
+	world_break_store(world, ERR_UNAVAILABLE);
+	world_sleep(world, 5000);
+	rig_expect_nothing(romeo);
+	world_break_store(world, ERR_NONE);
+	world_sleep(world, 10000);
+	juliet = waiting_come(world, JULIET "/balcony", "<presence/>");
+	waiting_expect(juliet, "m1");
+	rig_expect_nothing(juliet);
+	world_free(&world);
+}
+
 /* The store is away while she comes: she gets them when it is back. */
 void
 waiting_what_cannot_be_read_is_read_later(void **state)

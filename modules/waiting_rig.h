@@ -26,6 +26,7 @@ void waiting_two_sessions_do_not_both_get_it(void **state);
 void waiting_a_proof_is_of_what_came_before(void **state);
 void waiting_negative_priority_gets_none(void **state);
 void waiting_what_cannot_be_kept_is_refused(void **state);
+void waiting_what_may_be_kept_is_not_refused(void **state);
 void waiting_what_cannot_be_read_is_read_later(void **state);
 void waiting_what_a_blocked_contact_said_is_not_sent(void **state);
 void waiting_more_than_the_queue_comes_in_parts(void **state);
