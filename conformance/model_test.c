@@ -7,8 +7,11 @@
  *  - each device saw each message at most once in the history of its stream,
  *    and no archive has it twice, save those sent again after a kill;
  *  - each archive has, in each direction, what was sent in the order sent, also
- *    when it was sent again; what came back as an error may come later. */
+ *    when it was sent again; what came back as an error may come later, also
+ *    when a kill was faster than the error. */
 #include "base/check.h"
+#include "server/account.h"
+#include "server/resume.h"
 #include "server/world_private.h"
 
 #define DEVICES    3
@@ -22,6 +25,7 @@ struct message {
 	bool is_acked, is_bounced;
 	bool is_heard;    /* by a device of who it was for */
 	bool is_repeated; /* after a kill: only then it may come twice */
+	bool is_refused;  /* by an error that was lost in a kill */
 	unsigned kills;   /* that there had been when it was sent */
 };
 
@@ -373,11 +377,46 @@ break_store(struct model *model)
 	model->is_broken = true;
 }
 
+static struct model *looking;
+
+static void
+look_for_error(struct session *session, const struct stanza *stanza)
+{
+	char id[32];
+	unsigned from;
+	int number;
+
+	(void)session;
+	snprintf(id, sizeof(id), "id='%.*s'", STR_ARG(stanza->id));
+	if (stanza->type == STANZA_ERROR && find_message(id, &from, &number))
+		looking->message[from][number].is_refused = true;
+}
+
+/* Errors that the server has yet to tell. */
+static void
+find_errors(struct model *model, const char *user)
+{
+	struct arena *arena = arena_make(0);
+	const struct jid *jid = jid_parse(arena, str_of(user));
+	struct shard *shard = shard_of(&model->world->server, jid);
+	struct account *account;
+
+	shard_enter(shard);
+	account = account_find(shard, jid);
+	looking = model;
+	if (account != NULL)
+		session_each (session, account)
+			resume_unacked(session, 0, look_for_error);
+	arena_free(&arena);
+}
+
 static void
 kill_server(struct model *model)
 {
 	mend(model);
 	listen_to_all(model);
+	find_errors(model, devices[0].user);
+	find_errors(model, devices[2].user);
 	world_kill(model->world);
 	model->kills++;
 }
@@ -433,7 +472,8 @@ take_result(struct model *model, struct archive *archive, const char *text)
 		model->message[from][number].is_repeated,
 	    "an archive has a message twice", forwarded);
 	if (archive->seen[from][number]++ > 0 ||
-	    model->message[from][number].is_bounced)
+	    model->message[from][number].is_bounced ||
+	    model->message[from][number].is_refused)
 		return;
 	must_hold(model, number > archive->latest[from],
 	    "an archive is out of order", forwarded);
