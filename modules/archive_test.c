@@ -150,6 +150,45 @@ what_comes_after_a_row_that_failed_waits(void **state)
 	world_free(&world);
 }
 
+/* Who sent it is gone when it could not be written; who reads meanwhile is told
+ * of it nevertheless. */
+static void
+what_is_left_to_be_written_is_told(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 400; i++) {
+		struct world *world = rig_world(i / 40, 2, NULL);
+		struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+		struct world_peer *other = rig_bind(world, ROMEO "/garden");
+		bool is_passed = false, is_told = false;
+		const char *text;
+
+		rig_account(world, JULIET);
+		rig_send(romeo, "<enable xmlns='urn:xmpp:sm:3'/>");
+		world_send(romeo, "<message type='chat' to='" JULIET
+				  "' id='m1'><body>Hi</body></message>");
+		world_step(world, i % 40);
+		world_hold_store(world, true);
+		world_run(world);
+		world_cut(&romeo);
+		world_run(world);
+		rig_send(other, ASK);
+		world_break_store(world, ERR_UNAVAILABLE);
+		world_hold_store(world, false);
+		world_step(world, 1);
+		world_break_store(world, ERR_NONE);
+		world_sleep(world, 20000);
+		while ((text = world_next(other)) != NULL) {
+			is_told |= strstr(text, "id='m1'") != NULL;
+			is_passed |= strstr(text, "complete='true'") != NULL;
+		}
+		is_passed &= !is_told;
+		rig_send(other, ASK);
+		CHECK(!is_passed || !rig_finds(other, RESULT("m1")));
+		world_free(&world);
+	}
+}
+
 /* The store stands still: its senders are not heard as fast as they talk. */
 static void
 who_outruns_the_store_is_slowed_down(void **state)
@@ -457,6 +496,7 @@ main(void)
 	    cmocka_unit_test(a_row_that_failed_is_written_again),
 	    cmocka_unit_test(what_comes_after_a_row_that_failed_waits),
 	    cmocka_unit_test(the_last_row_is_told_when_it_is_there),
+	    cmocka_unit_test(what_is_left_to_be_written_is_told),
 	    cmocka_unit_test(who_outruns_the_store_is_slowed_down),
 	    cmocka_unit_test(a_row_that_is_refused_does_not_stop_the_others),
 	    cmocka_unit_test(the_end_comes_while_rows_wait),

@@ -101,13 +101,22 @@ put_back(struct resume *resume, struct committing *committing)
 {
 	struct list later;
 
-	list_each (row, &committing->rows, struct resume_row, link)
-		row->failed(row);
 	list_init(&later);
 	list_move(&later, &resume->rows);
 	list_move(&resume->rows, &committing->rows);
 	list_move(&resume->rows, &later);
 	timer_start(committing->shard, &resume->retry, RETRY_MS, on_retry);
+}
+
+static void
+rows_failed(struct resume *resume, struct committing *committing)
+{
+	list_each (row, &committing->rows, struct resume_row, link)
+		row->failed(row);
+	if (resume != NULL)
+		put_back(resume, committing);
+	else
+		orphan(&committing->rows);
 }
 
 static void
@@ -127,10 +136,8 @@ committed(struct store_commit *commit)
 			list_remove(&row->link);
 			row->done(row, commit->err);
 		}
-	} else if (resume != NULL) {
-		put_back(resume, committing);
 	} else {
-		orphan(&committing->rows);
+		rows_failed(resume, committing);
 	}
 	if (resume != NULL && commit->err == ERR_NONE) {
 		set_settled(resume, committing->upto);
