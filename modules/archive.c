@@ -46,6 +46,7 @@ static const struct hook hooks[] = {
     {.on = HOOK_DELIVER, .order = 990, .stanza = on_deliver},
     {.on = HOOK_SESSION_AVAILABLE, .order = 190, .session = archive_catch_up},
     {.on = HOOK_SESSION_RESUMED, .session = archive_catch_up},
+    {.on = HOOK_SESSION_UNAVAILABLE, .session = archive_catch_up_on},
     {.on = HOOK_SESSION_CLOSED, .session = archive_wait_closed},
     {.on = HOOK_SESSION_SAVE, .save = archive_wait_save},
     {.on = HOOK_SESSION_RESTORE, .restore = archive_wait_restore},

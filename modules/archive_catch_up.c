@@ -212,6 +212,14 @@ end(struct account *account, struct session *session, unsigned place,
 		archive_offer(account);
 }
 
+/* What one that ends was sent is older than what it was not: that is for others
+ * when it has ended. */
+static bool
+is_away(const struct session *session)
+{
+	return !session->is_closing && !archive_may_send(session);
+}
+
 static void
 page_read(struct store_page *page)
 {
@@ -221,7 +229,7 @@ page_read(struct store_page *page)
 	struct arena *arena = catch_up->arena;
 	struct session *session = session_of_number(account, catch_up->reader);
 	const bool is_sent =
-	    page->err == ERR_NONE && session != NULL &&
+	    page->err == ERR_NONE && session != NULL && !is_away(session) &&
 	    catch_up->failures == archive_of(account)->failures;
 	uint64_t from, to;
 
@@ -249,9 +257,9 @@ archive_catch_up_on(struct session *session)
 {
 	struct account *account = session->account;
 	struct archive_waiting *waiting = &archive_of(account)->waiting;
-	const bool is_over = is_stuck(account);
+	const bool is_over = is_stuck(account) || is_away(session);
 
-	if (waiting->paused != session->number ||
+	if (waiting->paused != session->number || session->is_closing ||
 	    (!is_over && !has_room(session)))
 		return;
 	waiting->paused = 0;

@@ -72,7 +72,7 @@ void archive_wait_drop(struct account *, uint64_t upto);
 bool archive_may_send(const struct session *);
 /* Sends what waits to the session, if it is one that may have it. */
 void archive_catch_up(struct session *);
-/* It proved some of what it was sent; it closed. */
+/* It proved some of what it was sent; it is not available; it closed. */
 void archive_catch_up_on(struct session *);
 /* Rows were written, or could not be. */
 void archive_catch_up_written(struct account *);

@@ -68,6 +68,33 @@ what_is_being_written_comes_before_what_is_new(void **state)
 	}
 }
 
+/* Who is not available any more is sent no more parts; who is gets them. */
+static void
+who_is_unavailable_is_sent_no_more(void **state)
+{
+	struct world *world = rig_world(1, 2, "sessions.queue: 50\n");
+	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+	struct world_peer *juliet = rig_bind(world, JULIET "/balcony");
+	struct world_peer *other = rig_bind(world, JULIET "/chamber");
+	char id[RIG_ID_LEN];
+
+	(void)state;
+	for (unsigned i = 0; i < 100; i++) {
+		snprintf(id, sizeof(id), "m%u", i);
+		waiting_say(romeo, id);
+	}
+	rig_enable(juliet, id);
+	rig_send(juliet, "<presence/>");
+	CHECK(rig_finds(juliet, "<message id='m24'/>"));
+	rig_send(juliet, "<presence type='unavailable'/>");
+	rig_send(other, "<presence/>");
+	CHECK(rig_finds(other, "<message id='m25'/>"));
+	CHECK(rig_finds(other, "<message id='m99'/>"));
+	rig_send(juliet, "<a xmlns='urn:xmpp:sm:3' h='26'/>");
+	CHECK(!rig_finds(juliet, "<message/>"));
+	world_free(&world);
+}
+
 /* --- what goes wrong -------------------------------------------------------
  */
 
@@ -513,6 +540,7 @@ main(void)
 		waiting_kept_messages_come_in_order_and_before_new_ones, NULL),
 	    cmocka_unit_test(what_was_not_proved_comes_again),
 	    cmocka_unit_test(what_is_being_written_comes_before_what_is_new),
+	    cmocka_unit_test(who_is_unavailable_is_sent_no_more),
 	    cmocka_unit_test_prestate(
 		waiting_two_sessions_do_not_both_get_it, NULL),
 	    cmocka_unit_test(waiting_a_proof_is_of_what_came_before),
