@@ -220,7 +220,7 @@ compare_rows(const void *a, const void *b)
 {
 	const struct log_row *const *left = a, *const *right = b;
 
-	return (*left)->id < (*right)->id ? -1 : (*left)->id > (*right)->id;
+	return (*left)->id<(*right)->id ? -1 : (*left)->id>(*right)->id;
 }
 
 /* Sorted, each once, and the page of them. */
