@@ -218,9 +218,10 @@ is_wanted(const struct log_query *query, const struct log_row *row)
 static int
 compare_rows(const void *a, const void *b)
 {
-	const struct log_row *const *left = a, *const *right = b;
+	const struct log_row *const *rows[] = {a, b};
+	const uint64_t left = (*rows[0])->id, right = (*rows[1])->id;
 
-	return (*left)->id<(*right)->id ? -1 : (*left)->id>(*right)->id;
+	return left < right ? -1 : left > right;
 }
 
 /* Sorted, each once, and the page of them. */
