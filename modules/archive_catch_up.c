@@ -16,6 +16,9 @@
 /* Rows read at once. */
 #define PAGE_MAX 100
 #define RETRY_MS (10 * SECOND)
+/* Rows that a client without XEP-0198 may have and not have proved: what it
+ * does not read fills our memory. */
+#define UNPROVED_MAX 200
 
 static void read_page(struct session *, unsigned place);
 static void page_read(struct store_page *);
@@ -76,6 +79,8 @@ archive_catch_up(struct session *session)
 static unsigned
 share_of(const struct session *session)
 {
+	if (session->resume == NULL)
+		return UNPROVED_MAX;
 	return (unsigned)host_int(
 		   session->account->host, SETTING(SESSIONS_QUEUE)) /
 	       2;
@@ -88,8 +93,6 @@ room_of(struct session *session)
 	const unsigned share = share_of(session);
 	const size_t sent = archive_session_of(session)->sent.read.count;
 
-	if (session->resume == NULL)
-		return PAGE_MAX;
 	if (sent >= share)
 		return 0;
 	return share - sent > PAGE_MAX ? PAGE_MAX : share - (unsigned)sent;

@@ -507,14 +507,17 @@ what_was_proved_is_so_after_two_restarts(void **state)
 	world_free(&world);
 }
 
-/* More than are remembered one by one. */
+/* More than are remembered one by one. They come as she proves that she reads.
+ */
 static void
 thousands_wait(void **state)
 {
 	struct world *world = rig_world(1, 2, NULL);
 	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
 	struct world_peer *juliet;
-	char id[16];
+	unsigned came = 0;
+	const char *text;
+	char id[32];
 
 	for (unsigned i = 0; i < 5000; i++) {
 		snprintf(id, sizeof(id), "m%u", i);
@@ -524,11 +527,14 @@ thousands_wait(void **state)
 	world_send(juliet, "<presence/>");
 	world_run(world);
 	rig_expect(juliet, "<presence/>");
-	for (unsigned i = 0; i < 5000; i++) {
-		snprintf(id, sizeof(id), "m%u", i);
-		waiting_expect(juliet, id);
+	while (world_next(juliet) != NULL)
+		came++;
+	CHECK(came < 500);
+	for (; (text = waiting_next(world, juliet)) != NULL; came++) {
+		snprintf(id, sizeof(id), "id='m%u'", came);
+		CHECK(strstr(text, id) != NULL);
 	}
-	rig_expect_nothing(juliet);
+	CHECK_EQUAL(came, 5000);
 	world_free(&world);
 }
 

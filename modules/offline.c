@@ -504,14 +504,13 @@ is_page_proved(struct session *session)
 	       offline_session_of(session)->tickets.read.count == 0;
 }
 
-/* A queue that overflows ends the session: so its next page waits for the proof
- * of this one. */
+/* A queue that overflows ends the session, and so does a client that does not
+ * read: the next page waits for the proof of this one. */
 static void
 read_on(struct session *session, unsigned place)
 {
 	struct offline *offline = offline_of(session->account);
-	const bool may_read =
-	    session->resume == NULL || is_page_proved(session);
+	const bool may_read = is_page_proved(session);
 
 	offline->paused = may_read ? 0 : place;
 	if (may_read)

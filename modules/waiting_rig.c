@@ -26,6 +26,23 @@ waiting_expect(struct world_peer *juliet, const char *id)
 	rig_expect(juliet, text);
 }
 
+const char *
+waiting_next(struct world *world, struct world_peer *peer)
+{
+	const char *text = world_next(peer);
+
+	for (unsigned tries = 0; tries < 2; tries++) {
+		if (text != NULL && strstr(text, "urn:xmpp:ping") == NULL)
+			return text;
+		if (text != NULL)
+			world_send(
+			    peer, "<iq type='result' id='jackdaw-ping'/>");
+		world_sleep(world, 500);
+		text = world_next(peer);
+	}
+	return text;
+}
+
 struct world_peer *
 waiting_come(struct world *world, const char *jid, const char *presence)
 {
@@ -66,10 +83,10 @@ waiting_kept_messages_come_in_order_and_before_new_ones(void **state)
 		world_run(world);
 		rig_expect(juliet, "<presence/>");
 		for (unsigned i = 100; i < 320; i++) {
-			snprintf(id, sizeof(id), "m%u", i);
-			waiting_expect(juliet, id);
+			snprintf(id, sizeof(id), "'m%u'", i);
+			CHECK(strstr(waiting_next(world, juliet), id) != NULL);
 		}
-		rig_expect(juliet, "<message id='new'/>");
+		CHECK(strstr(waiting_next(world, juliet), "'new'") != NULL);
 		rig_expect_nothing(juliet);
 		world_free(&world);
 	}

@@ -11,6 +11,9 @@
 void waiting_say(struct world_peer *romeo, const char *id);
 /* That the next message is this one, and was kept. */
 void waiting_expect(struct world_peer *juliet, const char *id);
+/* What came next, also what is sent only when a ping is answered; NULL: no
+ * more. */
+const char *waiting_next(struct world *, struct world_peer *);
 /* Available, with what it is then sent; the own presence is skipped. */
 struct world_peer *waiting_come(
     struct world *, const char *jid, const char *presence);

@@ -34,6 +34,7 @@ struct c2s {
 	struct list held; /* struct held: what came while binding */
 	unsigned held_count;
 	struct list proofs;   /* awaited, in order */
+	unsigned proof_count; /* of those */
 	uint64_t proof_acked; /* what the kernel said before */
 	struct timer proof;   /* asks the kernel */
 	struct timer moving;
@@ -97,7 +98,8 @@ void c2s_answer(struct c2s *, struct arena *, struct str id,
 
 /* --- c2s_proof.c: proofs of receipt --------------------------------------- */
 
-/* What was written up to now carries the ticket. */
+/* What was written up to now carries the ticket. When many are awaited the
+ * client is asked for something that proves them. */
 void c2s_want_proof(struct c2s *, uint64_t ticket);
 /* Bytes came from the client. */
 void c2s_prove(struct c2s *);

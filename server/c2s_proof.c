@@ -10,8 +10,11 @@
 
 /* How often the kernel is asked while proofs are awaited. */
 #define ASK_MS 1000
-/* While the stream ends. */
+/* While the stream ends, and when many are. */
 #define ASK_SOON_MS 20
+#define ASK_MANY_MS 100
+/* So many that somebody may wait for them before it sends more. */
+#define MANY 64
 
 struct proof {
 	struct link link;
@@ -25,7 +28,10 @@ static void
 ask_later(struct c2s *c2s)
 {
 	timer_start(c2s->stream.shard, &c2s->proof,
-	    c2s->stream.is_ending ? ASK_SOON_MS : ASK_MS, ask_kernel);
+	    c2s->stream.is_ending      ? ASK_SOON_MS
+	    : c2s->proof_count >= MANY ? ASK_MANY_MS
+				       : ASK_MS,
+	    ask_kernel);
 }
 
 static void
@@ -40,6 +46,8 @@ ask_kernel(struct timer *timer)
 	c2s->proof_acked = conn_acknowledged(c2s->stream.conn);
 	if (c2s->proof_acked < last->position)
 		ask_later(c2s);
+	else if (c2s->proof_count >= MANY && !c2s->stream.is_ending)
+		c2s_ping(c2s);
 }
 
 void
@@ -52,6 +60,8 @@ c2s_want_proof(struct c2s *c2s, uint64_t ticket)
 	proof->ticket = ticket;
 	conn_await(c2s->stream.conn);
 	list_add_last(&c2s->proofs, &proof->link);
+	if (++c2s->proof_count == MANY)
+		timer_stop(c2s->stream.shard, &c2s->proof);
 	if (!timer_is_running(&c2s->proof))
 		ask_later(c2s);
 }
@@ -69,6 +79,14 @@ tell(struct c2s *c2s, uint64_t ticket)
 	post_send(c2s->stream.shard, letter);
 }
 
+static void
+drop(struct c2s *c2s, struct proof *proof)
+{
+	list_remove(&proof->link);
+	free(proof);
+	c2s->proof_count--;
+}
+
 void
 c2s_prove(struct c2s *c2s)
 {
@@ -82,8 +100,7 @@ c2s_prove(struct c2s *c2s)
 		if (ticket != 0 && ((ticket ^ proof->ticket) & TICKET_ROWS))
 			tell(c2s, ticket);
 		ticket = proof->ticket;
-		list_remove(&proof->link);
-		free(proof);
+		drop(c2s, proof);
 	}
 	if (ticket != 0)
 		tell(c2s, ticket);
@@ -122,8 +139,6 @@ void
 c2s_forget_proofs(struct c2s *c2s)
 {
 	timer_stop(c2s->stream.shard, &c2s->proof);
-	list_each (proof, &c2s->proofs, struct proof, link) {
-		list_remove(&proof->link);
-		free(proof);
-	}
+	list_each (proof, &c2s->proofs, struct proof, link)
+		drop(c2s, proof);
 }
