@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 PATIENCE_S = 30
+LOG_SEGMENTS = 40  # of 16 MiB
 DOMAIN = "localhost"
 PASSWORD = "secret"
 UNPRIVILEGED = "postgres"
@@ -165,12 +166,24 @@ class Postgres:
         listen = ("-c", "listen_addresses=") if port is None else (
             "-c", "listen_addresses=127.0.0.1", "-p", str(port))
         self.process = self.as_user((programs / "postgres", "-D",
-                                     where / "rows", "-k", where, *listen))
+                                     where / "rows", "-k", where,
+                                     "-c", "min_wal_size=1GB", *listen))
         while not list(where.glob(".s.PGSQL.*[0-9]")):
             if self.process.poll() is not None:
                 raise SystemExit("postgres did not start")
             time.sleep(0.1)
         time.sleep(1)
+        self.make_segments(programs, where)
+
+    def make_segments(self, programs, where):
+        """What its log is written to when it has run for a while."""
+        segment = ("-c", "SELECT pg_logical_emit_message(false, '', '')",
+                   "-c", "SELECT pg_switch_wal()")
+        made = self.as_user((programs / "psql", "-h", where, "-U", "bench",
+                             *(LOG_SEGMENTS * segment), "-c", "CHECKPOINT",
+                             "postgres"))
+        if made.wait() != 0:
+            raise SystemExit("the log of PostgreSQL could not be filled")
 
     @staticmethod
     def programs():
