@@ -21,10 +21,12 @@
 #include "xml/keepable.h"
 #include "xml/writer.h"
 
-/* A row is written so long after its message was sent, at the latest. */
-#define WRITE_MS 6
-/* And not before: who is near has proved by then. */
+/* A row waits so long for others, once it may be written. */
+#define WRITE_MS 3
+/* And not before: who is near has proved by then. What another server waits to
+ * hear may wait for who is far. */
 #define LEAST_MS  3
+#define SERVER_MS 100
 #define RETRY_MS  SECOND
 #define ARENA_LEN 256 /* of one as most are */
 
@@ -42,10 +44,11 @@ struct live {
 	struct account *account; /* pinned */
 	uint64_t id;
 	enum live_stage stage;
-	unsigned sent;  /* to so many sessions that are there */
-	unsigned round; /* in which its row was counted */
-	bool is_proved; /* by one of them, while others have yet to */
-	uint64_t since_ms;
+	unsigned sent;          /* to so many sessions that are there */
+	unsigned round;         /* in which its row was counted */
+	bool is_proved;         /* by one of them, while others have yet to */
+	uint64_t due_ms;        /* it is not written before */
+	bool is_patient;        /* another server waits: that may take longer */
 	struct receipt receipt; /* settled when it is proved or written */
 	const struct jid *from, *to;
 	struct blob *blob; /* NULL: nobody was sent it; or it was read */
@@ -199,6 +202,7 @@ struct writing {
 	struct arena *arena;
 	struct store_write *write;
 	struct list rows; /* struct live */
+	bool is_patient;  /* all of them are */
 };
 
 static void rows_written(struct store_commit *);
@@ -213,6 +217,7 @@ writing_new(struct account *account)
 	writing->arena = arena;
 	writing->write = store_write_new(account->owner.shard->store);
 	list_init(&writing->rows);
+	writing->is_patient = true;
 	owner_pin(&account->owner);
 	return writing;
 }
@@ -248,8 +253,18 @@ add_row(struct writing *writing, struct live *live)
 
 	store_append(writing->write, &offline_kind, &row);
 	live->stage = LIVE_WRITING;
+	writing->is_patient &= live->is_patient;
 	list_remove(&live->link);
 	list_add_last(&writing->rows, &live->link);
+}
+
+static void
+write_in(struct account *account, uint64_t ms)
+{
+	struct lives *lives = lives_of(account);
+
+	lives->write_ms = clock_mono_ms() + ms;
+	timer_start(account->owner.shard, &lives->write, ms, on_write);
 }
 
 static void
@@ -258,28 +273,29 @@ try_later(struct account *account, enum err err)
 	log_warn(&account->owner.log,
 	    "could not keep, or forget, messages that were sent: %s",
 	    err_text(err));
-	timer_start(account->owner.shard, &lives_of(account)->write, RETRY_MS,
-	    on_write);
+	write_in(account, RETRY_MS);
+	lives_of(account)->write_ms = 0;
 }
 
 static void
-write_later(struct account *account, uint64_t ms)
+write_by(struct account *account, uint64_t at_ms)
 {
-	struct lives *lives = lives_of(account);
+	const struct lives *lives = lives_of(account);
+	const uint64_t now_ms = clock_mono_ms();
 
-	if (!timer_is_running(&lives->write) && !list_is_empty(&lives->fresh))
-		timer_start(account->owner.shard, &lives->write, ms, on_write);
+	if (!timer_is_running(&lives->write) || lives->write_ms > at_ms)
+		write_in(account, at_ms > now_ms ? at_ms - now_ms : 0);
 }
 
-/* Those that were sent until then. What a module took on its way to the
+/* Those that are due by then. What a module took on its way to the
  * sessions is none to keep. */
 static void
-write_fresh(struct account *account, uint64_t until_ms)
+write_fresh(struct account *account, uint64_t by_ms)
 {
 	struct writing *writing = NULL;
 
 	list_each (live, &lives_of(account)->fresh, struct live, link) {
-		if (live->since_ms > until_ms)
+		if (live->due_ms > by_ms)
 			continue;
 		if (live->blob == NULL || account->is_leaving) {
 			live_free(live);
@@ -289,7 +305,12 @@ write_fresh(struct account *account, uint64_t until_ms)
 			writing = writing_new(account);
 		add_row(writing, live);
 	}
-	if (writing != NULL)
+	if (writing == NULL)
+		return;
+	if (writing->is_patient)
+		store_commit_lazy(
+		    writing->write, &writing->commit, rows_written);
+	else
 		store_commit(writing->write, &writing->commit, rows_written);
 }
 
@@ -300,8 +321,9 @@ on_write(struct timer *timer)
 	    container_of(timer, struct offline, lives.write)->account;
 
 	erase_proved(account);
-	write_fresh(account, clock_mono_ms() - LEAST_MS);
-	write_later(account, LEAST_MS);
+	write_fresh(account, clock_mono_ms());
+	list_each (live, &lives_of(account)->fresh, struct live, link)
+		write_by(account, live->due_ms + WRITE_MS);
 }
 
 static void
@@ -524,7 +546,7 @@ live_session_closed(struct session *session)
 
 		if (live == NULL || --live->sent > 0)
 			continue;
-		live->since_ms = 0;
+		live->due_ms = 0;
 		row_is_free(live);
 	}
 	write_fresh(account, 0);
@@ -533,6 +555,12 @@ live_session_closed(struct session *session)
 
 /* --- on the way of a message -----------------------------------------------
  */
+
+static bool
+is_of_ours(const struct account *account, const struct jid *jid)
+{
+	return setup_host(account->owner.shard->setup, jid_domain(jid)) != NULL;
+}
 
 /* An archive takes the receipt out before. */
 enum verdict
@@ -553,10 +581,12 @@ live_received(
 	live->receipt = receipt_take(letter);
 	live->from = jid_copy(live->arena, stanza->from);
 	live->to = jid_copy(live->arena, stanza->to);
-	live->since_ms = clock_mono_ms();
+	live->is_patient = !is_of_ours(account, stanza->from);
+	live->due_ms =
+	    clock_mono_ms() + (live->is_patient ? SERVER_MS : LEAST_MS);
 	list_add_last(&offline->lives.fresh, &live->link);
 	letter->ticket = TICKET_LIVE | live->id;
-	write_later(account, WRITE_MS);
+	write_by(account, live->due_ms + WRITE_MS);
 	return PASS;
 }
 

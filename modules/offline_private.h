@@ -27,6 +27,8 @@ struct lives {
 	struct list proved; /* yet to be erased */
 	struct list done;   /* in no session, while rows are read */
 	struct timer write; /* of what is yet to be written, erased */
+	uint64_t write_ms;  /* when that is: clock_mono_ms; 0: after a failure,
+			       and not sooner for new ones */
 };
 
 struct offline {
