@@ -148,7 +148,7 @@ save(const char *path, gnutls_datum_t *pem)
 
 void
 forge_revoked(const struct forged *issuer, const struct forged *revoked,
-    const char *path, int64_t age_s)
+    const char *path, int64_t age_s, gnutls_digest_algorithm_t hash)
 {
 	const time_t now_s = time(NULL);
 	gnutls_x509_crl_t list;
@@ -160,8 +160,8 @@ forge_revoked(const struct forged *issuer, const struct forged *revoked,
 	must(gnutls_x509_crl_set_next_update(
 		 list, age_s > 0 ? now_s - age_s : now_s + DAY_S) >= 0);
 	must(gnutls_x509_crl_set_crt(list, revoked->crt, now_s - DAY_S) >= 0);
-	must(gnutls_x509_crl_sign2(
-		 list, issuer->crt, issuer->key, GNUTLS_DIG_SHA256, 0) >= 0);
+	must(gnutls_x509_crl_sign2(list, issuer->crt, issuer->key, hash, 0) >=
+	     0);
 	must(gnutls_x509_crl_export2(list, GNUTLS_X509_FMT_PEM, &pem) >= 0);
 	save(path, &pem);
 	gnutls_x509_crl_deinit(list);

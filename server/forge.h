@@ -36,9 +36,10 @@ struct forged *forge(
     struct arena *, const struct forge_options *, const struct forged *issuer);
 void forged_free(struct forged **);
 /* A list, of which this is the only one that the issuer revoked, to a file in
- * PEM form. age_s: it should have been replaced so long ago. */
+ * PEM form. age_s: it should have been replaced so long ago. hash: signed by
+ * that. */
 void forge_revoked(const struct forged *issuer, const struct forged *,
-    const char *path, int64_t age_s);
+    const char *path, int64_t age_s, gnutls_digest_algorithm_t hash);
 /* To files in PEM form; NULL: not that one. */
 void forged_save(
     const struct forged *, const char *certificate, const char *key);

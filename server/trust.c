@@ -102,7 +102,8 @@ trust_root_of(const struct trust *trust, const struct chain *chain)
 	return trust_issuer_of(trust, chain->certs[chain->count - 1]);
 }
 
-/* Who keeps the lists from being replaced shall not gain by it. */
+/* Who keeps the lists from being replaced shall not gain by it, and nobody by
+ * the hash that an old authority signs with. */
 static bool
 is_signed_by(gnutls_x509_crl_t list, gnutls_x509_crt_t issuer)
 {
@@ -112,7 +113,8 @@ is_signed_by(gnutls_x509_crl_t list, gnutls_x509_crt_t issuer)
 	unsigned status;
 
 	return gnutls_x509_crl_check_issuer(list, issuer) != 0 &&
-	       gnutls_x509_crl_verify(list, &issuer, 1, 0, &status) >= 0 &&
+	       gnutls_x509_crl_verify(list, &issuer, 1,
+		   GNUTLS_VERIFY_ALLOW_SIGN_WITH_SHA1, &status) >= 0 &&
 	       (status & ~dates) == 0;
 }
 

@@ -254,13 +254,18 @@ static const struct {
 	enum issuer signer;
 	bool is_of_leaf; /* or of MIDDLE */
 	int64_t age_s;
+	gnutls_digest_algorithm_t hash;
 	const char *why;
 } lists[] = {
-    {MIDDLE, true, 0, "the certificate was revoked by its authority"},
-    {MIDDLE, true, 10 * DAY_S, "the certificate was revoked"},
-    {ROOT, false, 0, "the authority \"Middle\" in its chain was revoked"},
-    {ROOT, true, 0, NULL}, /* not its authority */
-    {STRANGER, true, 0, NULL},
+    {MIDDLE, true, 0, GNUTLS_DIG_SHA256,
+	"the certificate was revoked by its authority"},
+    {MIDDLE, true, 0, GNUTLS_DIG_SHA1, "the certificate was revoked"},
+    {MIDDLE, true, 10 * DAY_S, GNUTLS_DIG_SHA256,
+	"the certificate was revoked"},
+    {ROOT, false, 0, GNUTLS_DIG_SHA256,
+	"the authority \"Middle\" in its chain was revoked"},
+    {ROOT, true, 0, GNUTLS_DIG_SHA256, NULL}, /* not its authority */
+    {STRANGER, true, 0, GNUTLS_DIG_SHA256, NULL},
 };
 
 static void
@@ -281,7 +286,7 @@ revoked_certificates_prove_nothing(void **state)
 	for (size_t i = 0; i < COUNT_OF(lists); i++) {
 		forge_revoked(issuers[lists[i].signer],
 		    lists[i].is_of_leaf ? leaf : issuers[MIDDLE], path,
-		    lists[i].age_s);
+		    lists[i].age_s, lists[i].hash);
 		trust_stop(); /* a file may change twice in a tick */
 		run(&verify, &ask, PROOF_PKIX);
 		CHECK((lists[i].why == NULL) == (verify.proof == PROOF_PKIX));
