@@ -82,6 +82,11 @@ def read_offline(dialer, account):
                 raise Unread(client.say(event))
             elif event[1].tag == f"{{{CLIENT}}}message":
                 ids.append(event[1].get("id"))
+                quiet = 0
+            elif event[1].get("type") == "get":
+                # It sends on when it is answered.
+                stream.send(f"<iq type='result' id='{event[1].get('id')}' "
+                            f"to='{account.host}'/>")
         return ids
     finally:
         stream.close()
