@@ -32,6 +32,7 @@ static const struct known {
 	const char *owner;   /* it says that it is of this name */
 	unsigned class;      /* and of this class */
 	unsigned more;       /* so many more of it */
+	unsigned ttl;        /* seconds; 0: a minute */
 } zone[] = {
     {"plain.lab", DNS_A, .text = "127.0.0.1"},
     {"plain.lab", DNS_AAAA, .text = "::1"},
@@ -39,6 +40,8 @@ static const struct known {
     {"_xmpp-server._tcp.srv.lab", DNS_SRV, {10, 0, 5302}, "first.srv.lab"},
     {"_xmpps-server._tcp.srv.lab", DNS_SRV, {15, 0, 5303}, "first.srv.lab"},
     {"late.srv.lab", DNS_A, .text = "127.0.0.3"},
+    {"brief.lab", DNS_A, .text = "127.0.0.3", .ttl = 1},
+    {"apart.lab", DNS_A, .text = "127.0.0.3"},
     {"first.srv.lab", DNS_A, .text = "127.0.0.2"},
     {"first.srv.lab", DNS_AAAA, .text = "::1"},
     {"srv.lab", DNS_A, .text = "127.0.0.9"},
@@ -68,10 +71,14 @@ static const struct known {
 
 static struct {
 	pthread_t thread;
-	int fd, stop[2];
-	char address[32];
-	atomic_uint count; /* of questions about late.srv.lab, unknown.lab */
+	int fd, other_fd, stop[2];
+	char address[32], other_address[32];
+	/* Of questions about the counted names; of all to the other address. */
+	atomic_uint count, other_count;
 } names;
+
+static const char *const counted[] = {
+    "late.srv.lab", "unknown.lab", "brief.lab", "apart.lab"};
 
 static size_t
 put_name(uint8_t *at, const char *name)
@@ -146,7 +153,7 @@ put_answer(uint8_t *at, const char *name, const struct known *known)
 	used += put_u16(at + used, known->type);
 	used += put_u16(at + used, known->class == 0 ? 1 : known->class);
 	used += put_u16(at + used, 0);
-	used += put_u16(at + used, 60);
+	used += put_u16(at + used, known->ttl == 0 ? 60 : known->ttl);
 	len = put_data(at + used + 2, known);
 	put_u16(at + used, (unsigned)len);
 	return used + 2 + len;
@@ -191,23 +198,31 @@ answer(uint8_t *packet, size_t *len, const char *name, unsigned type)
 }
 
 static void
-serve_one(void)
+count_question(int fd, const char *name)
+{
+	for (size_t i = 0; i < COUNT_OF(counted); i++)
+		if (strcasecmp(name, counted[i]) == 0)
+			atomic_fetch_add(&names.count, 1);
+	if (fd == names.other_fd)
+		atomic_fetch_add(&names.other_count, 1);
+}
+
+static void
+serve_one(int fd)
 {
 	struct sockaddr_storage from;
 	socklen_t from_len = sizeof(from);
 	uint8_t packet[PACKET_MAX];
 	char name[512];
-	ssize_t got = recvfrom(names.fd, packet, sizeof(packet), 0,
-	    (struct sockaddr *)&from, &from_len);
+	ssize_t got = recvfrom(
+	    fd, packet, sizeof(packet), 0, (struct sockaddr *)&from, &from_len);
 	size_t type_at, len;
 	int code;
 
 	if (got < 17)
 		return;
 	read_name(packet + 12, name);
-	if (strcasecmp(name, "late.srv.lab") == 0 ||
-	    strcasecmp(name, "unknown.lab") == 0)
-		atomic_fetch_add(&names.count, 1);
+	count_question(fd, name);
 	type_at = 12 + strlen(name) + 2;
 	len = type_at + 4;
 	code = answer(packet, &len, name,
@@ -219,21 +234,23 @@ serve_one(void)
 	put_u16(packet + 4, 1);
 	put_u16(packet + 8, 0);
 	put_u16(packet + 10, 0);
-	(void)sendto(
-	    names.fd, packet, len, 0, (struct sockaddr *)&from, from_len);
+	(void)sendto(fd, packet, len, 0, (struct sockaddr *)&from, from_len);
 }
 
 static void *
 serve(void *unused)
 {
-	struct pollfd fds[2] = {{.fd = names.fd, .events = POLLIN},
+	struct pollfd fds[3] = {{.fd = names.fd, .events = POLLIN},
+	    {.fd = names.other_fd, .events = POLLIN},
 	    {.fd = names.stop[0], .events = POLLIN}};
 
 	(void)unused;
 	for (;;) {
-		if (poll(fds, 2, -1) > 0 && fds[1].revents != 0)
+		if (poll(fds, 3, -1) > 0 && fds[2].revents != 0)
 			return NULL;
-		serve_one();
+		for (size_t i = 0; i < 2; i++)
+			if (fds[i].revents != 0)
+				serve_one(fds[i].fd);
 	}
 }
 
@@ -256,7 +273,7 @@ turn(void)
 static void
 start_rig(struct dns_rig *started)
 {
-	char yaml[512];
+	char yaml[600];
 
 	snprintf(yaml, sizeof(yaml),
 	    "hosts: {a.lab: {}}\n"
@@ -265,25 +282,34 @@ start_rig(struct dns_rig *started)
 	    "domains:\n"
 	    "  routed.lab: {s2s: {route: [\"xmpps://[::1]:7001\", "
 	    "\"xmpp://plain.lab:7002\", \"ftp://x\"]}}\n"
-	    "  wrong.lab: {s2s: {route: [\"http://x\"]}}\n",
-	    names.address);
+	    "  wrong.lab: {s2s: {route: [\"http://x\"]}}\n"
+	    "  apart.lab: {dns: {resolvers: [\"%s\"]}}\n",
+	    names.address, names.other_address);
 	dns_rig_start(started, yaml);
+}
+
+static int
+bind_free(char *text, size_t text_len)
+{
+	struct sockaddr_in address = {
+	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(address);
+	const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(
+	    bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	getsockname(fd, (struct sockaddr *)&address, &len);
+	snprintf(text, text_len, "127.0.0.1@%u", ntohs(address.sin_port));
+	return fd;
 }
 
 static int
 start(void **state)
 {
-	struct sockaddr_in address = {
-	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t len = sizeof(address);
-
 	(void)state;
-	names.fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(
-	    bind(names.fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	getsockname(names.fd, (struct sockaddr *)&address, &len);
-	snprintf(names.address, sizeof(names.address), "127.0.0.1@%u",
-	    ntohs(address.sin_port));
+	names.fd = bind_free(names.address, sizeof(names.address));
+	names.other_fd =
+	    bind_free(names.other_address, sizeof(names.other_address));
 	assert_int_equal(pipe(names.stop), 0);
 	assert_int_equal(pthread_create(&names.thread, NULL, serve, NULL), 0);
 	start_rig(&rig);
@@ -298,6 +324,7 @@ stop(void **state)
 	assert_int_equal(write(names.stop[1], "", 1), 1);
 	pthread_join(names.thread, NULL);
 	close(names.fd);
+	close(names.other_fd);
 	close(names.stop[0]);
 	close(names.stop[1]);
 	return 0;
@@ -537,6 +564,35 @@ answers_are_kept_until_a_reload(void **state)
 	arena_free(&arena);
 }
 
+static void
+answers_are_kept_for_their_time(void **state)
+{
+	const struct timespec time_to_live = {2, 100000000}; /* rounded up */
+	unsigned count;
+
+	(void)state;
+	count = atomic_load(&names.count);
+	CHECK_EQUAL(ask_address("brief.lab"), ERR_NONE);
+	CHECK_EQUAL(ask_address("brief.lab"), ERR_NONE);
+	CHECK_EQUAL(atomic_load(&names.count), count + 1);
+	nanosleep(&time_to_live, NULL);
+	CHECK_EQUAL(ask_address("brief.lab"), ERR_NONE);
+	CHECK_EQUAL(atomic_load(&names.count), count + 2);
+}
+
+/* Of one domain others may be asked than of all. */
+static void
+a_domain_has_resolvers_of_its_own(void **state)
+{
+	const unsigned count = atomic_load(&names.count);
+
+	(void)state;
+	CHECK_EQUAL(atomic_load(&names.other_count), 0);
+	CHECK_EQUAL(ask_address("apart.lab"), ERR_NONE);
+	CHECK_EQUAL(atomic_load(&names.count), count + 1);
+	CHECK_EQUAL(atomic_load(&names.other_count), 1);
+}
+
 /* What strangers make us ask does not keep us from asking for ourselves. */
 static void
 silence_for_strangers_holds_nobody_back(void **state)
@@ -707,6 +763,8 @@ main(void)
 	    cmocka_unit_test(thousands_wait_their_turn),
 	    cmocka_unit_test(thousands_can_be_canceled),
 	    cmocka_unit_test(answers_are_kept_until_a_reload),
+	    cmocka_unit_test(answers_are_kept_for_their_time),
+	    cmocka_unit_test(a_domain_has_resolvers_of_its_own),
 	    cmocka_unit_test(silence_for_strangers_holds_nobody_back),
 	    cmocka_unit_test(questions_end_with_the_shard),
 	    cmocka_unit_test(endpoints_are_tried_in_order),
