@@ -9,17 +9,6 @@
 #define ROMEO  "romeo@montague.example"
 #define JULIET "juliet@capulet.example"
 
-/* The server knows at once. */
-static void
-cut_now(struct world_peer **peer)
-{
-	struct world_conn *conn = (*peer)->conn;
-
-	world_peer_free(peer);
-	shard_enter(conn->conn.shard);
-	world_conn_step(conn);
-}
-
 /* The numbers of the messages that come, in that order; how many. */
 static unsigned
 numbers_come(struct world_peer *peer, int *last)
@@ -71,7 +60,7 @@ check_order(uint64_t seed, const char *yaml)
 	world_run(world);
 	send_numbers(world, romeo, 0);
 	world_step(world, (unsigned)seed % 7);
-	cut_now(&juliet);
+	world_cut_now(&juliet);
 	send_numbers(world, romeo, 10);
 	world_run(world);
 	juliet = world_connect(world, JULIET "/balcony");

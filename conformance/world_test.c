@@ -359,17 +359,6 @@ a_full_inbox_refuses_messages(void **state)
 	world_free(&world);
 }
 
-/* The connection ends, and the server sees it at once. */
-static void
-cut_now(struct world_peer **peer)
-{
-	struct world_conn *conn = (*peer)->conn;
-
-	world_peer_free(peer);
-	shard_enter(conn->conn.shard);
-	world_conn_step(conn);
-}
-
 /* A message on its way to a stream that ends is not lost. */
 static void
 messages_to_a_stream_that_ends_are_kept(void **state)
@@ -388,7 +377,7 @@ messages_to_a_stream_that_ends_are_kept(void **state)
 				  "/balcony' id='m1'><body>x</body></message>");
 		world_step(world, (unsigned)seed % 12);
 		has_come = comes(juliet, "m1");
-		cut_now(&juliet);
+		world_cut_now(&juliet);
 		world_run(world);
 		juliet = world_connect(world, JULIET "/balcony");
 		world_send(juliet, "<presence/>");
@@ -423,10 +412,10 @@ messages_to_streams_that_end_are_kept(void **state)
 				  "' id='m1'><body>x</body></message>");
 		world_step(world, (unsigned)seed % 12);
 		has_come = comes(first, "m1");
-		cut_now(&first);
+		world_cut_now(&first);
 		world_step(world, (unsigned)seed / 12 % 12);
 		has_come = comes(second, "m1") || has_come;
-		cut_now(&second);
+		world_cut_now(&second);
 		world_run(world);
 		second = world_connect(world, JULIET "/chamber");
 		world_send(second, "<presence/>");

@@ -189,17 +189,6 @@ what_is_left_to_be_written_is_told(void **state)
 	}
 }
 
-static unsigned
-count_messages(struct world_peer *peer)
-{
-	const char *text;
-	unsigned count = 0;
-
-	while ((text = world_next(peer)) != NULL)
-		count += strncmp(text, "<message", 8) == 0;
-	return count;
-}
-
 /* The store stands still: its senders are not heard as fast as they talk. */
 static void
 who_outruns_the_store_is_slowed_down(void **state)
@@ -217,11 +206,11 @@ who_outruns_the_store_is_slowed_down(void **state)
 			world_run(world);
 	}
 	world_run(world);
-	heard = count_messages(juliet);
+	heard = rig_hears(juliet, "<message");
 	CHECK(heard > 100 && heard < 10000);
 	world_hold_store(world, false);
 	world_sleep(world, 60000);
-	heard += count_messages(juliet);
+	heard += rig_hears(juliet, "<message");
 	CHECK_EQUAL(heard, 20000);
 	world_free(&world);
 }
@@ -442,13 +431,8 @@ what_cannot_be_taken_back_stays(void **state)
 static unsigned
 count_results(struct world_peer *peer)
 {
-	const char *text;
-	unsigned count = 0;
-
 	rig_send(peer, QUERY(SET("<max>250</max>")));
-	while ((text = world_next(peer)) != NULL)
-		count += strstr(text, "<result") != NULL;
-	return count;
+	return rig_hears(peer, "<result");
 }
 
 static void

@@ -181,17 +181,6 @@ a_session_ends_before_what_came_later(void **state)
 	}
 }
 
-static unsigned
-count_messages(struct world_peer *peer)
-{
-	const char *text;
-	unsigned count = 0;
-
-	while ((text = world_next(peer)) != NULL)
-		count += strstr(text, "<message") != NULL;
-	return count;
-}
-
 /* Its row was committed, and the sender not told. */
 static void
 what_is_sent_again_after_a_crash_comes_once(void **state)
@@ -220,7 +209,7 @@ what_is_sent_again_after_a_crash_comes_once(void **state)
 		rig_send(juliet, "<presence/>");
 		romeo = rig_bind(world, ROMEO "/garden");
 		rig_send(romeo, rows[i / 2].message);
-		CHECK_EQUAL(count_messages(juliet), rows[i / 2].count);
+		CHECK_EQUAL(rig_hears(juliet, "<message"), rows[i / 2].count);
 		world_free(&world);
 	}
 }
@@ -319,7 +308,7 @@ who_is_cut_off_keeps_no_more_than_the_queue(void **state)
 	world_hold_store(world, false);
 	romeo = rig_bind(world, ROMEO "/garden");
 	rig_send(romeo, "<presence/>");
-	CHECK_EQUAL(count_messages(romeo), 24);
+	CHECK_EQUAL(rig_hears(romeo, "<message"), 24);
 	world_free(&world);
 }
 
@@ -360,7 +349,7 @@ overflow(unsigned step, unsigned *h, unsigned *count)
 		*h = (unsigned)strtoul(strstr(text, " h='") + 4, NULL, 10);
 	juliet = rig_bind(world, JULIET "/balcony");
 	rig_send(juliet, "<presence/>");
-	*count = count_messages(juliet);
+	*count = rig_hears(juliet, "<message");
 	world_free(&world);
 	return was_killed;
 }

@@ -111,6 +111,17 @@ rig_finds(struct world_peer *peer, const char *pattern)
 	return is_found;
 }
 
+unsigned
+rig_hears(struct world_peer *peer, const char *text)
+{
+	unsigned count = 0;
+	const char *came;
+
+	while ((came = world_next(peer)) != NULL)
+		count += strstr(came, text) != NULL;
+	return count;
+}
+
 void
 rig_enable(struct world_peer *peer, char id[static RIG_ID_LEN])
 {

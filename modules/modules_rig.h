@@ -42,6 +42,8 @@ void rig_talks(struct world_peer *, const struct rig_talk *, size_t count);
 /* Whether one of the elements that are there fits; those up to it are gone
  * then, all of them when none does. */
 bool rig_finds(struct world_peer *, const char *pattern);
+/* In how many of those that are there this text is; they are gone then. */
+unsigned rig_hears(struct world_peer *, const char *text);
 /* Enables stream management with resumption (XEP-0198), when all that came was
  * taken; id is what it resumes by. */
 #define RIG_ID_LEN 64

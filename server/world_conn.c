@@ -214,6 +214,16 @@ world_peer_free(struct world_peer **peer)
 }
 
 void
+world_cut_now(struct world_peer **peer)
+{
+	struct world_conn *conn = (*peer)->conn;
+
+	world_peer_free(peer);
+	shard_enter(conn->conn.shard);
+	world_conn_step(conn);
+}
+
+void
 world_peer_restart(struct world_peer *peer)
 {
 	reader_free(&peer->reader);

@@ -81,6 +81,8 @@ struct world_peer *world_peer_new(struct world *);
 /* A client's raw connection, on a shard that is drawn. */
 struct world_peer *world_accept(struct world *);
 void world_peer_free(struct world_peer **);
+/* The connection ends, and the server sees it at once. */
+void world_cut_now(struct world_peer **);
 /* Things that may happen on a connection now; does one of them. */
 bool world_conn_is_due(const struct world_conn *);
 void world_conn_step(struct world_conn *);
