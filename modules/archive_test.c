@@ -263,6 +263,30 @@ a_row_that_is_refused_does_not_stop_the_others(void **state)
 	world_free(&world);
 }
 
+/* Also when it waits among others, and nobody knows which of them it is. */
+static void
+a_row_that_is_refused_is_found_among_others(void **state)
+{
+	struct world *world = rig_world(1, 2, NULL);
+	struct world_peer *romeo = rig_login(world, ROMEO "/orchard");
+	struct world_peer *juliet = rig_login(world, JULIET "/balcony");
+
+	world_hold_store(world, true);
+	say(romeo, "m1");
+	say(romeo, "m2");
+	say(romeo, "m3");
+	CHECK_EQUAL(rig_hears(juliet, "<message"), 3);
+	world_break_store(world, ERR_TOO_LARGE);
+	world_hold_store(world, false);
+	world_sleep(world, 1500);
+	world_break_store(world, ERR_NONE);
+	rig_send(juliet, ASK);
+	world_sleep(world, 5000);
+	rig_expect(juliet, RESULT("m3"));
+	rig_expect(juliet, FIN);
+	world_free(&world);
+}
+
 /* Rows that wait to be written again do not outlive the account. */
 static void
 the_end_comes_while_rows_wait(void **state)
@@ -492,6 +516,7 @@ main(void)
 	    cmocka_unit_test(what_is_left_to_be_written_is_told),
 	    cmocka_unit_test(who_outruns_the_store_is_slowed_down),
 	    cmocka_unit_test(a_row_that_is_refused_does_not_stop_the_others),
+	    cmocka_unit_test(a_row_that_is_refused_is_found_among_others),
 	    cmocka_unit_test(the_end_comes_while_rows_wait),
 	    cmocka_unit_test(a_damaged_row_does_not_stop_the_others),
 	    cmocka_unit_test(rows_and_their_order_survive_a_crash),

@@ -11,8 +11,10 @@
 
 #include "base/err.h"
 #include "modules/modules_rig.h"
+#include "modules/offline.h"
 #include "server/s2s_stage.h"
 
+#define KIND         (offline_module.kinds[0])
 #define STEPS_MAX    300
 #define MESSAGES     3
 #define STANZAS_SENT (MESSAGES + 1)
@@ -97,7 +99,7 @@ play(uint64_t seed, unsigned step, const char *yaml, bool is_there)
 	CHECK(stage_comes(peer, "<enabled"));
 	say_all(peer);
 	world_kill_after(stage.world, step);
-	world_sleep(stage.world, 50);
+	world_sleep(stage.world, 200); /* by then rows are written */
 	was_killed = stage.world->kill_after == 0;
 	world_kill_after(stage.world, 0);
 	if (!was_killed)
@@ -143,6 +145,27 @@ also_when_he_is_there(void **state)
 {
 	(void)state;
 	at_every_step(CLEAR "modules.archive: false\n", true);
+}
+
+/* Another server may wait: who proves within a tenth of a second needs no row.
+ */
+static void
+rows_are_not_written_at_once(void **state)
+{
+	struct stage stage = stage_begin(1, CLEAR "modules.archive: false\n");
+	struct world_peer *peer = stage_arrive_proved(&stage);
+	const struct account *romeo = rig_account(stage.world, ROMEO);
+
+	(void)state;
+	rig_send(stage.romeo, "<presence/>");
+	world_send(peer, "<enable xmlns='urn:xmpp:sm:3'/>");
+	CHECK(stage_comes(peer, "<enabled"));
+	say_all(peer);
+	world_sleep(stage.world, 50);
+	CHECK_EQUAL(rig_count(stage.world, romeo->owner.id, KIND), 0);
+	world_sleep(stage.world, 100);
+	CHECK_EQUAL(rig_count(stage.world, romeo->owner.id, KIND), MESSAGES);
+	world_free(&stage.world);
 }
 
 /* --- the store takes its time --------------------------------------------- */
@@ -351,6 +374,7 @@ main(int argc, char **argv)
 	    cmocka_unit_test(what_is_acknowledged_is_kept),
 	    cmocka_unit_test(also_without_an_archive),
 	    cmocka_unit_test(also_when_he_is_there),
+	    cmocka_unit_test(rows_are_not_written_at_once),
 	    cmocka_unit_test(who_asked_is_told_twice),
 	    cmocka_unit_test(resumption_waits_for_commits),
 	    cmocka_unit_test(resumption_tells_of_what_came_last),
