@@ -561,6 +561,8 @@ main(void)
 	    cmocka_unit_test(a_damaged_row_does_not_stop_the_others),
 	    cmocka_unit_test_prestate(
 		waiting_what_a_blocked_contact_said_is_not_sent, NULL),
+	    cmocka_unit_test_prestate(
+		waiting_others_come_though_most_are_blocked, NULL),
 	    cmocka_unit_test(what_waits_behind_many_rows_is_refused),
 	    cmocka_unit_test(who_writes_too_much_for_the_store_is_refused),
 	    cmocka_unit_test(who_has_asked_the_archive_gets_none),

@@ -484,6 +484,7 @@ send_row(const struct reading *reading, struct session *session,
 		return;
 	if (!delay_has(stanza, host))
 		stanza = delay_add(arena, stanza, host, row->time_us);
+	offline_of(session->account)->unproved++;
 	/* While there are others that come or go alone, this one does. */
 	if (!live_has_any(session->account)) {
 		session_fill(session, reading->place, stanza, row->id);
@@ -505,12 +506,15 @@ is_page_proved(struct session *session)
 }
 
 /* A queue that overflows ends the session, and so does a client that does not
- * read: the next page waits for the proof of this one. */
+ * read: the next page waits for the proof of this one. With few rows nobody
+ * would ask for that proof. */
 static void
 read_on(struct session *session, unsigned place)
 {
 	struct offline *offline = offline_of(session->account);
-	const bool may_read = is_page_proved(session);
+	const bool may_read = is_page_proved(session) ||
+			      (session->resume == NULL &&
+				  offline->unproved < SESSION_PROOFS_MANY);
 
 	offline->paused = may_read ? 0 : place;
 	if (may_read)
@@ -671,6 +675,8 @@ on_proved(struct session *session, uint64_t ticket)
 		live_proved(session, ticket);
 	else
 		rows_proved(session->account, ticket);
+	if (offline->reader == session)
+		offline->unproved = 0;
 	if (offline->paused != 0 && offline->reader == session)
 		read_on(session, offline->paused);
 }
@@ -685,6 +691,7 @@ on_gone(struct session *session)
 	if (offline->reader != session)
 		return;
 	offline->reader = NULL;
+	offline->unproved = 0;
 	offline->paused = 0;
 	timer_stop(account->owner.shard, &offline->retry);
 	if (paused != 0)

@@ -178,6 +178,8 @@ main(void)
 	    cmocka_unit_test_prestate(
 		waiting_what_a_blocked_contact_said_is_not_sent, (void *)ALONE),
 	    cmocka_unit_test_prestate(
+		waiting_others_come_though_most_are_blocked, (void *)ALONE),
+	    cmocka_unit_test_prestate(
 		waiting_more_than_the_queue_comes_in_parts, (void *)ALONE),
 	};
 

@@ -260,6 +260,32 @@ waiting_what_a_blocked_contact_said_is_not_sent(void **state)
 	world_free(&world);
 }
 
+/* What is left out of a part is no reason to wait for its proof. */
+void
+waiting_others_come_though_most_are_blocked(void **state)
+{
+	struct world *world = rig_world(1, 2, *state);
+	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+	struct world_peer *juliet = rig_bind(world, JULIET "/balcony");
+	struct world_peer *other;
+	unsigned count = 0;
+
+	world_add_account(world, "mercutio@montague.example", NULL);
+	other = rig_bind(world, "mercutio@montague.example/street");
+	for (unsigned i = 0; i < 500; i++)
+		waiting_say(i % 10 == 0 ? romeo : other, "m1");
+	rig_send(juliet,
+	    "<iq type='set' id='b'><block xmlns='urn:xmpp:blocking'>"
+	    "<item jid='mercutio@montague.example'/></block></iq>");
+	rig_expect(juliet, "<iq type='result' id='b'/>");
+	rig_send(juliet, "<presence/>");
+	rig_expect(juliet, "<presence/>");
+	while (waiting_next(world, juliet) != NULL)
+		count++;
+	CHECK_EQUAL(count, 50);
+	world_free(&world);
+}
+
 unsigned
 waiting_acknowledge_all(struct world_peer *juliet)
 {

@@ -32,4 +32,5 @@ void waiting_what_cannot_be_kept_is_refused(void **state);
 void waiting_what_may_be_kept_is_not_refused(void **state);
 void waiting_what_cannot_be_read_is_read_later(void **state);
 void waiting_what_a_blocked_contact_said_is_not_sent(void **state);
+void waiting_others_come_though_most_are_blocked(void **state);
 void waiting_more_than_the_queue_comes_in_parts(void **state);

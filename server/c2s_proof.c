@@ -13,8 +13,6 @@
 /* While the stream ends, and when many are. */
 #define ASK_SOON_MS 20
 #define ASK_MANY_MS 100
-/* So many that somebody may wait for them before it sends more. */
-#define MANY 64
 
 struct proof {
 	struct link link;
@@ -28,9 +26,9 @@ static void
 ask_later(struct c2s *c2s)
 {
 	timer_start(c2s->stream.shard, &c2s->proof,
-	    c2s->stream.is_ending      ? ASK_SOON_MS
-	    : c2s->proof_count >= MANY ? ASK_MANY_MS
-				       : ASK_MS,
+	    c2s->stream.is_ending                     ? ASK_SOON_MS
+	    : c2s->proof_count >= SESSION_PROOFS_MANY ? ASK_MANY_MS
+						      : ASK_MS,
 	    ask_kernel);
 }
 
@@ -46,7 +44,8 @@ ask_kernel(struct timer *timer)
 	c2s->proof_acked = conn_acknowledged(c2s->stream.conn);
 	if (c2s->proof_acked < last->position)
 		ask_later(c2s);
-	else if (c2s->proof_count >= MANY && !c2s->stream.is_ending)
+	else if (c2s->proof_count >= SESSION_PROOFS_MANY &&
+		 !c2s->stream.is_ending)
 		c2s_ping(c2s);
 }
 
@@ -60,7 +59,7 @@ c2s_want_proof(struct c2s *c2s, uint64_t ticket)
 	proof->ticket = ticket;
 	conn_await(c2s->stream.conn);
 	list_add_last(&c2s->proofs, &proof->link);
-	if (++c2s->proof_count == MANY)
+	if (++c2s->proof_count == SESSION_PROOFS_MANY)
 		timer_stop(c2s->stream.shard, &c2s->proof);
 	if (!timer_is_running(&c2s->proof))
 		ask_later(c2s);

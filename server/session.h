@@ -21,6 +21,10 @@ struct session_origin {
 	struct str lang;      /* of the stream; empty when not given */
 };
 
+/* When so many proofs of receipt are awaited of a client without stream
+ * management it is pinged for them. */
+#define SESSION_PROOFS_MANY 64
+
 struct session {
 	struct link link; /* in account->sessions */
 	struct account *account;
