@@ -518,6 +518,23 @@ take_turn(struct shard *shard)
 }
 
 static void
+ask_loop(struct socket *socket, int events)
+{
+	socket->watched = (uint8_t)events;
+	if (events == 0)
+		uv_poll_stop(&socket->poller->poll);
+	else
+		uv_poll_start(&socket->poller->poll, events, on_poll);
+}
+
+static bool
+wants_to_read(const struct socket *socket)
+{
+	return (socket->is_reading && socket->stage != STAGE_WAITING) ||
+	       socket->stage >= STAGE_HANDSHAKE;
+}
+
+static void
 on_poll(uv_poll_t *poll, int status, int events)
 {
 	struct poller *poller = container_of(poll, struct poller, poll);
@@ -531,33 +548,32 @@ on_poll(uv_poll_t *poll, int status, int events)
 	}
 	if ((events & UV_WRITABLE) != 0)
 		on_writable(socket);
-	if ((events & UV_READABLE) != 0 && socket->fd >= 0) {
+	if ((events & UV_READABLE) == 0 || socket->fd < 0)
+		return;
+	if (wants_to_read(socket)) {
 		on_readable(socket);
 		take_turn(shard);
+	} else {
+		ask_loop(socket, socket->watched & ~UV_READABLE);
 	}
 }
 
 /* Asks the loop for what the socket waits for now. To ask again for the same
- * would cost two system calls. */
+ * would cost two system calls; and who is not to be read for a moment mostly
+ * sends nothing meanwhile, so that is said when something comes. */
 static void
 watch(struct socket *socket)
 {
-	int events = 0;
+	int events = socket->watched & UV_READABLE;
 
 	if (socket->stage == STAGE_CLOSED || socket->poller == NULL)
 		return;
-	if ((socket->is_reading && socket->stage != STAGE_WAITING) ||
-	    socket->stage >= STAGE_HANDSHAKE)
+	if (wants_to_read(socket))
 		events |= UV_READABLE;
 	if (socket->unsent.len > 0)
 		events |= UV_WRITABLE;
-	if (events == socket->watched)
-		return;
-	socket->watched = (uint8_t)events;
-	if (events == 0)
-		uv_poll_stop(&socket->poller->poll);
-	else
-		uv_poll_start(&socket->poller->poll, events, on_poll);
+	if (events != socket->watched)
+		ask_loop(socket, events);
 }
 
 /* --- what streams ask for ------------------------------------------------- */
