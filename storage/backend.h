@@ -27,9 +27,10 @@ struct value { /* of an argument or of a column */
 struct step {
 	struct step *next;
 	enum sql sql;
-	owner_id owner; /* of a write: whose gate it closes; 0 nobody's */
-	unsigned op;    /* which operation of the batch it belongs to */
-	enum err need;  /* the job fails with this if no row is changed */
+	owner_id owner;    /* of a write: whose gate it closes; 0 nobody's */
+	unsigned op;       /* which operation of the batch it belongs to */
+	enum err need;     /* the job fails with this if no row is changed */
+	bool may_be_fresh; /* a row that nothing but its indexes knows of */
 	struct value args[];
 };
 
@@ -76,6 +77,7 @@ struct job {
 	bool is_orphan;     /* its done was called already */
 	bool is_maybe_done; /* its connection was lost while it ran */
 	bool is_purge;
+	bool minds_fresh; /* it reads or changes rows that may be fresh */
 
 	/* What came of it; rows is an array of what shape says. */
 	enum err err;
@@ -179,6 +181,9 @@ struct job *job_new(struct store *, size_t len);
 struct step *job_step(struct job *, enum sql, unsigned args);
 /* Queues it and takes it. */
 void store_queue(struct job *);
+/* Whether rows of the kind are known by nothing but their indexes: SQLite puts
+ * them there later (sqlite_fresh.h). */
+bool store_may_be_fresh(const struct store_kind *);
 struct kind_slot *store_kind_slot(struct store *, const struct store_kind *);
 /* The first key behind all those with the prefix; empty when there is none. */
 struct str store_key_below(struct arena *, struct str prefix);

@@ -37,6 +37,13 @@ store_key_part(struct str key, unsigned index)
 	return part;
 }
 
+bool
+store_may_be_fresh(const struct store_kind *kind)
+{
+	return kind->shape == STORE_LOG &&
+	       (kind->flags & ~(unsigned)(KIND_PEER | KIND_TEXT)) == 0;
+}
+
 uint64_t
 store_log_id(uint64_t last)
 {

@@ -207,6 +207,7 @@ store_page(struct store *store, struct store_page *wait, struct arena *arena,
 	must(query->kind->shape == STORE_LOG);
 	must(query->peer.len == 0 || (query->kind->flags & KIND_PEER) != 0);
 	job->owner = query->owner;
+	job->minds_fresh = store_may_be_fresh(query->kind);
 	args[0].number = query->owner;
 	args[1].number = store_kind_slot(store, query->kind)->id;
 	args[2].number = query->after;
@@ -252,6 +253,7 @@ store_count(struct store *store, struct store_count *wait, owner_id owner,
 	*wait = (struct store_count){.done = done};
 	job->waits.count = wait;
 	job->owner = owner;
+	job->minds_fresh = store_may_be_fresh(kind);
 	args[0].number = owner;
 	args[1].number = store_kind_slot(store, kind)->id;
 	store_queue(job);

@@ -35,7 +35,8 @@
 #define APPEND                                                           \
 	"INSERT INTO logs (owner, kind, id, nonce, time, thread, flags," \
 	" peer, ref, value)"
-#define TEN "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10"
+#define TEN       "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10"
+#define FRESH_ROW "owner, kind, id, nonce, time, thread, flags, peer, value"
 #define REPLACE                                              \
 	" ON CONFLICT (owner, kind, id) DO UPDATE SET"       \
 	" nonce = excluded.nonce, time = excluded.time,"     \
@@ -55,6 +56,16 @@ static const struct text texts[SQL_PAGE] = {
     [SQL_SAVE] = {"SAVEPOINT batch", ""},
     [SQL_SAVE_BACK] = {"ROLLBACK TO batch", ""},
     [SQL_SAVE_DROP] = {"RELEASE batch", ""},
+    [SQL_FRESH_ADD] = {"INSERT INTO fresh (rows) VALUES ($1)", ""},
+    [SQL_FRESH_LIST] = {"SELECT rowid, rows FROM fresh ORDER BY rowid", ""},
+    [SQL_FRESH_PLACE] = {"INSERT INTO logs (" FRESH_ROW ") SELECT " FRESH_ROW
+			 " FROM picked WHERE true" REPLACE,
+	""},
+    [SQL_FRESH_CLEAR] = {"DELETE FROM fresh WHERE rowid <= $1", ""},
+    [SQL_SETTLE] = {"INSERT OR REPLACE INTO settled VALUES ($1, $2)", ""},
+    [SQL_SETTLED] = {"SELECT 1 FROM settled WHERE owner = $1 AND upto >= $2",
+	""},
+    [SQL_SETTLE_CLEAR] = {"DELETE FROM settled WHERE upto <= $1", ""},
     [SQL_GET] = {"SELECT key, version, value FROM maps WHERE " ONE_MAP, NULL},
     [SQL_SCAN] = {"SELECT key, version, value FROM maps WHERE owner = $1"
 		  " AND kind = $2 AND key >= $3 ORDER BY key LIMIT $4",

@@ -20,12 +20,19 @@
 	X(SAVE, "")                                                         \
 	X(SAVE_BACK, "")                                                    \
 	X(SAVE_DROP, "")                                                    \
-	X(GET, "onb")       /* owner, kind, key */                          \
-	X(SCAN, "onbn")     /* owner, kind, from, max */                    \
-	X(SCAN_TO, "onbbn") /* owner, kind, from, below, max */             \
-	X(REVERSE, "nbnn")  /* kind, key, after, max */                     \
-	X(COUNT, "on")      /* owner, kind */                               \
-	X(DUE, "nnnnnn")    /* kind, until, time, id, owner, max */         \
+	X(FRESH_ADD, "b") /* these are SQLite's: storage/sqlite_fresh.h */  \
+	X(FRESH_LIST, "")                                                   \
+	X(FRESH_PLACE, "")                                                  \
+	X(FRESH_CLEAR, "n")  /* upto */                                     \
+	X(SETTLE, "nn")      /* owner, upto */                              \
+	X(SETTLED, "nn")     /* owner, rowid */                             \
+	X(SETTLE_CLEAR, "n") /* upto */                                     \
+	X(GET, "onb")        /* owner, kind, key */                         \
+	X(SCAN, "onbn")      /* owner, kind, from, max */                   \
+	X(SCAN_TO, "onbbn")  /* owner, kind, from, below, max */            \
+	X(REVERSE, "nbnn")   /* kind, key, after, max */                    \
+	X(COUNT, "on")       /* owner, kind */                              \
+	X(DUE, "nnnnnn")     /* kind, until, time, id, owner, max */        \
 	X(OWNER_FIND, "tt")                                                 \
 	X(OWNER_LIST, "ttn") /* host, after, max */                         \
 	X(OWNER_DELETED, "n")                                               \

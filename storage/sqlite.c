@@ -14,6 +14,14 @@
 #define READ_TAKE_MAX   16 /* reads that one thread takes at a time */
 #define DOWN_MS         1000
 
+/* Fresh rows that are placed after a commit: some for each that it appended, so
+ * that a round ends before the next must begin, and a few, for else a round
+ * would never end. When there is nothing else to do they are more, but so few
+ * that what comes then need not wait long. */
+#define PLACE_EACH 2
+#define PLACE_MIN  64
+#define PLACE_IDLE 512
+
 static struct sqlite *
 sqlite_of(struct storage *storage)
 {
@@ -68,7 +76,8 @@ is_outage(enum err err)
 static void
 end_job(struct sqlite_store *store, struct job *job)
 {
-	if (is_outage(job->err))
+	/* A read that fails because it needs a write is no reason yet. */
+	if (is_outage(job->err) && (job->is_write || !job->minds_fresh))
 		store->failed_ms = clock_mono_ms();
 	else if (job->is_write)
 		store->failed_ms = 0;
@@ -112,17 +121,31 @@ static enum err
 commit_jobs(struct sqlite *sqlite, struct list *jobs)
 {
 	struct sqlite_conn *conn = &sqlite->writer;
-	enum err err = sqlite_conn_do(conn, SQL_BEGIN);
+	enum err err = fresh_stuck(&sqlite->fresh);
 
+	if (err == ERR_NONE)
+		err = sqlite_conn_sync(conn, true);
+	if (err == ERR_NONE)
+		err = fresh_settle(&sqlite->fresh, conn, jobs);
+	if (err == ERR_NONE)
+		err = sqlite_conn_sync(conn, true);
+	if (err == ERR_NONE)
+		err = sqlite_conn_do(conn, SQL_BEGIN);
 	list_each (job, jobs, struct job, link) {
 		if (err == ERR_NONE)
 			err = sqlite_conn_run(conn, job);
 	}
 	if (err == ERR_NONE)
+		err = fresh_write(&sqlite->fresh, conn);
+	if (err == ERR_NONE)
 		err = sqlite_conn_do(conn, SQL_COMMIT);
 	note_outcome(sqlite, err);
 	if (err != ERR_NONE && sqlite3_get_autocommit(conn->db) == 0)
 		(void)!sqlite_conn_do(conn, SQL_ROLLBACK);
+	if (err == ERR_NONE)
+		fresh_keep(&sqlite->fresh);
+	else
+		fresh_drop(&sqlite->fresh);
 	return err;
 }
 
@@ -202,32 +225,133 @@ keep_wal_short(struct sqlite *sqlite)
 		pthread_cond_signal(&sqlite->copy_wanted);
 	}
 	pthread_mutex_unlock(&sqlite->lock);
-	if (is_copied) {
+	if (is_copied && sqlite_conn_sync(&sqlite->writer, true) == ERR_NONE) {
 		sqlite3_wal_checkpoint_v2(sqlite->writer.db, NULL,
 		    SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 		sqlite->wal_pages = 0;
 	}
 }
 
+/* Under the lock. */
+static void
+queue_read(struct sqlite *sqlite, struct job *job)
+{
+	list_add_last(
+	    job->is_long ? &sqlite->long_reads : &sqlite->reads, &job->link);
+}
+
+/* Under the lock. */
+static void
+wake_readers(struct sqlite *sqlite)
+{
+	if (!list_is_empty(&sqlite->reads))
+		pthread_cond_signal(&sqlite->read_wanted);
+	if (!list_is_empty(&sqlite->long_reads) || sqlite->is_first_busy)
+		pthread_cond_signal(&sqlite->long_wanted);
+}
+
+/* What these reads look for is put where they will look. */
+static void
+place_for(struct sqlite *sqlite, struct list *jobs)
+{
+	enum err err = fresh_place(&sqlite->fresh, &sqlite->writer, jobs);
+	struct link *link;
+
+	if (err != ERR_NONE) {
+		note_outcome(sqlite, err);
+		list_each (job, jobs, struct job, link)
+			job->err = err;
+		give_back(jobs);
+		return;
+	}
+	pthread_mutex_lock(&sqlite->lock);
+	while ((link = list_take_first(jobs)) != NULL) {
+		struct job *job = list_entry(link, struct job, link);
+
+		job->is_begun = false;
+		queue_read(sqlite, job);
+	}
+	wake_readers(sqlite);
+	pthread_mutex_unlock(&sqlite->lock);
+}
+
+static void
+go_on_placing(struct sqlite *sqlite, size_t rows)
+{
+	enum err err;
+
+	if (fresh_due_ms(&sqlite->fresh) > clock_mono_ms())
+		return;
+	err = fresh_round(&sqlite->fresh, &sqlite->writer, rows);
+	if (err != ERR_NONE)
+		note_outcome(sqlite, err);
+}
+
+/* Until a job comes, or fresh rows want to be placed. */
+static void
+wait_for_work(struct sqlite *sqlite)
+{
+	struct timespec until;
+	uint64_t due_ms;
+
+	while (list_is_empty(&sqlite->writes) &&
+	       list_is_empty(&sqlite->unplaced) && !sqlite->is_stopping) {
+		due_ms = fresh_due_ms(&sqlite->fresh);
+		if (due_ms <= clock_mono_ms())
+			return;
+		if (due_ms == UINT64_MAX) {
+			pthread_cond_wait(&sqlite->write_wanted, &sqlite->lock);
+			continue;
+		}
+		until = (struct timespec){.tv_sec = (time_t)(due_ms / 1000),
+		    .tv_nsec = (long)(due_ms % 1000) * 1000000};
+		pthread_cond_timedwait(
+		    &sqlite->write_wanted, &sqlite->lock, &until);
+	}
+}
+
+/* What is there to do, of each kind; false when all is done for ever. */
+static bool
+take_work(struct sqlite *sqlite, struct list *group, struct list *unplaced)
+{
+	bool is_over;
+
+	pthread_mutex_lock(&sqlite->lock);
+	wait_for_work(sqlite);
+	take_group(&sqlite->writes, group);
+	list_move(unplaced, &sqlite->unplaced);
+	list_each (job, unplaced, struct job, link)
+		job->is_begun = true;
+	is_over = sqlite->is_stopping && list_is_empty(group) &&
+		  list_is_empty(unplaced);
+	pthread_mutex_unlock(&sqlite->lock);
+	return !is_over;
+}
+
 static void *
 writer_main(void *arg)
 {
 	struct sqlite *sqlite = arg;
-	struct list group;
+	struct list group, unplaced;
+	size_t rows;
 
 	list_init(&group);
-	for (;;) {
-		pthread_mutex_lock(&sqlite->lock);
-		while (list_is_empty(&sqlite->writes) && !sqlite->is_stopping)
-			pthread_cond_wait(&sqlite->write_wanted, &sqlite->lock);
-		take_group(&sqlite->writes, &group);
-		pthread_mutex_unlock(&sqlite->lock);
-		if (list_is_empty(&group))
-			break;
-		commit_group(sqlite, &group);
-		give_back(&group);
+	list_init(&unplaced);
+	while (take_work(sqlite, &group, &unplaced)) {
+		rows = list_is_empty(&group) ? PLACE_IDLE : PLACE_MIN;
+		if (!list_is_empty(&unplaced))
+			place_for(sqlite, &unplaced);
+		if (!list_is_empty(&group)) {
+			size_t had = sqlite->fresh.count;
+
+			commit_group(sqlite, &group);
+			rows += PLACE_EACH * (sqlite->fresh.count - had);
+			give_back(&group);
+		}
+		go_on_placing(sqlite, rows);
 		keep_wal_short(sqlite);
 	}
+	(void)!fresh_place_all(&sqlite->fresh, &sqlite->writer);
 	arena_thread_done();
 	return NULL;
 }
@@ -343,6 +467,18 @@ start_threads(struct sqlite *sqlite)
 			 reader_main, &sqlite->readers[i]) == 0);
 }
 
+/* A condition that is waited for until a time of clock_mono_ms. */
+static void
+init_clocked(pthread_cond_t *cond)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(cond, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
 static struct storage *
 backend_open(struct arena *arena, const struct storage_options *options,
     struct str *why_r)
@@ -352,13 +488,15 @@ backend_open(struct arena *arena, const struct storage_options *options,
 	must(sqlite != NULL);
 	sqlite->storage.options = *options;
 	pthread_mutex_init(&sqlite->lock, NULL);
-	pthread_cond_init(&sqlite->write_wanted, NULL);
+	init_clocked(&sqlite->write_wanted);
 	pthread_cond_init(&sqlite->read_wanted, NULL);
 	pthread_cond_init(&sqlite->long_wanted, NULL);
 	pthread_cond_init(&sqlite->copy_wanted, NULL);
 	list_init(&sqlite->writes);
 	list_init(&sqlite->reads);
 	list_init(&sqlite->long_reads);
+	list_init(&sqlite->unplaced);
+	fresh_init(&sqlite->fresh, options->fresh_max);
 	if (!sqlite_prepare(sqlite, arena, options, why_r)) {
 		sqlite_unprepare(sqlite);
 		free(sqlite);
@@ -366,6 +504,7 @@ backend_open(struct arena *arena, const struct storage_options *options,
 	}
 	if (!options->is_inline) {
 		sqlite3_wal_hook(sqlite->writer.db, on_commit, sqlite);
+		sqlite->writer.fresh = &sqlite->fresh;
 		start_threads(sqlite);
 	}
 	return &sqlite->storage;
@@ -432,6 +571,18 @@ backend_discard(struct store *store)
 	free(store_of(store));
 }
 
+/* Under the lock. */
+static void
+queue(struct sqlite *sqlite, struct job *job)
+{
+	if (job->is_write)
+		list_add_last(&sqlite->writes, &job->link);
+	else if (job->minds_fresh && fresh_holds(&sqlite->fresh, job->owner))
+		list_add_last(&sqlite->unplaced, &job->link);
+	else
+		queue_read(sqlite, job);
+}
+
 static void
 backend_submit(struct store *store, struct list *jobs)
 {
@@ -440,17 +591,12 @@ backend_submit(struct store *store, struct list *jobs)
 	pthread_mutex_lock(&sqlite->lock);
 	list_each (job, jobs, struct job, link) {
 		list_remove(&job->link);
-		list_add_last(job->is_write  ? &sqlite->writes
-			      : job->is_long ? &sqlite->long_reads
-					     : &sqlite->reads,
-		    &job->link);
+		queue(sqlite, job);
 	}
-	if (!list_is_empty(&sqlite->writes))
+	if (!list_is_empty(&sqlite->writes) ||
+	    !list_is_empty(&sqlite->unplaced))
 		pthread_cond_signal(&sqlite->write_wanted);
-	if (!list_is_empty(&sqlite->reads))
-		pthread_cond_signal(&sqlite->read_wanted);
-	if (!list_is_empty(&sqlite->long_reads) || sqlite->is_first_busy)
-		pthread_cond_signal(&sqlite->long_wanted);
+	wake_readers(sqlite);
 	pthread_mutex_unlock(&sqlite->lock);
 }
 

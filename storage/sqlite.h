@@ -12,11 +12,14 @@
 #include <sqlite3.h>
 
 #include "storage/backend.h"
+#include "storage/sqlite_fresh.h"
 
 struct sqlite_conn {
 	sqlite3 *db;
 	sqlite3_stmt *stmts[SQL_COUNT_ALL]; /* prepared when first used */
-	uint64_t until_ms; /* the deadline of what runs; 0: none */
+	uint64_t until_ms;   /* the deadline of what runs; 0: none */
+	bool is_loose;       /* its commits do not wait for the disk */
+	struct fresh *fresh; /* where rows go first; NULL: to their places */
 	struct buf text;
 };
 
@@ -47,12 +50,14 @@ struct sqlite {
 	pthread_mutex_t lock;
 	pthread_cond_t write_wanted, read_wanted, long_wanted, copy_wanted;
 	struct list writes, reads, long_reads;
-	bool is_first_busy; /* readers[0] */
+	struct list unplaced; /* reads of owners that have fresh rows */
+	bool is_first_busy;   /* readers[0] */
 	bool is_stopping, wants_copy, is_copied;
 
 	/* The writer's own. */
 	unsigned wal_pages;
 	bool is_failing;
+	struct fresh fresh; /* has a lock of its own */
 };
 
 struct sqlite_store {
@@ -68,10 +73,15 @@ struct sqlite_store {
 /* Opens with what every connection needs; flags of sqlite3_open_v2. */
 int sqlite_conn_open(struct sqlite_conn *, const char *path, int flags);
 void sqlite_conn_close(struct sqlite_conn *);
+/* Prepared; NULL when that fails. */
+sqlite3_stmt *sqlite_conn_stmt(struct sqlite_conn *, enum sql);
 /* A statement without arguments. */
 enum err sqlite_conn_do(struct sqlite_conn *, enum sql);
 /* Statements in plain text, one after the other; a code of SQLite. */
 int sqlite_conn_script(struct sqlite_conn *, const char *text);
+/* Whether commits wait until they are on the disk from now on; not within a
+ * transaction. */
+enum err sqlite_conn_sync(struct sqlite_conn *, bool is_full);
 /* The number that a pragma or a query answers with; -1 when it fails. */
 int64_t sqlite_conn_number(struct sqlite_conn *, const char *text);
 /* Does all steps. NONE also when a condition of a write failed, which is then

@@ -12,6 +12,7 @@ static const char pragmas[] = "PRAGMA journal_mode = WAL;"
 			      "PRAGMA journal_size_limit = 67108864;"
 			      "PRAGMA cache_size = -4096;"
 			      "PRAGMA temp_store = MEMORY;"
+			      "PRAGMA secure_delete = ON;"
 			      "PRAGMA foreign_keys = OFF;";
 
 enum err
@@ -82,6 +83,21 @@ sqlite_conn_script(struct sqlite_conn *conn, const char *text)
 	return sqlite3_exec(conn->db, text, NULL, NULL, NULL);
 }
 
+enum err
+sqlite_conn_sync(struct sqlite_conn *conn, bool is_full)
+{
+	int code;
+
+	if (conn->is_loose == !is_full)
+		return ERR_NONE;
+	code =
+	    sqlite_conn_script(conn, is_full ? "PRAGMA synchronous = FULL"
+					     : "PRAGMA synchronous = NORMAL");
+	if (code == SQLITE_OK)
+		conn->is_loose = !is_full;
+	return sqlite_err(code);
+}
+
 int64_t
 sqlite_conn_number(struct sqlite_conn *conn, const char *text)
 {
@@ -96,8 +112,8 @@ sqlite_conn_number(struct sqlite_conn *conn, const char *text)
 	return number;
 }
 
-static sqlite3_stmt *
-statement(struct sqlite_conn *conn, enum sql sql)
+sqlite3_stmt *
+sqlite_conn_stmt(struct sqlite_conn *conn, enum sql sql)
 {
 	sqlite3_stmt **stmt = &conn->stmts[sql];
 
@@ -113,7 +129,7 @@ statement(struct sqlite_conn *conn, enum sql sql)
 enum err
 sqlite_conn_do(struct sqlite_conn *conn, enum sql sql)
 {
-	sqlite3_stmt *stmt = statement(conn, sql);
+	sqlite3_stmt *stmt = sqlite_conn_stmt(conn, sql);
 
 	if (stmt == NULL)
 		return sqlite_err(sqlite3_errcode(conn->db));
@@ -188,12 +204,25 @@ add_row(sqlite3_stmt *stmt, struct job *job)
 	job_add_row(job, columns, true);
 }
 
+static bool
+is_fresh(const struct sqlite_conn *conn, const struct step *step)
+{
+	return conn->fresh != NULL && step->may_be_fresh && step->owner != 0 &&
+	       fresh_takes(conn->fresh, step->owner);
+}
+
 static int
 step_run(struct sqlite_conn *conn, struct job *job, const struct step *step)
 {
-	sqlite3_stmt *stmt = statement(conn, step->sql);
+	sqlite3_stmt *stmt;
 	int code;
 
+	if (is_fresh(conn, step)) {
+		fresh_add(conn->fresh, step->args);
+		job->changed++;
+		return SQLITE_DONE;
+	}
+	stmt = sqlite_conn_stmt(conn, step->sql);
 	if (stmt == NULL)
 		return sqlite3_errcode(conn->db);
 	code = bind_args(stmt, job, step);
@@ -234,12 +263,16 @@ steps_run(struct sqlite_conn *conn, struct job *job)
 static enum err
 run_with_way_back(struct sqlite_conn *conn, struct job *job)
 {
+	size_t mark = conn->fresh == NULL ? 0 : fresh_mark(conn->fresh);
 	enum err err = sqlite_conn_do(conn, SQL_SAVE);
 
 	if (err == ERR_NONE)
 		err = steps_run(conn, job);
-	if (err == ERR_NONE && job->err != ERR_NONE)
+	if (err == ERR_NONE && job->err != ERR_NONE) {
 		err = sqlite_conn_do(conn, SQL_SAVE_BACK);
+		if (conn->fresh != NULL)
+			fresh_back(conn->fresh, mark);
+	}
 	if (err == ERR_NONE)
 		err = sqlite_conn_do(conn, SQL_SAVE_DROP);
 	return err;

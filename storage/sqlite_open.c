@@ -154,6 +154,30 @@ open_readers(struct sqlite *sqlite, struct arena *arena, const char *path,
 	return true;
 }
 
+/* Who has threads places them when it can; others would not see them. */
+static bool
+load_fresh(struct sqlite *sqlite, struct arena *arena, struct str *why_r)
+{
+	struct sqlite_conn *conn = &sqlite->writer;
+	enum err err = fresh_load(&sqlite->fresh, conn);
+
+	if (err == ERR_NONE && sqlite->storage.options.is_inline)
+		err = fresh_place_all(&sqlite->fresh, conn);
+	if (err == ERR_CORRUPT &&
+	    (sqlite3_errcode(conn->db) & 0xff) != SQLITE_CORRUPT)
+		*why_r = str_format(arena,
+		    "the table \"fresh\" of the database \"%s\" is damaged:"
+		    " use a backup, or empty that table, which loses the"
+		    " newest messages of archives",
+		    sqlite->storage.options.path);
+	else if (err != ERR_NONE)
+		*why_r = str_format(arena,
+		    "cannot put rows of \"%s\" into their places: %.*s",
+		    sqlite->storage.options.path,
+		    STR_ARG(conn_text(arena, conn)));
+	return err == ERR_NONE;
+}
+
 bool
 sqlite_prepare(struct sqlite *sqlite, struct arena *arena,
     const struct storage_options *options, struct str *why_r)
@@ -175,6 +199,8 @@ sqlite_prepare(struct sqlite *sqlite, struct arena *arena,
 	    !migrate(&sqlite->writer, arena, options, why_r))
 		return false;
 	sqlite_conn_script(&sqlite->writer, WRITER_CACHE);
+	if (!load_fresh(sqlite, arena, why_r))
+		return false;
 	if (options->is_inline)
 		return true;
 	return open_one(&sqlite->copier, WRITE_MODE, arena, path, why_r) &&
@@ -188,6 +214,7 @@ sqlite_unprepare(struct sqlite *sqlite)
 		sqlite_conn_close(&sqlite->readers[i].conn);
 	sqlite_conn_close(&sqlite->copier);
 	sqlite_conn_close(&sqlite->writer);
+	fresh_deinit(&sqlite->fresh);
 	if (sqlite->lock_fd >= 0)
 		close(sqlite->lock_fd);
 }

@@ -52,6 +52,8 @@ struct storage_options {
 	unsigned hold_ms;     /* how long a commit nobody waits for may wait */
 	unsigned stores;      /* how many shards will open one */
 	bool is_inline;       /* sqlite: no threads; store_step does the work */
+	size_t fresh_max;     /* sqlite: rows that wait for their places; 0: the
+				 usual number */
 	/* For tests: as those of storage/schema/schema.h, which it is when
 	 * NULL. */
 	const char *const *schema;

@@ -7,8 +7,10 @@
 
 #include <cmocka.h>
 #include <libpq-fe.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -59,6 +61,17 @@ rig_postgres_control(const char *command)
 	return true;
 }
 
+void
+rig_limit_files(uint64_t max)
+{
+	struct rlimit limit;
+
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = max == 0 ? RLIM_INFINITY : max;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
 static void
 open_storage(struct rig *rig)
 {
@@ -95,6 +108,7 @@ rig_new(enum rig_mode mode)
 	    .deadline_ms = 5000,
 	    .hold_ms = 3,
 	    .stores = 1,
+	    .fresh_max = 7,
 	    .is_inline = mode == RIG_INLINE,
 	};
 	if (mode == RIG_POSTGRES)

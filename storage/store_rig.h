@@ -28,6 +28,9 @@ bool rig_postgres_control(const char *command);
 /* Statements, by a connection of their own. */
 void rig_postgres_do(const char *conninfo, const char *text);
 
+/* No file of this process may become longer than so many bytes; 0: any may. */
+void rig_limit_files(uint64_t max);
+
 /* With an empty database and one open store. */
 struct rig *rig_new(enum rig_mode);
 void rig_free(struct rig **);

@@ -218,18 +218,6 @@ what_was_told_is_kept_when_the_server_is_killed(void **state)
 	assert_int_equal(count.count, count.last_id);
 }
 
-/* No file of this process may become longer. */
-static void
-limit_files(rlim_t max)
-{
-	struct rlimit limit;
-
-	signal(SIGXFSZ, SIG_IGN);
-	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
-	limit.rlim_cur = max;
-	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
-}
-
 static void
 a_full_disk_is_survived(void **state)
 {
@@ -240,12 +228,12 @@ a_full_disk_is_survived(void **state)
 
 	assert_int_equal(
 	    rig_put(rig, 2, &plain, STR("small"), STR("v")), ERR_NONE);
-	limit_files(500000);
+	rig_limit_files(500000);
 	err = rig_put(rig, 2, &plain, STR("big"), big);
 	assert_true(err == ERR_IO || err == ERR_FULL);
 	assert_false(store_is_up(rig->store));
 	RIG_TEXT(rig_get(rig, 2, &plain, STR("small")), "v");
-	limit_files(RLIM_INFINITY);
+	rig_limit_files(0);
 	assert_int_equal(rig_put(rig, 2, &plain, STR("big"), big), ERR_NONE);
 	assert_true(store_is_up(rig->store));
 }

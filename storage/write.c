@@ -103,6 +103,10 @@ kind_step(struct job *job, enum sql sql, owner_id owner,
 		name_kind(job, slot);
 	step = job_step(job, sql, (unsigned)strlen(sql_signature(sql)));
 	step->owner = owner;
+	if (sql == SQL_APPEND)
+		step->may_be_fresh = store_may_be_fresh(kind);
+	else if (store_may_be_fresh(kind))
+		job->minds_fresh = true;
 	must(owner != 0 || job->makes);
 	step->args[0].number = owner;
 	step->args[1].number = slot->id;
@@ -363,7 +367,7 @@ store_purge(struct store *store, struct store_commit *wait, owner_id owner,
 	struct store_write *write = store_write_new(store);
 	struct job *job = &write->job;
 
-	job->is_purge = true;
+	job->is_purge = job->minds_fresh = true;
 	purge_step(job, SQL_PURGE_LOGS, owner, max / 2 + 1);
 	purge_step(job, SQL_PURGE_MAPS, owner, max / 2 + 1);
 	purge_step(job, SQL_PURGE_COUNTS, owner, 0);

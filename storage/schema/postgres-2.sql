@@ -1,0 +1,3 @@
+-- Version 2: changes SQLite only (sqlite-2.sql).
+
+SELECT 2;
