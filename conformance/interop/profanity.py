@@ -58,6 +58,10 @@ def write(path, text):
         file.write(text)
 
 
+def last_lines(text):
+    return [line for line in text.split("\n") if line.strip()][-30:]
+
+
 class Profanity:
     name = "profanity"
     scenarios = {"login", "roster", "presence", "chat", "offline",
@@ -67,6 +71,7 @@ class Profanity:
         self.account, self.stage = account, stage
         self.inbox = Inbox(account.user)
         self.home = os.path.join(stage.folder, "profanity")
+        self.written = self.home + "/data/profanity/logs/profanity.log"
         self.lock, self.open = threading.Lock(), True
         self.lines, self.messages, self.resumed = 0, 0, 0
         write(self.home + "/config/profanity/profrc", SETTINGS)
@@ -132,10 +137,9 @@ class Profanity:
 
     def read_resumed(self):
         """Only what it writes for its developers tells that."""
-        path = self.home + "/data/profanity/logs/profanity.log"
-        if not os.path.exists(path):
+        if not os.path.exists(self.written):
             return
-        with open(path, encoding="utf-8", errors="replace") as log:
+        with open(self.written, encoding="utf-8", errors="replace") as log:
             resumed = log.read().count("Session resumed successfully")
         for _ in range(self.resumed, resumed):
             self.inbox.put("resumed")
@@ -149,9 +153,12 @@ class Profanity:
                 time.sleep(0.2)
 
     def evidence(self):
+        """The end of what its screen shows and of what it writes down."""
         with self.lock:
-            screen = self.tmux("capture-pane", "-p").rstrip().split("\n")
-        return screen[-25:]
+            screen = self.tmux("capture-pane", "-p")
+        with open(self.written, encoding="utf-8", errors="replace") as log:
+            written = log.read()
+        return last_lines(screen) + last_lines(written)
 
     def login(self):
         self.type("/connect me")
