@@ -124,8 +124,6 @@ commit_jobs(struct sqlite *sqlite, struct list *jobs)
 	enum err err = fresh_stuck(&sqlite->fresh);
 
 	if (err == ERR_NONE)
-		err = sqlite_conn_sync(conn, true);
-	if (err == ERR_NONE)
 		err = fresh_settle(&sqlite->fresh, conn, jobs);
 	if (err == ERR_NONE)
 		err = sqlite_conn_sync(conn, true);

@@ -237,6 +237,7 @@ keep_blob(struct fresh *fresh)
 
 	list_add_last(&fresh->blobs, &blob->link);
 	fresh->bytes += blob->rows.len;
+	fresh->last_rowid = blob->rowid;
 	fresh->added = NULL;
 }
 
@@ -273,15 +274,19 @@ bound(struct sqlite_conn *conn, enum sql sql, uint64_t first, int64_t second)
 	return stmt;
 }
 
-/* For what fails here the asker fails too: it asks the same database. */
-static enum fresh_state
-state_of(struct sqlite_conn *conn, owner_id owner, int64_t rowid)
+/* A row that is settled may have been changed or removed since. */
+static enum err
+load_row(struct fresh *fresh, struct sqlite_conn *conn, const char *row,
+    int64_t rowid)
 {
-	sqlite3_stmt *stmt = bound(conn, SQL_SETTLED, owner, rowid);
-	bool is_settled = stmt != NULL && sqlite3_step(stmt) == SQLITE_ROW;
+	sqlite3_stmt *stmt = bound(conn, SQL_SETTLED, row_owner(row), rowid);
+	bool is_settled;
 
-	sqlite3_reset(stmt);
-	return is_settled ? FRESH_PLACED : FRESH_WAITING;
+	if (stmt == NULL)
+		return sqlite_err(sqlite3_errcode(conn->db));
+	is_settled = sqlite3_step(stmt) == SQLITE_ROW;
+	add_row(fresh, row, is_settled ? FRESH_PLACED : FRESH_WAITING);
+	return sqlite_err(sqlite3_reset(stmt));
 }
 
 static enum err
@@ -290,16 +295,16 @@ load_blob(struct fresh *fresh, struct sqlite_conn *conn, sqlite3_stmt *found)
 	struct fresh_blob *blob = blob_of_transaction(fresh);
 	struct str rows = {sqlite3_column_blob(found, 1),
 	    (size_t)sqlite3_column_bytes(found, 1)};
+	enum err err = ERR_NONE;
 	const char *row;
 
 	blob->rowid = sqlite3_column_int64(found, 0);
 	buf_add(&blob->rows, rows);
 	rows = buf_str(&blob->rows);
-	while (row_take(&rows, &row))
-		add_row(
-		    fresh, row, state_of(conn, row_owner(row), blob->rowid));
+	while (err == ERR_NONE && row_take(&rows, &row))
+		err = load_row(fresh, conn, row, blob->rowid);
 	keep_blob(fresh);
-	return rows.len == 0 ? ERR_NONE : ERR_CORRUPT;
+	return err == ERR_NONE && rows.len > 0 ? ERR_CORRUPT : err;
 }
 
 enum err
@@ -417,15 +422,13 @@ settle_owner(struct fresh *fresh, owner_id owner)
 static enum err
 settle_picked(struct fresh *fresh, struct sqlite_conn *conn)
 {
-	struct fresh_blob *last =
-	    list_entry(list_last(&fresh->blobs), struct fresh_blob, link);
 	enum err err = begin(conn);
 
 	if (err == ERR_NONE && fresh->picked.count > 0)
 		err = sqlite_conn_do(conn, SQL_FRESH_PLACE);
 	for (size_t i = 0; err == ERR_NONE && i < fresh->settled.count; i++)
-		err = do_with(
-		    conn, SQL_SETTLE, fresh->settled.owners[i], last->rowid);
+		err = do_with(conn, SQL_SETTLE, fresh->settled.owners[i],
+		    fresh->last_rowid);
 	return end(conn, err);
 }
 
@@ -506,9 +509,7 @@ static void
 begin_round(struct fresh *fresh)
 {
 	fresh->round_count = fresh->count;
-	fresh->round_rowid =
-	    list_entry(list_last(&fresh->blobs), struct fresh_blob, link)
-		->rowid;
+	fresh->round_rowid = fresh->last_rowid;
 	fresh->round_at = 0;
 }
 

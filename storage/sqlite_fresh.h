@@ -54,6 +54,7 @@ struct fresh {
 	struct fresh_blob *added; /* by the transaction that is open; or NULL */
 	struct list blobs;        /* oldest first */
 	struct list spare;        /* for what comes next */
+	int64_t last_rowid;       /* of all blobs that there were */
 	size_t bytes, spare_bytes;
 	uint64_t since_ms;      /* how long the oldest may be waiting */
 	struct row_list picked; /* what is being placed */
