@@ -38,7 +38,6 @@ struct device {
 	int queue[QUEUE];            /* what we sent, from the first stanza */
 	unsigned said, acked;        /* of those */
 	bool saw[DEVICES][MESSAGES]; /* in this history */
-	int latest[DEVICES];         /* the last one that it saw live */
 };
 
 static const struct device devices[DEVICES] = {
