@@ -35,8 +35,9 @@
 #define APPEND                                                           \
 	"INSERT INTO logs (owner, kind, id, nonce, time, thread, flags," \
 	" peer, ref, value)"
-#define TEN       "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10"
-#define FRESH_ROW "owner, kind, id, nonce, time, thread, flags, peer, value"
+#define TEN        "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10"
+#define FRESH_ROW  "owner, kind, id, nonce, time, thread, flags, peer, value"
+#define FRESH_LAST "(SELECT coalesce(max(rowid), 0) FROM fresh)"
 #define REPLACE                                              \
 	" ON CONFLICT (owner, kind, id) DO UPDATE SET"       \
 	" nonce = excluded.nonce, time = excluded.time,"     \
@@ -62,6 +63,9 @@ static const struct text texts[SQL_PAGE] = {
 			 " FROM picked WHERE true" REPLACE,
 	""},
     [SQL_FRESH_CLEAR] = {"DELETE FROM fresh WHERE rowid <= $1", ""},
+    [SQL_SETTLE_BOUND] = {"UPDATE settled SET upto = " FRESH_LAST
+			  " WHERE upto > " FRESH_LAST,
+	""},
     [SQL_SETTLE] = {"INSERT OR REPLACE INTO settled VALUES ($1, $2)", ""},
     [SQL_SETTLED] = {"SELECT 1 FROM settled WHERE owner = $1 AND upto >= $2",
 	""},

@@ -23,9 +23,10 @@
 	X(FRESH_ADD, "b") /* these are SQLite's: storage/sqlite_fresh.h */  \
 	X(FRESH_LIST, "")                                                   \
 	X(FRESH_PLACE, "")                                                  \
-	X(FRESH_CLEAR, "n")  /* upto */                                     \
-	X(SETTLE, "nn")      /* owner, upto */                              \
-	X(SETTLED, "nn")     /* owner, rowid */                             \
+	X(FRESH_CLEAR, "n") /* upto */                                      \
+	X(SETTLE, "nn")     /* owner, upto */                               \
+	X(SETTLED, "nn")    /* owner, rowid */                              \
+	X(SETTLE_BOUND, "")                                                 \
 	X(SETTLE_CLEAR, "n") /* upto */                                     \
 	X(GET, "onb")        /* owner, kind, key */                         \
 	X(SCAN, "onbn")      /* owner, kind, from, max */                   \

@@ -102,6 +102,20 @@ on_wake(uv_async_t *wake)
 
 /* --- writing ---------------------------------------------------------- */
 
+/* What SQLite says, if it was SQLite that failed. */
+static const char *
+reason(sqlite3 *db, enum err err)
+{
+	switch (sqlite3_errcode(db) & 0xff) {
+	case SQLITE_OK:
+	case SQLITE_ROW:
+	case SQLITE_DONE:
+		return err_text(err);
+	default:
+		return sqlite3_errmsg(db);
+	}
+}
+
 /* Tells of a failing database once, and once when it is well again. */
 static void
 note_outcome(struct sqlite *sqlite, enum err err)
@@ -109,7 +123,7 @@ note_outcome(struct sqlite *sqlite, enum err err)
 	if (is_outage(err) && !sqlite->is_failing)
 		log_error(&storage_log, "could not write to \"%s\": %s",
 		    sqlite->storage.options.path,
-		    sqlite3_errmsg(sqlite->writer.db));
+		    reason(sqlite->writer.db, err));
 	else if (err == ERR_NONE && sqlite->is_failing)
 		log_info(&storage_log, "writing to \"%s\" works again",
 		    sqlite->storage.options.path);
@@ -121,12 +135,13 @@ static enum err
 commit_jobs(struct sqlite *sqlite, struct list *jobs)
 {
 	struct sqlite_conn *conn = &sqlite->writer;
-	enum err err = fresh_stuck(&sqlite->fresh);
+	enum err err = fresh_settle(&sqlite->fresh, conn, jobs);
 
-	if (err == ERR_NONE)
-		err = fresh_settle(&sqlite->fresh, conn, jobs);
-	if (err == ERR_NONE)
-		err = sqlite_conn_sync(conn, true);
+	if (err != ERR_NONE) {
+		fresh_drop(&sqlite->fresh);
+		return err;
+	}
+	err = sqlite_conn_sync(conn, true);
 	if (err == ERR_NONE)
 		err = sqlite_conn_do(conn, SQL_BEGIN);
 	list_each (job, jobs, struct job, link) {
@@ -252,20 +267,21 @@ wake_readers(struct sqlite *sqlite)
 static void
 place_for(struct sqlite *sqlite, struct list *jobs)
 {
-	enum err err = fresh_place(&sqlite->fresh, &sqlite->writer, jobs);
-	struct link *link;
+	struct list failed;
 
-	if (err != ERR_NONE) {
-		note_outcome(sqlite, err);
-		list_each (job, jobs, struct job, link)
-			job->err = err;
-		give_back(jobs);
-		return;
+	list_init(&failed);
+	list_each (job, jobs, struct job, link) {
+		job->err =
+		    fresh_place(&sqlite->fresh, &sqlite->writer, job->owner);
+		if (job->err == ERR_NONE)
+			continue;
+		list_remove(&job->link);
+		list_add_last(&failed, &job->link);
 	}
+	give_back(&failed);
 	pthread_mutex_lock(&sqlite->lock);
-	while ((link = list_take_first(jobs)) != NULL) {
-		struct job *job = list_entry(link, struct job, link);
-
+	list_each (job, jobs, struct job, link) {
+		list_remove(&job->link);
 		job->is_begun = false;
 		queue_read(sqlite, job);
 	}
@@ -276,13 +292,8 @@ place_for(struct sqlite *sqlite, struct list *jobs)
 static void
 go_on_placing(struct sqlite *sqlite, size_t rows)
 {
-	enum err err;
-
-	if (fresh_due_ms(&sqlite->fresh) > clock_mono_ms())
-		return;
-	err = fresh_round(&sqlite->fresh, &sqlite->writer, rows);
-	if (err != ERR_NONE)
-		note_outcome(sqlite, err);
+	if (fresh_due_ms(&sqlite->fresh) <= clock_mono_ms())
+		(void)!fresh_round(&sqlite->fresh, &sqlite->writer, rows);
 }
 
 /* Until a job comes, or fresh rows want to be placed. */
@@ -575,18 +586,34 @@ queue(struct sqlite *sqlite, struct job *job)
 {
 	if (job->is_write)
 		list_add_last(&sqlite->writes, &job->link);
-	else if (job->minds_fresh && fresh_holds(&sqlite->fresh, job->owner))
-		list_add_last(&sqlite->unplaced, &job->link);
 	else
 		queue_read(sqlite, job);
+}
+
+/* Not under the lock: it may take a while. What is committed from now on they
+ * need not see. */
+static void
+take_unplaced(struct sqlite *sqlite, struct list *jobs, struct list *unplaced)
+{
+	list_each (job, jobs, struct job, link) {
+		if (job->is_write || !job->minds_fresh ||
+		    !fresh_holds(&sqlite->fresh, job->owner))
+			continue;
+		list_remove(&job->link);
+		list_add_last(unplaced, &job->link);
+	}
 }
 
 static void
 backend_submit(struct store *store, struct list *jobs)
 {
 	struct sqlite *sqlite = sqlite_of(store->storage);
+	struct list unplaced;
 
+	list_init(&unplaced);
+	take_unplaced(sqlite, jobs, &unplaced);
 	pthread_mutex_lock(&sqlite->lock);
+	list_move(&sqlite->unplaced, &unplaced);
 	list_each (job, jobs, struct job, link) {
 		list_remove(&job->link);
 		queue(sqlite, job);

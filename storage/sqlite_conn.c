@@ -90,6 +90,8 @@ sqlite_conn_sync(struct sqlite_conn *conn, bool is_full)
 
 	if (conn->is_loose == !is_full)
 		return ERR_NONE;
+	/* Also where it fails half-way. */
+	conn->is_loose = true;
 	code =
 	    sqlite_conn_script(conn, is_full ? "PRAGMA synchronous = FULL"
 					     : "PRAGMA synchronous = NORMAL");
@@ -218,6 +220,8 @@ step_run(struct sqlite_conn *conn, struct job *job, const struct step *step)
 	int code;
 
 	if (is_fresh(conn, step)) {
+		if (fresh_is_stuck(conn->fresh))
+			return SQLITE_BUSY;
 		fresh_add(conn->fresh, step->args);
 		job->changed++;
 		return SQLITE_DONE;

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "storage/sqlite.h"
 
 #define FRESH_MAX   65536
@@ -12,7 +13,8 @@
 #define SPARE_MAX   (16u << 20) /* bytes kept for what comes next */
 #define AGE_MS      10000       /* so long a quiet server leaves them */
 #define RETRY_MS    1000
-#define PART_MAX    4096 /* rows of a transaction, when all are placed */
+#define PART_MAX    4096       /* rows of a transaction, when all are placed */
+#define PART_BYTES  (1u << 20) /* of any but a read's */
 #define COUNT_FIRST 256
 
 /* --- blobs ------------------------------------------------------------ */
@@ -236,7 +238,7 @@ keep_blob(struct fresh *fresh)
 	struct fresh_blob *blob = fresh->added;
 
 	list_add_last(&fresh->blobs, &blob->link);
-	fresh->bytes += blob->rows.len;
+	fresh->bytes += blob->rows.cap;
 	fresh->last_rowid = blob->rowid;
 	fresh->added = NULL;
 }
@@ -312,10 +314,12 @@ fresh_load(struct fresh *fresh, struct sqlite_conn *conn)
 {
 	int code = row_list_as_table(&fresh->picked, conn->db);
 	sqlite3_stmt *found = sqlite_conn_stmt(conn, SQL_FRESH_LIST);
-	enum err err = ERR_NONE;
+	enum err err;
 
 	if (code != SQLITE_OK || found == NULL)
 		return sqlite_err(sqlite3_errcode(conn->db));
+	/* Somebody may have emptied the table by hand. */
+	err = sqlite_conn_do(conn, SQL_SETTLE_BOUND);
 	fresh->since_ms = clock_mono_ms();
 	while (err == ERR_NONE && (code = sqlite3_step(found)) == SQLITE_ROW)
 		err = load_blob(fresh, conn, found);
@@ -335,11 +339,26 @@ begin(struct sqlite_conn *conn)
 	return err != ERR_NONE ? err : sqlite_conn_do(conn, SQL_BEGIN);
 }
 
+/* Tells of trouble once, and once when it is over; before SQLite forgets it. */
+static void
+note(struct fresh *fresh, const struct sqlite_conn *conn, enum err err)
+{
+	if (err != ERR_NONE && !fresh->is_failing)
+		log_error(&storage_log,
+		    "could not put rows of archives into their places: %s",
+		    sqlite3_errmsg(conn->db));
+	else if (err == ERR_NONE && fresh->is_failing)
+		log_info(&storage_log,
+		    "rows of archives are put into their places again");
+	fresh->is_failing = err != ERR_NONE;
+}
+
 static enum err
-end(struct sqlite_conn *conn, enum err err)
+end(struct fresh *fresh, struct sqlite_conn *conn, enum err err)
 {
 	if (err == ERR_NONE)
 		err = sqlite_conn_do(conn, SQL_COMMIT);
+	note(fresh, conn, err);
 	if (sqlite3_get_autocommit(conn->db) == 0)
 		(void)!sqlite_conn_do(conn, SQL_ROLLBACK);
 	return err;
@@ -376,24 +395,20 @@ pick_owner(struct fresh *fresh, owner_id owner)
 }
 
 enum err
-fresh_place(
-    struct fresh *fresh, struct sqlite_conn *conn, const struct list *jobs)
+fresh_place(struct fresh *fresh, struct sqlite_conn *conn, owner_id owner)
 {
-	enum err err = ERR_NONE;
+	enum err err;
 
 	fresh->picked.count = 0;
-	list_each (job, jobs, struct job, link)
-		pick_owner(fresh, job->owner);
-	if (fresh->picked.count > 0) {
-		err = begin(conn);
-		if (err == ERR_NONE)
-			err = sqlite_conn_do(conn, SQL_FRESH_PLACE);
-		err = end(conn, err);
-	}
+	pick_owner(fresh, owner);
+	if (fresh->picked.count == 0)
+		return ERR_NONE;
+	err = begin(conn);
+	if (err == ERR_NONE)
+		err = sqlite_conn_do(conn, SQL_FRESH_PLACE);
+	err = end(fresh, conn, err);
 	pthread_mutex_lock(&fresh->lock);
-	list_each (job, jobs, struct job, link)
-		settle_chain(
-		    fresh, chain_of(fresh, job->owner), err == ERR_NONE);
+	settle_chain(fresh, chain_of(fresh, owner), err == ERR_NONE);
 	pthread_mutex_unlock(&fresh->lock);
 	return err;
 }
@@ -429,7 +444,7 @@ settle_picked(struct fresh *fresh, struct sqlite_conn *conn)
 	for (size_t i = 0; err == ERR_NONE && i < fresh->settled.count; i++)
 		err = do_with(conn, SQL_SETTLE, fresh->settled.owners[i],
 		    fresh->last_rowid);
-	return end(conn, err);
+	return end(fresh, conn, err);
 }
 
 enum err
@@ -471,27 +486,31 @@ fresh_due_ms(const struct fresh *fresh)
 	return fresh->since_ms + AGE_MS;
 }
 
-enum err
-fresh_stuck(const struct fresh *fresh)
+bool
+fresh_is_stuck(const struct fresh *fresh)
 {
-	if (fresh->count < 2 * fresh->max && fresh->bytes < 2 * BYTES_MAX)
-		return ERR_NONE;
-	return fresh->err;
+	return fresh->retry_ms != 0 && (fresh->count >= 2 * fresh->max ||
+					   fresh->bytes >= 2 * BYTES_MAX);
 }
 
-/* The rows of the chains from round_at on, until there are enough; returns the
- * chain behind them. */
+/* Rows of the chains from round_at on, until there are enough; returns the
+ * first chain that has more. */
 static unsigned
 pick_chains(struct fresh *fresh, size_t rows)
 {
 	unsigned at = fresh->round_at;
+	size_t bytes = 0;
 
 	fresh->picked.count = 0;
-	for (; at < FRESH_CHAINS && fresh->picked.count < rows; at++) {
+	for (; at < FRESH_CHAINS; at++) {
 		struct fresh_row *row = row_at(fresh, fresh->chains[at].first);
 
-		for (; row != NULL; row = row_at(fresh, row->next))
+		for (; row != NULL; row = row_at(fresh, row->next)) {
+			if (fresh->picked.count >= rows || bytes >= PART_BYTES)
+				return at;
 			pick(fresh, row);
+			bytes += row_len(row->row);
+		}
 	}
 	return at;
 }
@@ -500,9 +519,26 @@ static void
 settle_chains(struct fresh *fresh, unsigned upto, bool are_placed)
 {
 	pthread_mutex_lock(&fresh->lock);
-	for (unsigned at = fresh->round_at; at < upto; at++)
-		settle_chain(fresh, &fresh->chains[at], are_placed);
+	for (unsigned at = fresh->round_at; at <= upto; at++) {
+		if (at < FRESH_CHAINS)
+			settle_chain(fresh, &fresh->chains[at], are_placed);
+	}
 	pthread_mutex_unlock(&fresh->lock);
+}
+
+static enum err
+place_part(struct fresh *fresh, struct sqlite_conn *conn, size_t rows)
+{
+	unsigned upto = pick_chains(fresh, rows);
+	enum err err = begin(conn);
+
+	if (err == ERR_NONE)
+		err = sqlite_conn_do(conn, SQL_FRESH_PLACE);
+	err = end(fresh, conn, err);
+	settle_chains(fresh, upto, err == ERR_NONE);
+	if (err == ERR_NONE)
+		fresh->round_at = upto;
+	return err;
 }
 
 static void
@@ -511,27 +547,12 @@ begin_round(struct fresh *fresh)
 	fresh->round_count = fresh->count;
 	fresh->round_rowid = fresh->last_rowid;
 	fresh->round_at = 0;
+	fresh->round_is_full =
+	    fresh->count >= fresh->max || fresh->bytes >= BYTES_MAX;
 }
 
-/* Their memory is for the rows to come, if it was rows that began the round and
- * not time. */
-static void
-release_blobs(struct fresh *fresh)
-{
-	bool are_many = fresh->round_count >= fresh->max;
-
-	list_each (blob, &fresh->blobs, struct fresh_blob, link) {
-		if (blob->rowid > fresh->round_rowid)
-			break;
-		fresh->bytes -= blob->rows.len;
-		list_remove(&blob->link);
-		spare_blob(fresh, blob);
-	}
-	if (!are_many)
-		free_spare(fresh);
-}
-
-/* The rows of the round are gone; those that came since move up. */
+/* The rows of the round are gone; those that came since move up. Memory is kept
+ * for more only while many come. */
 static void
 end_round(struct fresh *fresh)
 {
@@ -547,48 +568,74 @@ end_round(struct fresh *fresh)
 			chain(fresh, &fresh->rows[i]);
 	}
 	pthread_mutex_unlock(&fresh->lock);
-	release_blobs(fresh);
+	if (!fresh->round_is_full)
+		free_spare(fresh);
 	fresh->round_count = 0;
 	fresh->since_ms = clock_mono_ms();
 }
 
-/* What is in fresh up to here is in its place. */
-static enum err
-clear(struct sqlite_conn *conn, int64_t upto)
+/* The last of the oldest blobs that are cleared together: to fill them with
+ * zeros takes time. */
+static int64_t
+part_of_blobs(const struct fresh *fresh)
 {
-	enum err err = do_with(conn, SQL_FRESH_CLEAR, (uint64_t)upto, 0);
+	int64_t rowid = 0;
+	size_t bytes = 0;
 
-	return err != ERR_NONE
-		   ? err
-		   : do_with(conn, SQL_SETTLE_CLEAR, (uint64_t)upto, 0);
+	list_each (blob, &fresh->blobs, struct fresh_blob, link) {
+		if (blob->rowid > fresh->round_rowid || bytes >= PART_BYTES)
+			break;
+		rowid = blob->rowid;
+		bytes += blob->rows.len;
+	}
+	return rowid;
+}
+
+static void
+release_blobs(struct fresh *fresh, int64_t upto)
+{
+	list_each (blob, &fresh->blobs, struct fresh_blob, link) {
+		if (blob->rowid > upto)
+			break;
+		fresh->bytes -= blob->rows.cap;
+		list_remove(&blob->link);
+		spare_blob(fresh, blob);
+	}
+}
+
+/* What is in the oldest blobs is in its place. */
+static enum err
+clear_part(struct fresh *fresh, struct sqlite_conn *conn)
+{
+	int64_t upto = part_of_blobs(fresh);
+	enum err err = begin(conn);
+
+	if (err == ERR_NONE)
+		err = do_with(conn, SQL_FRESH_CLEAR, (uint64_t)upto, 0);
+	if (err == ERR_NONE)
+		err = do_with(conn, SQL_SETTLE_CLEAR, (uint64_t)upto, 0);
+	err = end(fresh, conn, err);
+	if (err != ERR_NONE)
+		return err;
+	release_blobs(fresh, upto);
+	if (upto == fresh->round_rowid)
+		end_round(fresh);
+	return ERR_NONE;
 }
 
 enum err
 fresh_round(struct fresh *fresh, struct sqlite_conn *conn, size_t rows)
 {
-	unsigned upto;
 	enum err err;
 
 	if (fresh->count == 0)
 		return ERR_NONE;
 	if (fresh->round_count == 0)
 		begin_round(fresh);
-	upto = pick_chains(fresh, rows);
-	err = begin(conn);
-	if (err == ERR_NONE)
-		err = sqlite_conn_do(conn, SQL_FRESH_PLACE);
-	if (err == ERR_NONE && upto == FRESH_CHAINS)
-		err = clear(conn, fresh->round_rowid);
-	err = end(conn, err);
-	settle_chains(fresh, upto, err == ERR_NONE);
-	fresh->err = err;
+	err = fresh->round_at < FRESH_CHAINS ? place_part(fresh, conn, rows)
+					     : clear_part(fresh, conn);
 	fresh->retry_ms = err == ERR_NONE ? 0 : clock_mono_ms() + RETRY_MS;
-	if (err != ERR_NONE)
-		return err;
-	fresh->round_at = upto;
-	if (upto == FRESH_CHAINS)
-		end_round(fresh);
-	return ERR_NONE;
+	return err;
 }
 
 enum err

@@ -66,8 +66,9 @@ struct fresh {
 	size_t round_count;  /* rows that this round clears; 0: none is on */
 	int64_t round_rowid; /* of its last blob */
 	unsigned round_at;   /* the chain that is next */
+	bool round_is_full;  /* it was rows, and not time, that began it */
 	uint64_t retry_ms;   /* not before; 0: the last time went well */
-	enum err err;        /* of the last time */
+	bool is_failing;     /* as it was logged */
 };
 
 /* max rows, or 0 for the usual number. */
@@ -80,11 +81,10 @@ enum err fresh_load(struct fresh *, struct sqlite_conn *);
 /* Whether rows of the owner wait to be placed. From any thread. */
 bool fresh_holds(struct fresh *, owner_id);
 
-/* Places the rows of the owners of these jobs, which are reads. */
-enum err fresh_place(
-    struct fresh *, struct sqlite_conn *, const struct list *jobs);
-/* The same for owners whose rows these jobs, which are writes, change or
- * remove; of these, fresh_takes is false until fresh_keep or fresh_drop. */
+/* Places the rows of the owner. What fails here and below is logged. */
+enum err fresh_place(struct fresh *, struct sqlite_conn *, owner_id);
+/* The same for owners whose rows these writes change or remove; fresh_takes is
+ * false for them until fresh_keep or fresh_drop. */
 enum err fresh_settle(
     struct fresh *, struct sqlite_conn *, const struct list *jobs);
 
@@ -104,10 +104,10 @@ void fresh_drop(struct fresh *);
 /* When the next round, or the rest of one, wants to be done: clock_mono_ms, 0
  * now, UINT64_MAX if there is nothing to do. */
 uint64_t fresh_due_ms(const struct fresh *);
-/* So many rows and some more of the round, which begins if none is on. */
+/* About so many rows of the round, which begins if none is on. */
 enum err fresh_round(struct fresh *, struct sqlite_conn *, size_t rows);
 /* All rounds that there are. */
 enum err fresh_place_all(struct fresh *, struct sqlite_conn *);
-/* Why no more may be added, for more waits than ever should: it cannot be
- * placed. NONE: it may. */
-enum err fresh_stuck(const struct fresh *);
+/* No more may be added: more waits than ever should, for it cannot be placed.
+ */
+bool fresh_is_stuck(const struct fresh *);

@@ -161,20 +161,21 @@ load_fresh(struct sqlite *sqlite, struct arena *arena, struct str *why_r)
 	struct sqlite_conn *conn = &sqlite->writer;
 	enum err err = fresh_load(&sqlite->fresh, conn);
 
-	if (err == ERR_NONE && sqlite->storage.options.is_inline)
-		err = fresh_place_all(&sqlite->fresh, conn);
 	if (err == ERR_CORRUPT &&
-	    (sqlite3_errcode(conn->db) & 0xff) != SQLITE_CORRUPT)
+	    (sqlite3_errcode(conn->db) & 0xff) != SQLITE_CORRUPT) {
 		*why_r = str_format(arena,
 		    "the table \"fresh\" of the database \"%s\" is damaged:"
 		    " use a backup, or empty that table, which loses the"
 		    " newest messages of archives",
 		    sqlite->storage.options.path);
-	else if (err != ERR_NONE)
+		return false;
+	}
+	if (err == ERR_NONE && sqlite->storage.options.is_inline)
+		err = fresh_place_all(&sqlite->fresh, conn);
+	if (err != ERR_NONE)
 		*why_r = str_format(arena,
-		    "cannot put rows of \"%s\" into their places: %.*s",
-		    sqlite->storage.options.path,
-		    STR_ARG(conn_text(arena, conn)));
+		    "cannot put rows of \"%s\" into their places: %s",
+		    sqlite->storage.options.path, err_text(err));
 	return err == ERR_NONE;
 }
 

@@ -62,6 +62,12 @@ value_of(const char *row)
 	    peer.text + peer.len, number_at(row + LENGTHS_AT) >> 32};
 }
 
+size_t
+row_len(const char *row)
+{
+	return HEAD_LEN + peer_of(row).len + value_of(row).len;
+}
+
 bool
 row_take(struct str *rows, const char **row_r)
 {
@@ -70,7 +76,7 @@ row_take(struct str *rows, const char **row_r)
 	if (rows->len < HEAD_LEN)
 		return false;
 	*row_r = rows->text;
-	len = HEAD_LEN + peer_of(*row_r).len + value_of(*row_r).len;
+	len = row_len(*row_r);
 	if (len > rows->len)
 		return false;
 	*rows = (struct str){rows->text + len, rows->len - len};

@@ -19,6 +19,7 @@ void row_encode(struct buf *, const struct value *args);
 /* Takes the first row off; false when there is none, or not a whole one. */
 bool row_take(struct str *rows, const char **row_r);
 owner_id row_owner(const char *row);
+size_t row_len(const char *row);
 
 struct row_list {
 	const char **rows; /* encoded */

@@ -429,6 +429,21 @@ what_is_no_row_is_told(void **state)
 	rig_open_all(rig);
 }
 
+/* Marks that are left when somebody empties the table. */
+static void
+marks_of_nothing_are_forgotten(void **state)
+{
+	struct rig *rig = *state;
+	struct play play = {.rig = rig, .random = {1, 2, 3}};
+
+	rig_close_all(rig);
+	database_do(rig, "INSERT INTO settled VALUES (2, 100)");
+	rig->options.fresh_max = MANY;
+	rig_open_all(rig);
+	append(&play, 0, 1);
+	check_after_kill(&play);
+}
+
 static void
 none_wait_when_it_is_closed(void **state)
 {
@@ -452,6 +467,7 @@ main(void)
 	    RIG_CASE_IN(a_row_without_a_place_harms_no_other, 1u << RIG_SQLITE),
 	    RIG_CASE_IN(a_full_disk_is_survived, 1u << RIG_SQLITE),
 	    RIG_CASE_IN(what_is_no_row_is_told, 1u << RIG_SQLITE),
+	    RIG_CASE_IN(marks_of_nothing_are_forgotten, 1u << RIG_SQLITE),
 	    RIG_CASE_IN(none_wait_when_it_is_closed, 1u << RIG_SQLITE),
 	};
 
