@@ -8,14 +8,13 @@
 #include "base/log.h"
 #include "storage/sqlite.h"
 
-#define FRESH_MAX   65536
-#define BYTES_MAX   (24u << 20)
-#define SPARE_MAX   (16u << 20) /* bytes kept for what comes next */
-#define AGE_MS      10000       /* so long a quiet server leaves them */
-#define RETRY_MS    1000
-#define PART_MAX    4096       /* rows of a transaction, when all are placed */
-#define PART_BYTES  (1u << 20) /* of any but a read's */
-#define COUNT_FIRST 256
+#define FRESH_MAX  65536
+#define BYTES_MAX  (24u << 20)
+#define SPARE_MAX  (16u << 20) /* bytes kept for what comes next */
+#define AGE_MS     10000       /* so long a quiet server leaves them */
+#define RETRY_MS   1000
+#define PART_MAX   4096       /* rows of a transaction, when all are placed */
+#define PART_BYTES (1u << 20) /* of any but a read's */
 
 /* --- blobs ------------------------------------------------------------ */
 
@@ -127,12 +126,8 @@ add_row(struct fresh *fresh, const char *row, enum fresh_state state)
 {
 	struct fresh_row *added;
 
-	if (fresh->count == fresh->cap) {
-		fresh->cap = fresh->cap == 0 ? COUNT_FIRST : 2 * fresh->cap;
-		fresh->rows =
-		    reallocarray(fresh->rows, fresh->cap, sizeof(*fresh->rows));
-		must(fresh->rows != NULL);
-	}
+	fresh->rows = array_room(
+	    fresh->rows, fresh->count, &fresh->cap, sizeof(*fresh->rows));
 	added = &fresh->rows[fresh->count++];
 	*added = (struct fresh_row){
 	    .owner = row_owner(row), .row = row, .state = state};
@@ -422,13 +417,8 @@ settle_owner(struct fresh *fresh, owner_id owner)
 
 	if (owner == 0 || !fresh_takes(fresh, owner))
 		return;
-	if (settled->count == settled->cap) {
-		settled->cap =
-		    settled->cap == 0 ? COUNT_FIRST : 2 * settled->cap;
-		settled->owners = reallocarray(
-		    settled->owners, settled->cap, sizeof(*settled->owners));
-		must(settled->owners != NULL);
-	}
+	settled->owners = array_room(settled->owners, settled->count,
+	    &settled->cap, sizeof(*settled->owners));
 	settled->owners[settled->count++] = owner;
 	pick_owner(fresh, owner);
 }

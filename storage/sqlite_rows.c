@@ -219,14 +219,21 @@ row_list_as_table(struct row_list *list, sqlite3 *db)
 
 #define COUNT_FIRST 256
 
+void *
+array_room(void *array, size_t count, size_t *cap, size_t size)
+{
+	if (count < *cap)
+		return array;
+	*cap = *cap == 0 ? COUNT_FIRST : 2 * *cap;
+	array = reallocarray(array, *cap, size);
+	must(array != NULL);
+	return array;
+}
+
 void
 row_list_add(struct row_list *list, const char *row)
 {
-	if (list->count == list->cap) {
-		list->cap = list->cap == 0 ? COUNT_FIRST : 2 * list->cap;
-		list->rows =
-		    reallocarray(list->rows, list->cap, sizeof(*list->rows));
-		must(list->rows != NULL);
-	}
+	list->rows = array_room(
+	    list->rows, list->count, &list->cap, sizeof(*list->rows));
 	list->rows[list->count++] = row;
 }

@@ -21,6 +21,9 @@ bool row_take(struct str *rows, const char **row_r);
 owner_id row_owner(const char *row);
 size_t row_len(const char *row);
 
+/* The array, with room for one item more of this size; it may have moved. */
+void *array_room(void *array, size_t count, size_t *cap, size_t size);
+
 struct row_list {
 	const char **rows; /* encoded */
 	size_t count, cap;

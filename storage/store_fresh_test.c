@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/list.h"
 #include "storage/store_rig.h"
 
 #define OWNERS   5
@@ -18,8 +19,9 @@
 #define IDS      60
 #define SEEDS    4
 #define ACTS     400
-#define MANY     150 /* fresh rows, more than a part of a round */
-#define KILL_ONE 70  /* of so many acts one is a kill */
+#define MANY     150    /* fresh rows, more than a part of a round */
+#define LARGE    100000 /* bytes of a value */
+#define KILL_ONE 70     /* of so many acts one is a kill */
 
 static const struct store_kind archive = {
     .name = "archive", .shape = STORE_LOG, .flags = KIND_PEER | KIND_TEXT};
@@ -393,6 +395,80 @@ a_row_without_a_place_harms_no_other(void **state)
 	check_page(&play, rig, 0, (struct log_query){0});
 }
 
+struct asked_page {
+	struct store_page page;
+	unsigned calls;
+};
+
+static void
+page_done(struct store_page *page)
+{
+	container_of(page, struct asked_page, page)->calls++;
+}
+
+static void
+ask_page(struct rig *rig, struct asked_page *asked, owner_id owner)
+{
+	const struct log_query query = {
+	    .owner = owner, .kind = &archive, .max = IDS};
+
+	store_page(rig->store, &asked->page, rig->arena, &query, page_done);
+}
+
+static void
+a_read_does_not_fail_with_another(void **state)
+{
+	struct rig *rig = *state;
+	struct play play = {.rig = rig, .random = {1, 2, 3}};
+	struct asked_page bad = {0}, good = {0};
+
+	rig->options.fresh_max = MANY;
+	rig_reopen(rig);
+	append(&play, 0, 1);
+	append(&play, 1, 1);
+	await_writes(rig);
+	database_do(rig,
+	    "CREATE TRIGGER no BEFORE INSERT ON logs WHEN new.owner = 2"
+	    " BEGIN SELECT RAISE(ABORT, 'there is no place for it'); END");
+	ask_page(rig, &bad, FIRST);
+	ask_page(rig, &good, FIRST + 1);
+	rig_await(rig, &bad.calls);
+	rig_await(rig, &good.calls);
+	assert_int_not_equal(bad.page.err, ERR_NONE);
+	assert_int_equal(good.page.err, ERR_NONE);
+	assert_int_equal(good.page.count, 1);
+	database_do(rig, "DROP TRIGGER no");
+}
+
+/* A round of them has many parts, and so has its end. */
+static void
+large_rows_are_placed(void **state)
+{
+	struct rig *rig = *state;
+	struct str value = {arena_alloc(rig->arena, LARGE), LARGE};
+	const struct store_page *page;
+
+	rig->options.fresh_max = IDS;
+	rig_reopen(rig);
+	for (unsigned id = 1; id <= IDS; id++) {
+		struct store_write *write = store_write_new(rig->store);
+		const struct log_row row = {.owner = FIRST + id % 2,
+		    .id = id,
+		    .peer = peer_of(id),
+		    .value = value};
+
+		store_append(write, &archive, &row);
+		assert_int_equal(rig_commit(rig, write), ERR_NONE);
+	}
+	while (count_of(rig, "fresh") > 0)
+		rig_run_for(rig, 10);
+	assert_int_equal(count_of(rig, "logs"), IDS);
+	page = rig_page(rig,
+	    &(struct log_query){.owner = FIRST, .kind = &archive, .max = IDS});
+	assert_int_equal(page->count, IDS / 2);
+	assert_int_equal(page->rows[IDS / 2 - 1].value.len, LARGE);
+}
+
 static void
 a_full_disk_is_survived(void **state)
 {
@@ -465,6 +541,8 @@ main(void)
 	    RIG_CASE_IN(rows_are_found_wherever_they_are, 1u << RIG_SQLITE),
 	    RIG_CASE_IN(rows_wait_until_they_are_many, 1u << RIG_SQLITE),
 	    RIG_CASE_IN(a_row_without_a_place_harms_no_other, 1u << RIG_SQLITE),
+	    RIG_CASE_IN(a_read_does_not_fail_with_another, 1u << RIG_SQLITE),
+	    RIG_CASE_IN(large_rows_are_placed, 1u << RIG_SQLITE),
 	    RIG_CASE_IN(a_full_disk_is_survived, 1u << RIG_SQLITE),
 	    RIG_CASE_IN(what_is_no_row_is_told, 1u << RIG_SQLITE),
 	    RIG_CASE_IN(marks_of_nothing_are_forgotten, 1u << RIG_SQLITE),
