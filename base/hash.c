@@ -95,6 +95,13 @@ hash_keyed(struct str str)
 	return sip_hash(str, table_key, 1, 3);
 }
 
+uint64_t
+hash_secret(const uint8_t key[16], struct str str)
+{
+	return sip_hash(
+	    str, (struct sip_key){read64(key), read64(key + 8)}, 2, 4);
+}
+
 void
 hash_set_key(const uint8_t key[16])
 {

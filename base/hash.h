@@ -13,5 +13,8 @@
 
 uint64_t hash_frozen(struct str); /* pinned by hash_test.c */
 uint64_t hash_keyed(struct str);
+/* SipHash-2-4 under a secret: nobody without it can tell the hash from chance.
+ */
+uint64_t hash_secret(const uint8_t key[16], struct str);
 /* The key of hash_keyed; tests give a fixed one. Once, before any thread. */
 void hash_set_key(const uint8_t key[16]);

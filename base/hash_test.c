@@ -48,11 +48,21 @@ keyed_depends_on_the_key(void **state)
 	CHECK(hash_keyed(name) != fixed);
 }
 
+static void
+secret_is_that_of_the_key(void **state)
+{
+	static const uint8_t other[16] = {1};
+
+	CHECK(hash_secret(numbered, first(15)) == 0xa129ca6149be45e5);
+	CHECK(hash_secret(other, first(15)) != 0xa129ca6149be45e5);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(frozen_never_changes),
+	    cmocka_unit_test(secret_is_that_of_the_key),
 	    cmocka_unit_test(keyed_depends_on_the_key),
 	};
 

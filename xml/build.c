@@ -66,16 +66,8 @@ set_attrs(struct arena *arena, struct node *node, const char **attrs,
 static void
 append(struct builder *builder, struct node *child)
 {
-	struct node *parent;
-
-	if (builder->depth == 0)
-		return;
-	parent = builder->open[builder->depth - 1];
-	if (parent->first == NULL)
-		parent->first = child;
-	else
-		parent->last->next = child;
-	parent->last = child;
+	if (builder->depth > 0)
+		node_append(builder->open[builder->depth - 1], child);
 }
 
 static void

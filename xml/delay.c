@@ -10,7 +10,8 @@ delay_add(struct arena *arena, const struct stanza *stanza, struct str from,
 	struct node *node = node_copy(arena, stanza->node);
 	struct node *delay = node_add(node, "delay", NS_DELAY);
 
-	node_set(delay, "from", from);
+	if (from.len > 0)
+		node_set(delay, "from", str_dup(arena, from));
 	node_set(delay, "stamp", clock_format(arena, time_us));
 	*late = *stanza;
 	late->node = node;

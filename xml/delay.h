@@ -7,8 +7,8 @@
 
 #define NS_DELAY "urn:xmpp:delay"
 
-/* The same stanza with <delay/> by from (a domain or bare JID), which had it
- * since time_us, wall time. */
+/* The same stanza with <delay/> by from (a domain or bare JID; empty: nobody is
+ * named; copied), which had it since time_us, wall time. */
 struct stanza *delay_add(
     struct arena *, const struct stanza *, struct str from, uint64_t time_us);
 /* Whether this child is a <delay/> by from. */

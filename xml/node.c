@@ -173,17 +173,6 @@ shell_of(struct arena *arena, const struct node *node)
 	return shell;
 }
 
-/* The end of a list that is not shared with anybody. */
-static void
-append(struct node *parent, struct node *child)
-{
-	if (parent->first == NULL)
-		parent->first = child;
-	else
-		parent->last->next = child;
-	parent->last = child;
-}
-
 /* Children that are shared get shells of their own before one is added: the
  * list itself runs through them. */
 static void
@@ -194,9 +183,9 @@ add(struct node *parent, struct node *child)
 	if (parent->last == NULL) {
 		parent->first = NULL;
 		for (; shared != NULL; shared = shared->next)
-			append(parent, shell_of(parent->arena, shared));
+			node_append(parent, shell_of(parent->arena, shared));
 	}
-	append(parent, child);
+	node_append(parent, child);
 }
 
 struct node *
@@ -306,7 +295,7 @@ node_copy_without(struct arena *arena, const struct node *node,
 	shell->first = NULL;
 	for (; child != NULL; child = child->next) {
 		if (node_is_text(child) || !drop(child, arg))
-			append(shell, shell_of(arena, child));
+			node_append(shell, shell_of(arena, child));
 	}
 	return shell;
 }
@@ -333,7 +322,7 @@ copy_deep(struct arena *arena, const struct node *node)
 	}
 	copy->first = NULL;
 	for (; child != NULL; child = child->next)
-		append(copy, copy_deep(arena, child));
+		node_append(copy, copy_deep(arena, child));
 	return copy;
 }
 

@@ -101,3 +101,16 @@ const struct node *node_copy_deep(struct arena *, const struct node *);
  * well-formed element. */
 const struct node *node_parse(
     struct arena *, struct str text, const char *default_ns);
+
+/* --- for node.c and build.c --------------------------------------------- */
+
+/* Puts child last; the list of children must be shared with no other node. */
+static inline void
+node_append(struct node *parent, struct node *child)
+{
+	if (parent->first == NULL)
+		parent->first = child;
+	else
+		parent->last->next = child;
+	parent->last = child;
+}

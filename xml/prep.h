@@ -21,7 +21,9 @@ bool prep_local(struct arena *, struct str *);
 /* Domainpart: a DNS name (U-labels, lower case, without the final dot), an
  * IPv4 address or an IPv6 address in brackets (section 3.2). */
 bool prep_domain(struct arena *, struct str *);
-/* Resourcepart: OpaqueString (section 3.4). */
+/* Resourcepart: OpaqueString (section 3.4). Example 18 of section 3.5 has one
+ * with a leading space among those that are none, but no rule of that profile
+ * (RFC 8265, section 4.2) forbids it: the rules count, it stays. */
 bool prep_resource(struct arena *, struct str *);
 
 /* Passwords: OpaqueString (RFC 8265, section 4.2), any length but empty. */

@@ -268,7 +268,7 @@ static const struct example opaques[] = {
     {"orchard", "orchard"},
     {"foo bar", "foo bar"},
     {"foo@bar/baz", "foo@bar/baz"},
-    /* RFC 7622's example 18 forbids it, but no rule of OpaqueString does. */
+    /* RFC 7622's example 18, see prep.h */
     {" foo", " foo"},
     {"\u265a", "\u265a"},
     /* RFC 8265, section 4.3 */

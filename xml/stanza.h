@@ -17,6 +17,7 @@
 #define NS_CLIENT     "jabber:client"
 #define NS_SERVER     "jabber:server"
 #define NS_STREAM     "http://etherx.jabber.org/streams"
+#define NS_STREAM_ERR "urn:ietf:params:xml:ns:xmpp-streams"
 #define NS_STANZA_ERR "urn:ietf:params:xml:ns:xmpp-stanzas"
 
 enum stanza_kind { STANZA_MESSAGE, STANZA_PRESENCE, STANZA_IQ };

@@ -1,6 +1,9 @@
 #include "xml/stanza.h"
 
+#include <string.h>
+
 #include "base/check.h"
+#include "xml/delay.h"
 #include "xml/writer.h"
 
 static struct arena *arena;
@@ -370,6 +373,20 @@ deep_copies_need_nothing(void **state)
 	CHECK_STR(copy->id, "1");
 }
 
+/* It may wait longer than the configuration that has the name. */
+static void
+who_delayed_is_named_for_good(void **state)
+{
+	char name[] = "montague.example";
+	const struct stanza *late = delay_add(arena,
+	    stanza_parse(arena,
+		STR("<message xmlns='jabber:client' from='a@b' to='c@d'/>")),
+	    str_of(name), 0);
+
+	memset(name, 'x', strlen(name));
+	CHECK(delay_has(late, STR("montague.example")));
+}
+
 int
 main(void)
 {
@@ -387,6 +404,7 @@ main(void)
 	    cmocka_unit_test(the_language_is_said_once),
 	    cmocka_unit_test(stanzas_are_stored),
 	    cmocka_unit_test(deep_copies_need_nothing),
+	    cmocka_unit_test(who_delayed_is_named_for_good),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
