@@ -109,8 +109,8 @@ struct backend {
 	/* Frees what attach made. */
 	void (*discard)(struct store *);
 
-	/* Takes all jobs of the list; each comes back by job_end, never
-	 * before submit has returned. Writes are done in their order. */
+	/* Takes all jobs of the list; each comes back by job_end, at once
+	 * when there is no hope. Writes are done in their order. */
 	void (*submit)(struct store *, struct list *jobs);
 	/* Gives a job back that was not begun; false when it was: then it
 	 * comes back by job_end still. */
@@ -146,6 +146,7 @@ struct store {
 	struct list ended; /* failed at once; told at the end of the turn */
 	size_t open_count, open_bytes, held_count, orphans;
 	size_t expected; /* by store_expect */
+	size_t told;     /* jobs that ended so far */
 	struct gates gates;
 
 	uv_prepare_t turn;

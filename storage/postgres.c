@@ -71,8 +71,8 @@ backend_attach(struct storage *storage, uv_loop_t *loop)
 	must(store != NULL);
 	store->store.storage = storage;
 	store->store.loop = loop;
-	line_open(&store->main, store, true);
-	line_open(&store->aside, store, false);
+	line_open(&store->main, store);
+	line_open(&store->aside, store);
 	return &store->store;
 }
 

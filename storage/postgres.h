@@ -5,7 +5,8 @@
  * the main one for writes and short reads, and one aside for reads that may
  * take long. What a turn asks is sent as a segment of a pipeline: all in one
  * round trip. One write segment is under way at a time; what is queued
- * meanwhile makes the next. A lost line is opened again, later each time.
+ * meanwhile makes the next. A lost line is opened again, later each time, when
+ * the connection that it had is over in the server too: nothing comes late.
  */
 #pragma once
 
@@ -28,6 +29,8 @@ struct postgres {
 	const char *names[POSTGRES_PARAMS_MAX], *values[POSTGRES_PARAMS_MAX];
 	struct str instance; /* this server's name in meta */
 	atomic_bool is_lost; /* logged already */
+	atomic_uint lines;   /* that were made so far */
+	unsigned line_key;   /* random: of the locks of the lines */
 };
 
 enum line_state {
@@ -73,7 +76,7 @@ struct segment {
 
 struct line {
 	struct postgres_store *store;
-	bool is_main;
+	unsigned number; /* of all lines of this server */
 	enum line_state state;
 	PGconn *conn;
 	struct watch *watch; /* of its socket */
@@ -102,7 +105,7 @@ struct str postgres_words(struct arena *, const char *message);
 
 /* --- postgres_line.c -------------------------------------------------- */
 
-void line_open(struct line *, struct postgres_store *, bool is_main);
+void line_open(struct line *, struct postgres_store *);
 /* Sends what can be sent. */
 void line_pump(struct line *);
 /* Ends it; store->closing tells when its handles are gone. */

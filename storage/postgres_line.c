@@ -15,7 +15,6 @@
 #define RETRY_MAX_MS      5000
 #define RETRY_DOUBLINGS   8
 #define CONNECT_MS        10000
-#define SETUP_RESULTS     3 /* before those of pipe_prepare_all */
 
 /* A poll handle lives until libuv has closed it, a connection not so long. */
 struct watch {
@@ -445,6 +444,32 @@ segment_end(struct line *line, struct segment *segment)
 /* --- becoming ready --------------------------------------------------- */
 
 static bool
+send_text(PGconn *conn, const char *text)
+{
+	return PQsendQueryParams(conn, text, 0, NULL, NULL, NULL, NULL, 0) == 1;
+}
+
+/* What the last connection of this line was sent may still be done there, after
+ * the loss was noticed here: it is ended, and over before this one is used. The
+ * key of the lock is no other server's. */
+static bool
+send_succession(const struct line *line)
+{
+	const unsigned key = postgres_of(line)->line_key;
+	char end_last[320], lock[80];
+
+	snprintf(end_last, sizeof(end_last),
+	    "SELECT pg_terminate_backend(pid) FROM pg_locks"
+	    " WHERE locktype = 'advisory' AND database = (SELECT oid FROM"
+	    " pg_database WHERE datname = current_database())"
+	    " AND classid = %u AND objid = %u AND objsubid = 2",
+	    key, line->number);
+	snprintf(lock, sizeof(lock), "SELECT pg_advisory_lock(%u, %u)", key,
+	    line->number);
+	return send_text(line->conn, end_last) && send_text(line->conn, lock);
+}
+
+static bool
 send_setup(struct line *line)
 {
 	struct postgres *postgres = postgres_of(line);
@@ -458,15 +483,13 @@ send_setup(struct line *line)
 	    /* Sooner than the store's own, which must call a write uncertain.
 	     */
 	    postgres->storage.options.deadline_ms / 4 * 3);
-	return PQsendQueryParams(conn, text, 0, NULL, NULL, NULL, NULL, 0) ==
-		   1 &&
-	       PQsendQueryParams(conn,
-		   "SELECT pg_try_advisory_lock_shared(" POSTGRES_LOCK ")", 0,
-		   NULL, NULL, NULL, NULL, 0) == 1 &&
-	       PQsendQueryParams(conn,
-		   "SELECT value FROM meta WHERE name = 'server'", 0, NULL,
-		   NULL, NULL, NULL, 0) == 1 &&
-	       pipe_prepare_all(conn) && PQpipelineSync(conn) == 1;
+	return send_text(conn, text) &&
+	       send_text(conn,
+		   "SELECT pg_try_advisory_lock_shared(" POSTGRES_LOCK ")") &&
+	       send_text(
+		   conn, "SELECT value FROM meta WHERE name = 'server'") &&
+	       send_succession(line) && pipe_prepare_all(conn) &&
+	       PQpipelineSync(conn) == 1;
 }
 
 /* What is wrong with an answer; or NULL. */
@@ -736,10 +759,10 @@ on_timer(uv_timer_t *timer)
 }
 
 void
-line_open(struct line *line, struct postgres_store *store, bool is_main)
+line_open(struct line *line, struct postgres_store *store)
 {
 	line->store = store;
-	line->is_main = is_main;
+	line->number = atomic_fetch_add(&postgres_of(line)->lines, 1);
 	list_init(&line->reads);
 	list_init(&line->writes);
 	list_init(&line->segments);

@@ -260,6 +260,7 @@ sign(struct postgres *postgres, struct arena *arena, struct str *why_r)
 	struct str text;
 
 	postgres->instance = rand_id(postgres->arena, 20);
+	postgres->line_key = (unsigned)rand_below(INT32_MAX);
 	text = str_format(arena,
 	    "INSERT INTO meta VALUES ('server', '%.*s')"
 	    " ON CONFLICT (name) DO UPDATE SET value = excluded.value",

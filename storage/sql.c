@@ -214,7 +214,8 @@ key_text(bool has_peer, bool is_postgres, struct buf *text)
 		    has_peer ? " AND thread = $5" : "");
 }
 
-/* A search goes by its words, however many rows there are. */
+/* The index of words says which rows. SQLite and PostgreSQL walk the owner's
+ * log for them all the same: a rare word costs as much as the log is long. */
 static void
 search_text(bool has_peer, struct buf *text)
 {

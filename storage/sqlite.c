@@ -427,6 +427,15 @@ take_reads(struct sqlite_reader *reader, struct list *to)
 	}
 }
 
+/* Who was woken takes some; what he leaves is for another. Under the lock. */
+static void
+pass_on(struct sqlite *sqlite)
+{
+	if (!list_is_empty(&sqlite->reads) ||
+	    !list_is_empty(&sqlite->long_reads))
+		pthread_cond_signal(&sqlite->long_wanted);
+}
+
 static void *
 reader_main(void *arg)
 {
@@ -449,6 +458,7 @@ reader_main(void *arg)
 		}
 		if (!reader->takes_long)
 			sqlite->is_first_busy = true;
+		pass_on(sqlite);
 		pthread_mutex_unlock(&sqlite->lock);
 		list_each (job, &jobs, struct job, link)
 			read_job_in_time(&reader->conn, job);

@@ -152,7 +152,9 @@ job_end(struct job *job, enum err err)
 {
 	struct store *store = job->store;
 
-	job->err = err;
+	/* It failed, but it was tried before. */
+	job->err = err != ERR_NONE && job->is_maybe_done ? ERR_UNCERTAIN : err;
+	store->told++;
 	if (job->is_orphan)
 		store->orphans--;
 	else
@@ -191,7 +193,7 @@ give_up(struct job *job, enum err err)
 		list_remove(&job->link);
 		job_end(job, err);
 	} else if (job->store->storage->backend->withdraw(job)) {
-		job_end(job, job->is_maybe_done ? ERR_UNCERTAIN : err);
+		job_end(job, err);
 	} else {
 		orphan(job, job->is_write ? ERR_UNCERTAIN : err);
 	}
@@ -401,7 +403,9 @@ static void
 cancel_reads(struct store *store)
 {
 	list_each (job, &store->open, struct job, open) {
-		if (!job->is_write && job->err == ERR_NONE)
+		/* What a backend works on is not looked into. */
+		if (!job->is_write &&
+		    (job->is_submitted || job->err == ERR_NONE))
 			give_up(job, ERR_CANCELED);
 	}
 }
@@ -410,6 +414,7 @@ static void
 on_turn(uv_prepare_t *prepare)
 {
 	struct store *store = container_of(prepare, struct store, turn);
+	const size_t told = store->told;
 
 	uv_prepare_stop(prepare);
 	if (store->is_closing) {
@@ -423,6 +428,9 @@ on_turn(uv_prepare_t *prepare)
 		store->is_detached = true;
 		store->storage->backend->detach(store);
 	}
+	/* Who was told may have asked anew, and the loop is about to wait. */
+	if (store->told != told)
+		uv_timer_start(&store->hold, on_hold, 0, 0);
 }
 
 void
@@ -473,7 +481,8 @@ run_inline(struct store *store, struct job *job)
 
 	if (store->is_closing && !job->is_write)
 		return ERR_CANCELED;
-	if (store->broken != ERR_NONE && store->broken != ERR_UNCERTAIN)
+	if (store->broken != ERR_NONE && store->broken != ERR_UNCERTAIN &&
+	    (job->is_write || store->broken != ERR_FULL))
 		return store->broken;
 	err = store->storage->backend->run(job);
 	return store->broken == ERR_UNCERTAIN && job->is_write ? ERR_UNCERTAIN

@@ -21,8 +21,9 @@
  * UNCERTAIN, CANCELED (shutdown), FULL (disk), TOO_LARGE, INVALID (text that
  * is none), CORRUPT, IO. Unconditional writes are idempotent: after a lost
  * connection the store repeats them itself until their deadline. UNCERTAIN ends
- * conditional writes whose connection was lost, and any write whose deadline
- * passed while it was being committed; all other errors mean: not written.
+ * conditional writes whose connection was lost, any write that fails when it is
+ * repeated, and any whose deadline passed while it was being committed; all
+ * other errors mean: not written.
  *
  * The parts: store_kind.h, store_owner.h, store_map.h, store_log.h,
  * store_write.h. A user includes this one.
@@ -88,7 +89,8 @@ void store_kill(struct store **);
  * there was none. */
 bool store_step(struct store *);
 /* Inline only, for tests: jobs from now on end with this error, ERR_NONE to be
- * well again. UNCERTAIN does the job and says UNCERTAIN. */
+ * well again. UNCERTAIN does the job and says UNCERTAIN; FULL is for writes
+ * only. */
 void store_break(struct store *, enum err);
 /* How much of what may be queued is, in percent, with what is expected: when
  * 100 is queued all is refused. */

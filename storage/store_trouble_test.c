@@ -11,7 +11,10 @@
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -267,17 +270,26 @@ struct stall { /* somebody else holds what the store wants to write */
 	PGconn *postgres;
 };
 
+static void
+postgres_run(PGconn *conn, const char *text)
+{
+	PGresult *result;
+
+	assert_int_equal(PQsendQuery(conn, text), 1);
+	while ((result = PQgetResult(conn)) != NULL) {
+		assert_int_not_equal(PQresultStatus(result), PGRES_FATAL_ERROR);
+		PQclear(result);
+	}
+}
+
 static struct stall
 stall(struct rig *rig)
 {
 	struct stall stall = {NULL, NULL};
-	PGresult *result;
 
 	if (rig->mode == RIG_POSTGRES) {
 		stall.postgres = PQconnectdb(rig->options.conninfo);
-		PQsendQuery(stall.postgres, "BEGIN; LOCK TABLE maps");
-		while ((result = PQgetResult(stall.postgres)) != NULL)
-			PQclear(result);
+		postgres_run(stall.postgres, "BEGIN; LOCK TABLE maps");
 		return stall;
 	}
 	assert_int_equal(
@@ -328,14 +340,11 @@ a_slow_search_holds_no_commit(void **state)
 	const struct log_query query = {
 	    .owner = 2, .kind = &log_counted, .max = 1};
 	struct asked_page asked = {.calls = 0};
-	PGresult *result;
 
 	/* Both lines must be open: their statements could not be prepared. */
 	assert_int_equal(rig_page(rig, &query)->err, ERR_NONE);
 	assert_int_equal(rig_put(rig, 2, &plain, STR("k"), STR("u")), ERR_NONE);
-	PQsendQuery(other, "BEGIN; LOCK TABLE logs");
-	while ((result = PQgetResult(other)) != NULL)
-		PQclear(result);
+	postgres_run(other, "BEGIN; LOCK TABLE logs");
 	store_page(rig->store, &asked.page, rig->arena, &query, page_done);
 	assert_int_equal(rig_put(rig, 2, &plain, STR("k"), STR("v")), ERR_NONE);
 	RIG_TEXT(rig_get(rig, 2, &plain, STR("k")), "v");
@@ -343,6 +352,73 @@ a_slow_search_holds_no_commit(void **state)
 	PQfinish(other);
 	rig_await(rig, &asked.calls);
 	assert_int_equal(asked.page.err, ERR_NONE);
+}
+
+/* Fails whatever is put, as a disk that is full. */
+#define SPOIL                                                            \
+	"CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS $$" \
+	" BEGIN RAISE EXCEPTION 'full' USING ERRCODE = '53100'; END $$;" \
+	" CREATE TRIGGER spoil BEFORE INSERT ON maps FOR EACH ROW"       \
+	" EXECUTE FUNCTION spoil()"
+
+/* It may have been committed when its connection was lost: that it fails when
+ * it is repeated does not say that it was not. */
+static void
+a_repeated_write_that_fails_is_uncertain(void **state)
+{
+	struct rig *rig = *state;
+	struct rig_commit begun;
+	struct store_write *write;
+	struct stall stalled;
+
+	assert_int_equal(rig_put(rig, 2, &plain, STR("k"), STR("1")), ERR_NONE);
+	stalled = stall(rig);
+	write = store_write_new(rig->store);
+	store_put(write, 2, &plain, STR("k"), STR("2"));
+	rig_start(&begun, write);
+	rig_run_for(rig, 100);
+	assert_int_equal(begun.calls, 0);
+	postgres_run(stalled.postgres, END_OTHERS ";" SPOIL "; COMMIT");
+	unstall(&stalled);
+	rig_await(rig, &begun.calls);
+	assert_int_equal(begun.commit.err, ERR_UNCERTAIN);
+	assert_int_equal(rig_put(rig, 2, &plain, STR("k"), STR("3")), ERR_FULL);
+}
+
+#define SLOW_ROWS "300000"
+
+/* Of reads that come together the second does not wait for the first. */
+static void
+a_slow_search_holds_no_other(void **state)
+{
+	struct rig *rig = *state;
+	const struct log_query queries[] = {
+	    {.owner = 2, .kind = &log_counted, .ref = STR("none"), .max = 1},
+	    {.owner = 3, .kind = &log_counted, .max = 1},
+	};
+	struct asked_page slow = {.calls = 0}, quick = {.calls = 0};
+	sqlite3 *other;
+
+	rig->options.stores = 3;
+	rig_reopen(rig);
+	rig_fill_log(rig, &log_counted, 1);
+	assert_int_equal(sqlite3_open(rig->options.path, &other), SQLITE_OK);
+	assert_int_equal(
+	    sqlite3_exec(other,
+		"DROP TRIGGER logs_added; WITH RECURSIVE n (i) AS (SELECT 2"
+		" UNION ALL SELECT i + 1 FROM n WHERE i < " SLOW_ROWS ")"
+		" INSERT INTO logs SELECT i, owner, kind, i, nonce, time,"
+		" flags, thread, peer, ref, value FROM logs, n",
+		NULL, NULL, NULL),
+	    SQLITE_OK);
+	sqlite3_close(other);
+	store_page(rig->store, &slow.page, rig->arena, &queries[0], page_done);
+	store_page(rig->store, &quick.page, rig->arena, &queries[1], page_done);
+	rig_await(rig, &quick.calls);
+	assert_int_equal(quick.page.err, ERR_NONE);
+	assert_int_equal(slow.calls, 0);
+	rig_await(rig, &slow.calls);
+	assert_int_equal(slow.page.err, ERR_NONE);
 }
 
 /* All processes of the database that the store talks to. */
@@ -356,18 +432,25 @@ signal_database(const int *pids, int signal)
 #define PIDS_MAX 20
 
 static void
-find_database(struct rig *rig, const char *dir, int pids[PIDS_MAX])
+find_database(struct rig *rig, int pids[PIDS_MAX])
 {
-	PGconn *conn = PQconnectdb(rig->options.conninfo);
+	const char *dir = getenv("JACKDAW_TEST_PG_DIR");
+	PGconn *conn;
 	PGresult *result;
-	FILE *file = fopen(
-	    str_format(rig->arena, "%s/data/postmaster.pid", dir).text, "r");
+	FILE *file;
 	char line[32];
 
+	if (dir == NULL) {
+		print_message("JACKDAW_TEST_PG_DIR is not set\n");
+		skip();
+	}
+	file = fopen(
+	    str_format(rig->arena, "%s/data/postmaster.pid", dir).text, "r");
 	assert_non_null(file);
 	assert_non_null(fgets(line, sizeof(line), file));
 	fclose(file);
 	*pids++ = (int)strtol(line, NULL, 10);
+	conn = PQconnectdb(rig->options.conninfo);
 	PQsendQuery(conn,
 	    "SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
 	    " AND backend_type = 'client backend'");
@@ -386,19 +469,14 @@ static void
 a_database_that_hangs_is_left(void **state)
 {
 	struct rig *rig = *state;
-	const char *dir = getenv("JACKDAW_TEST_PG_DIR");
 	uint64_t begun = clock_mono_ms();
 	int pids[PIDS_MAX];
 	enum err err;
 
-	if (dir == NULL) {
-		print_message("JACKDAW_TEST_PG_DIR is not set\n");
-		skip();
-	}
 	rig->options.deadline_ms = 300;
 	rig_reopen(rig);
 	assert_int_equal(rig_put(rig, 2, &plain, STR("k"), STR("v")), ERR_NONE);
-	find_database(rig, dir, pids);
+	find_database(rig, pids);
 	signal_database(pids, SIGSTOP);
 	err = rig_put(rig, 2, &plain, STR("k"), STR("w"));
 	rig_run_for(rig, 600);
@@ -410,23 +488,42 @@ a_database_that_hangs_is_left(void **state)
 	RIG_TEXT(rig_get(rig, 2, &plain, STR("k")), "x");
 }
 
+/* What the lost line has sent may still be done: not after what comes later. */
+static void
+a_line_that_hangs_comes_not_late(void **state)
+{
+	struct rig *rig = *state;
+	int pids[PIDS_MAX];
+	enum err err;
+
+	rig->options.deadline_ms = 300;
+	rig_reopen(rig);
+	assert_int_equal(rig_put(rig, 2, &plain, STR("k"), STR("1")), ERR_NONE);
+	find_database(rig, pids);
+	signal_database(pids + 1, SIGSTOP);
+	assert_int_equal(
+	    rig_put(rig, 2, &plain, STR("k"), STR("2")), ERR_UNCERTAIN);
+	rig_run_for(rig, 600);
+	err = rig_put(rig, 2, &plain, STR("k"), STR("3"));
+	signal_database(pids + 1, SIGCONT);
+	rig_run_for(rig, 200);
+	while (err != ERR_NONE)
+		err = rig_put(rig, 2, &plain, STR("k"), STR("3"));
+	RIG_TEXT(rig_get(rig, 2, &plain, STR("k")), "3");
+}
+
 /* The processes of the database end without a word, as those of a server that
  * is killed: no error comes, only the end of the connection. */
 static void
 a_silent_end_is_a_lost_connection(void **state)
 {
 	struct rig *rig = *state;
-	const char *dir = getenv("JACKDAW_TEST_PG_DIR");
 	struct asked_get asked = {.calls = 0};
 	int pids[PIDS_MAX];
 	struct many many;
 
-	if (dir == NULL) {
-		print_message("JACKDAW_TEST_PG_DIR is not set\n");
-		skip();
-	}
 	assert_int_equal(rig_put(rig, 2, &plain, STR("k"), STR("v")), ERR_NONE);
-	find_database(rig, dir, pids);
+	find_database(rig, pids);
 	signal_database(pids + 1, SIGSTOP);
 	store_get(rig->store, &asked.get, rig->arena,
 	    &(struct map_key){2, &plain, STR("k")}, get_done);
@@ -438,6 +535,82 @@ a_silent_end_is_a_lost_connection(void **state)
 	    asked.get.err == ERR_NONE || asked.get.err == ERR_UNAVAILABLE);
 	check_many(rig, &many, "silent");
 	assert_true(store_is_up(rig->store));
+}
+
+#define SOCKET_NAME ".s.PGSQL.5432"
+
+/* Where the database was listens one who hangs up at once. */
+static int
+listen_instead(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+	assert_true(strlen(path) < sizeof(address.sun_path));
+	memcpy(address.sun_path, path, strlen(path));
+	unlink(path);
+	assert_int_equal(
+	    bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(fd, 100), 0);
+	return fd;
+}
+
+/* How often the store knocks within that time. */
+static unsigned
+count_tries(struct rig *rig, int fd, unsigned ms)
+{
+	const uint64_t end = clock_mono_ms() + ms;
+	unsigned tries = 0;
+	int caller;
+
+	while (clock_mono_ms() < end) {
+		rig_run_for(rig, 5);
+		while ((caller = accept(fd, NULL, NULL)) >= 0) {
+			tries++;
+			close(caller);
+		}
+	}
+	return tries;
+}
+
+static void
+a_database_that_is_away_is_asked_ever_less(void **state)
+{
+	struct rig *rig = *state;
+	const char *dir = getenv("JACKDAW_TEST_PG_DIR");
+	const char *way =
+	    str_format(rig->arena, "%s/" SOCKET_NAME, rig->dir).text;
+	const char *real =
+	    str_format(rig->arena, "%s/" SOCKET_NAME, dir ? dir : "").text;
+	unsigned first, last;
+	int fd;
+
+	if (dir == NULL) {
+		print_message("JACKDAW_TEST_PG_DIR is not set\n");
+		skip();
+	}
+	assert_int_equal(symlink(real, way), 0);
+	rig->options.conninfo = str_format(
+	    rig->arena, "%s host=%s port=5432", rig->options.conninfo, rig->dir)
+				    .text;
+	rig_reopen(rig);
+	assert_int_equal(rig_put(rig, 2, &plain, STR("k"), STR("v")), ERR_NONE);
+	fd = listen_instead(way);
+	rig_postgres_do(getenv("JACKDAW_TEST_PG"), END_OTHERS);
+	first = count_tries(rig, fd, 600);
+	(void)count_tries(rig, fd, 1400);
+	last = count_tries(rig, fd, 2000);
+	close(fd);
+	unlink(way);
+	assert_int_equal(symlink(real, way), 0);
+	/* Per line after 10 to 20 ms, and after twice that each time. */
+	assert_in_range(first, 4, 16);
+	assert_in_range(last, 1, 8);
+	RIG_TEXT(rig_get(rig, 2, &plain, STR("k")), "(cannot be reached)");
+	while (rig_put(rig, 2, &plain, STR("k"), STR("w")) != ERR_NONE)
+		rig_run_for(rig, 10);
+	RIG_TEXT(rig_get(rig, 2, &plain, STR("k")), "w");
+	unlink(way);
 }
 
 static unsigned refusals, answers;
@@ -610,7 +783,11 @@ static const struct rig_case cases[] = {
     RIG_CASE_IN(a_full_disk_is_survived, SQLITE),
     RIG_CASE_IN(questions_end_within_their_deadline, SQLITE | POSTGRES),
     RIG_CASE_IN(a_slow_search_holds_no_commit, POSTGRES),
+    RIG_CASE_IN(a_repeated_write_that_fails_is_uncertain, POSTGRES),
+    RIG_CASE_IN(a_slow_search_holds_no_other, SQLITE),
     RIG_CASE_IN(a_database_that_hangs_is_left, POSTGRES),
+    RIG_CASE_IN(a_line_that_hangs_comes_not_late, POSTGRES),
+    RIG_CASE_IN(a_database_that_is_away_is_asked_ever_less, POSTGRES),
     RIG_CASE_IN(a_silent_end_is_a_lost_connection, POSTGRES),
     RIG_CASE_IN(the_queue_is_bounded, SQLITE | POSTGRES),
     RIG_CASE_IN(many_shards_work_at_once, SQLITE | POSTGRES),
