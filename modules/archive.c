@@ -44,8 +44,11 @@ static const struct hook hooks[] = {
     {.on = HOOK_RECEIVED_MESSAGE, .order = 500, .stanza = on_received},
     {.on = HOOK_UNDELIVERED, .order = -100, .stanza = on_undelivered},
     {.on = HOOK_DELIVER, .order = 990, .stanza = on_deliver},
-    {.on = HOOK_SESSION_AVAILABLE, .order = 190, .session = archive_catch_up},
-    {.on = HOOK_SESSION_RESUMED, .session = archive_catch_up},
+    {.on = HOOK_SESSION_AVAILABLE,
+	.order = 190,
+	.session = archive_catch_up_came},
+    {.on = HOOK_SESSION_DETACHED, .session = archive_catch_up_left},
+    {.on = HOOK_SESSION_RESUMED, .session = archive_catch_up_came},
     {.on = HOOK_SESSION_UNAVAILABLE, .session = archive_catch_up_on},
     {.on = HOOK_SESSION_CLOSED, .session = archive_wait_closed},
     {.on = HOOK_SESSION_SAVE, .save = archive_wait_save},
@@ -128,11 +131,12 @@ archive_id_of(const struct account *account, const struct stanza *stanza)
 {
 	struct archive_id id;
 
-	return archive_id_read(stanza_id_of(account, stanza), &id) ? id.id : 0;
+	return archive_id_read(account, stanza_id_of(account, stanza), &id)
+		   ? id.id
+		   : 0;
 }
 
-/* --- loading -------------------------------------------------------------
- */
+/* --- loading ------------------------------------------------------------- */
 
 /* What the module keeps is read at once; then it is known what waits. */
 struct loading {
@@ -200,8 +204,7 @@ on_forget(struct account *account)
 	archive_of(account)->account = NULL;
 }
 
-/* --- the sender ------------------------------------------------------------
- */
+/* --- the sender ---------------------------------------------------------- */
 
 /* What an account says to itself is kept once, where it arrives. */
 static bool
@@ -228,7 +231,8 @@ on_sent(struct account *account, struct session *session, struct post *letter)
 	stanza = stanza_id_strip(account, letter->arena, letter->stanza);
 	letter->stanza = stanza;
 	if (is_to_itself(account, stanza->to) ||
-	    !archive_wants(account, stanza, stanza->to))
+	    !archive_wants(account, stanza, stanza->to) ||
+	    repeats_have(&archive_of(account)->repeats, stanza))
 		return PASS;
 	if (archive_is_full(account))
 		return refuse(account, letter);
@@ -237,7 +241,7 @@ on_sent(struct account *account, struct session *session, struct post *letter)
 	/* For copies to the others. */
 	if (account->session_count > 1)
 		letter->stanza = stanza_id_add(account, letter->arena, stanza,
-		    archive_id_text(letter->arena, id));
+		    archive_id_text(account, letter->arena, id));
 	return PASS;
 }
 
@@ -252,8 +256,7 @@ on_leaving(
 	return PASS;
 }
 
-/* --- the recipient -----------------------------------------------------------
- */
+/* --- the recipient ------------------------------------------------------- */
 
 /* What nobody can take now waits for on_undelivered: it may have to be refused.
  */
@@ -281,8 +284,8 @@ on_received(
 	if (archive_is_full(account))
 		return refuse(account, letter);
 	id = archive_next_id(account);
-	letter->stanza = stanza_id_add(
-	    account, letter->arena, stanza, archive_id_text(letter->arena, id));
+	letter->stanza = stanza_id_add(account, letter->arena, stanza,
+	    archive_id_text(account, letter->arena, id));
 	if (way == MESSAGE_DELIVERED)
 		archive_keep(account, stanza, id, letter);
 	return PASS;
@@ -297,7 +300,8 @@ on_undelivered(
 
 	(void)session;
 	if (!host_has(account->host, &offline_module) ||
-	    !archive_id_read(stanza_id_of(account, letter->stanza), &id))
+	    !archive_id_read(
+		account, stanza_id_of(account, letter->stanza), &id))
 		return PASS;
 	archive_wait_add(account, id.id);
 	archive_keep_or_bounce(account, post_own(letter), id);
@@ -309,7 +313,7 @@ on_undelivered(
 static uint64_t
 row_of(struct session *session, const struct stanza *stanza)
 {
-	const struct account *account = session->account;
+	struct account *account = session->account;
 	const struct stanza inner = {
 	    .node = carbons_inner(account_jid(account), stanza, false)};
 

@@ -3,7 +3,8 @@
  *
  * A message that is worth keeping becomes a row of the log `archive` of its
  * sender and one of its recipient. The row's id, which is its time too, and the
- * row's nonce are the archive id: 32 hex digits, ordered and not to be guessed.
+ * row's nonce are the archive id: 32 hex digits, from which nobody learns when
+ * the message came, or anything else.
  * The recipient's copies, live, carbon and offline, carry it as stanza-id; so
  * do the sender's carbons.
  */

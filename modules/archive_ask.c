@@ -4,6 +4,8 @@
  */
 #include "base/clock.h"
 #include "modules/archive_private.h"
+#include "server/settings.h"
+#include "server/setup.h"
 #include "xml/form.h"
 
 #define NS_VALIDATE "http://jabber.org/protocol/xdata-validate"
@@ -17,8 +19,7 @@ struct asking {
 	const char *why;
 };
 
-/* --- narrowing the page ----------------------------------------------------
- */
+/* --- narrowing the page -------------------------------------------------- */
 
 static void
 begin_after(struct log_query *rows, uint64_t id)
@@ -38,7 +39,7 @@ end_before(struct log_query *rows, uint64_t id)
 static bool
 add_bound(struct archive_ask *ask, struct str text, struct archive_id *id_r)
 {
-	if (!archive_id_read(text, id_r))
+	if (!archive_id_read(ask->account, text, id_r))
 		return false;
 	ask->bounds[ask->bound_count++] = *id_r;
 	return true;
@@ -66,8 +67,7 @@ bound_before(struct archive_ask *ask, struct str text)
 	return STANZA_ERR_NONE;
 }
 
-/* --- fields ----------------------------------------------------------------
- */
+/* --- fields -------------------------------------------------------------- */
 
 static enum stanza_err
 take_nothing(struct asking *asking, const struct node *field, struct str value)
@@ -154,8 +154,8 @@ take_ids(struct asking *asking, const struct node *field, struct str value)
 			asking->why = "too many ids at once";
 			return STANZA_ERR_POLICY_VIOLATION;
 		}
-		if (!archive_id_read(
-			node_text(arena, each), &ask->ids[ask->id_count++]))
+		if (!archive_id_read(ask->account, node_text(arena, each),
+			&ask->ids[ask->id_count++]))
 			return STANZA_ERR_ITEM_NOT_FOUND;
 	}
 	return STANZA_ERR_NONE;
@@ -261,8 +261,17 @@ read_form(struct asking *asking, const struct node *form)
 	return STANZA_ERR_NONE;
 }
 
-/* --- the page --------------------------------------------------------------
- */
+/* --- the page ------------------------------------------------------------ */
+
+/* A session ends when more than its queue is not acknowledged. */
+static uint64_t
+page_max(struct iq *iq)
+{
+	const uint64_t half =
+	    host_int(iq_account(iq)->host, SETTING(SESSIONS_QUEUE)) / 2;
+
+	return half < ARCHIVE_PAGE_MAX ? half : ARCHIVE_PAGE_MAX;
+}
 
 static enum stanza_err
 read_max(struct asking *asking, struct str text)
@@ -274,8 +283,8 @@ read_max(struct asking *asking, struct str text)
 		asking->why = "max must be a number";
 		return STANZA_ERR_BAD_REQUEST;
 	}
-	if (max > ARCHIVE_PAGE_MAX)
-		max = ARCHIVE_PAGE_MAX;
+	if (max > page_max(asking->iq))
+		max = page_max(asking->iq);
 	asking->ask->rows.max = (unsigned)max;
 	return STANZA_ERR_NONE;
 }
@@ -314,6 +323,7 @@ archive_ask_read(struct iq *iq, struct archive_ask *ask, const char **why_r)
 	enum stanza_err err;
 
 	*ask = (struct archive_ask){
+	    .account = iq_account(iq),
 	    .queryid = node_attr(query, "queryid"),
 	    .rows = {.owner = iq_account(iq)->owner.id, .kind = &archive_kind},
 	    .is_flipped = node_child(query, "flip-page", NS_MAM) != NULL,
@@ -325,8 +335,7 @@ archive_ask_read(struct iq *iq, struct archive_ask *ask, const char **why_r)
 	return err;
 }
 
-/* --- the form --------------------------------------------------------------
- */
+/* --- the form ------------------------------------------------------------ */
 
 const struct node *
 archive_ask_form(struct arena *arena)

@@ -4,6 +4,7 @@
  * While rows are read the session holds its place, so that newer messages come
  * after older ones.
  */
+#include "base/clock.h"
 #include "base/err.h"
 #include "modules/archive_private.h"
 #include "modules/blocking.h"
@@ -16,6 +17,11 @@
 /* Rows read at once. */
 #define PAGE_MAX 100
 #define RETRY_MS (10 * SECOND)
+/* So long a session waits for a read, or a write, that fails, and so often a
+ * read is tried: what is new would overtake what waits. But the store may be
+ * away for long, and who is there is to hear what others say meanwhile. */
+#define HOLD_MS     (30 * SECOND)
+#define HOLD_TRY_MS SECOND
 /* Rows that a client without XEP-0198 may have and not have proved: what it
  * does not read fills our memory. */
 #define UNPROVED_MAX 200
@@ -28,7 +34,8 @@ struct catch_up {
 	struct account *account; /* pinned */
 	struct arena *arena;
 	uint64_t reader;   /* session->number */
-	uint64_t to;       /* the last row that waited and was there */
+	uint64_t from, to; /* the rows that waited and were there: others may
+			      since have come back from sessions */
 	unsigned place;    /* that it holds */
 	unsigned failures; /* of rows, when it began */
 };
@@ -50,12 +57,48 @@ is_held_up(struct account *account)
 	       from >= archive_queued(account);
 }
 
-/* The same, and nobody knows for how long. */
+/* The same, and it failed for so long that nobody waits for it any more. */
 static bool
 is_stuck(struct account *account)
 {
-	return is_held_up(account) &&
-	       timer_is_running(&archive_of(account)->retry);
+	const struct archive *archive = archive_of(account);
+
+	return is_held_up(account) && timer_is_running(&archive->retry) &&
+	       clock_mono_ms() - archive->failing_ms >= HOLD_MS;
+}
+
+/* What one that ends was sent is older than what it was not: that is for others
+ * when it has ended. */
+static bool
+is_away(const struct session *session)
+{
+	return !session->is_closing && !archive_may_send(session);
+}
+
+/* What is new waits behind what is left, wherever that goes. */
+static void
+end(struct account *account, struct session *session, unsigned place)
+{
+	archive_of(account)->waiting.is_reading = false;
+	if (session == NULL)
+		return;
+	if (is_away(session))
+		session_take_back(session, place, archive_wait_again);
+	session_release(session, place);
+}
+
+/* Its client is away, perhaps for long, and another one is there. */
+static bool
+has_given_up_its_turn(struct account *account)
+{
+	struct archive_waiting *waiting = &archive_of(account)->waiting;
+	struct session *reader = session_of_number(account, waiting->paused);
+
+	if (reader == NULL || !reader->is_detached)
+		return false;
+	waiting->paused = 0;
+	end(account, reader, waiting->place);
+	return true;
 }
 
 void
@@ -65,7 +108,9 @@ archive_catch_up(struct session *session)
 	struct archive_waiting *waiting = &archive_of(account)->waiting;
 	uint64_t from, to;
 
-	if (!archive_may_send(session) || waiting->is_reading)
+	if (!archive_may_send(session) ||
+	    (waiting->is_reading &&
+		(session->is_detached || !has_given_up_its_turn(account))))
 		return;
 	archive_wait_drop(account, archive_session_of(session)->queried);
 	/* Rows that could not be written come when they are. */
@@ -99,6 +144,16 @@ room_of(struct session *session)
 }
 
 static void
+pause(struct session *session, unsigned place)
+{
+	struct archive_waiting *waiting =
+	    &archive_of(session->account)->waiting;
+
+	waiting->paused = session->number;
+	waiting->place = place;
+}
+
+static void
 read_page(struct session *session, unsigned place)
 {
 	struct account *account = session->account;
@@ -109,17 +164,17 @@ read_page(struct session *session, unsigned place)
 	    .max = room_of(session)};
 
 	if (query.max == 0 || is_held_up(account)) {
-		archive_of(account)->waiting.paused = session->number;
-		archive_of(account)->waiting.place = place;
+		pause(session, place);
+		archive_catch_up_left(session);
 		return;
 	}
 	arena = arena_make(0);
 	catch_up = arena_new(arena, struct catch_up);
 	(void)archive_waits(
-	    &archive_of(account)->waiting, &query.after, &catch_up->to);
+	    &archive_of(account)->waiting, &catch_up->from, &catch_up->to);
 	if (catch_up->to >= archive_queued(account))
 		catch_up->to = archive_queued(account) - 1;
-	query.after--;
+	query.after = catch_up->from - 1;
 	query.before = catch_up->to + 1;
 	catch_up->failures = archive_of(account)->failures;
 	catch_up->account = account;
@@ -151,7 +206,8 @@ send_row(const struct catch_up *catch_up, struct session *session,
 	    blocking_blocks(account, stanza->from))
 		return;
 	stanza = stanza_id_add(account, arena, stanza,
-	    archive_id_text(arena, (struct archive_id){row->id, row->nonce}));
+	    archive_id_text(
+		account, arena, (struct archive_id){row->id, row->nonce}));
 	if (!delay_has(stanza, host))
 		stanza = delay_add(arena, stanza, host, row->time_us);
 	session_fill(session, catch_up->place, stanza,
@@ -169,10 +225,17 @@ send_rows(const struct catch_up *catch_up, struct session *session)
 
 		if (archive_waits_for(&archive_of(account)->waiting, row->id))
 			send_row(catch_up, session, row);
-		archive_wait_read(account, row->id);
+		archive_wait_read(account, catch_up->from, row->id);
 	}
 	if (!page->is_more)
-		archive_wait_read(account, catch_up->to);
+		archive_wait_read(account, catch_up->from, catch_up->to);
+}
+
+void
+archive_catch_up_left(struct session *session)
+{
+	if (session->is_detached)
+		archive_offer(session->account);
 }
 
 void
@@ -185,42 +248,36 @@ archive_offer(struct account *account)
 static void
 on_retry(struct timer *timer)
 {
-	struct archive *archive =
-	    container_of(timer, struct archive, waiting.retry);
+	struct account *account =
+	    container_of(timer, struct archive, waiting.retry)->account;
 
-	archive_offer(archive->account);
+	archive_catch_up_written(account);
+	archive_offer(account);
+	/* Nobody is there to wait. */
+	if (!archive_of(account)->waiting.is_reading)
+		archive_of(account)->waiting.failing_ms = 0;
 }
 
 static void
-try_later(struct account *account, enum err err)
+try_later(const struct catch_up *catch_up, struct session *session)
 {
-	struct timer *retry = &archive_of(account)->waiting.retry;
+	struct account *account = catch_up->account;
+	struct archive_waiting *waiting = &archive_of(account)->waiting;
+	bool is_held = session != NULL && !is_away(session);
 
-	log_warn(&account->owner.log, "could not read archived messages: %s",
-	    err_text(err));
-	if (err != ERR_CANCELED)
-		timer_start(account->owner.shard, retry, RETRY_MS, on_retry);
-}
-
-static void
-end(struct account *account, struct session *session, unsigned place,
-    enum err err)
-{
-	archive_of(account)->waiting.is_reading = false;
-	if (session != NULL)
-		session_release(session, place);
-	if (err != ERR_NONE)
-		try_later(account, err);
+	if (waiting->failing_ms == 0) {
+		waiting->failing_ms = clock_mono_ms();
+		log_warn(&account->owner.log,
+		    "could not read archived messages, will try again: %s",
+		    err_text(catch_up->page.err));
+	}
+	is_held = is_held && clock_mono_ms() - waiting->failing_ms < HOLD_MS;
+	timer_start(account->owner.shard, &waiting->retry,
+	    is_held ? HOLD_TRY_MS : RETRY_MS, on_retry);
+	if (is_held)
+		pause(session, catch_up->place);
 	else
-		archive_offer(account);
-}
-
-/* What one that ends was sent is older than what it was not: that is for others
- * when it has ended. */
-static bool
-is_away(const struct session *session)
-{
-	return !session->is_closing && !archive_may_send(session);
+		end(account, session, catch_up->place);
 }
 
 static void
@@ -231,17 +288,26 @@ page_read(struct store_page *page)
 	struct archive_waiting *waiting = &archive_of(account)->waiting;
 	struct arena *arena = catch_up->arena;
 	struct session *session = session_of_number(account, catch_up->reader);
-	const bool is_sent =
-	    page->err == ERR_NONE && session != NULL && !is_away(session) &&
-	    catch_up->failures == archive_of(account)->failures;
+	const bool is_there = session != NULL && !is_away(session);
 	uint64_t from, to;
 
-	if (is_sent)
+	if (page->err == ERR_NONE)
+		waiting->failing_ms = 0;
+	/* Else it may lack rows, and is read again. */
+	if (page->err == ERR_NONE && is_there &&
+	    catch_up->failures == archive_of(account)->failures)
 		send_rows(catch_up, session);
-	if (is_sent && archive_waits(waiting, &from, &to) && !is_stuck(account))
+	if (page->err == ERR_CANCELED) {
+		end(account, session, catch_up->place);
+	} else if (page->err != ERR_NONE) {
+		try_later(catch_up, session);
+	} else if (is_there && archive_waits(waiting, &from, &to) &&
+		   !is_stuck(account)) {
 		read_page(session, catch_up->place);
-	else
-		end(account, session, catch_up->place, page->err);
+	} else {
+		end(account, session, catch_up->place);
+		archive_offer(account);
+	}
 	arena_free(&arena);
 	owner_unpin(&account->owner);
 }
@@ -266,10 +332,35 @@ archive_catch_up_on(struct session *session)
 	    (!is_over && !has_room(session)))
 		return;
 	waiting->paused = 0;
-	if (is_over)
-		end(account, session, waiting->place, ERR_NONE);
-	else
+	if (!is_over) {
 		read_page(session, waiting->place);
+		return;
+	}
+	end(account, session, waiting->place);
+	archive_offer(account);
+}
+
+void
+archive_catch_up_restored(struct session *session)
+{
+	struct archive_waiting *waiting =
+	    &archive_of(session->account)->waiting;
+	uint64_t from, to;
+
+	if (!archive_may_send(session) || waiting->is_reading ||
+	    !archive_waits(waiting, &from, &to))
+		return;
+	waiting->is_reading = true;
+	pause(session, session_hold(session));
+}
+
+void
+archive_catch_up_came(struct session *session)
+{
+	if (archive_of(session->account)->waiting.paused == session->number)
+		archive_catch_up_on(session);
+	else
+		archive_catch_up(session);
 }
 
 void

@@ -3,6 +3,7 @@
  */
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/hash.h"
 #include "base/rand.h"
 #include "modules/archive_private.h"
 #include "modules/hints.h"
@@ -24,14 +25,26 @@
 
 static void batch_written(struct store_commit *);
 
-/* --- the public id --------------------------------------------------------
- */
+/* --- the public id ------------------------------------------------------- */
+
+/* Of the secret and the nonce, and of nothing else that is made with the
+ * secret. */
+static uint64_t
+mask(const struct account *account, uint64_t nonce)
+{
+	const struct server *server = account->owner.shard->server;
+	char text[24] = "archive id";
+
+	memcpy(text + sizeof(text) - sizeof(nonce), &nonce, sizeof(nonce));
+	return hash_secret(server->secret, (struct str){text, sizeof(text)});
+}
 
 struct str
-archive_id_text(struct arena *arena, struct archive_id id)
+archive_id_text(
+    const struct account *account, struct arena *arena, struct archive_id id)
 {
-	return str_format(arena, "%016llx%016llx", (unsigned long long)id.id,
-	    (unsigned long long)id.nonce);
+	return str_format(arena, "%016llx%016llx", (unsigned long long)id.nonce,
+	    (unsigned long long)(id.id ^ mask(account, id.nonce)));
 }
 
 static bool
@@ -56,14 +69,17 @@ read_hex(struct str text, uint64_t *number_r)
 }
 
 bool
-archive_id_read(struct str text, struct archive_id *id_r)
+archive_id_read(
+    const struct account *account, struct str text, struct archive_id *id_r)
 {
 	const size_t half = ARCHIVE_ID_LEN / 2;
 
-	return text.len == ARCHIVE_ID_LEN &&
-	       read_hex((struct str){text.text, half}, &id_r->id) &&
-	       read_hex((struct str){text.text + half, half}, &id_r->nonce) &&
-	       id_r->id != 0 && id_r->id <= INT64_MAX;
+	if (text.len != ARCHIVE_ID_LEN ||
+	    !read_hex((struct str){text.text, half}, &id_r->nonce) ||
+	    !read_hex((struct str){text.text + half, half}, &id_r->id))
+		return false;
+	id_r->id ^= mask(account, id_r->nonce);
+	return id_r->id != 0 && id_r->id <= INT64_MAX;
 }
 
 struct archive_id
@@ -75,8 +91,7 @@ archive_next_id(struct account *account)
 	return (struct archive_id){archive->last_id, rand_u64()};
 }
 
-/* --- what is worth it ------------------------------------------------------
- */
+/* --- what is worth it ---------------------------------------------------- */
 
 /* Beyond what has a body: what says something that all devices of a user want
  * to know. XEP-0184 and XEP-0333: that it arrived or was read; encrypted
@@ -120,8 +135,7 @@ archive_wants(struct account *account, const struct stanza *stanza,
 	       archive_prefs_want(account, peer);
 }
 
-/* --- writing ---------------------------------------------------------------
- */
+/* --- writing ------------------------------------------------------------- */
 
 struct row_open {
 	struct link link; /* in archive->queue, ->deferred, or of a batch */
@@ -498,8 +512,7 @@ archive_keep_sent(struct account *account, struct session *session,
 		row_write(open);
 }
 
-/* --- written, or not ---------------------------------------------------------
- */
+/* --- written, or not ----------------------------------------------------- */
 
 static void
 on_retry(struct timer *timer)
@@ -581,6 +594,8 @@ wait_to_retry(struct account *account, enum err err)
 	if (first_row(&archive->queue) == NULL ||
 	    timer_is_running(&archive->retry))
 		return;
+	if (archive->retry_ms == 0)
+		archive->failing_ms = clock_mono_ms();
 	archive->retry_ms *= 2;
 	if (archive->retry_ms < RETRY_MIN_MS)
 		archive->retry_ms = RETRY_MIN_MS;

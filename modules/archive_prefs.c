@@ -7,7 +7,7 @@
 #include "server/setup.h"
 #include "xml/writer.h"
 
-/* JIDs in both lists together: each message is compared with all. */
+/* JIDs of one list: each message is compared with all. */
 #define JIDS_MAX 1000
 
 static void prefs_saved(struct iq *);
@@ -48,8 +48,7 @@ read_wanted(struct str text, enum wanted *wanted_r)
 	return false;
 }
 
-/* --- deciding --------------------------------------------------------------
- */
+/* --- deciding ------------------------------------------------------------ */
 
 /* Section 2.3.1: a bare JID stands for all its resources. */
 static bool
@@ -100,8 +99,7 @@ archive_prefs_want(struct account *account, const struct jid *peer)
 	       (others == WANTED_ROSTER && is_in_roster(account, peer));
 }
 
-/* --- as XML ----------------------------------------------------------------
- */
+/* --- as XML -------------------------------------------------------------- */
 
 static bool
 read_jids(struct arena *arena, const struct node *list, struct jids *jids_r)
@@ -176,8 +174,7 @@ prefs_node(struct account *account, struct arena *arena)
 	return node;
 }
 
-/* --- loading ---------------------------------------------------------------
- */
+/* --- loading ------------------------------------------------------------- */
 
 static void
 take(struct account *account, struct archive_prefs *prefs)
@@ -207,8 +204,7 @@ archive_prefs_forget(struct account *account)
 	prefs_free(&archive_of(account)->prefs);
 }
 
-/* --- reading and changing --------------------------------------------------
- */
+/* --- reading and changing ------------------------------------------------ */
 
 void
 archive_on_prefs_get(struct iq *iq)

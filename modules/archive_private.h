@@ -28,6 +28,7 @@ enum {
 
 extern const struct setting archive_settings[ARCHIVE_SETTINGS + 1];
 
+struct archive_indexing;
 struct archive_prefs;
 struct archive_retract;
 
@@ -35,22 +36,24 @@ struct archive_retract;
 struct archive {
 	struct account *account; /* once it was loaded */
 	uint64_t last_id;        /* of its newest row */
-	struct list queue;       /* rows that wait for those before them to be
-				    written; zeroed until used */
+	struct list queue;       /* rows to be written; zeroed until used */
 	size_t queue_len;        /* bytes of them */
 	unsigned writing;        /* commits of such that are under way */
 	bool is_careful;         /* one row at a time: one of them is refused */
-	struct timer retry;      /* of the queue, after one failed */
-	struct list deferred;    /* rows that wait for others; likewise */
-	struct list retracts;    /* struct archive_retract; likewise */
-	struct list awaits;      /* struct archive_await; likewise */
-	unsigned retry_ms;       /* until the next try */
+	uint16_t buried;    /* rows taken back: they may be read as they were */
+	struct timer retry; /* of the queue, after one failed */
+	struct list deferred; /* rows that wait for others; likewise */
+	struct list retracts; /* struct archive_retract; likewise */
+	struct list awaits;   /* struct archive_await; likewise */
+	unsigned retry_ms;    /* until the next try */
 	unsigned failures; /* rows that could not be written: what is read while
 			       it grows may lack some */
-	uint64_t grown;    /* rows added since it was last limited */
+	uint64_t failing_ms; /* since the first of these tries: clock_mono_ms */
+	uint64_t grown;      /* rows added since it was last limited */
 	struct archive_waiting waiting;
 	struct repeats repeats;
-	struct archive_prefs *prefs; /* NULL: those of the host */
+	struct archive_prefs *prefs;       /* NULL: those of the host */
+	struct archive_indexing *indexing; /* NULL: not under way */
 };
 
 struct archive *archive_of(struct account *);
@@ -63,9 +66,13 @@ struct archive_id {
 
 #define ARCHIVE_ID_LEN 32
 
-struct str archive_id_text(struct arena *, struct archive_id);
+/* The nonce, and the id under a key of the server: XEP-0359, section 6, wants
+ * nobody to learn anything from it, so not when the message came. */
+struct str archive_id_text(
+    const struct account *, struct arena *, struct archive_id);
 /* False when it was not made by archive_id_text. */
-bool archive_id_read(struct str, struct archive_id *id_r);
+bool archive_id_read(
+    const struct account *, struct str, struct archive_id *id_r);
 
 /* --- keeping ------------------------------------------------------------ */
 
@@ -145,21 +152,17 @@ void archive_on_prefs_set(struct iq *);
 
 /* --- searching ---------------------------------------------------------- */
 
-/* Brings the index of words up to date, some thousand rows at most: then done
- * with err, and whether there are more. The wait lives until then. */
+/* Waits until the index of words has all that is written by now, some seconds
+ * at most: then there is more, and it goes on. The wait lives until done. */
 struct archive_index {
-	struct store_get get;
-	struct store_page page;
-	struct store_commit commit;
+	struct link link;
 	struct account *account; /* pinned by the asker */
-	struct arena *arena;     /* of the page */
-	uint64_t upto;           /* rows that are in the index */
-	unsigned pages;          /* that were read */
+	struct timer timer;
 	bool is_more;
 	enum err err;
 	void (*done)(struct archive_index *);
 };
-void archive_index(struct account *, struct archive_index *, struct arena *,
+void archive_index(struct account *, struct archive_index *,
     void (*done)(struct archive_index *));
 
 /* --- asking ------------------------------------------------------------- */
@@ -172,6 +175,7 @@ void archive_index(struct account *, struct archive_index *, struct arena *,
 
 /* What a query wants; lives in the iq. */
 struct archive_ask {
+	const struct account *account;
 	struct str queryid; /* text NULL when absent */
 	struct log_query rows;
 	bool is_flipped;

@@ -50,8 +50,7 @@ struct found {
 	bool is_more;
 };
 
-/* --- reading ---------------------------------------------------------------
- */
+/* --- reading ------------------------------------------------------------- */
 
 static void
 read_page(struct reading *reading, struct store_page *page,
@@ -119,6 +118,7 @@ archive_on_query(struct iq *iq)
 		iq_refuse_text(iq, err, why);
 		return;
 	}
+	iq_only_reads(iq);
 	reading->iq = iq;
 	reading->head = stanza_make(iq_arena(iq), STANZA_MESSAGE, STANZA_NORMAL,
 	    account_jid(iq_account(iq)), iq_from(iq), STR_NONE);
@@ -162,8 +162,7 @@ rows_written(struct archive_await *await)
 	if (rows->words.len == 0)
 		read_all(reading);
 	else
-		archive_index(account, &reading->index, iq_arena(reading->iq),
-		    words_indexed);
+		archive_index(account, &reading->index, words_indexed);
 }
 
 static void
@@ -180,8 +179,7 @@ words_indexed(struct archive_index *index)
 		iq_refuse(reading->iq, stanza_err_of(index->err));
 }
 
-/* --- what was found --------------------------------------------------------
- */
+/* --- what was found ------------------------------------------------------ */
 
 static struct found
 found_of_page(struct reading *reading)
@@ -250,8 +248,7 @@ found_of_ids(struct reading *reading)
 	return found;
 }
 
-/* --- sending ---------------------------------------------------------------
- */
+/* --- sending ------------------------------------------------------------- */
 
 static void
 add_attr(struct buf *buf, const char *name, struct str value)
@@ -263,8 +260,8 @@ add_attr(struct buf *buf, const char *name, struct str value)
 static struct str
 id_of(const struct reading *reading, const struct log_row *row)
 {
-	return archive_id_text(
-	    iq_arena(reading->iq), (struct archive_id){row->id, row->nonce});
+	return archive_id_text(reading->ask.account, iq_arena(reading->iq),
+	    (struct archive_id){row->id, row->nonce});
 }
 
 /* Rows are ours: what is checked here is that the file is whole. */
@@ -381,8 +378,7 @@ all_read(struct join *join)
 	answer(reading, &found);
 }
 
-/* --- the form, and the ends ------------------------------------------------
- */
+/* --- the form, and the ends ---------------------------------------------- */
 
 void
 archive_on_form(struct iq *iq)
@@ -418,7 +414,8 @@ last_read(struct store_page *page)
 }
 
 static void
-add_end(struct node *metadata, const char *name, const struct store_page *page)
+add_end(const struct account *account, struct node *metadata, const char *name,
+    const struct store_page *page)
 {
 	struct node *end;
 
@@ -426,7 +423,7 @@ add_end(struct node *metadata, const char *name, const struct store_page *page)
 		return;
 	end = node_add(metadata, name, NS_MAM);
 	node_set(end, "id",
-	    archive_id_text(metadata->arena,
+	    archive_id_text(account, metadata->arena,
 		(struct archive_id){page->rows[0].id, page->rows[0].nonce}));
 	node_set(end, "timestamp",
 	    clock_format(metadata->arena, page->rows[0].time_us));
@@ -436,6 +433,7 @@ static void
 ends_read(struct join *join)
 {
 	struct ends *ends = container_of(join, struct ends, join);
+	const struct account *account = iq_account(ends->iq);
 	struct node *metadata;
 
 	if (join->first != ERR_NONE) {
@@ -443,8 +441,8 @@ ends_read(struct join *join)
 		return;
 	}
 	metadata = node_make(iq_arena(ends->iq), "metadata", NS_MAM);
-	add_end(metadata, "start", &ends->first);
-	add_end(metadata, "end", &ends->last);
+	add_end(account, metadata, "start", &ends->first);
+	add_end(account, metadata, "end", &ends->last);
 	iq_reply(ends->iq, metadata);
 }
 

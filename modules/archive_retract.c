@@ -206,6 +206,7 @@ bury(struct archive_retract *retract, const struct log_row *row,
 	struct store_write *write =
 	    store_write_new(retract->account->owner.shard->store);
 
+	archive_of(retract->account)->buried++;
 	node_set(retracted, "id", retract->id);
 	node_set(retracted, "stamp", clock_format(arena, retract->time_us));
 	tomb->node = node;

@@ -24,8 +24,7 @@ say(struct world_peer *romeo, const char *id)
 	rig_send(romeo, text);
 }
 
-/* --- what a query may say ----------------------------------------------------
- */
+/* --- what a query may say ------------------------------------------------ */
 
 #define FORM(fields)                                     \
 	"<x xmlns='jabber:x:data' type='submit'><field " \
@@ -86,8 +85,7 @@ queries_are_checked(void **state)
 	world_free(&world);
 }
 
-/* --- what goes wrong ---------------------------------------------------------
- */
+/* --- what goes wrong ----------------------------------------------------- */
 
 /* What was delivered is in the archive sooner or later. */
 static void
@@ -187,6 +185,46 @@ what_is_left_to_be_written_is_told(void **state)
 		CHECK(!is_passed || !rig_finds(other, RESULT("m1")));
 		world_free(&world);
 	}
+}
+
+#define ID_LEN 32
+#define IDS    16
+
+/* How many of the ids are alike in these digits. */
+static unsigned
+count_alike(char ids[IDS][ID_LEN + 1], unsigned from, unsigned len)
+{
+	unsigned alike = 0;
+
+	for (unsigned i = 1; i < IDS; i++)
+		alike += strncmp(ids[i] + from, ids[0] + from, len) == 0;
+	return alike;
+}
+
+/* XEP-0359, section 6: neither when a message came nor what came before. */
+static void
+ids_say_nothing(void **state)
+{
+	static const char named[] = "<stanza-id ";
+	struct world *world = rig_world(1, 2, NULL);
+	struct world_peer *romeo = rig_login(world, ROMEO "/orchard");
+	struct world_peer *juliet = rig_login(world, JULIET "/balcony");
+	char ids[IDS][ID_LEN + 1];
+
+	rig_skip(juliet);
+	for (unsigned i = 0; i < IDS; i++) {
+		const char *id;
+
+		rig_send(romeo, "<message type='chat' to='" JULIET
+				"'><body>Hi</body></message>");
+		id = strstr(strstr(world_next(juliet), named), " id='") + 5;
+		memcpy(ids[i], id, ID_LEN);
+		ids[i][ID_LEN] = '\0';
+		CHECK_EQUAL(strspn(ids[i], "0123456789abcdef"), ID_LEN);
+	}
+	for (unsigned from = 0; from < ID_LEN; from += 4)
+		CHECK(count_alike(ids, from, 4) == 0);
+	world_free(&world);
 }
 
 /* The store stands still: its senders are not heard as fast as they talk. */
@@ -348,8 +386,7 @@ archives_can_be_switched_off(void **state)
 	world_free(&world);
 }
 
-/* --- preferences -------------------------------------------------------------
- */
+/* --- preferences --------------------------------------------------------- */
 
 #define PREFS(other)                                           \
 	"<iq type='set' id='p'><prefs xmlns='urn:xmpp:mam:2' " \
@@ -379,8 +416,7 @@ preferences_are_kept_or_refused(void **state)
 	world_free(&world);
 }
 
-/* --- taking back ------------------------------------------------------------
- */
+/* --- taking back --------------------------------------------------------- */
 
 static void
 take_back(struct world_peer *romeo, const char *id)
@@ -449,8 +485,7 @@ what_cannot_be_taken_back_stays(void **state)
 	world_free(&world);
 }
 
-/* --- how much is kept --------------------------------------------------------
- */
+/* --- how much is kept ---------------------------------------------------- */
 
 static unsigned
 count_results(struct world_peer *peer)
@@ -505,15 +540,36 @@ the_oldest_go_when_their_time_has_come(void **state)
 	world_free(&world);
 }
 
+static void
+a_page_is_no_longer_than_the_queue(void **state)
+{
+	struct world *world = rig_world(1, 2, "sessions.queue: 20\n");
+	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+	char id[RIG_ID_LEN];
+
+	(void)state;
+	for (unsigned i = 0; i < 40; i++) {
+		snprintf(id, sizeof(id), "m%u", i);
+		say(romeo, id);
+	}
+	rig_enable(romeo, id);
+	rig_send(romeo, ASK);
+	CHECK_EQUAL(rig_hears(romeo, "<result"), 10);
+	CHECK(!world_is_closed(romeo));
+	world_free(&world);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(queries_are_checked),
+	    cmocka_unit_test(a_page_is_no_longer_than_the_queue),
 	    cmocka_unit_test(a_row_that_failed_is_written_again),
 	    cmocka_unit_test(what_comes_after_a_row_that_failed_waits),
 	    cmocka_unit_test(the_last_row_is_told_when_it_is_there),
 	    cmocka_unit_test(what_is_left_to_be_written_is_told),
+	    cmocka_unit_test(ids_say_nothing),
 	    cmocka_unit_test(who_outruns_the_store_is_slowed_down),
 	    cmocka_unit_test(a_row_that_is_refused_does_not_stop_the_others),
 	    cmocka_unit_test(a_row_that_is_refused_is_found_among_others),

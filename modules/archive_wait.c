@@ -29,8 +29,7 @@ waiting_of(struct account *account)
 	return &archive_of(account)->waiting;
 }
 
-/* --- the rows --------------------------------------------------------------
- */
+/* --- the rows ------------------------------------------------------------ */
 
 static size_t
 place_of(const struct archive_waiting *waiting, uint64_t id)
@@ -134,8 +133,7 @@ is_done(struct archive_waiting *waiting, uint64_t id)
 		waiting->done = id;
 }
 
-/* --- the mark --------------------------------------------------------------
- */
+/* --- the mark ------------------------------------------------------------ */
 
 static uint64_t
 mark_of(struct account *account)
@@ -255,8 +253,7 @@ save_now(struct account *account)
 	save(account);
 }
 
-/* --- loading ---------------------------------------------------------------
- */
+/* --- loading ------------------------------------------------------------- */
 
 static void
 read_range(struct archive_waiting *waiting, struct str word)
@@ -303,8 +300,7 @@ archive_wait_load(struct account *account, struct join *join)
 	    account, join, &archive_mark_kind, STR("mark"), mark_loaded);
 }
 
-/* --- what happens to rows --------------------------------------------------
- */
+/* --- what happens to rows ------------------------------------------------ */
 
 void
 archive_wait_begin(struct account *account)
@@ -382,6 +378,20 @@ archive_wait_proved(struct session *session, uint64_t ticket)
 	archive_catch_up_on(session);
 }
 
+bool
+archive_wait_again(struct session *session, const struct post *letter)
+{
+	struct tickets *sent = &archive_session_of(session)->sent;
+	uint64_t id;
+
+	if ((letter->ticket & TICKET_ROWS) != TICKET_ARCHIVE ||
+	    letter->to == NULL || letter->to->resource_len > 0 ||
+	    !tickets_take_one(sent, letter->ticket, &id))
+		return false;
+	give_up(waiting_of(session->account), id, false);
+	return true;
+}
+
 void
 archive_wait_closed(struct session *session)
 {
@@ -403,8 +413,7 @@ archive_wait_drain(struct account *account)
 		save_now(account);
 }
 
-/* --- over a restart --------------------------------------------------------
- */
+/* --- over a restart ------------------------------------------------------ */
 
 #define NS_SENT "urn:jackdaw:archive:sent:1"
 
@@ -450,17 +459,17 @@ archive_wait_restore(struct session *session, const struct node *node)
 	tickets_restore(&own->sent, session->arena, archive);
 	for (size_t i = 0; (row = tickets_row(&own->sent, i)) != NULL; i++)
 		restore_sent(session, *row);
+	archive_catch_up_restored(session);
 }
 
-/* --- what was read ---------------------------------------------------------
- */
+/* --- what was read ------------------------------------------------------- */
 
 void
-archive_wait_read(struct account *account, uint64_t upto)
+archive_wait_read(struct account *account, uint64_t from, uint64_t upto)
 {
 	struct archive_waiting *waiting = waiting_of(account);
 
-	id_ranges_remove(&waiting->ranges, 0, upto);
+	id_ranges_remove(&waiting->ranges, from, upto);
 	if (waiting->count == 0 && waiting->ranges.count == 0)
 		is_done(waiting, upto);
 }
@@ -473,7 +482,7 @@ archive_wait_drop(struct account *account, uint64_t upto)
 
 	if (!archive_waits(waiting, &from, &to) || from > upto)
 		return;
-	archive_wait_read(account, upto);
+	archive_wait_read(account, 0, upto);
 	is_done(waiting, to < upto ? to : upto);
 	save_later(account);
 }

@@ -25,12 +25,14 @@ struct archive_waiting {
 	uint64_t done; /* the newest row that is done with */
 	uint64_t mark; /* as it is stored: archive_wait.c */
 	bool is_reading;
-	uint64_t paused;    /* session->number: more is read for it when it has
-			       proved some of what it was sent, and the next row
-			       is written; 0: none */
-	unsigned place;     /* that it holds */
-	struct timer save;  /* of the mark */
-	struct timer retry; /* of a read that failed */
+	unsigned place;      /* that who is paused holds */
+	uint64_t paused;     /* session->number: more is read for it when it has
+				proved some of what it was sent, and the next
+				row is written; 0: none */
+	struct timer save;   /* of the mark */
+	struct timer retry;  /* of a read that failed */
+	uint64_t failing_ms; /* since when reads fail: clock_mono_ms; 0: they do
+				not */
 };
 
 /* Of a session: what it was sent and has not proved. */
@@ -53,6 +55,9 @@ void archive_wait_forget(struct account *);
 void archive_wait_add(struct account *, uint64_t id);
 /* The session is sent this row: the ticket that its receipt proves. */
 uint64_t archive_wait_sent(struct session *, uint64_t id, bool is_read);
+/* Whether the letter, which is held, was the row of a message to the account,
+ * which waits again then. */
+bool archive_wait_again(struct session *, const struct post *);
 /* Hooks. */
 void archive_wait_proved(struct session *, uint64_t ticket);
 void archive_wait_closed(struct session *);
@@ -63,8 +68,8 @@ void archive_wait_restore(struct session *, const struct node *);
 bool archive_waits(
     const struct archive_waiting *, uint64_t *from_r, uint64_t *to_r);
 bool archive_waits_for(const struct archive_waiting *, uint64_t id);
-/* These rows, up to this one, wait no more: sent, or not to be sent. */
-void archive_wait_read(struct account *, uint64_t upto);
+/* These rows wait no more: sent, or not to be sent. */
+void archive_wait_read(struct account *, uint64_t from, uint64_t upto);
 /* Nothing up to this one waits any more: the client has the archive. */
 void archive_wait_drop(struct account *, uint64_t upto);
 
@@ -72,6 +77,13 @@ void archive_wait_drop(struct account *, uint64_t upto);
 bool archive_may_send(const struct session *);
 /* Sends what waits to the session, if it is one that may have it. */
 void archive_catch_up(struct session *);
+/* It is there from before a restart: what comes meanwhile waits behind what it
+ * is sent when its client comes back. */
+void archive_catch_up_restored(struct session *);
+/* Its client came back, or it said with which priority it is available. */
+void archive_catch_up_came(struct session *);
+/* Its stream broke: others that are there go on where it was. */
+void archive_catch_up_left(struct session *);
 /* It proved some of what it was sent; it is not available; it closed. */
 void archive_catch_up_on(struct session *);
 /* Rows were written, or could not be. */

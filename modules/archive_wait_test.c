@@ -5,8 +5,7 @@
 #include "server/drain.h"
 #include "server/world_private.h"
 
-/* --- when it is sent -------------------------------------------------------
- */
+/* --- when it is sent ----------------------------------------------------- */
 
 static void
 what_was_not_proved_comes_again(void **state)
@@ -79,10 +78,7 @@ who_is_unavailable_is_sent_no_more(void **state)
 	char id[RIG_ID_LEN];
 
 	(void)state;
-	for (unsigned i = 0; i < 100; i++) {
-		snprintf(id, sizeof(id), "m%u", i);
-		waiting_say(romeo, id);
-	}
+	waiting_say_many(romeo, 0, 100);
 	rig_enable(juliet, id);
 	rig_send(juliet, "<presence/>");
 	CHECK(rig_finds(juliet, "<message id='m24'/>"));
@@ -95,25 +91,101 @@ who_is_unavailable_is_sent_no_more(void **state)
 	world_free(&world);
 }
 
-/* --- what goes wrong -------------------------------------------------------
- */
+/* Nobody waits for who lost its connection in the middle, wherever the others
+ * were meanwhile; when it is back it has what it was sent before, and what is
+ * new. */
+static void
+who_lost_its_connection_gives_up_its_turn(void **state)
+{
+	(void)state;
+	for (unsigned is_there = 0; is_there < 2; is_there++) {
+		struct world *world = rig_world(1, 2, "sessions.queue: 50\n");
+		struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+		struct world_peer *juliet = rig_bind(world, JULIET "/balcony");
+		struct world_peer *other = rig_bind(world, JULIET "/chamber");
+		char id[RIG_ID_LEN];
+
+		waiting_say_many(romeo, 0, 100);
+		rig_enable(juliet, id);
+		rig_send(juliet, "<presence/>");
+		if (is_there == 1)
+			rig_send(other, "<presence/>");
+		CHECK(!rig_finds(other, "<message/>"));
+		world_cut(&juliet);
+		world_sleep(world, 1000);
+		if (is_there == 0)
+			rig_send(other, "<presence/>");
+		CHECK(rig_finds(other, "<message id='m25'/>"));
+		CHECK(rig_finds(other, "<message id='m99'/>"));
+		waiting_say(romeo, "new");
+		CHECK(rig_finds(other, "<message id='new'/>"));
+
+		juliet = waiting_resume(
+		    world, id, "<resumed xmlns='urn:xmpp:sm:3'/>");
+		CHECK(rig_finds(juliet, "<message id='m24'/>"));
+		CHECK_EQUAL(rig_hears(juliet, "<message"), 1);
+		world_free(&world);
+	}
+}
+
+/* An older row comes back from another session while a page is read. */
+static void
+what_comes_back_meanwhile_is_sent(void **state)
+{
+	struct world *world = rig_world(1, 2, NULL);
+	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+	struct world_peer *juliet =
+	    waiting_come(world, JULIET "/balcony", "<presence/>");
+	struct world_peer *other = rig_bind(world, JULIET "/chamber");
+
+	(void)state;
+	waiting_say(romeo, "m1");
+	rig_send(juliet, "<presence><priority>-1</priority></presence>");
+	waiting_say(romeo, "m2");
+	world_hold_store(world, true);
+	rig_send(other, "<presence/>");
+	world_cut(&juliet);
+	world_run(world);
+	world_hold_store(world, false);
+	world_sleep(world, 1000);
+	CHECK(rig_finds(other, "<message id='m2'/>"));
+	CHECK(rig_finds(other, "<message id='m1'/>"));
+	world_free(&world);
+}
+
+/* --- what goes wrong ----------------------------------------------------- */
 
 static void
 a_damaged_row_does_not_stop_the_others(void **state)
 {
+	waiting_check_damaged_row(NULL, &archive_kind);
+}
+
+/* A row fails while what waits is read: that is read again, and what is new
+ * waits on. */
+static void
+what_fails_meanwhile_changes_no_order(void **state)
+{
 	struct world *world = rig_world(1, 2, NULL);
 	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
-	struct world_peer *juliet;
+	struct world_peer *juliet = rig_bind(world, JULIET "/balcony");
 
+	(void)state;
 	waiting_say(romeo, "m1");
-	rig_append(world, JULIET, &archive_kind, "junk");
-	world_kill(world);
-	world_cut(&romeo);
-	romeo = rig_bind(world, ROMEO "/orchard");
-	waiting_say(romeo, "m2");
-	juliet = waiting_come(world, JULIET "/balcony", "<presence/>");
+	world_hold_store(world, true);
+	rig_send(romeo, "<message type='chat' to='" JULIET
+			"/balcony' id='m2'><body>Hi</body></message>");
+	CHECK(rig_finds(juliet, "<message id='m2'/>"));
+	rig_send(juliet, "<presence/>");
+	waiting_say(romeo, "m3");
+	world_break_store(world, ERR_FULL);
+	world_hold_store(world, false);
+	world_run(world);
+	rig_expect(juliet, "<presence/>");
 	waiting_expect(juliet, "m1");
-	waiting_expect(juliet, "m2");
+	rig_expect(juliet, "<message id='m3'/>");
+	world_break_store(world, ERR_NONE);
+	world_sleep(world, 10000);
 	rig_expect_nothing(juliet);
 	world_free(&world);
 }
@@ -173,8 +245,36 @@ who_writes_too_much_for_the_store_is_refused(void **state)
 	world_free(&world);
 }
 
-/* --- who has it already ------------------------------------------------------
- */
+#define KEPT 20
+
+/* No other quota holds for what waits in an archive. */
+static void
+no_more_waits_than_the_archive_keeps(void **state)
+{
+	struct world *world = rig_world(1, 2, "archive: {keep_messages: 20}\n");
+	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+	struct world_peer *juliet;
+	const char *text, *last = "";
+	unsigned count = 0;
+	char id[16];
+
+	(void)state;
+	rig_account(world, JULIET);
+	for (unsigned i = 0; i < 5 * KEPT; i++) {
+		snprintf(id, sizeof(id), "m%u", i);
+		waiting_say(romeo, id);
+	}
+	juliet = waiting_come(world, JULIET "/balcony", "<presence/>");
+	while ((text = waiting_next(world, juliet)) != NULL) {
+		count += strstr(text, "<body>") != NULL;
+		last = strstr(text, "id='m99'") != NULL ? "m99" : last;
+	}
+	CHECK(count >= KEPT && count <= 2 * KEPT);
+	CHECK_TEXT(last, "m99");
+	world_free(&world);
+}
+
+/* --- who has it already -------------------------------------------------- */
 
 #define ASK "<iq type='set' id='q'><query xmlns='urn:xmpp:mam:2'/></iq>"
 
@@ -457,11 +557,8 @@ static struct world_peer *
 resume(struct world *world, const char *id, unsigned h)
 {
 	struct world_peer *juliet = world_connect(world, JULIET);
-	char xml[256];
 
-	snprintf(xml, sizeof(xml),
-	    "<resume xmlns='urn:xmpp:sm:3' previd='%s' h='%u'/>", id, h);
-	rig_send(juliet, xml);
+	rig_resume(juliet, id, h);
 	rig_expect(juliet, "<resumed xmlns='urn:xmpp:sm:3'/>");
 	return juliet;
 }
@@ -547,6 +644,8 @@ main(void)
 	    cmocka_unit_test(what_was_not_proved_comes_again),
 	    cmocka_unit_test(what_is_being_written_comes_before_what_is_new),
 	    cmocka_unit_test(who_is_unavailable_is_sent_no_more),
+	    cmocka_unit_test(who_lost_its_connection_gives_up_its_turn),
+	    cmocka_unit_test(what_comes_back_meanwhile_is_sent),
 	    cmocka_unit_test_prestate(
 		waiting_two_sessions_do_not_both_get_it, NULL),
 	    cmocka_unit_test(waiting_a_proof_is_of_what_came_before),
@@ -557,13 +656,35 @@ main(void)
 	    cmocka_unit_test_prestate(
 		waiting_what_may_be_kept_is_not_refused, NULL),
 	    cmocka_unit_test_prestate(
-		waiting_what_cannot_be_read_is_read_later, NULL),
+		waiting_what_cannot_be_read_is_read_before_what_is_new, NULL),
+	    cmocka_unit_test_prestate(
+		waiting_nobody_waits_long_for_what_cannot_be_read, NULL),
+	    cmocka_unit_test_prestate(
+		waiting_who_comes_later_waits_as_long, NULL),
+	    cmocka_unit_test_prestate(
+		waiting_what_may_be_kept_comes_once, NULL),
+	    cmocka_unit_test_prestate(
+		waiting_what_may_be_kept_comes_before_what_is_new, NULL),
+	    cmocka_unit_test_prestate(
+		waiting_what_comes_while_others_are_read_comes_too, NULL),
+	    cmocka_unit_test(what_fails_meanwhile_changes_no_order),
+	    cmocka_unit_test_prestate(
+		waiting_who_turns_negative_gets_no_more, NULL),
+	    cmocka_unit_test_prestate(
+		waiting_who_goes_and_comes_back_has_it_once, NULL),
+	    cmocka_unit_test_prestate(
+		waiting_nobody_waits_for_who_does_not_read, NULL),
+	    cmocka_unit_test_prestate(
+		waiting_order_is_kept_over_a_restart, NULL),
+	    cmocka_unit_test_prestate(
+		waiting_order_is_kept_by_who_turns_negative, NULL),
 	    cmocka_unit_test(a_damaged_row_does_not_stop_the_others),
 	    cmocka_unit_test_prestate(
 		waiting_what_a_blocked_contact_said_is_not_sent, NULL),
 	    cmocka_unit_test_prestate(
 		waiting_others_come_though_most_are_blocked, NULL),
 	    cmocka_unit_test(what_waits_behind_many_rows_is_refused),
+	    cmocka_unit_test(no_more_waits_than_the_archive_keeps),
 	    cmocka_unit_test(who_writes_too_much_for_the_store_is_refused),
 	    cmocka_unit_test(who_has_asked_the_archive_gets_none),
 	    cmocka_unit_test(what_comes_after_the_question_is_sent),

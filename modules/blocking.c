@@ -18,7 +18,6 @@
 #define NS_BLOCKING_ERRORS "urn:xmpp:blocking:errors"
 
 static void on_load(struct account *, struct join *);
-static void list_loaded(struct store_scan *);
 static void on_forget(struct account *);
 static enum verdict on_sent(struct account *, struct session *, struct post *);
 static enum verdict on_received(
@@ -26,7 +25,6 @@ static enum verdict on_received(
 static void on_get(struct iq *);
 static void on_block(struct iq *);
 static void on_unblock(struct iq *);
-static void list_saved(struct iq *);
 
 const struct store_kind blocking_kind = {"blocking", STORE_MAP, 0};
 
@@ -86,8 +84,7 @@ const struct module blocking_module = {
     .session_size = sizeof(struct blocking_session),
 };
 
-/* --- over a restart --------------------------------------------------------
- */
+/* --- over a restart ------------------------------------------------------ */
 
 static void
 on_save(struct session *session, struct node *node)
@@ -108,8 +105,7 @@ on_restore(struct session *session, const struct node *node)
 	    node_child(node, "interested", NS_BLOCKING) != NULL;
 }
 
-/* --- the list in memory
- * --------------------------------------------------------- */
+/* --- the list in memory -------------------------------------------------- */
 
 static struct table *
 table_of(struct account *account)
@@ -218,8 +214,7 @@ blocking_blocks(struct account *account, const struct jid *jid)
 	return is_blocked;
 }
 
-/* --- presence that some resources must not see -----------------------------
- */
+/* --- presence that some resources must not see --------------------------- */
 
 static bool
 has_bare(const struct table_link *link, const void *key)
@@ -277,58 +272,43 @@ blocking_send_presence(struct account *account, const struct stanza *stanza)
 	router_route(account->owner.shard, account, letter);
 }
 
-/* --- loading
- * ---------------------------------------------------------------------- */
+/* --- loading ------------------------------------------------------------- */
 
-struct list_load {
-	struct store_scan scan;
-	struct arena *arena;
-	struct account *account;
-	struct join *join;
-};
-
-static void
-on_load(struct account *account, struct join *join)
+static enum err
+take_list(struct account *account, const struct store_scan *scan)
 {
-	struct arena *arena = arena_make(0);
-	struct list_load *load = arena_new(arena, struct list_load);
-	const struct map_query query = {.owner = account->owner.id,
-	    .kind = &blocking_kind,
-	    .max = UINT16_MAX};
-
-	on_forget(account);
-	table_init(table_of(account));
-	table_init(table_by_bare(account));
-	load->arena = arena;
-	load->account = account;
-	load->join = join;
-	join_wait(join);
-	store_scan(account->owner.shard->store, &load->scan, arena, &query,
-	    list_loaded);
-}
-
-static void
-list_loaded(struct store_scan *scan)
-{
-	struct list_load *load = container_of(scan, struct list_load, scan);
-	struct arena *arena = load->arena;
-	struct join *join = load->join;
 	enum err err = scan->err;
 
 	for (size_t i = 0; err == ERR_NONE && i < scan->count; i++) {
-		const struct jid *jid = jid_parse(arena, scan->rows[i].key);
+		const struct jid *jid =
+		    jid_parse(scan->arena, scan->rows[i].key);
 
 		if (jid == NULL)
 			err = ERR_CORRUPT;
 		else
-			add(load->account, jid);
+			add(account, jid);
 	}
-	arena_free(&arena);
-	join_wait_done(join, err);
+	return err;
 }
 
-/* --- what it keeps out and in
- * ------------------------------------------------------- */
+static void
+on_load(struct account *account, struct join *join)
+{
+	on_forget(account);
+	table_init(table_of(account));
+	table_init(table_by_bare(account));
+	account_load_rows(account, join, &blocking_kind, UINT16_MAX, take_list);
+}
+
+/* --- what it keeps out and in -------------------------------------------- */
+
+/* Presence, too: a client would believe that it changed a subscription. */
+static bool
+must_tell(const struct stanza *stanza)
+{
+	return stanza->kind == STANZA_PRESENCE ? stanza->type != STANZA_ERROR
+					       : stanza_may_fail(stanza);
+}
 
 /* Section 3.3: not-acceptable, and that it is the user's own doing. */
 static enum verdict
@@ -339,7 +319,7 @@ on_sent(struct account *account, struct session *session, struct post *letter)
 
 	if (stanza->to == NULL || !blocking_blocks(account, stanza->to))
 		return PASS;
-	if (stanza_may_fail(stanza)) {
+	if (must_tell(stanza)) {
 		error = stanza_make_error(
 		    letter->arena, stanza, STANZA_ERR_NOT_ACCEPTABLE, NULL);
 		node_add(
@@ -380,8 +360,7 @@ on_received(
 	return TAKEN;
 }
 
-/* --- the list on the wire
- * ------------------------------------------------------------ */
+/* --- the list on the wire ------------------------------------------------ */
 
 static void
 on_get(struct iq *iq)
@@ -429,6 +408,99 @@ read_items(struct iq *iq, size_t *count_r)
 	return jids;
 }
 
+/* Who may see our presence sees us go, or come back: sections 3.3 and 3.4. A
+ * domain or a resource stands for all contacts it matches. The item is not in
+ * the list: whom another one blocks sees nothing before and after. */
+static void
+tell_contacts(struct account *account, const struct jid *jid, bool is_available)
+{
+	const struct contact *contact = NULL;
+	struct arena *arena = arena_make(0);
+
+	while ((contact = roster_next(account, contact)) != NULL) {
+		const struct jid *to;
+		const bool matches =
+		    jid_local(jid).len == 0
+			? str_equal(jid_domain(jid), jid_domain(contact->jid))
+			: jid_equal_bare(jid, contact->jid);
+
+		if (!matches || (contact->sub & SUB_FROM) == 0)
+			continue;
+		to = jid_make(arena, jid_local(contact->jid), jid_domain(jid),
+		    jid_resource(jid));
+		if (!blocking_blocks(account, to))
+			roster_send_presence(account, to, is_available);
+	}
+	arena_free(&arena);
+}
+
+/* --- changing it --------------------------------------------------------- */
+
+/* Lives in the arena of its iq. */
+struct change {
+	struct store_commit commit;
+	struct iq *iq;
+	struct store_write *write;
+	const struct jid **jids; /* that were not in the list, or were */
+	size_t count;
+	bool is_block;
+};
+
+static void list_committed(struct store_commit *);
+
+static struct change *
+change_new(struct iq *iq, bool is_block, size_t max)
+{
+	struct change *change = arena_new(iq_arena(iq), struct change);
+
+	change->iq = iq;
+	change->write = store_write_new(iq_store(iq));
+	change->jids = arena_array(iq_arena(iq), const struct jid *, max);
+	change->is_block = is_block;
+	return change;
+}
+
+static void
+change_commit(struct change *change)
+{
+	store_commit(change->write, &change->commit, list_committed);
+}
+
+static void
+block(struct account *account, const struct jid *jid)
+{
+	tell_contacts(account, jid, false);
+	add(account, jid);
+}
+
+static void
+unblock(struct account *account, struct blocked *blocked)
+{
+	struct arena *arena = arena_make(0);
+	const struct jid *jid = jid_copy(arena, blocked->jid);
+
+	drop(account, blocked);
+	tell_contacts(account, jid, true);
+	arena_free(&arena);
+}
+
+/* Contacts were told already; so they are told what holds. */
+static void
+take_back(struct change *change)
+{
+	struct account *account = iq_account(change->iq);
+
+	for (size_t i = 0; i < change->count; i++) {
+		struct blocked *blocked =
+		    find(account, jid_full(change->jids[i]));
+
+		if (change->is_block && blocked != NULL)
+			unblock(account, blocked);
+		else if (!change->is_block && blocked == NULL)
+			block(account, change->jids[i]);
+	}
+}
+
 /* Result and pushes leave after the commit. */
 static void
 list_saved(struct iq *iq)
@@ -443,27 +515,18 @@ list_saved(struct iq *iq)
 	iq_reply(iq, NULL);
 }
 
-/* Who may see our presence sees us go, or come back: sections 3.3 and 3.4. A
- * domain or a resource stands for all contacts it matches. */
 static void
-tell_contacts(struct account *account, const struct jid *jid, bool is_available)
+list_committed(struct store_commit *commit)
 {
-	const struct contact *contact = NULL;
-	struct arena *arena = arena_make(0);
+	struct change *change = container_of(commit, struct change, commit);
 
-	while ((contact = roster_next(account, contact)) != NULL) {
-		const bool matches =
-		    jid_local(jid).len == 0
-			? str_equal(jid_domain(jid), jid_domain(contact->jid))
-			: jid_equal_bare(jid, contact->jid);
-
-		if (matches && (contact->sub & SUB_FROM) != 0)
-			roster_send_presence(account,
-			    jid_make(arena, jid_local(contact->jid),
-				jid_domain(jid), jid_resource(jid)),
-			    is_available);
+	if (commit->err == ERR_NONE) {
+		list_saved(change->iq);
+		return;
 	}
-	arena_free(&arena);
+	take_back(change);
+	owner_reload(&iq_account(change->iq)->owner);
+	iq_refuse(change->iq, stanza_err_of(commit->err));
 }
 
 static size_t
@@ -480,7 +543,7 @@ static void
 on_block(struct iq *iq)
 {
 	struct account *account = iq_account(iq);
-	struct store_write *write;
+	struct change *change;
 	const struct jid **jids;
 	size_t count;
 
@@ -496,63 +559,64 @@ on_block(struct iq *iq)
 		    "the block list is full");
 		return;
 	}
-	write = store_write_new(iq_store(iq));
+	change = change_new(iq, true, count);
 	for (size_t i = 0; i < count; i++) {
-		if (find(account, jid_full(jids[i])) == NULL)
-			tell_contacts(account, jids[i], false);
-		add(account, jids[i]);
-		store_put(write, account->owner.id, &blocking_kind,
+		if (find(account, jid_full(jids[i])) == NULL) {
+			block(account, jids[i]);
+			change->jids[change->count++] = jids[i];
+		}
+		store_put(change->write, account->owner.id, &blocking_kind,
 		    jid_full(jids[i]), STR(""));
 	}
-	iq_commit(iq, write, true, list_saved);
+	change_commit(change);
 }
 
 static void
-unblock_all(struct iq *iq, struct store_write *write)
+unblock_all(struct change *change)
 {
-	struct account *account = iq_account(iq);
+	struct account *account = iq_account(change->iq);
 	struct blocked *blocked;
 
-	store_remove_all(write, account->owner.id, &blocking_kind, STR(""));
+	store_remove_all(
+	    change->write, account->owner.id, &blocking_kind, STR(""));
 	while ((blocked = next(account, NULL)) != NULL) {
-		const struct jid *jid = jid_copy(iq_arena(iq), blocked->jid);
-
-		drop(account, blocked);
-		tell_contacts(account, jid, true);
+		change->jids[change->count++] =
+		    jid_copy(iq_arena(change->iq), blocked->jid);
+		unblock(account, blocked);
 	}
 }
 
 static void
-unblock_some(struct iq *iq, struct store_write *write, const struct jid **jids,
-    size_t count)
+unblock_some(struct change *change, const struct jid **jids, size_t count)
 {
-	struct account *account = iq_account(iq);
+	struct account *account = iq_account(change->iq);
 
 	for (size_t i = 0; i < count; i++) {
 		struct blocked *blocked = find(account, jid_full(jids[i]));
 
 		if (blocked == NULL)
 			continue;
-		drop(account, blocked);
-		store_remove(write, account->owner.id, &blocking_kind,
+		change->jids[change->count++] = jids[i];
+		store_remove(change->write, account->owner.id, &blocking_kind,
 		    jid_full(jids[i]));
-		tell_contacts(account, jids[i], true);
+		unblock(account, blocked);
 	}
 }
 
 static void
 on_unblock(struct iq *iq)
 {
-	struct store_write *write;
+	struct change *change;
 	const struct jid **jids;
 	size_t count;
 
 	if ((jids = read_items(iq, &count)) == NULL)
 		return;
-	write = store_write_new(iq_store(iq));
+	change = change_new(
+	    iq, false, count == 0 ? table_of(iq_account(iq))->count : count);
 	if (count == 0)
-		unblock_all(iq, write);
+		unblock_all(change);
 	else
-		unblock_some(iq, write, jids, count);
-	iq_commit(iq, write, true, list_saved);
+		unblock_some(change, jids, count);
+	change_commit(change);
 }

@@ -1,10 +1,15 @@
 #include "modules/blocking.h"
 
 #include "modules/modules_rig.h"
+#include "modules/roster.h"
 #include "modules/roster_private.h"
+#include "server/owner.h"
+#include "server/world_neighbour.h"
 #include "server/world_private.h"
 
-#define NS "urn:xmpp:blocking"
+#define NS      "urn:xmpp:blocking"
+#define VERONA  "verona.example"
+#define ESCALUS "escalus@" VERONA
 #define BLOCK(id, jid)                                                     \
 	"<iq type='set' id='" id "'><block xmlns='" NS "'><item jid='" jid \
 	"'/></block></iq>"
@@ -17,12 +22,8 @@
 static void
 befriend(struct world *world)
 {
-	static const char item[] =
-	    "<item xmlns='jabber:iq:roster' jid='x@y' sub='3' ver='1' "
-	    "listed='yes'/>";
-
-	rig_put(world, ROMEO, &roster_kind, JULIET, item);
-	rig_put(world, JULIET, &roster_kind, ROMEO, item);
+	rig_put_sub(world, ROMEO, JULIET, SUB_TO | SUB_FROM);
+	rig_put_sub(world, JULIET, ROMEO, SUB_TO | SUB_FROM);
 	world_kill(world);
 }
 
@@ -164,6 +165,161 @@ a_blocked_contact_sees_nobody_online(void **state)
 	world_free(&world);
 }
 
+/* Section 3.3: who sends to a blocked address is told that it goes nowhere,
+ * also what else is not answered with an error. */
+static void
+presence_to_who_is_blocked_is_refused(void **state)
+{
+	static const char *const types[] = {"", "type='unavailable'",
+	    "type='subscribe'", "type='subscribed'", "type='unsubscribe'",
+	    "type='unsubscribed'", "type='probe'"};
+	struct world *world = rig_world(1, 2, NULL);
+	struct world_peer *romeo, *juliet;
+
+	(void)state;
+	befriend(world);
+	romeo = rig_login(world, ROMEO "/orchard");
+	juliet = rig_login(world, JULIET "/balcony");
+	rig_send(romeo, BLOCK("b", JULIET));
+	rig_skip(romeo);
+	rig_skip(juliet);
+	for (size_t i = 0; i < COUNT_OF(types); i++) {
+		char text[200];
+
+		snprintf(text, sizeof(text),
+		    "<presence id='p' to='" JULIET "' %s/>", types[i]);
+		rig_send(romeo, text);
+		rig_expect(romeo,
+		    "<presence type='error' id='p' from='" JULIET "'><error>"
+		    "<not-acceptable xmlns='" STANZAS "'/>"
+		    "<blocked xmlns='urn:xmpp:blocking:errors'/>"
+		    "</error></presence>");
+	}
+	rig_send(romeo, "<presence type='error' to='" JULIET "'/>");
+	rig_expect_nothing(romeo);
+	rig_expect_nothing(juliet);
+	CHECK_EQUAL(rig_sub(world, ROMEO, JULIET), SUB_TO | SUB_FROM);
+	world_free(&world);
+}
+
+/* While one item of the list still matches nothing is shown. */
+static void
+what_two_items_block_is_shown_without_both(void **state)
+{
+	struct world *world = rig_world(1, 2, NULL);
+	struct world_peer *romeo, *juliet;
+
+	(void)state;
+	befriend(world);
+	romeo = rig_login(world, ROMEO "/orchard");
+	juliet = rig_login(world, JULIET "/balcony");
+	rig_send(romeo, BLOCK("b", "capulet.example"));
+	rig_skip(juliet);
+	rig_send(romeo, BLOCK("b", JULIET));
+	rig_expect_nothing(juliet);
+	rig_send(romeo, UNBLOCK("b", JULIET));
+	rig_expect_nothing(juliet);
+	rig_send(romeo, UNBLOCK("b", "capulet.example"));
+	rig_expect(juliet, "<presence from='" ROMEO "/orchard'/>");
+	rig_send(romeo, BLOCK("b", "capulet.example"));
+	rig_send(romeo, BLOCK("b", JULIET));
+	rig_skip(juliet);
+	rig_send(romeo, "<iq type='set' id='b'><unblock xmlns='" NS "'/></iq>");
+	rig_expect(juliet, "<presence from='" ROMEO "/orchard'/>");
+	rig_expect_nothing(juliet);
+	world_free(&world);
+}
+
+/* A change that cannot be kept is taken back: contacts see what holds. */
+static void
+what_cannot_be_kept_is_not_shown(void **state)
+{
+	static const struct {
+		const char *before, *change, *after;
+	} rows[] = {
+	    {BLOCK("b", "tybalt@" VERONA), BLOCK("b", JULIET),
+		"<presence type='{none}' from='" ROMEO "/orchard'/>"},
+	    {BLOCK("b", JULIET), UNBLOCK("b", JULIET),
+		"<presence type='unavailable' from='" ROMEO "/orchard'/>"},
+	    {BLOCK("b", "capulet.example"),
+		"<iq type='set' id='b'><unblock xmlns='" NS "'/></iq>",
+		"<presence type='unavailable' from='" ROMEO "/orchard'/>"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct world *world = rig_world(i + 1, 0, NULL);
+		struct world_peer *romeo, *juliet;
+
+		befriend(world);
+		romeo = rig_login(world, ROMEO "/orchard");
+		juliet = rig_login(world, JULIET "/balcony");
+		rig_send(romeo, rows[i].before);
+		rig_skip(romeo);
+		rig_skip(juliet);
+		world_break_store(world, ERR_UNAVAILABLE);
+		rig_send(romeo, rows[i].change);
+		rig_expect(romeo, "<iq type='error' id='b'/>");
+		rig_expect(juliet, "<presence/>");
+		rig_expect(juliet, rows[i].after);
+		rig_expect_nothing(juliet);
+		world_break_store(world, ERR_NONE);
+		world_sleep(world, 120000);
+		rig_send(romeo, "<presence><show>away</show></presence>");
+		if (i == 0)
+			rig_expect(
+			    juliet, "<presence><show>away</show></presence>");
+		rig_expect_nothing(juliet);
+		world_free(&world);
+	}
+}
+
+/* Section 3.3: presence of a blocked address is not answered, of whatever kind;
+ * what it says of a subscription is kept all the same. */
+static void
+a_blocked_server_hears_nothing(void **state)
+{
+	static const struct {
+		const char *type;
+		unsigned before, after;
+	} rows[] = {
+	    {"subscribe", 3, 3},
+	    {"subscribe", SUB_APPROVED, SUB_APPROVED | SUB_PENDING_IN},
+	    {"unsubscribe", 3, SUB_TO},
+	    {"unsubscribe", SUB_PENDING_IN, 0},
+	    {"unsubscribed", 3, SUB_FROM},
+	    {"probe", 3, 3},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct world *world = rig_world(i + 1, 0, NULL);
+		struct neighbour *verona = neighbour_new(world, VERONA);
+		struct world_peer *romeo;
+		char text[200];
+
+		rig_put_sub(world, ROMEO, ESCALUS, rows[i].before);
+		world_kill(world);
+		romeo = rig_login(world, ROMEO "/orchard");
+		rig_send(romeo, BLOCK("b", ESCALUS));
+		world_sleep(world, 5000);
+		while (neighbour_next(verona) != NULL)
+			;
+		rig_skip(romeo);
+		neighbour_open(verona, "montague.example");
+		snprintf(text, sizeof(text),
+		    "<presence xmlns='jabber:client' from='" ESCALUS
+		    "' to='" ROMEO "' type='%s'/>",
+		    rows[i].type);
+		neighbour_send(verona, text);
+		world_sleep(world, 5000);
+		assert_null(neighbour_next(verona));
+		rig_expect_nothing(romeo);
+		CHECK_EQUAL(rig_sub(world, ROMEO, ESCALUS), rows[i].after);
+		world_free(&world);
+	}
+}
+
 /* One resource of a contact is blocked: its other ones are not. */
 static void
 a_blocked_resource_sees_nobody_online(void **state)
@@ -224,19 +380,6 @@ static const struct {
 };
 
 static void
-put_sub(
-    struct world *world, const char *bare, const char *contact, unsigned sub)
-{
-	char item[200];
-
-	snprintf(item, sizeof(item),
-	    "<item xmlns='jabber:iq:roster' jid='x@y' sub='%u' ver='1' "
-	    "listed='yes'/>",
-	    sub);
-	rig_put(world, bare, &roster_kind, contact, item);
-}
-
-static void
 rosters_agree_in_spite_of_blocks(void **state)
 {
 	for (size_t i = 0; i < COUNT_OF(changes); i++) {
@@ -244,8 +387,8 @@ rosters_agree_in_spite_of_blocks(void **state)
 		struct world_peer *romeo, *juliet;
 		char text[200];
 
-		put_sub(world, ROMEO, JULIET, changes[i].before[0]);
-		put_sub(world, JULIET, ROMEO, changes[i].before[1]);
+		rig_put_sub(world, ROMEO, JULIET, changes[i].before[0]);
+		rig_put_sub(world, JULIET, ROMEO, changes[i].before[1]);
 		world_kill(world);
 		romeo = rig_login(world, ROMEO "/orchard");
 		rig_send(romeo, BLOCK("b", JULIET));
@@ -309,6 +452,71 @@ the_list_has_a_quota_and_survives_a_store_that_fails(void **state)
 	world_free(&world);
 }
 
+/* What the server answers in the account's place, as its owner is away. */
+static void
+errors_of_the_account_itself_come_through(void **state)
+{
+	struct world *world = rig_world(1, 1, NULL);
+	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+	struct arena *arena = arena_make(0);
+
+	(void)state;
+	rig_send(romeo, BLOCK("b", "a@b"));
+	rig_expect(romeo, DONE);
+	world_break_store(world, ERR_UNAVAILABLE);
+	shard_enter(&world->server.shards[0]);
+	owner_reload(
+	    owner_find(&world->server.shards[0], jid_parse(arena, STR(ROMEO))));
+	rig_send(romeo, "<iq type='get' id='g'><q xmlns='u'/></iq>");
+	world_break_store(world, ERR_NONE);
+	world_sleep(world, 5000);
+	rig_expect(romeo, "<iq type='error' id='g' from='" ROMEO
+			  "'><error type='wait'/></iq>");
+	arena_free(&arena);
+	world_free(&world);
+}
+
+/* That of a stream is from nobody; who sent that hears of it all the same. */
+static void
+errors_from_nobody_outlive_their_session(void **state)
+{
+	struct world *world = rig_world(1, 0, NULL);
+	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+	char id[RIG_ID_LEN];
+
+	(void)state;
+	rig_send(romeo, BLOCK("b", "a@b"));
+	rig_expect(romeo, DONE);
+	rig_enable(romeo, id);
+	rig_send(romeo, "<message to='@' id='m'><body>x</body></message>");
+	rig_expect(romeo, "<message type='error' id='m'/>");
+	world_cut(&romeo);
+	world_sleep(world, 3600 * 1000);
+	CHECK_EQUAL(rig_account(world, ROMEO)->session_count, 0);
+	romeo = rig_bind(world, ROMEO "/orchard");
+	rig_send(romeo, "<presence/>");
+	CHECK(rig_finds(romeo, "<message type='error' id='m'/>"));
+	world_free(&world);
+}
+
+/* But not where it ends without that. */
+static void
+errors_from_nobody_come_back_to_nobody(void **state)
+{
+	struct world *world = rig_world(1, 0, NULL);
+	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+
+	(void)state;
+	rig_send(romeo, BLOCK("b", "a@b"));
+	rig_expect(romeo, DONE);
+	rig_send(romeo, "<enable xmlns='urn:xmpp:sm:3'/>");
+	rig_send(romeo, "<message to='@' id='m'><body>x</body></message>");
+	world_cut(&romeo);
+	world_sleep(world, 10 * 1000);
+	CHECK_EQUAL(rig_account(world, ROMEO)->session_count, 0);
+	world_free(&world);
+}
+
 int
 main(void)
 {
@@ -317,11 +525,18 @@ main(void)
 	    cmocka_unit_test(changes_are_pushed_to_who_asked),
 	    cmocka_unit_test(blocked_addresses_get_no_word_through),
 	    cmocka_unit_test(a_blocked_contact_sees_nobody_online),
+	    cmocka_unit_test(presence_to_who_is_blocked_is_refused),
+	    cmocka_unit_test(what_two_items_block_is_shown_without_both),
+	    cmocka_unit_test(what_cannot_be_kept_is_not_shown),
+	    cmocka_unit_test(a_blocked_server_hears_nothing),
 	    cmocka_unit_test(a_blocked_resource_sees_nobody_online),
 	    cmocka_unit_test(an_answer_is_of_its_moment),
 	    cmocka_unit_test(rosters_agree_in_spite_of_blocks),
 	    cmocka_unit_test(
 		the_list_has_a_quota_and_survives_a_store_that_fails),
+	    cmocka_unit_test(errors_of_the_account_itself_come_through),
+	    cmocka_unit_test(errors_from_nobody_outlive_their_session),
+	    cmocka_unit_test(errors_from_nobody_come_back_to_nobody),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,8 +33,7 @@ const struct module caps_module = {
     .hooks = hooks,
 };
 
-/* --- the verification string: section 5.1 ------------------------------------
- */
+/* --- the verification string: section 5.1 -------------------------------- */
 
 struct texts {
 	struct arena *arena;
@@ -167,8 +166,7 @@ caps_verification(struct arena *arena, const struct node *query)
 	return base64_encode(arena, hash);
 }
 
-/* --- ours
- * ---------------------------------------------------------------------- */
+/* --- ours ---------------------------------------------------------------- */
 
 static struct str
 own_verification(struct arena *arena, const struct host *host)

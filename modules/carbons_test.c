@@ -313,16 +313,14 @@ static void
 it_stays_on_over_a_restart(void **state)
 {
 	struct stage on = stage(3);
-	char id[RIG_ID_LEN], xml[256];
+	char id[RIG_ID_LEN];
 
 	rig_enable(on.laptop, id);
-	snprintf(xml, sizeof(xml),
-	    "<resume xmlns='urn:xmpp:sm:3' previd='%s' h='0'/>", id);
 	world_restart(on.world);
 	on.romeo = rig_bind(on.world, ROMEO "/orchard");
 	on.phone = rig_login(on.world, JULIET "/phone");
 	on.laptop = world_connect(on.world, JULIET);
-	rig_send(on.laptop, xml);
+	rig_resume(on.laptop, id, 0);
 	CHECK(rig_finds(on.laptop, "<resumed xmlns='urn:xmpp:sm:3'/>"));
 	rig_send(on.romeo, "<message type='chat' to='" JULIET
 			   "/phone' id='m'>" BODY "</message>");

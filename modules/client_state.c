@@ -23,9 +23,9 @@ static void on_active(struct session *, const struct node *);
 static void on_inactive(struct session *, const struct node *);
 static enum verdict on_deliver(
     struct account *, struct session *, struct post *);
-static void on_detached(struct session *);
 static void on_resumed(struct session *);
 static void on_closed(struct session *);
+static void on_drain(struct account *);
 static void on_forget(struct account *);
 static void add_feature(struct features_ask *);
 
@@ -33,9 +33,9 @@ static const struct hook hooks[] = {
     {.on = HOOK_NONZA, .ns = NS_CSI, .name = "active", .nonza = on_active},
     {.on = HOOK_NONZA, .ns = NS_CSI, .name = "inactive", .nonza = on_inactive},
     {.on = HOOK_DELIVER, .order = 1000, .stanza = on_deliver},
-    {.on = HOOK_SESSION_DETACHED, .session = on_detached},
     {.on = HOOK_SESSION_RESUMED, .session = on_resumed},
     {.on = HOOK_SESSION_CLOSED, .session = on_closed},
+    {.on = HOOK_ACCOUNT_DRAIN, .account = on_drain},
     {.on = HOOK_ACCOUNT_FORGET, .account = on_forget},
     {.on = HOOK_STREAM_FEATURES, .features = add_feature},
     {.on = HOOK_END},
@@ -329,15 +329,6 @@ on_active(struct session *session, const struct node *node)
 	be_active(session);
 }
 
-/* Nobody looks at one that waits for its client either; but what the next run
- * shall know must be in the session's queue. */
-static void
-on_detached(struct session *session)
-{
-	if (session->account->owner.shard->is_draining)
-		be_active(session);
-}
-
 /* Section 5.2. */
 static void
 on_resumed(struct session *session)
@@ -354,6 +345,14 @@ on_closed(struct session *session)
 	if (state->quiet != NULL)
 		quiet_free(state->quiet);
 	state->quiet = NULL;
+}
+
+/* What the next run shall know must be in the session's queue. */
+static void
+on_drain(struct account *account)
+{
+	session_each (session, account)
+		be_active(session);
 }
 
 static void

@@ -270,22 +270,45 @@ static void
 a_resumed_client_is_active(void **state)
 {
 	struct stage on = stage(7, NULL);
-	char id[RIG_ID_LEN], xml[256];
+	char id[RIG_ID_LEN];
 
 	rig_enable(on.phone, id);
-	snprintf(xml, sizeof(xml),
-	    "<resume xmlns='urn:xmpp:sm:3' previd='%s' h='0'/>", id);
 	rig_send(on.phone, INACTIVE);
 	show(on.romeo, "away");
 	world_cut(&on.phone);
 	world_run(on.world);
 	show(on.romeo, "dnd");
 	on.phone = world_connect(on.world, JULIET);
-	rig_send(on.phone, xml);
+	rig_resume(on.phone, id, 0);
 	CHECK(rig_finds(on.phone, "<resumed xmlns='urn:xmpp:sm:3'/>"));
 	rig_expect(on.phone, "<presence><show>dnd</show></presence>");
 	show(on.romeo, "away");
 	CHECK(rig_finds(on.phone, "<presence><show>away</show></presence>"));
+	world_free(&on.world);
+}
+
+/* Also what came while it waited for its client. */
+static void
+what_is_held_survives_a_restart(void **state)
+{
+	struct stage on = stage(9, NULL);
+	char id[RIG_ID_LEN], xml[256];
+
+	(void)state;
+	rig_enable(on.phone, id);
+	snprintf(xml, sizeof(xml),
+	    "<resume xmlns='urn:xmpp:sm:3' previd='%s' h='0'/>", id);
+	rig_send(on.phone, INACTIVE);
+	world_cut(&on.phone);
+	world_run(on.world);
+	rig_send(on.romeo, "<presence type='unavailable'/>");
+	world_restart(on.world);
+	world_run(on.world);
+	on.phone = world_connect(on.world, JULIET);
+	rig_send(on.phone, xml);
+	CHECK(rig_finds(on.phone, "<resumed xmlns='urn:xmpp:sm:3'/>"));
+	rig_expect(on.phone,
+	    "<presence type='unavailable' from='" ROMEO "/orchard'/>");
 	world_free(&on.world);
 }
 
@@ -357,6 +380,7 @@ main(void)
 	    cmocka_unit_test(with_a_limit_of_none_nothing_is_held),
 	    cmocka_unit_test(many_bytes_are_a_limit_too),
 	    cmocka_unit_test(a_resumed_client_is_active),
+	    cmocka_unit_test(what_is_held_survives_a_restart),
 	    cmocka_unit_test(other_sessions_go_on),
 	    cmocka_unit_test(what_is_held_does_not_overtake),
 	};

@@ -5,7 +5,7 @@
 #include "modules/disco.h"
 
 #include "modules/modules_rig.h"
-#include "modules/roster_private.h"
+#include "modules/roster.h"
 #include "server/world_private.h"
 
 #define ASK(to, payload) "<iq type='get' id='q' to='" to "'>" payload "</iq>"
@@ -70,9 +70,7 @@ questions_are_answered(void **state)
 	struct world_peer *romeo, *juliet;
 
 	world_add_account(world, "nurse@capulet.example", NULL);
-	rig_put(world, JULIET, &roster_kind, ROMEO,
-	    "<item xmlns='jabber:iq:roster' jid='x@y' sub='2' ver='1' "
-	    "listed='yes'/>");
+	rig_put_sub(world, JULIET, ROMEO, SUB_FROM);
 	world_kill(world);
 	juliet = rig_login(world, JULIET "/balcony");
 	rig_send(juliet, "<presence type='unavailable'/>");

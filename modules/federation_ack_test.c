@@ -100,8 +100,7 @@ play(uint64_t seed, unsigned step, const char *yaml, bool is_there)
 	say_all(peer);
 	world_kill_after(stage.world, step);
 	world_sleep(stage.world, 200); /* by then rows are written */
-	was_killed = stage.world->kill_after == 0;
-	world_kill_after(stage.world, 0);
+	was_killed = world_was_killed(stage.world);
 	if (!was_killed)
 		world_sleep(stage.world, 1000);
 	h = read_h(peer);

@@ -94,13 +94,9 @@ read_romeo(struct scene *scene)
 static bool
 run_killed(struct scene *scene)
 {
-	bool was_killed;
-
 	world_kill_after(scene->world, scene->step);
 	world_run(scene->world);
-	was_killed = scene->world->kill_after == 0;
-	world_kill_after(scene->world, 0);
-	return was_killed;
+	return world_was_killed(scene->world);
 }
 
 static void
@@ -126,8 +122,7 @@ arrive(uint64_t seed, unsigned step)
 	scene.verona->mood = NEIGHBOUR_WILLING;
 	world_kill_after(scene.world, step);
 	neighbour_open(scene.verona, "montague.example");
-	was_killed = scene.world->kill_after == 0;
-	world_kill_after(scene.world, 0);
+	was_killed = world_was_killed(scene.world);
 	world_sleep(scene.world, 1000);
 	read_neighbour(&scene);
 	check_all(&scene, was_killed);
@@ -171,8 +166,7 @@ come_back(uint64_t seed, unsigned step)
 	scene.step = step;
 	world_kill_after(scene.world, step);
 	world_sleep(scene.world, 2 * MINUTES);
-	was_killed = scene.world->kill_after == 0;
-	world_kill_after(scene.world, 0);
+	was_killed = world_was_killed(scene.world);
 	read_romeo(&scene);
 	if (was_killed) {
 		world_sleep(scene.world, 2 * MINUTES);

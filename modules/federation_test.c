@@ -194,8 +194,7 @@ probes_are_answered(void **state)
 	end(&stage);
 }
 
-/* --- when the link breaks --------------------------------------------------
- */
+/* --- when the link breaks ------------------------------------------------ */
 
 static void
 who_cannot_be_reached_becomes_unavailable(void **state)
@@ -291,8 +290,7 @@ who_is_of_a_component_goes_and_comes_with_it(void **state)
 	end(&stage);
 }
 
-/* --- iqs --------------------------------------------------------------------
- */
+/* --- iqs ----------------------------------------------------------------- */
 
 #define ASK(id, to, payload)                                              \
 	"<iq xmlns='jabber:server' type='get' id='" id "' from='" ESCALUS \
@@ -346,8 +344,7 @@ resources_are_asked_only_by_who_sees_them(void **state)
 	end(&stage);
 }
 
-/* --- messages ----------------------------------------------------------------
- */
+/* --- messages ------------------------------------------------------------ */
 
 static void
 messages_go_both_ways(void **state)

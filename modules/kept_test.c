@@ -27,11 +27,8 @@ static void
 resume(struct world *world, const char *id, const char *wanted)
 {
 	struct world_peer *again = world_connect(world, ROMEO);
-	char xml[256];
 
-	snprintf(
-	    xml, sizeof(xml), "<resume xmlns='" SM "' previd='%s' h='0'/>", id);
-	rig_send(again, xml);
+	rig_resume(again, id, 0);
 	rig_expect(again, wanted);
 }
 
@@ -264,7 +261,7 @@ who_is_cut_off_learns_what_was_handled(void **state)
 		struct world *world =
 		    rig_world(seed, 0, "sessions.queue: 10\n");
 		struct world_peer *juliet = rig_login(world, JULIET "/balcony");
-		char id[RIG_ID_LEN], xml[256];
+		char id[RIG_ID_LEN];
 		struct world_peer *romeo = enable(world, id);
 
 		world_hold_store(world, true);
@@ -275,9 +272,7 @@ who_is_cut_off_learns_what_was_handled(void **state)
 		world_hold_store(world, false);
 		romeo = world_connect(world, ROMEO);
 		world_hold_store(world, true);
-		snprintf(xml, sizeof(xml),
-		    "<resume xmlns='" SM "' previd='%s' h='0'/>", id);
-		rig_send(romeo, xml);
+		rig_resume(romeo, id, 0);
 		rig_expect_nothing(romeo);
 		world_hold_store(world, false);
 		world_sleep(world, 1000);
@@ -319,7 +314,7 @@ overflow(unsigned step, unsigned *h, unsigned *count)
 {
 	struct world *world = rig_world(1, 0,
 	    "modules.archive: off\nlimits.rate: 0\nsessions.queue: 10000\n");
-	char id[RIG_ID_LEN], xml[256];
+	char id[RIG_ID_LEN];
 	struct world_peer *romeo = enable(world, id), *juliet;
 	const char *text;
 	bool was_killed;
@@ -335,14 +330,11 @@ overflow(unsigned step, unsigned *h, unsigned *count)
 	world_hold_store(world, false);
 	world_kill_after(world, step);
 	world_sleep(world, 100);
-	was_killed = world->kill_after == 0;
-	world_kill_after(world, 0);
+	was_killed = world_was_killed(world);
 	if (!was_killed)
 		world_sleep(world, 2000);
 	romeo = world_connect(world, ROMEO);
-	snprintf(
-	    xml, sizeof(xml), "<resume xmlns='" SM "' previd='%s' h='0'/>", id);
-	rig_send(romeo, xml);
+	rig_resume(romeo, id, 0);
 	text = world_next(romeo);
 	*h = 0;
 	if (text != NULL && strstr(text, " h='") != NULL)
@@ -391,6 +383,45 @@ errors_outlive_sessions(void **state)
 	world_free(&world);
 }
 
+/* What has a row of its own, and comes again by it, is not in the session's: so
+ * it does not count as sent before. */
+static void
+what_comes_again_is_counted_once(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 10; seed++) {
+		struct world *world = rig_world(seed, 0, NULL);
+		char id[RIG_ID_LEN];
+		struct world_peer *romeo = enable(world, id), *juliet;
+
+		world_cut(&romeo);
+		world_run(world);
+		rig_outbox_add(world,
+		    "<message xmlns='jabber:client' type='error' id='m1'"
+		    " from='x@verona.example' to='" ROMEO "/orchard'/>",
+		    0);
+		world_restart(world);
+		world_run(world);
+		juliet = rig_login(world, JULIET "/balcony");
+		rig_send(juliet, "<message type='headline' id='h1' to='" ROMEO
+				 "/orchard'/>");
+		world_cut(&juliet);
+		world_restart(world);
+		world_run(world);
+		romeo = world_connect(world, ROMEO);
+		rig_resume(romeo, id, 0);
+		rig_expect(romeo, "<resumed xmlns='" SM "'/>");
+		CHECK_EQUAL(rig_hears(romeo, "<message"), 2);
+		world_cut(&romeo);
+		world_run(world);
+		romeo = world_connect(world, ROMEO);
+		rig_resume(romeo, id, 2);
+		rig_expect(romeo, "<resumed xmlns='" SM "'/>");
+		CHECK_EQUAL(rig_hears(romeo, "<message"), 0);
+		world_free(&world);
+	}
+}
+
 /* What a store that failed is to be asked for again later, is before the end.
  */
 static void
@@ -418,6 +449,208 @@ what_is_written_later_is_before_a_restart(void **state)
 	}
 }
 
+/* The row of before a restart stays, for the disk is full: after a crash it
+ * would tell of a session that had not been sent what its client has. */
+static void
+nobody_resumes_what_a_crash_would_bring_back(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 10; seed++) {
+		struct world *world = rig_world(seed, 0, NULL);
+		char id[RIG_ID_LEN], xml[256];
+		struct world_peer *romeo = enable(world, id), *juliet;
+
+		world_restart(world);
+		world_break_store(world, ERR_FULL);
+		world_run(world);
+		romeo = world_connect(world, ROMEO);
+		snprintf(xml, sizeof(xml),
+		    "<resume xmlns='" SM "' previd='%s' h='0'/>", id);
+		rig_send(romeo, xml);
+		rig_expect_nothing(romeo);
+		world_break_store(world, ERR_NONE);
+		world_sleep(world, 2000);
+		rig_expect(romeo, "<resumed xmlns='" SM "'/>");
+		juliet = rig_bind(world, JULIET "/balcony");
+		rig_send(juliet,
+		    "<message to='" ROMEO
+		    "/orchard' id='m1' type='chat'><body>1</body></message>");
+		CHECK(rig_finds(romeo, "<message id='m1'/>"));
+		world_kill(world);
+		juliet = rig_bind(world, JULIET "/balcony");
+		rig_send(juliet,
+		    "<message to='" ROMEO
+		    "/orchard' id='m2' type='chat'><body>2</body></message>");
+		resume(world, id, "<failed xmlns='" SM "'/>");
+		romeo = rig_bind(world, ROMEO "/orchard");
+		rig_send(romeo, "<presence/>");
+		CHECK(rig_finds(romeo, "<message id='m2'/>"));
+		world_free(&world);
+	}
+}
+
+/* What a slow store commits when sessions were written down adds to that. */
+static void
+what_is_settled_last_is_in_the_whole_row(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 10; seed++) {
+		struct world *world = rig_world(seed, 0, NULL);
+		char id[RIG_ID_LEN];
+		struct world_peer *romeo = enable(world, id);
+
+		world_hold_store(world, true);
+		rig_send(romeo, "<message to='" JULIET
+				"' id='m1'><body>1</body></message>");
+		for (unsigned i = 0; i < world->server.shard_count; i++) {
+			shard_enter(&world->server.shards[i]);
+			kept_save_all(&world->server.shards[i]);
+			world->is_quiet[i] = false;
+		}
+		world_hold_store(world, false);
+		world_sleep(world, 3000);
+		world_kill(world);
+		resume(world, id, "<resumed xmlns='" SM "' h='1'/>");
+		world_free(&world);
+	}
+}
+
+/* What waits for a read is no reason to send it again; what is to be written
+ * is. Answers come later. */
+static void
+questions_hold_no_acknowledgement(void **state)
+{
+	static const struct {
+		const char *asked, *told;
+	} rows[] = {
+	    {"<iq type='get' id='q'><vCard xmlns='vcard-temp'/></iq>", "1"},
+	    {"<iq type='get' id='q' to='" JULIET
+	     "'><vCard xmlns='vcard-temp'/></iq>",
+		"1"},
+	    {"<iq type='set' id='q'><query xmlns='urn:xmpp:mam:2'/></iq>", "1"},
+	    {"<iq type='set' id='q'><vCard xmlns='vcard-temp'><FN>R</FN>"
+	     "</vCard></iq>",
+		"0"},
+	    {"<iq type='set' id='q'><query xmlns='jabber:iq:private'>"
+	     "<x xmlns='y'/></query></iq>",
+		"0"},
+	};
+
+	(void)state;
+	for (uint64_t seed = 0; seed < 4 * COUNT_OF(rows); seed++) {
+		const unsigned i = (unsigned)seed % COUNT_OF(rows);
+		struct world *world = rig_world(seed, 0, NULL);
+		char id[RIG_ID_LEN], told[64];
+		struct world_peer *juliet = rig_login(world, JULIET "/balcony");
+		struct world_peer *romeo = enable(world, id);
+
+		(void)juliet;
+		world_hold_store(world, true);
+		rig_send(romeo, rows[i].asked);
+		rig_send(romeo, "<r xmlns='" SM "'/>");
+		world_sleep(world, 50);
+		snprintf(told, sizeof(told), "<a xmlns='" SM "' h='%s'/>",
+		    rows[i].told);
+		rig_expect(romeo, told);
+		rig_expect_nothing(romeo);
+		world_hold_store(world, false);
+		world_sleep(world, 1000);
+		CHECK(rig_finds(romeo, "<iq type='{any}' id='q'/>"));
+		rig_skip(romeo);
+		rig_send(romeo, "<r xmlns='" SM "'/>");
+		rig_expect(romeo, "<a xmlns='" SM "' h='1'/>");
+		world_free(&world);
+	}
+}
+
+/* --- rows of another version --------------------------------------------- */
+
+static void
+row_came(struct store_scan *scan)
+{
+	CHECK_EQUAL(scan->err, ERR_NONE);
+}
+
+/* The only row is changed so that its first part is the second. */
+static void
+change_row(struct world *world, const char *part, const char *other)
+{
+	struct arena *arena = arena_make(0);
+	struct shard *shard = &world->server.shards[0];
+	struct store_scan scan;
+	struct store_write *write;
+	struct str before, after;
+
+	shard_enter(shard);
+	store_scan(shard->store, &scan, arena,
+	    &(struct map_query){
+		.owner = OWNER_SERVER, .kind = &kept_kind, .max = 2},
+	    row_came);
+	world_hold_store(world, false);
+	world_run(world);
+	CHECK_EQUAL(scan.count, 1);
+	before = scan.rows[0].value;
+	after = str_of(strstr(before.text, part));
+	shard_enter(shard);
+	write = store_write_new(shard->store);
+	store_put(write, OWNER_SERVER, &kept_kind, scan.rows[0].key,
+	    str_format(arena, "%.*s%s%s", (int)(after.text - before.text),
+		before.text, other, after.text + strlen(part)));
+	store_commit(write, NULL, NULL);
+	world_hold_store(world, false);
+	world_run(world);
+	arena_free(&arena);
+}
+
+static void
+a_row_of_another_version_is_refused(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		struct world *world = rig_world(i, 0, NULL);
+		char id[RIG_ID_LEN];
+		struct world_peer *juliet, *romeo = enable(world, id);
+
+		juliet = rig_bind(world, JULIET "/balcony");
+		rig_send(juliet,
+		    "<message to='" ROMEO
+		    "/orchard' id='m1' type='chat'><body>1</body></message>");
+		if (i < 2)
+			world_restart(world);
+		else
+			world_sleep(world, 2000);
+		change_row(world, "urn:jackdaw:session:1",
+		    i % 2 == 0 ? "urn:jackdaw:session:9" : "<");
+		world_kill(world);
+		world_run(world);
+		CHECK(!rig_has(world, OWNER_SERVER, &kept_kind));
+		resume(world, id,
+		    "<failed xmlns='" SM
+		    "' h='{none}'><item-not-found xmlns='" STANZAS
+		    "'/></failed>");
+		romeo = rig_bind(world, ROMEO "/orchard");
+		rig_send(romeo, "<presence/>");
+		CHECK(rig_finds(romeo, "<message id='m1'/>"));
+		world_free(&world);
+	}
+}
+
+/* There are as many as sessions. A chunk of memory is twice as large as the one
+ * before it: what modules keep of an account must leave room for its head. */
+static void
+who_is_there_takes_little_memory(void **state)
+{
+	struct world *world = rig_world(1, 0, NULL);
+	const struct account *account;
+
+	(void)rig_login(world, ROMEO "/orchard");
+	account = rig_account(world, ROMEO);
+	CHECK(arena_len(account->owner.arena) <= 2048);
+	session_each (session, account)
+		CHECK(arena_len(session->arena) <= 1024);
+	world_free(&world);
+}
+
 int
 main(void)
 {
@@ -433,7 +666,13 @@ main(void)
 	    cmocka_unit_test(who_is_cut_off_keeps_no_more_than_the_queue),
 	    cmocka_unit_test(too_much_at_once_is_not_taken_for_handled),
 	    cmocka_unit_test(errors_outlive_sessions),
+	    cmocka_unit_test(what_comes_again_is_counted_once),
+	    cmocka_unit_test(a_row_of_another_version_is_refused),
+	    cmocka_unit_test(nobody_resumes_what_a_crash_would_bring_back),
+	    cmocka_unit_test(what_is_settled_last_is_in_the_whole_row),
+	    cmocka_unit_test(questions_hold_no_acknowledgement),
 	    cmocka_unit_test(what_is_written_later_is_before_a_restart),
+	    cmocka_unit_test(who_is_there_takes_little_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -64,8 +64,7 @@ last_seen_us(struct account *account)
 	return last_of(account)->seen_us;
 }
 
-/* --- keeping it
- * ---------------------------------------------------------------- */
+/* --- keeping it ---------------------------------------------------------- */
 
 static void
 on_load(struct account *account, struct join *join)
@@ -112,8 +111,7 @@ on_unavailable(struct session *session)
 	arena_free(&arena);
 }
 
-/* --- telling it
- * ------------------------------------------------------------------ */
+/* --- telling it ---------------------------------------------------------- */
 
 static void
 reply_seconds(struct iq *iq, uint64_t seconds)
@@ -152,6 +150,15 @@ on_received_iq(
 	return TAKEN;
 }
 
+/* 0 when the clock was set back. */
+static uint64_t
+seconds_since(uint64_t wall_us)
+{
+	const uint64_t now_us = clock_wall_us();
+
+	return now_us < wall_us ? 0 : (now_us - wall_us) / 1000000;
+}
+
 /* Section 3: only who may see the account's presence is told. */
 static void
 reply_account(struct iq *iq)
@@ -166,7 +173,7 @@ reply_account(struct iq *iq)
 	else if (seen_us == 0)
 		iq_refuse(iq, STANZA_ERR_ITEM_NOT_FOUND);
 	else
-		reply_seconds(iq, (clock_wall_us() - seen_us) / 1000000);
+		reply_seconds(iq, seconds_since(seen_us));
 }
 
 static void

@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "modules/roster.h"
+#include "modules/roster_private.h"
 #include "server/outbox.h"
 #include "server/world_private.h"
 #include "server/world_scene.h"
@@ -19,8 +19,7 @@ rig_world(uint64_t seed, unsigned shard_count, const char *yaml)
 	return world;
 }
 
-/* --- peers ------------------------------------------------------------------
- */
+/* --- peers --------------------------------------------------------------- */
 
 struct world_peer *
 rig_bind(struct world *world, const char *jid)
@@ -136,6 +135,16 @@ rig_enable(struct world_peer *peer, char id[static RIG_ID_LEN])
 }
 
 void
+rig_resume(struct world_peer *peer, const char *id, unsigned h)
+{
+	char xml[160];
+
+	snprintf(xml, sizeof(xml),
+	    "<resume xmlns='urn:xmpp:sm:3' previd='%s' h='%u'/>", id, h);
+	rig_send(peer, xml);
+}
+
+void
 rig_talks(struct world_peer *peer, const struct rig_talk *talks, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -165,8 +174,7 @@ rig_skip(struct world_peer *peer)
 		continue;
 }
 
-/* --- the server -------------------------------------------------------------
- */
+/* --- the server ---------------------------------------------------------- */
 
 struct account *
 rig_account(struct world *world, const char *bare)
@@ -198,8 +206,7 @@ rig_sub(struct world *world, const char *bare, const char *contact)
 	return sub;
 }
 
-/* --- the store --------------------------------------------------------------
- */
+/* --- the store ----------------------------------------------------------- */
 
 static struct shard *
 enter_first(struct world *world)
@@ -241,7 +248,7 @@ write_done(struct store_commit *commit)
 }
 
 void
-rig_outbox_add(struct world *world, const char *xml)
+rig_outbox_add(struct world *world, const char *xml, uint64_t ahead_ms)
 {
 	struct arena *arena = arena_make(0);
 	struct store_commit commit;
@@ -251,7 +258,7 @@ rig_outbox_add(struct world *world, const char *xml)
 	    &(struct log_row){.owner = OWNER_SERVER,
 		.id = store_log_id(0),
 		.nonce = 1,
-		.time_us = clock_wall_us(),
+		.time_us = clock_wall_us() + ahead_ms * 1000,
 		.value = str_format(arena, "0 %s", xml)});
 	store_commit(write, &commit, write_done);
 	world_run(world);
@@ -277,6 +284,19 @@ rig_put(struct world *world, const char *bare, const struct store_kind *kind,
     const char *key, const char *value)
 {
 	rig_put_key(world, bare, kind, str_of(key), value);
+}
+
+void
+rig_put_sub(
+    struct world *world, const char *bare, const char *contact, unsigned sub)
+{
+	char item[200];
+
+	snprintf(item, sizeof(item),
+	    "<item xmlns='jabber:iq:roster' jid='x@y' sub='%u' ver='1' "
+	    "listed='yes'/>",
+	    sub);
+	rig_put(world, bare, &roster_kind, contact, item);
 }
 
 void

@@ -48,6 +48,8 @@ unsigned rig_hears(struct world_peer *, const char *text);
  * taken; id is what it resumes by. */
 #define RIG_ID_LEN 64
 void rig_enable(struct world_peer *, char id[static RIG_ID_LEN]);
+/* Asks for the session to go on with a peer that has only logged in. */
+void rig_resume(struct world_peer *, const char *id, unsigned h);
 /* Nothing came. */
 #define rig_expect_nothing(peer) \
 	rig_expect_nothing_at((peer), __FILE__, __LINE__)
@@ -58,10 +60,14 @@ void rig_skip(struct world_peer *);
 struct account *rig_account(struct world *, const char *bare);
 /* SUB_ bits (modules/roster.h) of the account's contact. */
 unsigned rig_sub(struct world *, const char *bare, const char *contact);
+/* Writes a contact with them past the server, as rig_put does. */
+void rig_put_sub(
+    struct world *, const char *bare, const char *contact, unsigned sub);
 /* Durable letters that are stored. */
 unsigned rig_outbox(struct world *);
-/* Stores one from an earlier run: a stanza of the namespace jabber:client. */
-void rig_outbox_add(struct world *, const char *xml);
+/* Stores one from an earlier run: a stanza of the namespace jabber:client. With
+ * ahead_ms the clock was that much ahead then. */
+void rig_outbox_add(struct world *, const char *xml, uint64_t ahead_ms);
 /* Writes a row of a map past the server; the account sees it when it is loaded
  * anew, after a kill. */
 void rig_put(struct world *, const char *bare, const struct store_kind *,

@@ -9,14 +9,12 @@
 #include "modules/offline.h"
 
 #include "base/clock.h"
-#include "base/rand.h"
 #include "modules/blocking.h"
 #include "modules/hints.h"
 #include "modules/offline_private.h"
 #include "modules/repeat.h"
 #include "server/iq.h"
 #include "server/metrics.h"
-#include "server/outbox.h"
 #include "server/router.h"
 #include "server/session.h"
 #include "server/settings.h"
@@ -27,22 +25,25 @@
 #define PAGE_MAX   100
 #define QUEUE_PART 4
 #define RETRY_MS   (10 * SECOND)
+/* So long a reader waits for a read that fails, and so often it is tried: what
+ * is new would overtake what waits. */
+#define HOLD_MS     (30 * SECOND)
+#define HOLD_TRY_MS SECOND
 
 static void on_load(struct account *, struct join *);
 static void on_forget(struct account *);
-static void keep_forget(struct account *);
 static void rows_counted(struct store_count *);
 static enum verdict on_received(
     struct account *, struct session *, struct post *);
 static enum verdict on_undelivered(
     struct account *, struct session *, struct post *);
-static void message_kept(struct store_commit *);
-static void keep_again(struct account *);
 static void on_available(struct session *);
+static void on_resumed(struct session *);
 static void read_page(struct session *, unsigned place);
+static void read_on(struct session *, unsigned place);
 static void page_read(struct store_page *);
 static void on_proved(struct session *, uint64_t ticket);
-static void on_unavailable(struct session *);
+static void on_presence(struct session *);
 static void on_closed(struct session *);
 static void on_save(struct session *, struct node *);
 static void on_restore(struct session *, const struct node *);
@@ -52,16 +53,16 @@ const struct store_kind offline_kind = {"offline", STORE_LOG, KIND_COUNTED};
 static const struct hook hooks[] = {
     {.on = HOOK_ACCOUNT_LOAD, .load = on_load},
     {.on = HOOK_ACCOUNT_FORGET, .account = on_forget},
-    {.on = HOOK_ACCOUNT_DRAIN, .account = keep_again},
+    {.on = HOOK_ACCOUNT_DRAIN, .account = offline_keep_again},
     {.on = HOOK_RECEIVED_MESSAGE, .order = -200, .stanza = bounce_received},
     {.on = HOOK_RECEIVED_MESSAGE, .order = -50, .stanza = on_received},
     {.on = HOOK_RECEIVED_MESSAGE, .order = 550, .stanza = live_received},
     {.on = HOOK_UNDELIVERED, .stanza = on_undelivered},
     {.on = HOOK_DELIVER, .order = 980, .stanza = live_deliver},
-    {.on = HOOK_SESSION_AVAILABLE, .order = 200, .session = on_available},
-    {.on = HOOK_SESSION_RESUMED, .session = on_available},
+    {.on = HOOK_SESSION_AVAILABLE, .order = 200, .session = on_presence},
+    {.on = HOOK_SESSION_RESUMED, .session = on_resumed},
     {.on = HOOK_PROVED, .proved = on_proved},
-    {.on = HOOK_SESSION_UNAVAILABLE, .session = on_unavailable},
+    {.on = HOOK_SESSION_UNAVAILABLE, .session = on_presence},
     {.on = HOOK_SESSION_CLOSED, .session = on_closed},
     {.on = HOOK_SESSION_SAVE, .save = on_save},
     {.on = HOOK_SESSION_RESTORE, .restore = on_restore},
@@ -92,8 +93,7 @@ offline_session_of(struct session *session)
 	return session_slot(session, &offline_module);
 }
 
-/* --- how many there are ------------------------------------------------------
- */
+/* --- how many there are -------------------------------------------------- */
 
 struct rows_count {
 	struct store_count count;
@@ -152,10 +152,26 @@ rows_counted(struct store_count *count)
 		join_wait_done(join, err);
 }
 
+/* While the module was switched off nobody said that the reader went. */
+static void
+find_reader(struct account *account)
+{
+	struct offline *offline = offline_of(account);
+
+	session_each (session, account)
+		if (session == offline->reader)
+			return;
+	offline->reader = NULL;
+	offline->paused = 0;
+	offline->failing_ms = 0;
+	timer_stop(account->owner.shard, &offline->retry);
+}
+
 static void
 on_load(struct account *account, struct join *join)
 {
 	offline_of(account)->account = account;
+	find_reader(account);
 	join_wait(join);
 	count_rows(account, join);
 }
@@ -164,14 +180,13 @@ static void
 on_forget(struct account *account)
 {
 	timer_stop(account->owner.shard, &offline_of(account)->trim);
-	keep_forget(account);
+	offline_keep_forget(account);
 	bounce_forget(account);
 	live_forget(account);
 	repeats_forget(&offline_of(account)->repeats);
 }
 
-/* --- what only this host may say: XEP-0203, section 5 ---------------------
- */
+/* --- what only this host may say: XEP-0203, section 5 -------------------- */
 
 static bool
 is_forged(const struct node *child, const void *host_name)
@@ -196,172 +211,7 @@ on_received(
 	return PASS;
 }
 
-/* --- keeping
- * ------------------------------------------------------------------ */
-
-struct keeping {
-	struct link link; /* in offline->uncertain */
-	struct store_commit commit;
-	struct outbox_wait wait;
-	struct account *account; /* pinned */
-	struct post *letter;
-	struct log_row row;
-	bool is_uncertain; /* it may be there: no error is said */
-};
-
-static void
-write_row(struct keeping *keeping)
-{
-	struct store_write *write =
-	    store_write_new(keeping->account->owner.shard->store);
-
-	store_append(write, &offline_kind, &keeping->row);
-	if (keeping->letter->durable.row != 0)
-		outbox_remove(write, keeping->letter->durable);
-	store_commit_lazy(write, &keeping->commit, message_kept);
-}
-
-static void
-append(struct keeping *keeping)
-{
-	struct account *account = keeping->account;
-	struct post *letter = keeping->letter;
-	struct offline *offline = offline_of(account);
-
-	keeping->row = (struct log_row){.owner = account->owner.id,
-	    .id = store_log_id(offline->last_id),
-	    .nonce = rand_u64(),
-	    .time_us = clock_wall_us(),
-	    .peer = jid_full(letter->stanza->from),
-	    .value = stanza_text(letter->arena, letter->stanza)};
-	offline->last_id = keeping->row.id;
-	offline->count++;
-	offline->added++;
-	write_row(keeping);
-}
-
-/* When its sender could not commit, the letter was never sent. */
-static void
-sender_sure(struct outbox_wait *wait)
-{
-	struct keeping *keeping = container_of(wait, struct keeping, wait);
-	struct account *account = keeping->account;
-
-	if (wait->err == ERR_NONE) {
-		append(keeping);
-		return;
-	}
-	post_free(&keeping->letter);
-	owner_unpin(&account->owner);
-}
-
-void
-offline_keep(struct account *account, struct post *letter)
-{
-	struct keeping *keeping = arena_new(letter->arena, struct keeping);
-
-	keeping->account = account;
-	keeping->letter = letter;
-	owner_pin(&account->owner);
-	if (letter->durable.row != 0)
-		outbox_wait(
-		    account->owner.shard, &keeping->wait, letter, sender_sure);
-	else
-		append(keeping);
-}
-
-static void
-on_keep(struct timer *timer)
-{
-	keep_again(container_of(timer, struct offline, keep)->account);
-}
-
-static void
-keep_again(struct account *account)
-{
-	struct offline *offline = offline_of(account);
-
-	timer_stop(account->owner.shard, &offline->keep);
-	if (offline->uncertain.head.next == NULL)
-		return;
-	list_each (keeping, &offline->uncertain, struct keeping, link) {
-		list_remove(&keeping->link);
-		write_row(keeping);
-	}
-}
-
-/* The same row, until it is known to be there. */
-static void
-keep_later(struct keeping *keeping)
-{
-	struct account *account = keeping->account;
-	struct offline *offline = offline_of(account);
-
-	keeping->is_uncertain = true;
-	if (offline->uncertain.head.next == NULL)
-		list_init(&offline->uncertain);
-	list_add_last(&offline->uncertain, &keeping->link);
-	if (!timer_is_running(&offline->keep))
-		timer_start(
-		    account->owner.shard, &offline->keep, RETRY_MS, on_keep);
-}
-
-static void
-keep_forget(struct account *account)
-{
-	struct offline *offline = offline_of(account);
-	struct shard *shard = account->owner.shard;
-
-	timer_stop(shard, &offline->keep);
-	if (offline->uncertain.head.next == NULL)
-		return;
-	list_each (keeping, &offline->uncertain, struct keeping, link) {
-		struct post *letter = keeping->letter;
-
-		list_remove(&keeping->link);
-		post_free(&letter);
-		if (!shard->is_ended)
-			owner_unpin(&account->owner);
-	}
-}
-
-static bool
-is_to_be_kept_again(const struct keeping *keeping)
-{
-	const enum err err = keeping->commit.err;
-
-	return (err == ERR_UNCERTAIN || keeping->is_uncertain) &&
-	       err != ERR_NONE && err != ERR_CANCELED &&
-	       !keeping->account->owner.is_detached;
-}
-
-static void
-message_kept(struct store_commit *commit)
-{
-	struct keeping *keeping = container_of(commit, struct keeping, commit);
-	struct account *account = keeping->account;
-	struct post *letter = keeping->letter;
-	const bool is_durable = letter->durable.row != 0;
-
-	if (is_to_be_kept_again(keeping)) {
-		keep_later(keeping);
-		return;
-	}
-	if (commit->err == ERR_NONE) {
-		metric_add(account->owner.shard, METRIC_OFFLINE_STORED, 1);
-		(void)hook_stanza(HOOK_KEPT, account, NULL, letter);
-		post_free(&letter);
-	} else {
-		offline_of(account)->count--;
-		router_bounce(account->owner.shard, letter,
-		    stanza_err_of(commit->err),
-		    "the message could not be kept");
-	}
-	/* Another resource may be there to take it. */
-	if (is_durable)
-		offline_offer(account);
-	owner_unpin(&account->owner);
-}
+/* --- keeping ------------------------------------------------------------- */
 
 static enum verdict
 on_undelivered(
@@ -387,8 +237,7 @@ on_undelivered(
 	return TAKEN;
 }
 
-/* --- sending
- * ------------------------------------------------------------------- */
+/* --- sending ------------------------------------------------------------- */
 
 struct reading {
 	struct store_page page;
@@ -423,9 +272,19 @@ on_available(struct session *session)
 	offline->again = 0;
 	offline->reader = session;
 	offline->is_reading = true;
-	/* After that it could come twice. */
-	keep_again(session->account);
 	read_page(session, session_hold(session));
+}
+
+/* Since a restart there may be more than it was sent before. */
+static void
+on_resumed(struct session *session)
+{
+	struct offline *offline = offline_of(session->account);
+
+	if (offline->paused != 0 && offline->reader == session)
+		read_on(session, offline->paused);
+	else
+		on_available(session);
 }
 
 void
@@ -460,6 +319,8 @@ read_page(struct session *session, unsigned place)
 	reading->arena = arena;
 	reading->reader = session->number;
 	reading->place = place;
+	offline_of(account)->has_grown = false;
+	offline_keep_again(account);
 	owner_pin(&account->owner);
 	store_page(account->owner.shard->store, &reading->page, arena, &query,
 	    page_read);
@@ -526,12 +387,16 @@ end_reading(struct account *account, struct session *session, unsigned place)
 {
 	struct offline *offline = offline_of(account);
 
+	if (session != NULL && !session->is_closing &&
+	    !offline_may_send(session))
+		session_take_back(session, place, live_waits);
 	offline->is_reading = false;
 	if (session != NULL)
 		session_release(session, place);
 	live_reading_ended(account);
 	/* The reader went meanwhile: somebody else may want them. */
-	if (offline->reader == NULL || offline->again != 0)
+	if (offline->reader == NULL || !offline_may_send(offline->reader) ||
+	    offline->again != 0 || offline->has_grown)
 		offline_offer(account);
 }
 
@@ -540,18 +405,33 @@ on_retry(struct timer *timer)
 {
 	struct offline *offline = container_of(timer, struct offline, retry);
 
-	if (offline->reader != NULL)
+	if (offline->paused != 0)
+		read_on(offline->reader, offline->paused);
+	else if (offline->reader != NULL)
 		on_available(offline->reader);
 }
 
+/* Not for ever: the store may be away for long, and who is there is to hear
+ * what others say meanwhile. */
 static void
-try_later(struct account *account, enum err err)
+try_later(struct account *account, const struct reading *reading)
 {
-	log_warn(&account->owner.log, "could not read kept messages: %s",
-	    err_text(err));
-	if (offline_of(account)->reader != NULL)
-		timer_start(account->owner.shard, &offline_of(account)->retry,
-		    RETRY_MS, on_retry);
+	struct offline *offline = offline_of(account);
+	bool is_held;
+
+	if (offline->failing_ms == 0) {
+		offline->failing_ms = clock_mono_ms();
+		log_warn(&account->owner.log,
+		    "could not read kept messages, will try again: %s",
+		    err_text(reading->page.err));
+	}
+	is_held = clock_mono_ms() - offline->failing_ms < HOLD_MS;
+	timer_start(account->owner.shard, &offline->retry,
+	    is_held ? HOLD_TRY_MS : RETRY_MS, on_retry);
+	if (is_held)
+		offline->paused = reading->place;
+	else
+		end_reading(account, offline->reader, reading->place);
 }
 
 static void
@@ -561,13 +441,16 @@ page_read(struct store_page *page)
 	struct account *account = reading->account;
 	struct offline *offline = offline_of(account);
 	struct arena *arena = reading->arena;
-	struct session *session;
+	struct session *session = session_of_number(account, reading->reader);
+	const bool is_there = session != NULL && session == offline->reader &&
+			      offline_may_send(session);
 	bool is_more = false;
 
-	session = session_of_number(account, reading->reader);
-	if (page->err != ERR_NONE)
-		try_later(account, page->err);
-	else if (session != NULL && session == offline->reader) {
+	if (page->err == ERR_NONE &&
+	    (offline_keep_is_unsure(account) || live_is_unsure(account)))
+		page->err = ERR_UNCERTAIN;
+	if (is_there && page->err == ERR_NONE) {
+		offline->failing_ms = 0;
 		for (size_t i = 0; i < page->count; i++) {
 			if (!live_has(account, page->rows[i].id))
 				send_row(reading, session, &page->rows[i]);
@@ -575,7 +458,9 @@ page_read(struct store_page *page)
 		}
 		is_more = page->is_more;
 	}
-	if (is_more)
+	if (is_there && page->err != ERR_NONE && page->err != ERR_CANCELED)
+		try_later(account, reading);
+	else if (is_more)
 		read_on(session, reading->place);
 	else
 		end_reading(account, session, reading->place);
@@ -583,8 +468,7 @@ page_read(struct store_page *page)
 	owner_unpin(&account->owner);
 }
 
-/* --- proof -----------------------------------------------------------------
- */
+/* --- proof --------------------------------------------------------------- */
 
 struct trimming {
 	struct store_commit commit;
@@ -681,8 +565,10 @@ on_proved(struct session *session, uint64_t ticket)
 		read_on(session, offline->paused);
 }
 
+/* The rest is for others; what it was sent it has, as long as nobody else
+ * reads. */
 static void
-on_gone(struct session *session)
+stop_reading(struct session *session)
 {
 	struct account *account = session->account;
 	struct offline *offline = offline_of(account);
@@ -690,38 +576,41 @@ on_gone(struct session *session)
 
 	if (offline->reader != session)
 		return;
-	offline->reader = NULL;
 	offline->unproved = 0;
 	offline->paused = 0;
+	offline->failing_ms = 0;
 	timer_stop(account->owner.shard, &offline->retry);
 	if (paused != 0)
 		end_reading(
 		    account, session->is_closing ? NULL : session, paused);
 	else if (!offline->is_reading)
-		session_each (other, account)
-			if (other != session)
-				on_available(other);
+		offline_offer(account);
 }
 
 /* One that ends gives up first what it did not prove: it is older than what it
  * was not sent. */
 static void
-on_unavailable(struct session *session)
+on_presence(struct session *session)
 {
-	if (!session->is_closing)
-		on_gone(session);
+	if (offline_may_send(session))
+		on_available(session);
+	else if (!session->is_closing)
+		stop_reading(session);
 }
 
 static void
 on_closed(struct session *session)
 {
+	struct offline *offline = offline_of(session->account);
+
 	live_session_closed(session);
-	on_gone(session);
+	stop_reading(session);
+	if (offline->reader == session)
+		offline->reader = NULL;
 	bounce_session_closed(session);
 }
 
-/* --- over a restart --------------------------------------------------------
- */
+/* --- over a restart ------------------------------------------------------ */
 
 #define NS_SENT "urn:jackdaw:offline:sent:1"
 
@@ -730,15 +619,18 @@ static uint64_t
 sent_to(const struct session *session)
 {
 	struct account *account = session->account;
+	const struct offline *offline = offline_of(account);
 	const uint64_t held = session_held_ticket(session, 0);
 	const uint64_t live = live_least(account);
-	uint64_t upto = offline_of(account)->sent_id;
+	uint64_t upto = offline->sent_id;
 
 	if (upto >= held)
 		upto = held - 1;
 	/* Those that are in the queue are saved one by one. */
 	if (upto >= live)
 		upto = live - 1;
+	if (offline->again != 0 && upto >= offline->again)
+		upto = offline->again - 1;
 	return upto;
 }
 
@@ -752,8 +644,7 @@ on_save(struct session *session, struct node *node)
 		return;
 	own = node_add(node, "offline", NS_SENT);
 	live_save(session, own, NS_SENT);
-	if (offline_of(session->account)->reader == session &&
-	    sent_to(session) > 0)
+	if (offline_of(session->account)->reader == session)
 		node_set_format(
 		    own, "upto", "%llu", (unsigned long long)sent_to(session));
 }
@@ -767,6 +658,11 @@ on_restore(struct session *session, const struct node *node)
 	if (own == NULL)
 		return;
 	live_restore(session, own);
-	if (str_to_u64(node_attr(own, "upto"), INT64_MAX, &offline->sent_id))
-		offline->reader = session;
+	if (!str_to_u64(node_attr(own, "upto"), INT64_MAX, &offline->sent_id))
+		return;
+	offline->reader = session;
+	if (offline->count == 0 || !offline_may_send(session))
+		return;
+	offline->is_reading = true;
+	offline->paused = session_hold(session);
 }

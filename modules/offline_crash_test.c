@@ -87,13 +87,9 @@ begin_round(struct scene *scene, unsigned step)
 static bool
 run_killed(struct scene *scene)
 {
-	bool was_killed;
-
 	world_kill_after(scene->world, scene->step);
 	world_run(scene->world);
-	was_killed = scene->world->kill_after == 0;
-	world_kill_after(scene->world, 0);
-	return was_killed;
+	return world_was_killed(scene->world);
 }
 
 static void

@@ -47,6 +47,7 @@ struct live {
 	unsigned sent;          /* to so many sessions that are there */
 	unsigned round;         /* in which its row was counted */
 	bool is_proved;         /* by one of them, while others have yet to */
+	bool is_uncertain;      /* its row may be there though FRESH */
 	uint64_t due_ms;        /* it is not written before */
 	bool is_patient;        /* another server waits: that may take longer */
 	struct receipt receipt; /* settled when it is proved or written */
@@ -78,8 +79,7 @@ shard_of_live(const struct live *live)
 	return live->account->owner.shard;
 }
 
-/* --- the table -------------------------------------------------------------
- */
+/* --- the table ----------------------------------------------------------- */
 
 static bool
 has_id(const struct table_link *link, const void *id)
@@ -94,12 +94,6 @@ find(struct account *account, uint64_t id)
 	return table_entry(
 	    table_find(&lives_of(account)->table, id, has_id, &id), struct live,
 	    by_id);
-}
-
-bool
-live_has(struct account *account, uint64_t id)
-{
-	return find(account, id) != NULL;
 }
 
 bool
@@ -155,8 +149,7 @@ live_free(struct live *live)
 	arena_free(&arena);
 }
 
-/* --- how many of the rows that there are do not wait -----------------------
- */
+/* --- how many of the rows that there are do not wait --------------------- */
 
 static bool
 is_stored(const struct live *live)
@@ -193,8 +186,7 @@ live_counted(struct account *account, unsigned round)
 	return count;
 }
 
-/* --- writing ---------------------------------------------------------------
- */
+/* --- writing ------------------------------------------------------------- */
 
 struct writing {
 	struct store_commit commit;
@@ -270,11 +262,16 @@ write_in(struct account *account, uint64_t ms)
 static void
 try_later(struct account *account, enum err err)
 {
-	log_warn(&account->owner.log,
-	    "could not keep, or forget, messages that were sent: %s",
-	    err_text(err));
+	struct lives *lives = lives_of(account);
+
+	if (!lives->is_failing)
+		log_warn(&account->owner.log,
+		    "could not keep, or forget, messages that were sent, will "
+		    "try again: %s",
+		    err_text(err));
+	lives->is_failing = true;
 	write_in(account, RETRY_MS);
-	lives_of(account)->write_ms = 0;
+	lives->write_ms = 0;
 }
 
 static void
@@ -341,14 +338,19 @@ row_kept(struct live *live)
 static void
 row_not_kept(struct live *live, enum err err)
 {
+	live->is_uncertain |= err == ERR_UNCERTAIN;
 	if (err == ERR_CANCELED)
 		live->receipt = (struct receipt){0};
 	if (err == ERR_CANCELED || live->account->owner.is_detached ||
-	    live->is_proved) {
+	    (live->is_proved && !live->is_uncertain)) {
 		live_free(live);
 		return;
 	}
 	live->stage = LIVE_FRESH;
+	if (live->is_proved) {
+		list_add_last(&lives_of(live->account)->proved, &live->link);
+		return;
+	}
 	list_add_last(&lives_of(live->account)->fresh, &live->link);
 }
 
@@ -367,6 +369,8 @@ rows_written(struct store_commit *commit)
 		else
 			row_not_kept(live, err);
 	}
+	if (err == ERR_NONE)
+		lives_of(account)->is_failing = false;
 	if (err != ERR_NONE && err != ERR_CANCELED)
 		try_later(account, err);
 	else
@@ -376,8 +380,7 @@ rows_written(struct store_commit *commit)
 	owner_unpin(&account->owner);
 }
 
-/* --- erasing ---------------------------------------------------------------
- */
+/* --- erasing ------------------------------------------------------------- */
 
 static void
 rows_erased(struct store_commit *commit)
@@ -396,6 +399,8 @@ rows_erased(struct store_commit *commit)
 		else if (live->sent == 0)
 			row_is_free(live);
 	}
+	if (commit->err == ERR_NONE)
+		lives_of(account)->is_failing = false;
 	if (!is_over)
 		try_later(account, commit->err);
 	arena_free(&arena);
@@ -418,8 +423,7 @@ erase_proved(struct account *account)
 	store_commit_lazy(writing->write, &writing->commit, rows_erased);
 }
 
-/* --- what happens to them --------------------------------------------------
- */
+/* --- what happens to them ------------------------------------------------ */
 
 /* Nobody is there to tell; it comes back from sessions that were sent it. */
 static void
@@ -439,16 +443,62 @@ tell_kept(struct live *live)
 	post_free(&letter);
 }
 
-/* It waits like others, for whoever comes. */
+/* It waits like others. */
+static void
+count_waiting(const struct live *live)
+{
+	struct offline *offline = offline_of(live->account);
+
+	offline->count++;
+	if (live->round != offline->rounds)
+		offline->added++;
+}
+
+/* No session has it any more, nor was any sent it that proved it. */
+static bool
+is_back(const struct live *live)
+{
+	return live->sent == 0 && !live->is_proved;
+}
+
+bool
+live_has(struct account *account, uint64_t id)
+{
+	struct live *live = find(account, id);
+
+	if (live == NULL)
+		return false;
+	if (!is_back(live) || live->stage != LIVE_KEPT)
+		return true;
+	count_waiting(live);
+	live_free(live);
+	return false;
+}
+
+bool
+live_is_unsure(struct account *account)
+{
+	const struct table *table = &lives_of(account)->table;
+	struct table_link *link = NULL;
+
+	while ((link = table_next(table, link)) != NULL) {
+		const struct live *live =
+		    container_of(link, struct live, by_id);
+
+		if (is_back(live) && live->stage != LIVE_KEPT)
+			return true;
+	}
+	return false;
+}
+
+/* For whoever comes. */
 static void
 begin_waiting(struct live *live)
 {
 	struct offline *offline = offline_of(live->account);
 	bool is_somebody = false;
 
-	offline->count++;
-	if (live->round != offline->rounds)
-		offline->added++;
+	count_waiting(live);
 	if (offline->again == 0 || offline->again > live->id)
 		offline->again = live->id;
 	metric_add(shard_of_live(live), METRIC_OFFLINE_STORED, 1);
@@ -497,7 +547,8 @@ prove(struct live *live)
 	receipt_settle(shard_of_live(live), &live->receipt);
 	if (live->stage == LIVE_FRESH)
 		list_remove(&live->link);
-	else if (live->stage == LIVE_KEPT)
+	if (live->stage == LIVE_KEPT ||
+	    (live->stage == LIVE_FRESH && live->is_uncertain))
 		list_add_last(&lives_of(live->account)->proved, &live->link);
 }
 
@@ -534,6 +585,23 @@ live_trimmed(struct account *account, uint64_t upto)
 	}
 }
 
+bool
+live_waits(struct session *session, const struct post *letter)
+{
+	struct tickets *tickets = &offline_session_of(session)->tickets;
+	struct live *live;
+	uint64_t id;
+
+	if ((letter->ticket & TICKET_ROWS) != TICKET_LIVE ||
+	    letter->to == NULL || letter->to->resource_len > 0 ||
+	    !tickets_take_one(tickets, letter->ticket, &id))
+		return false;
+	live = find(session->account, id);
+	if (live != NULL && --live->sent == 0)
+		row_is_free(live);
+	return true;
+}
+
 void
 live_session_closed(struct session *session)
 {
@@ -553,8 +621,7 @@ live_session_closed(struct session *session)
 	offline_offer(account);
 }
 
-/* --- on the way of a message -----------------------------------------------
- */
+/* --- on the way of a message --------------------------------------------- */
 
 static bool
 is_of_ours(const struct account *account, const struct jid *jid)
@@ -649,8 +716,7 @@ live_row_sent(struct account *account, uint64_t id)
 		live_free(live);
 }
 
-/* --- the end, and over a restart -------------------------------------------
- */
+/* --- the end, and over a restart ----------------------------------------- */
 
 void
 live_forget(struct account *account)
@@ -690,7 +756,7 @@ live_restore(struct session *session, const struct node *node)
 
 	tickets_restore(tickets, session->arena, node);
 	for (size_t i = 0; (row = tickets_row(tickets, i)) != NULL; i++) {
-		if (!live_has(account, *row))
+		if (find(account, *row) == NULL)
 			(void)live_row(account, *row);
 		find(account, *row)->sent++;
 	}

@@ -29,6 +29,7 @@ struct lives {
 	struct timer write; /* of what is yet to be written, erased */
 	uint64_t write_ms;  /* when that is: clock_mono_ms; 0: after a failure,
 			       and not sooner for new ones */
+	bool is_failing;    /* that was logged */
 };
 
 struct offline {
@@ -45,6 +46,7 @@ struct offline {
 	uint64_t ticket;         /* of the last one that was sent with one of
 				    these; live_row gives others */
 	bool is_reading;
+	bool has_grown;  /* rows were added since a page was asked for */
 	unsigned paused; /* the place that the reader holds until it has proved
 			    what it was sent, and more is read; 0: none */
 	struct lives lives;
@@ -52,6 +54,8 @@ struct offline {
 	struct repeats repeats;
 	struct timer retry;    /* of a read that failed; while the account is
 				  pinned by the reader */
+	uint64_t failing_ms;   /* since when reads fail: clock_mono_ms;
+				  0: they do not */
 	struct timer trim;     /* of rows that could not be removed */
 	struct list uncertain; /* rows that may be there, to be written again;
 				  zeroed until used */
@@ -71,9 +75,17 @@ bool offline_may_send(const struct session *);
 /* Sends what waits to whichever session may have it. */
 void offline_offer(struct account *);
 
+/* --- offline_keep.c ------------------------------------------------------- */
+
 /* Takes a message of the account's (not lent) and keeps it; that of a durable
  * letter once its sender has committed its part. */
 void offline_keep(struct account *, struct post *);
+/* Rows that may be there are written again, now. */
+void offline_keep_again(struct account *);
+/* Whether there are such: a page would lack them, and they would go with what
+ * comes after them and is proved, or come twice. */
+bool offline_keep_is_unsure(struct account *);
+void offline_keep_forget(struct account *);
 
 /* --- offline_live.c ------------------------------------------------------- */
 
@@ -81,7 +93,11 @@ void offline_keep(struct account *, struct post *);
  * comes after it. */
 uint64_t live_row(struct account *, uint64_t id);
 void live_row_sent(struct account *, uint64_t id);
+/* Whether sessions have the row that was read, or had and proved it. One that
+ * came back from them meanwhile waits like others from then on. */
 bool live_has(struct account *, uint64_t id);
+/* Whether rows that came back are yet to be written: a page would lack them. */
+bool live_is_unsure(struct account *);
 bool live_has_any(struct account *);
 /* The least row that was sent and not proved; UINT64_MAX when there is none. */
 uint64_t live_least(struct account *);
@@ -96,6 +112,9 @@ void live_forget(struct account *);
 /* Hooks. */
 enum verdict live_received(struct account *, struct session *, struct post *);
 enum verdict live_deliver(struct account *, struct session *, struct post *);
+/* Whether the letter, which is held, was one to the account, which waits then.
+ */
+bool live_waits(struct session *, const struct post *);
 /* Tickets of TICKET_LIVE. */
 void live_proved(struct session *, uint64_t ticket);
 void live_session_closed(struct session *);

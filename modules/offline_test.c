@@ -7,8 +7,7 @@
 /* Then what nobody can take waits here and not in the archive. */
 #define ALONE "modules: {archive: false}\n"
 
-/* --- what is kept ----------------------------------------------------------
- */
+/* --- what is kept -------------------------------------------------------- */
 
 #define TO    "to='" JULIET "' id='m1'"
 #define ERROR "<message type='error' id='m1'><error type='cancel'>"
@@ -32,6 +31,30 @@ static const struct {
     {"<message type='chat' " TO "><composing "
      "xmlns='http://jabber.org/protocol/chatstates'/></message>",
 	false, NULL},
+    {"<message " TO "><composing "
+     "xmlns='http://jabber.org/protocol/chatstates'/></message>",
+	false, NULL},
+    {"<message type='chat' " TO "><thread>t</thread><gone "
+     "xmlns='http://jabber.org/protocol/chatstates'/></message>",
+	false, NULL},
+    {"<message " TO "><thread>t</thread></message>", true, NULL},
+    {"<message type='chat' " TO "><received xmlns='urn:xmpp:receipts' id='x'/>"
+     "</message>",
+	true, NULL},
+    {"<message " TO "><received xmlns='urn:xmpp:receipts' id='x'/></message>",
+	true, NULL},
+    {"<message type='chat' " TO "><displayed "
+     "xmlns='urn:xmpp:chat-markers:0' id='x'/></message>",
+	true, NULL},
+    {"<message type='chat' " TO "><body>x</body><request "
+     "xmlns='urn:xmpp:receipts'/></message>",
+	true, NULL},
+    {"<message type='chat' " TO "><received xmlns='urn:xmpp:receipts' id='x'/>"
+     "<no-store xmlns='urn:xmpp:hints'/></message>",
+	false,
+	ERROR "<service-unavailable "
+	      "xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
+	      "</message>"},
     {"<message type='chat' " TO "><body>x</body><active "
      "xmlns='http://jabber.org/protocol/chatstates'/></message>",
 	true, NULL},
@@ -69,8 +92,7 @@ only_what_is_worth_it_is_kept(void **state)
 	world_free(&world);
 }
 
-/* --- when it is sent -------------------------------------------------------
- */
+/* --- when it is sent ----------------------------------------------------- */
 
 static void
 what_was_not_proved_comes_again(void **state)
@@ -102,8 +124,7 @@ what_was_not_proved_comes_again(void **state)
 	world_free(&world);
 }
 
-/* --- what goes wrong -------------------------------------------------------
- */
+/* --- what goes wrong ----------------------------------------------------- */
 
 static void
 over_the_quota_is_refused(void **state)
@@ -135,20 +156,70 @@ over_the_quota_is_refused(void **state)
 static void
 a_damaged_row_does_not_stop_the_others(void **state)
 {
+	waiting_check_damaged_row(ALONE, KIND);
+}
+
+/* A row before those that she was sent comes back from her other session, while
+ * she wants none, and the server is restarted. */
+static void
+what_comes_back_late_waits_over_a_restart(void **state)
+{
+	static const char negative[] =
+	    "<presence><priority>-1</priority></presence>";
 	struct world *world = rig_world(1, 2, ALONE);
+	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+	struct world_peer *juliet = rig_bind(world, JULIET "/balcony");
+	struct world_peer *other = rig_bind(world, JULIET "/chamber");
+	char id[RIG_ID_LEN];
+
+	(void)state;
+	rig_enable(romeo, id);
+	rig_enable(juliet, id);
+	rig_send(juliet, negative);
+	rig_send(other, negative);
+	rig_send(romeo, "<message type='chat' to='" JULIET
+			"/chamber' id='m1'><body>Hi</body></message>");
+	world_sleep(world, 1000);
+	waiting_say(romeo, "m2");
+	rig_send(juliet, "<presence/>");
+	CHECK(rig_finds(juliet, "<message id='m2'/>"));
+	rig_send(juliet, negative);
+	world_cut(&other);
+	world_sleep(world, 1000);
+	world_restart(world);
+
+	juliet = waiting_resume(world, id, "<resumed xmlns='urn:xmpp:sm:3'/>");
+	rig_send(juliet, "<presence/>");
+	CHECK(rig_finds(juliet, "<message id='m1'/>"));
+	world_free(&world);
+}
+
+#define SWITCHED(offline)                                      \
+	"hosts: {montague.example: {}, capulet.example: {}}\n" \
+	"modules: {archive: false, offline: " offline "}\n"
+
+/* Who read before it was switched off may be gone when it is on again. */
+static void
+who_reads_may_go_unseen(void **state)
+{
+	struct world *world = rig_world(1, 0, ALONE);
 	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
 	struct world_peer *juliet;
 
-	waiting_say(romeo, "m1");
-	rig_append(world, JULIET, KIND, "junk");
-	world_kill(world);
-	world_cut(&romeo);
-	romeo = rig_bind(world, ROMEO "/orchard");
-	waiting_say(romeo, "m2");
-	juliet = waiting_come(world, JULIET "/balcony", "<presence/>");
-	waiting_expect(juliet, "m1");
-	waiting_expect(juliet, "m2");
-	rig_expect_nothing(juliet);
+	(void)state;
+	rig_send(romeo, "<message " TO "><body>x</body></message>");
+	juliet = rig_login(world, JULIET "/balcony");
+	rig_skip(juliet);
+	(void)rig_login(world, JULIET "/chamber");
+	world_reload(world, SWITCHED("false"));
+	world_sleep(world, 1000);
+	world_cut(&juliet);
+	world_sleep(world, 1000);
+	world_reload(world, SWITCHED("true"));
+	world_sleep(world, 1000);
+	juliet = rig_bind(world, JULIET "/garden");
+	rig_send(juliet, "<presence/>");
+	CHECK(rig_finds(juliet, "<message id='m1'/>"));
 	world_free(&world);
 }
 
@@ -173,7 +244,33 @@ main(void)
 	    cmocka_unit_test_prestate(
 		waiting_what_may_be_kept_is_not_refused, (void *)ALONE),
 	    cmocka_unit_test_prestate(
-		waiting_what_cannot_be_read_is_read_later, (void *)ALONE),
+		waiting_what_cannot_be_read_is_read_before_what_is_new,
+		(void *)ALONE),
+	    cmocka_unit_test_prestate(
+		waiting_nobody_waits_long_for_what_cannot_be_read,
+		(void *)ALONE),
+	    cmocka_unit_test_prestate(
+		waiting_who_comes_later_waits_as_long, (void *)ALONE),
+	    cmocka_unit_test_prestate(
+		waiting_what_may_be_kept_comes_once, (void *)ALONE),
+	    cmocka_unit_test_prestate(
+		waiting_what_may_be_kept_comes_before_what_is_new,
+		(void *)ALONE),
+	    cmocka_unit_test_prestate(
+		waiting_what_comes_while_others_are_read_comes_too,
+		(void *)ALONE),
+	    cmocka_unit_test_prestate(
+		waiting_who_turns_negative_gets_no_more, (void *)ALONE),
+	    cmocka_unit_test_prestate(
+		waiting_who_goes_and_comes_back_has_it_once, (void *)ALONE),
+	    cmocka_unit_test_prestate(
+		waiting_nobody_waits_for_who_does_not_read, (void *)ALONE),
+	    cmocka_unit_test_prestate(
+		waiting_order_is_kept_over_a_restart, (void *)ALONE),
+	    cmocka_unit_test_prestate(
+		waiting_order_is_kept_by_who_turns_negative, (void *)ALONE),
+	    cmocka_unit_test(what_comes_back_late_waits_over_a_restart),
+	    cmocka_unit_test(who_reads_may_go_unseen),
 	    cmocka_unit_test(a_damaged_row_does_not_stop_the_others),
 	    cmocka_unit_test_prestate(
 		waiting_what_a_blocked_contact_said_is_not_sent, (void *)ALONE),

@@ -87,8 +87,7 @@ seen_slot(struct account *account)
 	return account_slot(account, &presence_module);
 }
 
-/* --- directed presence -----------------------------------------------------
- */
+/* --- directed presence --------------------------------------------------- */
 
 static struct presence_session *
 slot_of(struct session *session)
@@ -111,14 +110,20 @@ directed_find(struct session *session, const struct jid *jid)
 }
 
 static void
-directed_remove(struct session *session, struct directed *directed)
+directed_free(struct session *session, struct directed *directed)
 {
 	struct arena *arena = directed->arena;
 
 	slot_of(session)->directed_count--;
 	list_remove(&directed->link);
 	arena_free(&arena);
-	kept_note(session);
+}
+
+static void
+directed_remove(struct session *session, struct directed *directed)
+{
+	directed_free(session, directed);
+	kept_show(session);
 }
 
 static bool
@@ -139,7 +144,7 @@ directed_add(struct session *session, const struct jid *jid)
 	directed->jid = jid_copy(arena, jid);
 	list_add_last(&slot->directed, &directed->link);
 	slot->directed_count++;
-	kept_note(session);
+	kept_show(session);
 	return true;
 }
 
@@ -174,8 +179,7 @@ presence_nick(struct session *session, const struct jid *room)
 	return STR_NONE;
 }
 
-/* --- broadcast --------------------------------------------------------------
- */
+/* --- broadcast ----------------------------------------------------------- */
 
 /* Contacts with one of the SUB_ bits, without those that are blocked. */
 static const struct jid *const *
@@ -359,8 +363,7 @@ tell_newcomer(struct session *session)
 	arena_free(&arena);
 }
 
-/* --- outbound ----------------------------------------------------------------
- */
+/* --- outbound ------------------------------------------------------------ */
 
 /* RFC 6121, section 4.7.2.3. */
 static bool
@@ -490,7 +493,7 @@ on_session_forget(struct session *session)
 	struct list *all = &slot_of(session)->directed;
 
 	list_each (directed, all, struct directed, link)
-		directed_remove(session, directed);
+		directed_free(session, directed);
 }
 
 static void
@@ -499,9 +502,7 @@ on_forget(struct account *account)
 	seen_forget(account);
 }
 
-/* --- over a restart: who was told, but for contacts
- * ---------------------------
- */
+/* --- over a restart: who was told, but for contacts ---------------------- */
 
 static void
 on_save(struct session *session, struct node *node)
@@ -526,7 +527,8 @@ restore_directed(struct session *session, const struct node *node)
 	arena_free(&arena);
 }
 
-/* What contacts of other servers did meanwhile was told to nobody. */
+/* What contacts of other servers did meanwhile was told to nobody; who will not
+ * come back need not know. */
 static void
 on_restore(struct session *session, const struct node *node)
 {
@@ -536,12 +538,11 @@ on_restore(struct session *session, const struct node *node)
 		else if (node_is(child, "directed", NS_SAVED))
 			restore_directed(session, child);
 	}
-	if (session->is_available)
+	if (session->is_available && str_is(node_attr(node, "state"), "whole"))
 		probe_contacts(session, false);
 }
 
-/* --- inbound -----------------------------------------------------------------
- */
+/* --- inbound ------------------------------------------------------------- */
 
 static bool
 is_hidden_from(const struct session *session, const struct post *letter)

@@ -144,8 +144,7 @@ seen_forget(struct account *account)
 	seen->account = NULL;
 }
 
-/* --- a domain is lost ------------------------------------------------------
- */
+/* --- a domain is lost ---------------------------------------------------- */
 
 static struct seen_jid *
 seen_next(struct seen *seen, const struct seen_jid *at)
@@ -177,8 +176,7 @@ lose(struct account *account, struct str domain, bool is_all)
 	arena_free(&arena);
 }
 
-/* --- and back --------------------------------------------------------------
- */
+/* --- and back ------------------------------------------------------------ */
 
 static void on_probe(struct timer *);
 

@@ -1,24 +1,15 @@
 #include "modules/presence.h"
 
+#include "modules/last.h"
 #include "modules/modules_rig.h"
-#include "modules/roster_private.h"
+#include "modules/roster.h"
 #include "server/world_private.h"
 
 static void
 befriend(struct world *world, unsigned mine, unsigned hers)
 {
-	char item[200];
-
-	snprintf(item, sizeof(item),
-	    "<item xmlns='jabber:iq:roster' jid='x@y' sub='%u' ver='1' "
-	    "listed='yes'/>",
-	    mine);
-	rig_put(world, ROMEO, &roster_kind, JULIET, item);
-	snprintf(item, sizeof(item),
-	    "<item xmlns='jabber:iq:roster' jid='x@y' sub='%u' ver='1' "
-	    "listed='yes'/>",
-	    hers);
-	rig_put(world, JULIET, &roster_kind, ROMEO, item);
+	rig_put_sub(world, ROMEO, JULIET, mine);
+	rig_put_sub(world, JULIET, ROMEO, hers);
 	world_kill(world);
 }
 
@@ -155,6 +146,26 @@ directed_presence_has_a_limit(void **state)
 	world_free(&world);
 }
 
+/* A clock that was set back since: XEP-0012, section 3. */
+static void
+nobody_was_seen_in_the_future(void **state)
+{
+	struct world *world = rig_world(1, 2, NULL);
+	struct world_peer *juliet;
+
+	(void)state;
+	befriend(world, SUB_FROM, SUB_TO);
+	rig_put(world, ROMEO, last_module.kinds[0], "", "9999999999999999");
+	world_kill(world);
+	juliet = rig_login(world, JULIET "/balcony");
+	rig_skip(juliet);
+	rig_send(juliet, "<iq type='get' id='l' to='" ROMEO
+			 "'><query xmlns='jabber:iq:last'/></iq>");
+	rig_expect(juliet, "<iq type='result' id='l'><query "
+			   "xmlns='jabber:iq:last' seconds='0'/></iq>");
+	world_free(&world);
+}
+
 int
 main(void)
 {
@@ -164,6 +175,7 @@ main(void)
 	    cmocka_unit_test(directed_presence_ends_with_the_session),
 	    cmocka_unit_test(priorities_are_checked),
 	    cmocka_unit_test(directed_presence_has_a_limit),
+	    cmocka_unit_test(nobody_was_seen_in_the_future),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

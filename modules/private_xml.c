@@ -34,6 +34,10 @@ static const struct hook hooks[] = {
     {.on = HOOK_END},
 };
 
+struct private_xml {
+	struct list sets; /* oldest first; zeroed until first used */
+};
+
 const struct module private_xml_module = {
     .api = MODULE_API,
     .name = "private_xml",
@@ -43,6 +47,7 @@ const struct module private_xml_module = {
     .account_features = (const char *const[]){NS_PRIVATE, NULL},
     .hooks = hooks,
     .kinds = (const struct store_kind *const[]){&private_kind, NULL},
+    .account_size = sizeof(struct private_xml),
 };
 
 struct element_get {
@@ -116,25 +121,51 @@ element_loaded(struct store_get *get)
 	iq_reply(iq, query);
 }
 
+/* One after the other: each is measured with what those before it wrote. */
 struct elements_set {
+	struct link link; /* in private->sets */
 	struct store_scan scan;
 	struct iq *iq;
 };
 
-static void
-on_set(struct iq *iq)
+static struct list *
+sets_of(struct account *account)
 {
-	struct elements_set *set;
+	struct private_xml *private;
 
-	if (!is_allowed(iq, STANZA_ERR_NOT_ACCEPTABLE))
-		return;
-	set = arena_new(iq_arena(iq), struct elements_set);
-	set->iq = iq;
+	private = account_slot(account, &private_xml_module);
+	if (private->sets.head.next == NULL)
+		list_init(&private->sets);
+	return &private->sets;
+}
+
+static void
+measure(struct elements_set *set)
+{
+	struct iq *iq = set->iq;
+
 	store_scan(iq_store(iq), &set->scan, iq_arena(iq),
 	    &(struct map_query){.owner = iq_account(iq)->owner.id,
 		.kind = &private_kind,
 		.max = ELEMENTS_MAX},
 	    elements_loaded);
+}
+
+static void
+on_set(struct iq *iq)
+{
+	struct list *sets = sets_of(iq_account(iq));
+	struct elements_set *set;
+	bool is_first;
+
+	if (!is_allowed(iq, STANZA_ERR_NOT_ACCEPTABLE))
+		return;
+	set = arena_new(iq_arena(iq), struct elements_set);
+	set->iq = iq;
+	is_first = list_is_empty(sets);
+	list_add_last(sets, &set->link);
+	if (is_first)
+		measure(set);
 }
 
 static bool
@@ -148,18 +179,11 @@ is_replaced(struct iq *iq, struct str key)
 
 /* What the new elements take, and the old ones that they do not replace. */
 static void
-elements_loaded(struct store_scan *scan)
+write_elements(struct iq *iq, const struct store_scan *scan)
 {
-	struct elements_set *set =
-	    container_of(scan, struct elements_set, scan);
-	struct iq *iq = set->iq;
 	struct store_write *write;
 	uint64_t bytes = 0;
 
-	if (scan->err != ERR_NONE) {
-		iq_refuse(iq, stanza_err_of(scan->err));
-		return;
-	}
 	for (size_t i = 0; i < scan->count; i++)
 		if (!is_replaced(iq, scan->rows[i].key))
 			bytes += scan->rows[i].value.len;
@@ -179,4 +203,36 @@ elements_loaded(struct store_scan *scan)
 		return;
 	}
 	iq_commit(iq, write, false, NULL);
+}
+
+/* What fails for one fails for those that wait for it. Of an account that is
+ * gone nothing must be written, for nothing would remove it. */
+static void
+refuse_all(struct list *sets, enum err err)
+{
+	list_each (set, sets, struct elements_set, link) {
+		list_remove(&set->link);
+		iq_refuse(set->iq, stanza_err_of(err));
+	}
+}
+
+static void
+elements_loaded(struct store_scan *scan)
+{
+	struct elements_set *set =
+	    container_of(scan, struct elements_set, scan);
+	struct account *account = iq_account(set->iq);
+	struct list *sets = sets_of(account);
+	struct link *next;
+
+	if (scan->err != ERR_NONE || account->owner.is_detached) {
+		refuse_all(
+		    sets, scan->err == ERR_NONE ? ERR_NOT_FOUND : scan->err);
+		return;
+	}
+	list_remove(&set->link);
+	next = list_first(sets);
+	write_elements(set->iq, scan);
+	if (next != NULL)
+		measure(list_entry(next, struct elements_set, link));
 }

@@ -83,6 +83,59 @@ the_space_has_a_quota(void **state)
 	world_free(&world);
 }
 
+/* Each is measured with those before it, also when nobody waits for answers. */
+static void
+requests_at_once_have_one_quota(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 10; seed++) {
+		struct world *world =
+		    rig_world(seed, 0, "quota.private: 1 KiB\n");
+		struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+		struct world_peer *other = rig_bind(world, ROMEO "/garden");
+		char text[700], filling[401];
+		unsigned kept = 0;
+
+		memset(filling, 'x', 400);
+		filling[400] = '\0';
+		world_hold_store(world, true);
+		for (unsigned i = 0; i < 6; i++) {
+			snprintf(text, sizeof(text),
+			    QUERY("set", "p", "<a%u xmlns='x'>%s</a%u>"), i,
+			    filling, i);
+			world_send(i % 2 == 0 ? romeo : other, text);
+		}
+		world_run(world);
+		world_hold_store(world, false);
+		world_run(world);
+		kept += rig_hears(romeo, "type='result'");
+		kept += rig_hears(other, "type='result'");
+		CHECK_EQUAL(kept, 2);
+		world_free(&world);
+	}
+}
+
+/* What was asked before the account was removed is purged with it. */
+static void
+a_removed_account_stores_nothing(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 100; seed++) {
+		struct world *world = rig_world(seed, 0, NULL);
+		struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+		const owner_id owner = rig_account(world, ROMEO)->owner.id;
+
+		world_send(romeo, QUERY("set", "p", "<a xmlns='x'/>"));
+		world_send(romeo, QUERY("set", "p", "<b xmlns='x'/>"));
+		world_send(romeo, "<iq type='set' id='r'><query "
+				  "xmlns='jabber:iq:register'><remove/>"
+				  "</query></iq>");
+		world_sleep(world, 60000);
+		CHECK(!rig_has(world, owner, private_xml_module.kinds[0]));
+		world_free(&world);
+	}
+}
+
 static const struct {
 	enum err broken;
 	const char *condition;
@@ -132,6 +185,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(elements_are_kept_by_name_and_namespace),
 	    cmocka_unit_test(the_space_has_a_quota),
+	    cmocka_unit_test(requests_at_once_have_one_quota),
+	    cmocka_unit_test(a_removed_account_stores_nothing),
 	    cmocka_unit_test(a_broken_store_is_said),
 	    cmocka_unit_test(a_damaged_element_is_said),
 	};

@@ -24,7 +24,6 @@
 #define OPTIONS_LEN_MAX 4096
 
 static void on_load(struct account *, struct join *);
-static void rows_loaded(struct store_scan *);
 static void on_forget(struct account *);
 static void on_drain(struct account *);
 static void on_removed(struct account *, struct store_write *);
@@ -182,7 +181,8 @@ add(struct registration *registration)
 }
 
 /* In the place of the one with the same address; who enables it is there, and
- * needs no notification of what was. */
+ * needs no notification of what was. Nor does the answer to one that is under
+ * way concern what it enabled. */
 static void
 replace(struct registration *registration)
 {
@@ -191,7 +191,7 @@ replace(struct registration *registration)
 
 	if (old != NULL) {
 		old->state.is_due = false;
-		old->state.is_stale = old->state.is_open;
+		old->state.open = NULL;
 		push_state_move(registration, old);
 		drop(old);
 	}
@@ -336,36 +336,15 @@ read_row(struct account *account, const struct map_row *row)
 	return registration;
 }
 
-struct rows_load {
-	struct store_scan scan;
-	struct arena *arena;
-	struct account *account;
-	struct join *join;
-};
-
-static void
-on_load(struct account *account, struct join *join)
-{
-	struct arena *arena = arena_make(0);
-	struct rows_load *load = arena_new(arena, struct rows_load);
-	const struct map_query query = {
-	    .owner = account->owner.id, .kind = &push_kind, .max = UINT16_MAX};
-
-	load->arena = arena;
-	load->account = account;
-	load->join = join;
-	join_wait(join);
-	store_scan(account->owner.shard->store, &load->scan, arena, &query,
-	    rows_loaded);
-}
-
 /* Those that were there before go unless they are there still. */
-static void
+static enum err
 take_rows(struct account *account, const struct store_scan *scan)
 {
 	struct push *push = push_of(account);
 	struct list old;
 
+	if (scan->err != ERR_NONE)
+		return scan->err;
 	list_init(&old);
 	list_move(&old, &push->registrations);
 	push->has_wake = false;
@@ -388,20 +367,13 @@ take_rows(struct account *account, const struct store_scan *scan)
 	}
 	list_each (each, &old, struct registration, link)
 		drop(each);
+	return ERR_NONE;
 }
 
 static void
-rows_loaded(struct store_scan *scan)
+on_load(struct account *account, struct join *join)
 {
-	struct rows_load *load = container_of(scan, struct rows_load, scan);
-	struct arena *arena = load->arena;
-	struct join *join = load->join;
-	const enum err err = scan->err;
-
-	if (err == ERR_NONE)
-		take_rows(load->account, scan);
-	arena_free(&arena);
-	join_wait_done(join, err);
+	account_load_rows(account, join, &push_kind, UINT16_MAX, take_rows);
 }
 
 /* --- on the wire: sections 5 and 6 -------------------------------------- */

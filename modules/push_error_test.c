@@ -68,6 +68,31 @@ the_same_service_is_disabled_per_device(void **state)
 	push_end(&stage);
 }
 
+/* What answers a publish of before says nothing of what was enabled since. */
+static void
+errors_of_before_do_not_disable_it(void **state)
+{
+	static const char *const ways[] = {
+	    ENABLE(SERVICE, NODE, OPTIONS("publish-options", "new")),
+	    DISABLE("jid='" SERVICE "'") ENABLE(SERVICE, NODE, ""),
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(ways); i++) {
+		struct stage stage = push_begin(NULL);
+
+		push_say(&stage);
+		CHECK(push_next(&stage) != NULL);
+		stage.juliet = rig_bind(stage.world, BALCONY);
+		rig_send(stage.juliet, ways[i]);
+		push_refuse(&stage, "auth", "forbidden");
+		world_cut(&stage.juliet);
+		world_run(stage.world);
+		CHECK(push_rings_once(&stage));
+		push_end(&stage);
+	}
+}
+
 static void
 without_an_answer_it_is_tried_again(void **state)
 {
@@ -244,6 +269,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(errors_that_stay_disable_it),
 	    cmocka_unit_test(the_same_service_is_disabled_per_device),
+	    cmocka_unit_test(errors_of_before_do_not_disable_it),
 	    cmocka_unit_test(without_an_answer_it_is_tried_again),
 	    cmocka_unit_test(one_that_fails_for_long_is_forgotten),
 	    cmocka_unit_test(a_success_ends_the_failing),

@@ -23,10 +23,12 @@ enum push_setting {
 	PUSH_GIVE_UP,
 };
 
+struct publish;
+
 /* What goes on with a registration; it survives that its options change. */
 struct push_state {
-	bool is_open;     /* a publish waits for its answer */
-	bool is_stale;    /* the device came since it was sent */
+	const struct publish *open; /* waits for its answer; or NULL */
+	bool is_stale;              /* the device came since it was sent */
 	bool is_due;      /* something happened since the last publish, or it
 			     failed */
 	unsigned tries;   /* of the last notification that failed */
@@ -60,7 +62,7 @@ push_owes(const struct registration *registration)
 {
 	const struct push_state *state = &registration->state;
 
-	return state->is_due || (state->is_open && !state->is_stale);
+	return state->is_due || (state->open != NULL && !state->is_stale);
 }
 
 /* NULL when it is gone. */

@@ -189,7 +189,7 @@ publish(struct registration *registration)
 	    iq_ask_id(shard, arena));
 	add_publish(stanza_body(stanza), registration);
 	registration->state.is_due = false;
-	registration->state.is_open = true;
+	registration->state.open = publish;
 	registration->state.is_stale = false;
 	registration->state.sent_ms = clock_mono_ms();
 	owner_pin(&account->owner);
@@ -206,7 +206,7 @@ advance(struct registration *registration)
 	const uint64_t next =
 	    state->sent_ms + setting_ms(registration, PUSH_INTERVAL);
 
-	if (!state->is_due || state->is_open ||
+	if (!state->is_due || state->open != NULL ||
 	    timer_is_running(&registration->timer))
 		return;
 	if (state->sent_ms > 0 && now < next)
@@ -268,7 +268,7 @@ push_settle(struct registration *registration)
 
 	registration->state.is_due = false;
 	stop_waiting(registration);
-	registration->state.is_stale = registration->state.is_open;
+	registration->state.is_stale = registration->state.open != NULL;
 	if (registration->messages == 0 && !registration->has_waited &&
 	    !was_owed)
 		return;
@@ -350,7 +350,7 @@ succeed(struct registration *registration)
 static void
 take_answer(struct registration *registration, const struct iq_ask *ask)
 {
-	registration->state.is_open = false;
+	registration->state.open = NULL;
 	if (ask->err == ERR_CANCELED)
 		return;
 	if (ask->err == ERR_NONE && ask->answer->type == STANZA_RESULT)
@@ -373,7 +373,7 @@ published(struct iq_ask *ask)
 		struct registration *registration =
 		    push_find(account, publish->jid, publish->node);
 
-		if (registration != NULL)
+		if (registration != NULL && registration->state.open == publish)
 			take_answer(registration, ask);
 	}
 	arena_free(&arena);

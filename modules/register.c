@@ -16,8 +16,7 @@
 
 static void on_get(struct iq *);
 static void on_set(struct iq *);
-static void password_set(struct store_commit *);
-static void account_removed(struct store_commit *);
+static void committed(struct store_commit *);
 
 static const struct hook hooks[] = {
     {.on = HOOK_IQ_GET,
@@ -82,19 +81,7 @@ remove_account(struct iq *iq)
 
 	removal = arena_new(iq_arena(iq), struct registration);
 	removal->iq = iq;
-	account_remove(iq_account(iq), &removal->commit, account_removed);
-}
-
-static void
-account_removed(struct store_commit *commit)
-{
-	struct registration *removal =
-	    container_of(commit, struct registration, commit);
-
-	if (commit->err == ERR_NONE)
-		iq_reply(removal->iq, NULL);
-	else
-		iq_refuse(removal->iq, stanza_err_of(commit->err));
+	account_remove(iq_account(iq), &removal->commit, committed);
 }
 
 /* Section 3.3: the stored one stays when the new one is empty or weak. */
@@ -122,11 +109,11 @@ change_password(struct iq *iq, struct str password)
 	change = arena_new(iq_arena(iq), struct registration);
 	change->iq = iq;
 	account_set_password(iq_account(iq), password, iq_session(iq),
-	    &change->commit, password_set);
+	    &change->commit, committed);
 }
 
 static void
-password_set(struct store_commit *commit)
+committed(struct store_commit *commit)
 {
 	struct registration *change =
 	    container_of(commit, struct registration, commit);

@@ -41,19 +41,6 @@ static const struct {
     {SUB_APPROVED, SUB_APPROVED},
 };
 
-static void
-put_contact(
-    struct world *world, const char *bare, const char *contact, unsigned sub)
-{
-	char item[300];
-
-	snprintf(item, sizeof(item),
-	    "<item xmlns='jabber:iq:roster' jid='%s' sub='%u' ver='1' "
-	    "listed='yes'/>",
-	    contact, sub);
-	rig_put(world, bare, &roster_kind, contact, item);
-}
-
 /* What Juliet says meanwhile. */
 static const char *const meanwhile[] = {
     "",
@@ -67,8 +54,8 @@ furnish(struct world *world, size_t pair)
 {
 	struct world_peer *juliet;
 
-	put_contact(world, ROMEO, JULIET, pairs[pair].romeo);
-	put_contact(world, JULIET, ROMEO, pairs[pair].juliet);
+	rig_put_sub(world, ROMEO, JULIET, pairs[pair].romeo);
+	rig_put_sub(world, JULIET, ROMEO, pairs[pair].juliet);
 	world_kill(world);
 	juliet = rig_login(world, JULIET "/balcony");
 	rig_send(juliet, "<message to='" ROMEO "'><body>Hi</body></message>");
@@ -140,8 +127,7 @@ kill_at(struct world *world, size_t pair, const char *stanza, unsigned step)
 	world_send(juliet, stanza);
 	world_kill_after(world, step);
 	world_run(world);
-	was_killed = world->kill_after == 0;
-	world_kill_after(world, 0);
+	was_killed = world_was_killed(world);
 	if (!was_killed) {
 		CHECK(rig_finds(romeo, "<iq type='result' id='r1'/>"));
 		CHECK(rig_account(world, ROMEO) == NULL);

@@ -1,5 +1,6 @@
 #include "modules/register.h"
 
+#include "modules/last.h"
 #include "modules/modules_rig.h"
 #include "server/world_private.h"
 
@@ -79,6 +80,29 @@ a_new_password_ends_the_other_sessions(void **state)
 	world_free(&world);
 }
 
+/* Who logged in with the old one and has no session yet gets none. */
+static void
+a_new_password_is_asked_of_who_is_not_bound(void **state)
+{
+	static const char bind[] =
+	    "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:"
+	    "xmpp-bind'/></iq>";
+	struct world *world = rig_world(1, 2, NULL);
+	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+	struct world_peer *early = world_connect(world, ROMEO);
+	struct world_peer *late = world_connect(world, ROMEO);
+
+	rig_send(late, bind);
+	rig_expect(late, "<iq type='result' id='b'/>");
+	rig_send(romeo, CHANGE("Romeo", "open sesame"));
+	rig_expect(romeo, DONE);
+	rig_send(early, bind);
+	rig_expect(early, "<iq type='error' id='b'><error><not-authorized "
+			  "xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>"
+			  "</error></iq>");
+	world_free(&world);
+}
+
 static void
 what_cannot_be_kept_changes_nothing(void **state)
 {
@@ -120,6 +144,79 @@ a_removed_account_is_gone(void **state)
 		world_sleep(world, 60000);
 		CHECK(world_is_closed(romeo) && world_is_closed(other));
 		CHECK(!can_login(world, "secret"));
+		world_free(&world);
+	}
+}
+
+/* Its contacts must not believe it gone. */
+static void
+an_account_that_stays_is_seen(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 10; seed++) {
+		struct world *world = rig_world(seed, 0, NULL);
+		struct world_peer *romeo = rig_login(world, ROMEO "/orchard");
+		struct world_peer *juliet = rig_login(world, JULIET "/balcony");
+
+		rig_send(juliet, "<presence type='subscribe' to='" ROMEO "'/>");
+		rig_send(
+		    romeo, "<presence type='subscribed' to='" JULIET "'/>");
+		rig_send(juliet, "<iq type='get' id='g'><query "
+				 "xmlns='jabber:iq:roster'/></iq>");
+		rig_skip(romeo);
+		rig_skip(juliet);
+		world_break_store(world, ERR_UNAVAILABLE);
+		rig_send(romeo, QUERY("set", "r", "<remove/>"));
+		rig_expect(
+		    romeo, "<iq type='error' id='r'><error type='wait'/></iq>");
+		world_break_store(world, ERR_NONE);
+		rig_expect_nothing(juliet);
+		rig_send(romeo, QUERY("set", "r", "<remove/>"));
+		rig_expect(romeo, DONE);
+		rig_expect(juliet,
+		    "<presence type='unavailable' from='" ROMEO "/orchard'/>");
+		rig_expect(
+		    juliet, "<presence type='unsubscribed' from='" ROMEO "'/>");
+		rig_expect(juliet, "<iq type='set'/>");
+		rig_expect_nothing(juliet);
+		world_free(&world);
+	}
+}
+
+/* What its sessions leave when they end goes, too. */
+static void
+the_end_of_an_account_leaves_no_row(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 10; seed++) {
+		struct world *world = rig_world(seed, 0, NULL);
+		struct world_peer *romeo = rig_login(world, ROMEO "/orchard");
+		const owner_id owner = rig_account(world, ROMEO)->owner.id;
+
+		rig_send(romeo, QUERY("set", "r", "<remove/>"));
+		rig_expect(romeo, DONE);
+		world_sleep(world, 60000);
+		CHECK(!rig_has(world, owner, last_module.kinds[0]));
+		world_free(&world);
+	}
+}
+
+/* Its host is taken away while it is being removed. */
+static void
+an_account_ends_once(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 10; seed++) {
+		struct world *world = rig_world(seed, 0, NULL);
+		struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+
+		world_hold_store(world, true);
+		rig_send(romeo, QUERY("set", "r", "<remove/>"));
+		world_reload(world, "hosts: {capulet.example: {}}\n");
+		world_run(world);
+		world_hold_store(world, false);
+		world_sleep(world, 60000);
+		CHECK(world_is_closed(romeo));
 		world_free(&world);
 	}
 }
@@ -173,6 +270,82 @@ all_removed_accounts_are_purged_at_the_start(void **state)
 	world_run(world);
 	for (owner_id owner = first; owner <= last; owner++)
 		CHECK(!rig_has(world, owner, &guest_kind));
+	world_free(&world);
+}
+
+#define MANY_ROWS 1800
+
+static owner_id
+leave_removed_with_many_rows(struct world *world)
+{
+	struct arena *arena = arena_make(0);
+	owner_id owner = leave_removed(world, 0);
+	struct store_write *write;
+	struct store_commit commit;
+
+	shard_enter(&world->server.shards[0]);
+	write = store_write_new(world->server.shards[0].store);
+	for (unsigned i = 1; i < MANY_ROWS; i++)
+		store_put(write, owner, &guest_kind, str_format(arena, "%u", i),
+		    STR("value"));
+	store_commit(write, &commit, done);
+	world_hold_store(world, false);
+	world_run(world);
+	arena_free(&arena);
+	return owner;
+}
+
+struct rows_now {
+	struct store_scan scan;
+	bool is_done;
+};
+
+static void
+rows_came(struct store_scan *scan)
+{
+	container_of(scan, struct rows_now, scan)->is_done = true;
+}
+
+/* How many are left, with as little as possible done meanwhile. */
+static size_t
+rows_now(struct world *world, owner_id owner)
+{
+	struct arena *arena = arena_make(0);
+	struct rows_now now = {.is_done = false};
+
+	shard_enter(&world->server.shards[0]);
+	store_scan(world->server.shards[0].store, &now.scan, arena,
+	    &(struct map_query){
+		.owner = owner, .kind = &guest_kind, .max = 2 * MANY_ROWS},
+	    rows_came);
+	world_hold_store(world, false);
+	while (!now.is_done)
+		CHECK(world_step(world, 1));
+	CHECK_EQUAL(now.scan.err, ERR_NONE);
+	arena_free(&arena);
+	return now.scan.count;
+}
+
+static void
+a_purge_that_is_killed_goes_on(void **state)
+{
+	struct world *world = rig_world(1, 2, NULL);
+	owner_id owner = leave_removed_with_many_rows(world);
+	size_t left = rows_now(world, owner);
+	unsigned kills_in_between = 0;
+
+	CHECK_EQUAL(left, MANY_ROWS);
+	for (unsigned steps = 0; left > 0; steps++) {
+		size_t before = left;
+
+		CHECK(steps < 200);
+		world_kill(world);
+		world_step(world, steps);
+		left = rows_now(world, owner);
+		CHECK(left <= before);
+		kills_in_between += left > 0 && left < before;
+	}
+	CHECK(kills_in_between >= 2);
 	world_free(&world);
 }
 
@@ -230,9 +403,14 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(requests_are_checked),
 	    cmocka_unit_test(a_new_password_ends_the_other_sessions),
+	    cmocka_unit_test(a_new_password_is_asked_of_who_is_not_bound),
 	    cmocka_unit_test(what_cannot_be_kept_changes_nothing),
 	    cmocka_unit_test(a_removed_account_is_gone),
+	    cmocka_unit_test(an_account_that_stays_is_seen),
+	    cmocka_unit_test(the_end_of_an_account_leaves_no_row),
+	    cmocka_unit_test(an_account_ends_once),
 	    cmocka_unit_test(all_removed_accounts_are_purged_at_the_start),
+	    cmocka_unit_test(a_purge_that_is_killed_goes_on),
 	    cmocka_unit_test(a_guest_goes_with_the_stream_or_a_crash),
 	};
 

@@ -1,6 +1,7 @@
 #include "modules/repeat.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/hash.h"
@@ -26,13 +27,16 @@ hash_of(struct arena *arena, const struct stanza *stanza)
 {
 	const struct str from =
 	    stanza->from == NULL ? STR("") : jid_bare(stanza->from);
+	const struct str to =
+	    stanza->to == NULL ? STR("") : jid_bare(stanza->to);
 	const struct str body =
 	    node_child_text(arena, stanza->node, "body", NS_CLIENT);
 
 	if (stanza->id.len == 0)
 		return 0;
-	return hash_keyed(str_format(arena, "%.*s %.*s %.*s", STR_ARG(from),
-		   STR_ARG(stanza->id), STR_ARG(body))) |
+	return hash_keyed(
+		   str_format(arena, "%.*s %.*s %.*s %.*s", STR_ARG(from),
+		       STR_ARG(to), STR_ARG(stanza->id), STR_ARG(body))) |
 	       1;
 }
 
@@ -45,11 +49,15 @@ compare(const void *a, const void *b)
 }
 
 static void
-take_rows(struct repeats *repeats, const struct store_page *page)
+take_rows(struct reading *reading, const struct store_page *page)
 {
+	struct repeats *repeats = reading->repeats;
+
 	repeats_forget(repeats);
 	if (page->count == 0)
 		return;
+	repeats->until_ms =
+	    reading->account->owner.shard->server->started_ms + WHILE_MS;
 	repeats->hashes = malloc(page->count * sizeof(repeats->hashes[0]));
 	must(repeats->hashes != NULL);
 	for (size_t i = 0; i < page->count; i++) {
@@ -77,7 +85,7 @@ page_read(struct store_page *page)
 	const enum err err = page->err;
 
 	if (err == ERR_NONE)
-		take_rows(reading->repeats, page);
+		take_rows(reading, page);
 	arena_free(&arena);
 	owner_unpin(&account->owner);
 	join_wait_done(join, err);
@@ -114,18 +122,27 @@ repeats_load(struct repeats *repeats, struct account *account,
 }
 
 bool
-repeats_have(const struct repeats *repeats, const struct stanza *stanza)
+repeats_have(struct repeats *repeats, const struct stanza *stanza)
 {
 	struct arena *arena;
-	uint64_t hash;
+	uint64_t hash, *at = NULL;
 
+	if (repeats->count > 0 && clock_mono_ms() > repeats->until_ms)
+		repeats_forget(repeats);
 	if (repeats->count == 0)
 		return false;
 	arena = arena_make(0);
 	hash = hash_of(arena, stanza);
 	arena_free(&arena);
-	return hash != 0 && bsearch(&hash, repeats->hashes, repeats->count,
-				sizeof(hash), compare) != NULL;
+	if (hash != 0)
+		at = bsearch(&hash, repeats->hashes, repeats->count,
+		    sizeof(hash), compare);
+	if (at == NULL)
+		return false;
+	repeats->count--;
+	memmove(at, at + 1,
+	    (size_t)(repeats->hashes + repeats->count - at) * sizeof(hash));
+	return true;
 }
 
 void

@@ -3,9 +3,11 @@
  *
  * A crash between the commit of a message's row and that of its sender's count
  * (server/resume_handled.c) leaves a row of which the sender was not told, so
- * it sends the message again, with the same id (XEP-0198, section 5). What such
- * a message would have, an account that is loaded after a start remembers:
- * sender, id and body of the rows that it got last before the start.
+ * it sends the message again, with the same id (XEP-0198, section 5); and so it
+ * does with all that it sent after a message of whose refusal it was not told
+ * (server/kept.h). What such a message would have, an account that is loaded
+ * after a start remembers for a day: sender, recipient, id and body of the rows
+ * that it got, or sent, last before the start.
  */
 #pragma once
 
@@ -18,13 +20,16 @@
 struct repeats {
 	uint64_t *hashes; /* sorted */
 	size_t count;
+	uint64_t until_ms; /* clock_mono_ms; then they are forgotten */
 };
 
-/* Reads them from a log whose peers are the senders and whose values the
- * messages; last_id is that of its newest row. Part of the account's loading:
- * the join waits for it. */
+/* Reads them from a log whose values are the messages; last_id is that of its
+ * newest row. Part of the account's loading: the join waits for it. */
 void repeats_load(struct repeats *, struct account *, const struct store_kind *,
     uint64_t last_id, struct join *);
-/* Whether the message was there before the start. */
-bool repeats_have(const struct repeats *, const struct stanza *);
+/* Whether the message was there before the start: each row says so once while
+ * the account is in memory, for nobody sends a message a third time that was
+ * acknowledged the second. So who gives messages the same id and body loses one
+ * for each such row, each time the account is loaded. */
+bool repeats_have(struct repeats *, const struct stanza *);
 void repeats_forget(struct repeats *);

@@ -15,7 +15,6 @@
 #include "server/setup.h"
 
 static void on_load(struct account *, struct join *);
-static void roster_loaded(struct store_scan *);
 static void on_forget(struct account *);
 static void on_get(struct iq *);
 static void on_set(struct iq *);
@@ -74,9 +73,7 @@ roster_is_full(struct account *account)
 bool
 roster_is_settled(struct account *account)
 {
-	const struct roster *roster = roster_of(account);
-
-	return roster->edits_made == roster->edits_ended;
+	return roster_of(account)->edits_open == 0;
 }
 
 /* --- in memory ---------------------------------------------------------- */
@@ -156,8 +153,8 @@ roster_init(struct account *account)
 		list_move(&gets, &roster->gets);
 	}
 	clear(roster);
-	*roster = (struct roster){.edits_made = roster->edits_made,
-	    .edits_ended = roster->edits_ended};
+	*roster = (struct roster){
+	    .edits_made = roster->edits_made, .edits_open = roster->edits_open};
 	table_init(&roster->contacts);
 	list_init(&roster->edits);
 	list_init(&roster->gets);
@@ -223,8 +220,7 @@ roster_is_interested(struct session *session)
 	return slot->is_interested;
 }
 
-/* --- over a restart --------------------------------------------------------
- */
+/* --- over a restart ------------------------------------------------------ */
 
 static void
 on_save(struct session *session, struct node *node)
@@ -246,31 +242,6 @@ on_restore(struct session *session, const struct node *node)
 
 /* --- loading ------------------------------------------------------------ */
 
-struct roster_load {
-	struct store_scan scan;
-	struct account *account;
-	struct join *join;
-	struct arena *arena;
-};
-
-static void
-on_load(struct account *account, struct join *join)
-{
-	struct arena *arena = arena_make(0);
-	struct roster_load *load = arena_new(arena, struct roster_load);
-	const struct map_query query = {.owner = account->owner.id,
-	    .kind = &roster_kind,
-	    .max = ROSTER_ROWS_MAX};
-
-	roster_init(account);
-	load->account = account;
-	load->join = join;
-	load->arena = arena;
-	join_wait(join);
-	store_scan(account->owner.shard->store, &load->scan, arena, &query,
-	    roster_loaded);
-}
-
 static void
 refuse_gets(struct roster *roster, enum err err)
 {
@@ -280,13 +251,10 @@ refuse_gets(struct roster *roster, enum err err)
 	}
 }
 
-static void
-roster_loaded(struct store_scan *scan)
+static enum err
+take_rows(struct account *account, const struct store_scan *scan)
 {
-	struct roster_load *load = container_of(scan, struct roster_load, scan);
-	struct roster *roster = roster_of(load->account);
-	struct arena *arena = load->arena;
-	struct join *join = load->join;
+	struct roster *roster = roster_of(account);
 	enum err err = scan->err;
 
 	for (size_t i = 0; err == ERR_NONE && i < scan->count; i++) {
@@ -308,8 +276,15 @@ roster_loaded(struct store_scan *scan)
 		roster_answer_gets(roster);
 	else
 		refuse_gets(roster, err);
-	arena_free(&arena);
-	join_wait_done(join, err);
+	return err;
+}
+
+static void
+on_load(struct account *account, struct join *join)
+{
+	roster_init(account);
+	account_load_rows(
+	    account, join, &roster_kind, ROSTER_ROWS_MAX, take_rows);
 }
 
 static void
@@ -401,7 +376,8 @@ void
 roster_answer_gets(struct roster *roster)
 {
 	list_each (get, &roster->gets, struct roster_get, link) {
-		if (get->after > roster->edits_ended || roster->is_void)
+		if (get->after > roster->edits_made - roster->edits_open ||
+		    roster->is_void)
 			return;
 		list_remove(&get->link);
 		answer_get(get->iq);

@@ -66,6 +66,7 @@ roster_edit_new(struct account *account)
 	edit->last = &edit->first;
 	owner_pin(&account->owner);
 	roster_of(account)->edits_made++;
+	roster_of(account)->edits_open++;
 	return edit;
 }
 
@@ -177,6 +178,21 @@ roster_edit_item(
 	keep(edit, contact, true);
 }
 
+/* It may have asked for a subscription since it was removed. */
+static void
+forget_tombstone(struct roster_edit *edit, struct contact *old)
+{
+	struct contact *contact;
+
+	if (old->sub == 0) {
+		forget_row(edit, old);
+		return;
+	}
+	contact = roster_item_copy(old);
+	contact->is_removed = false;
+	keep(edit, contact, false);
+}
+
 /* The oldest tombstones go; what they told is then before the floor. */
 static void
 trim_tombstones(struct roster_edit *edit)
@@ -198,7 +214,7 @@ trim_tombstones(struct roster_edit *edit)
 	roster->floor = oldest->ver;
 	store_put(edit->write, edit->account->owner.id, &roster_kind, STR(""),
 	    roster_floor_text(edit->arena, roster->floor));
-	forget_row(edit, oldest);
+	forget_tombstone(edit, oldest);
 }
 
 void
@@ -374,7 +390,7 @@ done_with(struct roster_edit *edit)
 	struct arena *arena = edit->arena;
 	struct roster *roster = roster_of(edit->account);
 
-	roster->edits_ended++;
+	roster->edits_open--;
 	roster_answer_gets(roster);
 	owner_unpin(&edit->account->owner);
 	arena_free(&arena);

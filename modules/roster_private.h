@@ -18,9 +18,10 @@ struct roster {
 	uint64_t floor; /* changes up to here are forgotten */
 	unsigned listed, pending;
 	struct list edits; /* not yet given to the store, oldest first */
-	uint64_t edits_made, edits_ended;
-	struct list gets; /* struct roster_get, oldest first */
-	bool is_void;     /* memory is ahead of what can be committed */
+	uint64_t edits_made;
+	unsigned edits_open; /* of those, not ended yet */
+	bool is_void;        /* memory is ahead of what can be committed */
+	struct list gets;    /* struct roster_get, oldest first */
 };
 
 /* A request for the roster that waits until what was changed before it is kept

@@ -21,8 +21,7 @@ interested(struct world *world, const char *jid)
 	return peer;
 }
 
-/* --- sets ------------------------------------------------------------------
- */
+/* --- sets ---------------------------------------------------------------- */
 
 static const struct {
 	const char *sent, *answer;
@@ -118,8 +117,7 @@ the_roster_has_a_quota(void **state)
 	world_free(&world);
 }
 
-/* --- versions --------------------------------------------------------------
- */
+/* --- versions ------------------------------------------------------------ */
 
 /* The version that the next push or roster tells, copied. */
 static void
@@ -190,16 +188,12 @@ only_what_changed_since_is_told(void **state)
 	world_free(&world);
 }
 
+/* More contacts than are remembered as removed. */
 static void
-old_tombstones_go(void **state)
+remove_many(struct world_peer *romeo)
 {
-	struct world *world = rig_world(1, 2, NULL);
-	struct world_peer *romeo = interested(world, ROMEO "/orchard");
-	char first[32], text[300];
+	char text[300];
 
-	rig_send(romeo, SET("s", "<item jid='a@b.example'/>"));
-	read_ver(romeo, first, sizeof(first));
-	rig_expect(romeo, DONE("s"));
 	for (unsigned i = 0; i < ROSTER_TOMBSTONES_MAX + 2; i++) {
 		snprintf(text, sizeof(text),
 		    SET("s", "<item jid='c%u@b.example'/>"), i);
@@ -210,6 +204,19 @@ old_tombstones_go(void **state)
 		    i);
 		rig_send(romeo, text);
 	}
+}
+
+static void
+old_tombstones_go(void **state)
+{
+	struct world *world = rig_world(1, 2, NULL);
+	struct world_peer *romeo = interested(world, ROMEO "/orchard");
+	char first[32];
+
+	rig_send(romeo, SET("s", "<item jid='a@b.example'/>"));
+	read_ver(romeo, first, sizeof(first));
+	rig_expect(romeo, DONE("s"));
+	remove_many(romeo);
 	rig_skip(romeo);
 	for (unsigned i = 0; i < 2; i++) {
 		ask_since(romeo, first);
@@ -224,8 +231,31 @@ old_tombstones_go(void **state)
 	world_free(&world);
 }
 
-/* --- the store -------------------------------------------------------------
- */
+/* Who was removed long ago may have asked since. */
+static void
+a_request_outlives_the_tombstone(void **state)
+{
+	struct world *world = rig_world(1, 2, NULL);
+	struct world_peer *romeo = interested(world, ROMEO "/orchard");
+	struct world_peer *juliet = rig_login(world, JULIET "/balcony");
+
+	(void)state;
+	rig_send(romeo, SET("s", "<item jid='" JULIET "'/>"));
+	rig_send(
+	    romeo, SET("s", "<item jid='" JULIET "' subscription='remove'/>"));
+	rig_send(juliet, "<presence type='subscribe' to='" ROMEO "'/>");
+	remove_many(romeo);
+	CHECK_EQUAL(rig_sub(world, ROMEO, JULIET), SUB_PENDING_IN);
+	world_kill(world);
+	romeo = rig_login(world, ROMEO "/orchard");
+	CHECK_EQUAL(rig_sub(world, ROMEO, JULIET), SUB_PENDING_IN);
+	rig_send(romeo, "<presence type='subscribed' to='" JULIET "'/>");
+	CHECK_EQUAL(rig_sub(world, ROMEO, JULIET), SUB_FROM);
+	CHECK_EQUAL(rig_sub(world, JULIET, ROMEO), SUB_TO);
+	world_free(&world);
+}
+
+/* --- the store ----------------------------------------------------------- */
 
 /* A change that is not kept is undone, and nobody is told of it. */
 static void
@@ -274,6 +304,7 @@ main(void)
 	    cmocka_unit_test(the_roster_has_a_quota),
 	    cmocka_unit_test(only_what_changed_since_is_told),
 	    cmocka_unit_test(old_tombstones_go),
+	    cmocka_unit_test(a_request_outlives_the_tombstone),
 	    cmocka_unit_test(what_cannot_be_kept_is_undone),
 	    cmocka_unit_test(a_damaged_row_refuses_the_account),
 	};

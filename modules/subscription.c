@@ -21,6 +21,7 @@ static enum verdict on_sent(struct account *, struct session *, struct post *);
 static enum verdict on_received(
     struct account *, struct session *, struct post *);
 static void on_available(struct session *);
+static void on_unavailable(struct session *);
 static void on_removed(struct account *, struct store_write *);
 
 /* A request that is longer is not kept: section 3.1.3, security warning. */
@@ -30,6 +31,7 @@ static const struct hook hooks[] = {
     {.on = HOOK_SENT_PRESENCE, .stanza = on_sent},
     {.on = HOOK_RECEIVED_PRESENCE, .stanza = on_received},
     {.on = HOOK_SESSION_AVAILABLE, .order = 100, .session = on_available},
+    {.on = HOOK_SESSION_UNAVAILABLE, .session = on_unavailable},
     {.on = HOOK_ACCOUNT_REMOVED, .removed = on_removed},
     {.on = HOOK_END},
 };
@@ -237,7 +239,7 @@ on_sent(struct account *account, struct session *session, struct post *letter)
 	}
 	/* Both addresses bare: sections 3 and 3.1.2. */
 	letter->stanza = stanza_readdress(letter->arena, letter->stanza,
-	    account_jid(account), change.contact);
+	    jid_copy(letter->arena, account_jid(account)), change.contact);
 	send[letter->stanza->type](&change);
 	return TAKEN;
 }
@@ -379,8 +381,9 @@ receive_unsubscribe(const struct change *change)
 	if ((change->sub & SUB_FROM) != 0 && !change->is_blocked)
 		roster_send_presence(change->account, change->contact, false);
 	keep(change, change->sub & ~ends, NULL,
-	    change->letter->durable.row != 0 ? STANZA_ERROR
-					     : STANZA_UNSUBSCRIBED);
+	    change->letter->durable.row != 0 || change->is_blocked
+		? STANZA_ERROR
+		: STANZA_UNSUBSCRIBED);
 }
 
 /* An answer that the contact gave before it saw our last request, which it will
@@ -440,15 +443,14 @@ on_received(
 		return PASS;
 	change = change_of(account, letter, stanza->from);
 	change.is_blocked = blocking_blocks(account, change.contact);
-	letter->stanza = stanza_readdress(
-	    letter->arena, stanza, change.contact, account_jid(account));
+	letter->stanza = stanza_readdress(letter->arena, stanza, change.contact,
+	    jid_copy(letter->arena, account_jid(account)));
 	receive[stanza->type](&change);
 	post_free(&letter);
 	return TAKEN;
 }
 
-/* --- requests that wait ----------------------------------------------------
- */
+/* --- requests that wait -------------------------------------------------- */
 
 /* Section 3.1.3, rule 4: to each resource that becomes available, until it is
  * answered. */
@@ -461,9 +463,11 @@ on_available(struct session *session)
 	struct arena *arena;
 
 	asked = session_slot(session, &subscription_module);
-	if (asked->has_requests || roster_pending_count(account) == 0)
+	if (asked->has_requests)
 		return;
 	asked->has_requests = true;
+	if (roster_pending_count(account) == 0)
+		return;
 	arena = arena_make(0);
 	while ((contact = roster_next(account, contact)) != NULL) {
 		struct stanza stanza = {.kind = STANZA_PRESENCE,
@@ -480,6 +484,15 @@ on_available(struct session *session)
 		session_send(session, &stanza);
 	}
 	arena_free(&arena);
+}
+
+static void
+on_unavailable(struct session *session)
+{
+	struct asked_session *asked;
+
+	asked = session_slot(session, &subscription_module);
+	asked->has_requests = false;
 }
 
 /* An account that goes cancels what it has with others: they are told as after
@@ -503,8 +516,6 @@ on_removed(struct account *account, struct store_write *write)
 				STANZA_UNSUBSCRIBE, own, contact->jid,
 				rand_id(arena, 12)),
 			    contact->asked + 1);
-		if ((contact->sub & SUB_FROM) != 0)
-			roster_send_presence(account, contact->jid, false);
 		if ((sub & (SUB_FROM | SUB_PENDING_IN)) != 0)
 			outbox_send(account, write,
 			    stanza_make(arena, STANZA_PRESENCE,

@@ -163,8 +163,7 @@ kill_at(struct world *world, const struct try *try)
 	world_send(romeo, stanza);
 	world_kill_after(world, try->step);
 	world_run(world);
-	was_killed = world->kill_after == 0;
-	world_kill_after(world, 0);
+	was_killed = world_was_killed(world);
 	have = get_pair(world);
 	check_pair(try, have, was_killed, "at rest");
 	if (rig_outbox(world) != 0)

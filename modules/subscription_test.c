@@ -1,8 +1,11 @@
 /* The tables themselves, with kills: subscription_crash_test.c. */
 #include "modules/subscription.h"
 
+#include <string.h>
+
 #include "modules/modules_rig.h"
-#include "modules/roster_private.h"
+#include "modules/roster.h"
+#include "server/world_neighbour.h"
 #include "server/world_private.h"
 
 #define GET "<iq type='get' id='g'><query xmlns='jabber:iq:roster'/></iq>"
@@ -95,6 +98,31 @@ a_request_waits_for_an_answer(void **state)
 	world_free(&world);
 }
 
+/* A client that was unavailable for a while has created a resource again. What
+ * came meanwhile is shown, and what it saw while it was available not twice. */
+static void
+a_request_is_shown_whenever_a_resource_comes(void **state)
+{
+	struct world *world = rig_world(1, 2, NULL);
+	struct world_peer *juliet = rig_login(world, JULIET "/balcony");
+	struct world_peer *romeo = rig_login(world, ROMEO "/orchard");
+	struct world_peer *nurse;
+
+	(void)state;
+	world_add_account(world, "nurse@capulet.example", NULL);
+	nurse = rig_login(world, "nurse@capulet.example/hall");
+	rig_send(romeo, "<presence type='subscribe' to='" JULIET "'/>");
+	CHECK(rig_finds(juliet, "<presence type='subscribe'/>"));
+	rig_send(juliet, "<presence><show>away</show></presence>");
+	CHECK(!rig_finds(juliet, "<presence type='subscribe'/>"));
+	rig_send(juliet, "<presence type='unavailable'/>");
+	rig_send(nurse, "<presence type='subscribe' to='" JULIET "'/>");
+	CHECK(!rig_finds(juliet, "<presence type='subscribe'/>"));
+	rig_send(juliet, "<presence/>");
+	CHECK_EQUAL(rig_hears(juliet, "type='subscribe'"), 2);
+	world_free(&world);
+}
+
 static void
 requests_have_a_quota(void **state)
 {
@@ -118,8 +146,10 @@ letters_left_are_read_until_they_are(void **state)
 {
 	struct world *world = rig_world(1, 2, NULL);
 
-	rig_outbox_add(world, "<presence xmlns='jabber:client' from='" ROMEO
-			      "' to='" JULIET "' type='subscribe' id='l'/>");
+	rig_outbox_add(world,
+	    "<presence xmlns='jabber:client' from='" ROMEO "' to='" JULIET
+	    "' type='subscribe' id='l'/>",
+	    0);
 	world_break_store(world, ERR_TIMEOUT);
 	world_kill(world);
 	world_sleep(world, 3000);
@@ -132,6 +162,24 @@ letters_left_are_read_until_they_are(void **state)
 	world_kill(world);
 	world_run(world);
 	world_free(&world); /* while it waits to ask again */
+}
+
+/* The clock of a machine without a battery begins where it was last saved. */
+static void
+letters_from_the_future_are_carried_out(void **state)
+{
+	struct world *world = rig_world(1, 2, NULL);
+
+	(void)state;
+	rig_outbox_add(world,
+	    "<presence xmlns='jabber:client' from='" ROMEO "' to='" JULIET
+	    "' type='subscribe' id='l'/>",
+	    3600000);
+	world_kill(world);
+	world_sleep(world, 3000);
+	CHECK_EQUAL(rig_sub(world, JULIET, ROMEO), SUB_PENDING_IN);
+	CHECK_EQUAL(rig_outbox(world), 0);
+	world_free(&world);
 }
 
 static void
@@ -176,8 +224,7 @@ requests_to_nobody_leave_nothing(void **state)
 	world_free(&world);
 }
 
-/* --- a store that fails at any step ----------------------------------------
- */
+/* --- a store that fails at any step -------------------------------------- */
 
 static const struct {
 	const char *type;
@@ -191,27 +238,14 @@ static const struct {
 };
 
 static void
-put_sub(
-    struct world *world, const char *bare, const char *contact, unsigned sub)
-{
-	char item[200];
-
-	snprintf(item, sizeof(item),
-	    "<item xmlns='jabber:iq:roster' jid='x@y' sub='%u' ver='1' "
-	    "listed='yes'/>",
-	    sub);
-	rig_put(world, bare, &roster_kind, contact, item);
-}
-
-static void
 fail_at(struct world *world, size_t change, enum err err, unsigned step)
 {
 	struct world_peer *romeo, *juliet;
 	unsigned mine, hers;
 	char text[200];
 
-	put_sub(world, ROMEO, JULIET, changes[change].before[0]);
-	put_sub(world, JULIET, ROMEO, changes[change].before[1]);
+	rig_put_sub(world, ROMEO, JULIET, changes[change].before[0]);
+	rig_put_sub(world, JULIET, ROMEO, changes[change].before[1]);
 	world_kill(world);
 	romeo = interested(world, ROMEO "/orchard");
 	juliet = interested(world, JULIET "/balcony");
@@ -256,17 +290,40 @@ rosters_agree_when_the_store_is_back(void **state)
 	}
 }
 
+/* It may wait longer than its sender is in memory. */
+static void
+what_is_routed_outlives_its_sender(void **state)
+{
+	struct world *world = rig_world(1, 2, NULL);
+	struct neighbour *verona = neighbour_new(world, "verona.example");
+	struct world_peer *romeo = interested(world, ROMEO "/orchard");
+
+	(void)state;
+	verona->mood = NEIGHBOUR_UNREACHABLE;
+	rig_send(romeo, "<presence type='unsubscribe'"
+			" to='escalus@verona.example'/>");
+	world_cut(&romeo);
+	world_sleep(world, 120 * 1000);
+	verona->mood = NEIGHBOUR_WILLING;
+	world_sleep(world, 600 * 1000);
+	CHECK(strstr(neighbour_next(verona), "from='" ROMEO "'") != NULL);
+	world_free(&world);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_request_is_shown_pushed_and_approved),
 	    cmocka_unit_test(a_request_waits_for_an_answer),
+	    cmocka_unit_test(a_request_is_shown_whenever_a_resource_comes),
 	    cmocka_unit_test(requests_have_a_quota),
 	    cmocka_unit_test(letters_left_are_read_until_they_are),
+	    cmocka_unit_test(letters_from_the_future_are_carried_out),
 	    cmocka_unit_test(a_full_roster_takes_no_more),
 	    cmocka_unit_test(requests_to_nobody_leave_nothing),
 	    cmocka_unit_test(rosters_agree_when_the_store_is_back),
+	    cmocka_unit_test(what_is_routed_outlives_its_sender),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

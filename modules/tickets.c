@@ -75,6 +75,23 @@ tickets_take(struct tickets *tickets, uint64_t ticket, uint64_t *row_r)
 }
 
 bool
+tickets_take_one(struct tickets *tickets, uint64_t ticket, uint64_t *row_r)
+{
+	struct ticket_list *list = &tickets->sent;
+	struct ticket *oldest = list->list + list->first;
+	size_t at = list->count;
+
+	while (at > 0 && oldest[at - 1].number > (ticket & ~TICKET_ROWS))
+		at--;
+	if (at == 0 || oldest[at - 1].number != (ticket & ~TICKET_ROWS))
+		return false;
+	*row_r = oldest[at - 1].row;
+	memmove(oldest + at - 1, oldest + at,
+	    (list->count-- - at) * sizeof(*oldest));
+	return true;
+}
+
+bool
 tickets_take_any(struct tickets *tickets, uint64_t *row_r)
 {
 	return take(&tickets->sent, UINT64_MAX, row_r) ||

@@ -27,6 +27,8 @@ uint64_t tickets_add(
 /* Takes out the oldest row that this ticket proves, or any. */
 bool tickets_take(struct tickets *, uint64_t ticket, uint64_t *row_r);
 bool tickets_take_any(struct tickets *, uint64_t *row_r);
+/* Takes out the row of this ticket alone, which is not TICKET_READ. */
+bool tickets_take_one(struct tickets *, uint64_t ticket, uint64_t *row_r);
 /* The place of a row: i counts from 0; NULL after the last. 0 in its stead: it
  * is not saved. */
 uint64_t *tickets_row(struct tickets *, size_t i);

@@ -81,8 +81,7 @@ photo_set(struct account *account, struct str hash)
 		memcpy(photo->hash, hash.text, PHOTO_HASH_LEN);
 }
 
-/* --- the hash
- * --------------------------------------------------------------------- */
+/* --- the hash ------------------------------------------------------------ */
 
 static void
 on_load(struct account *account, struct join *join)
@@ -159,8 +158,7 @@ on_presence(
 	return PASS;
 }
 
-/* --- the card
- * --------------------------------------------------------------------- */
+/* --- the card ------------------------------------------------------------ */
 
 struct card_get {
 	struct store_get get;

@@ -44,8 +44,7 @@ cards_are_kept_and_anyone_may_read_them(void **state)
 	world_free(&world);
 }
 
-/* --- the store -------------------------------------------------------------
- */
+/* --- the store ----------------------------------------------------------- */
 
 #define STORED "<vCard xmlns='vcard-temp'><FN>R</FN></vCard>"
 
@@ -107,8 +106,7 @@ a_card_has_a_limit_and_needs_the_store(void **state)
 	world_free(&world);
 }
 
-/* --- the hash: XEP-0153 -----------------------------------------------------
- */
+/* --- the hash: XEP-0153 -------------------------------------------------- */
 
 #define X(content) "<x xmlns='" UPDATE "'>" content "</x>"
 

@@ -180,6 +180,94 @@ waiting_negative_priority_gets_none(void **state)
 	world_free(&world);
 }
 
+/* --- more than a queue takes ---------------------------------------------- */
+
+void
+waiting_say_many(struct world_peer *romeo, unsigned from, unsigned upto)
+{
+	char id[16];
+
+	for (unsigned i = from; i < upto; i++) {
+		snprintf(id, sizeof(id), "m%u", i);
+		waiting_say(romeo, id);
+	}
+}
+
+/* Sessions have a queue of so many. */
+static struct world *
+queue_world(const char *settings, unsigned queue)
+{
+	char text[160];
+
+	snprintf(text, sizeof(text), "sessions.queue: %u\n%s", queue,
+	    settings == NULL ? "" : settings);
+	return rig_world(1, 2, text);
+}
+
+/* Juliet with stream management: the first part is on its way to her. */
+static struct world_peer *
+come_managed(struct world *world, char id[static RIG_ID_LEN])
+{
+	struct world_peer *juliet = rig_bind(world, JULIET "/balcony");
+
+	rig_enable(juliet, id);
+	rig_send(juliet, "<presence/>");
+	return juliet;
+}
+
+struct world_peer *
+waiting_resume(struct world *world, const char *id, const char *resumed)
+{
+	struct world_peer *juliet = world_connect(world, JULIET);
+
+	rig_resume(juliet, id, 0);
+	rig_expect(juliet, resumed);
+	return juliet;
+}
+
+/* Nor the rest of what it was sent a part of. */
+void
+waiting_who_turns_negative_gets_no_more(void **state)
+{
+	struct world *world;
+	struct world_peer *romeo, *juliet, *other;
+	char id[RIG_ID_LEN];
+
+	world = queue_world(*state, 40);
+	romeo = rig_bind(world, ROMEO "/orchard");
+	waiting_say_many(romeo, 0, 60);
+	juliet = come_managed(world, id);
+	rig_send(juliet, "<presence><priority>-1</priority></presence>");
+	other = rig_bind(world, JULIET "/chamber");
+	rig_send(other, "<presence/>");
+	CHECK(rig_finds(other, "<message id='m59'/>"));
+	CHECK(waiting_acknowledge_all(juliet) < 60);
+	CHECK(!rig_finds(juliet, "<message/>"));
+	world_free(&world);
+}
+
+void
+waiting_who_goes_and_comes_back_has_it_once(void **state)
+{
+	struct world *world = rig_world(1, 2, *state);
+	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+	struct world_peer *juliet = rig_bind(world, JULIET "/balcony");
+	char id[RIG_ID_LEN];
+
+	waiting_say(romeo, "m1");
+	rig_enable(juliet, id);
+	rig_send(juliet, "<presence/>");
+	CHECK(rig_finds(juliet, "<message id='m1'/>"));
+	rig_send(juliet, "<presence type='unavailable'/>");
+	waiting_say(romeo, "m2");
+	rig_send(juliet, "<presence/>");
+	CHECK(rig_finds(juliet, "<message id='m2'/>"));
+	rig_send(juliet, "<presence><priority>-1</priority></presence>");
+	rig_send(juliet, "<presence/>");
+	CHECK(!rig_finds(juliet, "<message/>"));
+	world_free(&world);
+}
+
 void
 waiting_what_cannot_be_kept_is_refused(void **state)
 {
@@ -223,7 +311,7 @@ waiting_what_may_be_kept_is_not_refused(void **state)
 
 /* The store is away while she comes: she gets them when it is back. */
 void
-waiting_what_cannot_be_read_is_read_later(void **state)
+waiting_what_cannot_be_read_is_read_before_what_is_new(void **state)
 {
 	struct world *world = rig_world(1, 2, *state);
 	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
@@ -234,10 +322,153 @@ waiting_what_cannot_be_read_is_read_later(void **state)
 	world_break_store(world, ERR_UNAVAILABLE);
 	rig_send(juliet, "<presence/>");
 	rig_expect(juliet, "<presence/>");
+	world_sleep(world, 5000);
+	waiting_say(romeo, "m2");
+	rig_expect_nothing(juliet);
+	world_break_store(world, ERR_NONE);
+	world_sleep(world, 1500);
+	waiting_expect(juliet, "m1");
+	rig_expect(juliet, "<message id='m2'/>");
+	rig_expect_nothing(juliet);
+	world_free(&world);
+}
+
+/* Who is there is to hear what others say meanwhile. */
+void
+waiting_nobody_waits_long_for_what_cannot_be_read(void **state)
+{
+	struct world *world = rig_world(1, 2, *state);
+	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+	struct world_peer *juliet;
+
+	waiting_say(romeo, "m1");
+	juliet = rig_bind(world, JULIET "/balcony");
+	world_break_store(world, ERR_UNAVAILABLE);
+	rig_send(juliet, "<presence/>");
+	rig_expect(juliet, "<presence/>");
+	waiting_say(romeo, "m2");
+	world_sleep(world, 28000);
+	rig_expect_nothing(juliet);
+	world_sleep(world, 3000);
+	rig_expect(juliet, "<message id='m2'/>");
 	rig_expect_nothing(juliet);
 	world_break_store(world, ERR_NONE);
 	world_sleep(world, 60000);
 	waiting_expect(juliet, "m1");
+	rig_expect_nothing(juliet);
+	world_free(&world);
+}
+
+/* What one waited for in vain is no reason for another one not to wait. */
+void
+waiting_who_comes_later_waits_as_long(void **state)
+{
+	struct world *world = rig_world(1, 2, *state);
+	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+	struct world_peer *juliet;
+
+	waiting_say(romeo, "m1");
+	juliet = rig_bind(world, JULIET "/balcony");
+	world_break_store(world, ERR_UNAVAILABLE);
+	rig_send(juliet, "<presence/>");
+	world_sleep(world, 5000);
+	world_cut(&juliet);
+	world_run(world);
+	world_break_store(world, ERR_NONE);
+	world_sleep(world, 35000);
+
+	juliet = rig_bind(world, JULIET "/chamber");
+	world_break_store(world, ERR_UNAVAILABLE);
+	rig_send(juliet, "<presence/>");
+	rig_expect(juliet, "<presence/>");
+	waiting_say(romeo, "m2");
+	world_sleep(world, 5000);
+	rig_expect_nothing(juliet);
+	world_break_store(world, ERR_NONE);
+	world_sleep(world, 1500);
+	waiting_expect(juliet, "m1");
+	rig_expect(juliet, "<message id='m2'/>");
+	world_free(&world);
+}
+
+/* The store does not know whether it is kept when she comes. */
+void
+waiting_what_may_be_kept_comes_once(void **state)
+{
+	struct world *world = rig_world(1, 2, *state);
+	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+	struct world_peer *juliet;
+
+	rig_account(world, JULIET);
+	world_break_store(world, ERR_UNCERTAIN);
+	waiting_say(romeo, "m1");
+	world_break_store(world, ERR_FULL);
+	juliet = waiting_come(world, JULIET "/balcony", "<presence/>");
+	world_break_store(world, ERR_NONE);
+	world_sleep(world, 1500);
+	waiting_expect(juliet, "m1");
+	waiting_prove(world, juliet);
+	world_sleep(world, 15000);
+	rig_expect_nothing(juliet);
+	/* And until she is forgotten. */
+	world_cut(&juliet);
+	world_sleep(world, 120000);
+	juliet = waiting_come(world, JULIET "/chamber", "<presence/>");
+	rig_expect_nothing(juliet);
+	world_free(&world);
+}
+
+/* The same, and what is new waits for it, but not for long. */
+void
+waiting_what_may_be_kept_comes_before_what_is_new(void **state)
+{
+	for (unsigned is_long = 0; is_long < 2; is_long++) {
+		struct world *world = rig_world(1, 2, *state);
+		struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+		struct world_peer *juliet = rig_bind(world, JULIET "/balcony");
+
+		world_break_store(world, ERR_UNCERTAIN);
+		waiting_say(romeo, "m1");
+		world_break_store(world, ERR_FULL);
+		rig_send(juliet, "<presence/>");
+		rig_expect(juliet, "<presence/>");
+		waiting_say(romeo, "m2");
+		world_sleep(world, 28000);
+		rig_expect_nothing(juliet);
+		if (is_long) {
+			world_sleep(world, 8000);
+			rig_expect(juliet, "<message id='m2'/>");
+			rig_expect_nothing(juliet);
+		}
+		world_break_store(world, ERR_NONE);
+		world_sleep(world, is_long ? 20000 : 6000);
+		waiting_expect(juliet, "m1");
+		if (!is_long)
+			rig_expect(juliet, "<message id='m2'/>");
+		rig_expect_nothing(juliet);
+		world_free(&world);
+	}
+}
+
+/* She is away for no longer than it takes to read what waits. */
+void
+waiting_what_comes_while_others_are_read_comes_too(void **state)
+{
+	struct world *world = rig_world(1, 2, *state);
+	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+	struct world_peer *juliet = rig_bind(world, JULIET "/balcony");
+
+	waiting_say(romeo, "m1");
+	world_hold_store(world, true);
+	rig_send(juliet, "<presence/>");
+	rig_send(juliet, "<presence><priority>-1</priority></presence>");
+	waiting_say(romeo, "m2");
+	rig_send(juliet, "<presence/>");
+	world_hold_store(world, false);
+	world_run(world);
+	CHECK(rig_finds(juliet, "<message id='m1'/>"));
+	CHECK(rig_finds(juliet, "<message id='m2'/>"));
+	CHECK(!rig_finds(juliet, "<message/>"));
 	world_free(&world);
 }
 
@@ -312,22 +543,122 @@ waiting_more_than_the_queue_comes_in_parts(void **state)
 {
 	struct world *world;
 	struct world_peer *romeo, *juliet;
-	char text[120];
+	char id[RIG_ID_LEN];
 
-	snprintf(text, sizeof(text), "sessions.queue: 50\n%s",
-	    *state == NULL ? "" : (const char *)*state);
-	world = rig_world(1, 2, text);
+	world = queue_world(*state, 50);
 	romeo = rig_bind(world, ROMEO "/orchard");
-	for (unsigned i = 0; i < 500; i++) {
-		snprintf(text, sizeof(text), "m%u", i);
-		waiting_say(romeo, text);
-	}
-	juliet = rig_bind(world, JULIET "/balcony");
-	rig_enable(juliet, text);
-	rig_send(juliet, "<presence/>");
+	waiting_say_many(romeo, 0, 500);
+	juliet = come_managed(world, id);
 	CHECK_EQUAL(waiting_acknowledge_all(juliet), 500);
 	CHECK(!world_is_closed(juliet));
 	waiting_say(romeo, "m500");
 	CHECK(rig_finds(juliet, "<message id='m500'/>"));
+	world_free(&world);
+}
+
+/* She went in the middle of what waits; what is new waits behind it. */
+void
+waiting_order_is_kept_over_a_restart(void **state)
+{
+	struct world *world;
+	struct world_peer *romeo, *juliet;
+	char id[RIG_ID_LEN];
+
+	world = queue_world(*state, 40);
+	romeo = rig_bind(world, ROMEO "/orchard");
+	waiting_say_many(romeo, 0, 60);
+	come_managed(world, id);
+	world_restart(world);
+
+	romeo = rig_bind(world, ROMEO "/orchard");
+	waiting_say_many(romeo, 60, 65);
+	juliet = waiting_resume(world, id, "<resumed xmlns='urn:xmpp:sm:3'/>");
+	CHECK_EQUAL(waiting_acknowledge_all(juliet), 65);
+	world_free(&world);
+}
+
+/* What came behind what waits is not sent before it, though she turns away in
+ * the middle; not even when the server is restarted meanwhile. */
+void
+waiting_order_is_kept_by_who_turns_negative(void **state)
+{
+	for (unsigned is_restarted = 0; is_restarted < 2; is_restarted++) {
+		struct world *world = queue_world(*state, 40);
+		struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+		struct world_peer *juliet;
+		char id[RIG_ID_LEN];
+
+		rig_enable(romeo, id);
+		waiting_say_many(romeo, 0, 60);
+		juliet = come_managed(world, id);
+		waiting_say_many(romeo, 60, 62);
+		rig_send(
+		    juliet, "<presence><priority>-1</priority></presence>");
+		world_sleep(world, 1000);
+		if (is_restarted == 1) {
+			world_restart(world);
+			juliet = waiting_resume(
+			    world, id, "<resumed xmlns='urn:xmpp:sm:3'/>");
+		}
+		rig_send(juliet, "<presence/>");
+		CHECK_EQUAL(waiting_acknowledge_all(juliet), 62);
+		world_free(&world);
+	}
+}
+
+/* Who is sent what waits and reads no more: her own error waits behind it, and
+ * what others send her. */
+void
+waiting_nobody_waits_for_who_does_not_read(void **state)
+{
+	struct world *world;
+	struct world_peer *romeo, *juliet;
+	char id[RIG_ID_LEN], other_id[RIG_ID_LEN];
+
+	world = queue_world(*state, 40);
+	romeo = rig_bind(world, ROMEO "/orchard");
+	rig_enable(romeo, other_id);
+	waiting_say_many(romeo, 0, 60);
+	juliet = come_managed(world, id);
+	rig_send(juliet, "<message to='nobody@capulet.example' id='lost'>"
+			 "<body>Hi</body></message>");
+	rig_send(romeo, "<message type='headline' to='" JULIET
+			"/balcony' id='news'><body>Hi</body></message>");
+	rig_skip(romeo);
+	rig_send(romeo, "<r xmlns='urn:xmpp:sm:3'/>");
+	world_sleep(world, 100);
+	rig_expect(romeo, "<a xmlns='urn:xmpp:sm:3' h='61'/>");
+
+	world_cut(&juliet);
+	world_sleep(world, 1000);
+	juliet =
+	    waiting_resume(world, id, "<resumed xmlns='urn:xmpp:sm:3' h='2'/>");
+	CHECK(rig_finds(juliet, "<message type='error' id='lost'/>"));
+	CHECK(!rig_finds(juliet, "<message id='news'/>"));
+
+	world_restart(world);
+	juliet =
+	    waiting_resume(world, id, "<resumed xmlns='urn:xmpp:sm:3' h='2'/>");
+	CHECK(rig_finds(juliet, "<message id='news'/>"));
+	world_free(&world);
+}
+
+void
+waiting_check_damaged_row(const char *yaml, const struct store_kind *kind)
+{
+	struct world *world = rig_world(1, 2, yaml);
+	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+	struct world_peer *juliet;
+
+	waiting_say(romeo, "m1");
+	rig_append(world, JULIET, kind, "junk");
+	world_kill(world);
+	world_cut(&romeo);
+	romeo = rig_bind(world, ROMEO "/orchard");
+	waiting_say(romeo, "m2");
+	juliet = waiting_come(world, JULIET "/balcony", "<presence/>");
+	waiting_expect(juliet, "m1");
+	waiting_expect(juliet, "m2");
+	rig_expect_nothing(juliet);
 	world_free(&world);
 }

@@ -2,19 +2,18 @@
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "server/address.h"
 #include "server/admin.h"
 #include "server/hooks.h"
 #include "server/iq.h"
 #include "server/iq_ask.h"
 #include "server/kept.h"
+#include "server/login.h"
 #include "server/outbox.h"
 #include "server/register.h"
 #include "server/remote.h"
 #include "server/resume.h"
 #include "server/router.h"
 #include "server/session.h"
-#include "server/settings.h"
 #include "server/setup.h"
 
 /* Accounts that have to do with a domain that is back begin within so long,
@@ -37,7 +36,8 @@ static const enum hook_on received_hooks[] = {
 struct account *
 account_of(struct owner *owner)
 {
-	if (owner == NULL || owner->stage == OWNER_ABSENT)
+	if (owner == NULL || owner->stage == OWNER_ABSENT ||
+	    owner->stage == OWNER_UNREAD)
 		return NULL;
 	return container_of(owner, struct account, owner);
 }
@@ -53,100 +53,6 @@ account_slot(struct account *account, const struct module *module)
 {
 	return account->slots +
 	       hook_account_slot(account->owner.shard->setup, module);
-}
-
-static uint64_t
-setting_ms(const struct account *account, const struct setting *setting)
-{
-	return config_ms(
-	    setup_config(account->host->setup), account->host->index, setting);
-}
-
-static unsigned
-setting_int(const struct account *account, const struct setting *setting)
-{
-	return (unsigned)config_int(
-	    setup_config(account->host->setup), account->host->index, setting);
-}
-
-/* --- the brake ---------------------------------------------------------- */
-
-static unsigned
-delay_ms(struct account *account)
-{
-	struct owner *owner = &account->owner;
-
-	if (clock_mono_ms() - owner->failed_ms >
-	    setting_ms(account, SETTING(AUTH_FORGET_AFTER)))
-		owner->failures = 0;
-	return address_delay_ms(owner->failures + 1,
-	    setting_int(account, SETTING(AUTH_FREE_FAILURES)),
-	    (unsigned)setting_ms(account, SETTING(AUTH_LONGEST_DELAY)));
-}
-
-static void
-on_login(struct account *account, struct post *letter)
-{
-	struct owner *owner = &account->owner;
-
-	if (letter->login->is_success) {
-		owner->failures = 0;
-	} else {
-		owner->failures++;
-		owner->failed_ms = clock_mono_ms();
-	}
-	post_free(&letter);
-}
-
-/* --- keys: read for each login, for there are many accounts -------------- */
-
-/* Lives in the letter. */
-struct keys_find {
-	struct store_scan scan;
-	struct account *account;
-	struct post *letter;
-};
-
-static void keys_found(struct store_scan *);
-
-/* Also for who does not exist, so that it takes as long. */
-static void
-on_keys_ask(struct account *account, struct post *letter)
-{
-	struct keys_find *find = arena_new(letter->arena, struct keys_find);
-
-	find->account = account;
-	find->letter = letter;
-	owner_pin(&account->owner);
-	store_scan(account->owner.shard->store, &find->scan, letter->arena,
-	    &(struct map_query){.owner = account->owner.id,
-		.kind = &keys_kind,
-		.max = KEY_HASH_COUNT},
-	    keys_found);
-}
-
-static void
-keys_found(struct store_scan *scan)
-{
-	struct keys_find *find = container_of(scan, struct keys_find, scan);
-	struct account *account = find->account;
-	struct owner *owner = &account->owner;
-	struct post *letter = find->letter;
-	struct keys *keys = arena_new(letter->arena, struct keys);
-
-	keys_fake(letter->arena, owner->shard->server->secret,
-	    jid_bare(owner->jid),
-	    setting_int(account, SETTING(AUTH_ITERATIONS)), keys);
-	if (!keys_read(letter->arena, scan->rows, scan->count, keys))
-		log_error(&owner->log, "has keys that are damaged");
-	keys->err = scan->err;
-	keys->exists = owner->stage != OWNER_ABSENT;
-	keys->is_disabled = keys->exists && owner->state == OWNER_DISABLED;
-	keys->delay_ms = delay_ms(account);
-	letter->kind = POST_KEYS;
-	letter->keys = keys;
-	post_send(owner->shard, letter);
-	owner_unpin(owner);
 }
 
 /* --- stanzas ------------------------------------------------------------ */
@@ -311,8 +217,8 @@ typedef void account_handler(struct account *, struct post *);
 static account_handler *const handlers[POST_KIND_COUNT] = {
     [POST_STANZA] = on_stanza,
     [POST_SENT] = on_sent,
-    [POST_KEYS_ASK] = on_keys_ask,
-    [POST_LOGIN] = on_login,
+    [POST_KEYS_ASK] = login_answer,
+    [POST_LOGIN] = login_count,
     [POST_BIND] = session_bind,
     [POST_GONE] = session_gone,
     [POST_PROVED] = on_proved,
@@ -327,12 +233,13 @@ static account_handler *const handlers[POST_KIND_COUNT] = {
 
 static account_handler *const absent_handlers[POST_KIND_COUNT] = {
     [POST_STANZA] = on_absent_stanza,
-    [POST_KEYS_ASK] = on_keys_ask,
-    [POST_LOGIN] = on_login,
+    [POST_KEYS_ASK] = login_answer,
+    [POST_LOGIN] = login_count,
     [POST_BIND] = on_absent_bind,
     [POST_SM_ASK] = resume_take_absent,
     [POST_SURE] = on_sure,
     [POST_ADMIN] = on_admin,
+    [POST_KEPT] = kept_refuse,
 };
 
 void
@@ -469,4 +376,41 @@ account_load_row(struct account *account, struct join *join,
 	join_wait(join);
 	store_get(account->owner.shard->store, &load->get, arena,
 	    &(struct map_key){account->owner.id, kind, key}, row_loaded);
+}
+
+struct rows_load {
+	struct store_scan scan;
+	struct account *account;
+	struct join *join;
+	enum err (*taken)(struct account *, const struct store_scan *);
+};
+
+static void
+rows_loaded(struct store_scan *scan)
+{
+	struct rows_load *load = container_of(scan, struct rows_load, scan);
+	struct arena *arena = scan->arena;
+	struct join *join = load->join;
+	const enum err err = load->taken(load->account, scan);
+
+	arena_free(&arena);
+	join_wait_done(join, err);
+}
+
+void
+account_load_rows(struct account *account, struct join *join,
+    const struct store_kind *kind, unsigned max,
+    enum err (*taken)(struct account *, const struct store_scan *))
+{
+	struct arena *arena = arena_make(0);
+	struct rows_load *load = arena_new(arena, struct rows_load);
+	const struct map_query query = {
+	    .owner = account->owner.id, .kind = kind, .max = max};
+
+	load->account = account;
+	load->join = join;
+	load->taken = taken;
+	join_wait(join);
+	store_scan(account->owner.shard->store, &load->scan, arena, &query,
+	    rows_loaded);
 }

@@ -24,12 +24,15 @@ struct account {
 	struct list sessions;    /* struct session, oldest first */
 	unsigned session_count;
 	bool is_leaving;       /* being deleted */
+	uint64_t password_ms;  /* since when it has its password, if that was
+				  changed while in memory: clock_mono_ms */
 	struct setup *setup;   /* referenced */
 	struct list binds;     /* BINDs that wait for a GONE: session.c */
 	struct list farewells; /* durable letters until that is committed */
 };
 
-/* The account of a loaded owner; NULL when it is ABSENT or not an account. */
+/* The account of a loaded owner; NULL when it is UNREAD, ABSENT or
+ * not an account. */
 struct account *account_of(struct owner *);
 struct account *account_find(struct shard *, const struct jid *);
 static inline const struct jid *
@@ -46,6 +49,13 @@ void *account_slot(struct account *, const struct module *);
 void account_load_row(struct account *, struct join *,
     const struct store_kind *, struct str key,
     void (*taken)(struct account *, struct arena *, struct str value));
+
+/* The same for all its rows of a map kind, no more than max. taken comes also
+ * when they could not be read (scan->err); what it returns is what join hears.
+ * The rows lie in scan->arena, which goes after it. */
+void account_load_rows(struct account *, struct join *,
+    const struct store_kind *, unsigned max,
+    enum err (*taken)(struct account *, const struct store_scan *));
 
 /* Makes an account with this prepared password, on the shard that owns the
  * name; EXISTS when there is one. The wait and the name are the caller's until

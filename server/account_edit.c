@@ -1,5 +1,7 @@
+#include "base/clock.h"
 #include "base/err.h"
 #include "server/account.h"
+#include "server/keys_counts.h"
 #include "server/outbox.h"
 #include "server/purge.h"
 #include "server/session.h"
@@ -107,6 +109,8 @@ password_keys_made(struct keys_job *job)
 	}
 	write = store_write_new(shard->store);
 	keys_put(write, account->owner.id, &job->keys);
+	keys_counts_put(
+	    write, shard->server->secret, account_jid(account), &job->keys);
 	store_also(write, &edit->commit, edit_password_done);
 	store_commit(write, edit->wait, edit->wait_done);
 }
@@ -117,9 +121,11 @@ edit_password_done(struct store_commit *commit)
 	struct edit *edit = container_of(commit, struct edit, commit);
 	struct account *account = edit->account;
 
-	if (commit->err == ERR_NONE && !account->owner.is_detached)
+	if (commit->err == ERR_NONE && !account->owner.is_detached) {
+		account->password_ms = clock_mono_ms();
 		account_close_sessions(account,
 		    session_of_number(account, edit->keep), STREAM_ERR_RESET);
+	}
 	edit_free(edit);
 }
 
@@ -181,10 +187,13 @@ write_account(
 	struct store_write *write = store_write_new(make->shard->store);
 
 	store_owner_make(write, host, jid_local(make->jid), &make->id);
-	if (keys != NULL)
+	if (keys != NULL) {
 		keys_put(write, 0, keys);
-	else
+		keys_counts_put(
+		    write, make->shard->server->secret, make->jid, keys);
+	} else {
 		store_put(write, 0, &guest_kind, GUEST_KEY, STR_NONE);
+	}
 	store_commit(write, &make->commit, account_made);
 }
 
@@ -266,11 +275,15 @@ account_remove(struct account *account, struct store_commit *wait,
 	account->is_leaving = true;
 	hold(edit);
 	store_owner_set_state(write, account->owner.id, OWNER_DELETED);
+	keys_counts_remove(
+	    write, account->owner.shard->server->secret, account_jid(account));
 	hook_removed(account, write);
 	store_also(write, wait, done);
 	store_commit(write, &edit->commit, edit_removed);
 }
 
+/* Unavailable goes before unsubscribed: RFC 6121, section 3.2.2. Sessions that
+ * end may write, so the purge comes last. */
 static void
 edit_removed(struct store_commit *commit)
 {
@@ -279,6 +292,8 @@ edit_removed(struct store_commit *commit)
 	struct shard *shard = account->owner.shard;
 
 	account->is_leaving = commit->err == ERR_NONE;
+	if (account->is_leaving && !account->owner.is_detached)
+		account_end(account, STREAM_ERR_NOT_AUTHORIZED);
 	list_each (letter, &account->farewells, struct post, link) {
 		list_remove(&letter->link);
 		if (account->is_leaving)
@@ -286,10 +301,8 @@ edit_removed(struct store_commit *commit)
 		else
 			post_free(&letter);
 	}
-	if (account->is_leaving) {
+	if (account->is_leaving)
 		purge_owner(shard, account->owner.id);
-		account_end(account, STREAM_ERR_NOT_AUTHORIZED);
-	}
 	resume(edit);
 	edit_free(edit);
 }

@@ -204,8 +204,7 @@ read_jid(struct http_request *request, struct str text)
 	return NULL;
 }
 
-/* --- routes: the server -----------------------------------------------------
- */
+/* --- routes: the server -------------------------------------------------- */
 
 static void
 add_process(struct admin *admin, struct pending *pending)
@@ -387,8 +386,7 @@ get_features(struct admin *admin, struct http_request *request, struct str rest)
 	reply(request, 200, json_pack("{s:o}", "modules", list));
 }
 
-/* --- routes: accounts and sessions
- * -------------------------------------------- */
+/* --- routes: accounts and sessions --------------------------------------- */
 
 struct listing {
 	struct store_owners owners;
@@ -613,8 +611,7 @@ on_request(struct http_request *request, void *owner)
 		fail(request, 404, "there is nothing of that name");
 }
 
-/* --- opening, closing -------------------------------------------------------
- */
+/* --- opening, closing ---------------------------------------------------- */
 
 struct admin *
 admin_open(struct arena *arena, struct shard *shard, const char *path,

@@ -100,7 +100,8 @@ describe(struct c2s *c2s, struct arena *arena, struct sasl_channel *channel)
 	char *exporter = arena_text(arena, 32);
 
 	*channel = (struct sasl_channel){
-	    .host = c2s->stream.host->name,
+	    /* As long as the stream: the host goes with a reload. */
+	    .host = c2s->stream.host_name,
 	    .is_secure = stream_is_secure(&c2s->stream),
 	    .claimed = c2s->stream.claimed,
 	};
@@ -109,7 +110,8 @@ describe(struct c2s *c2s, struct arena *arena, struct sasl_channel *channel)
 	if (conn_exporter(conn, (uint8_t *)exporter))
 		channel->exporter = (struct str){exporter, 32};
 	(void)conn_end_point(conn, arena, &channel->end_point);
-	(void)conn_peer_certificate(conn, arena, &channel->certificate);
+	channel->is_unknown = conn_peer_certificate(conn, arena,
+				  &channel->certificate) == CLIENT_UNKNOWN;
 }
 
 static bool
@@ -190,6 +192,17 @@ send_data(struct auth *auth, const char *name, struct str data)
 	arena_free(&arena);
 }
 
+/* Whether it was the last attempt: then the stream has ended. */
+static bool
+count_failure(struct auth *auth)
+{
+	if (++auth->failures < FAILURES_MAX && auth->guesses < GUESSES_MAX)
+		return false;
+	stream_fail(&auth->c2s->stream, STREAM_ERR_POLICY_VIOLATION,
+	    "too many failed logins");
+	return true;
+}
+
 static void
 tell_failure(struct auth *auth)
 {
@@ -198,6 +211,7 @@ tell_failure(struct auth *auth)
 	struct node *failure = node_make(arena, "failure", NS_SASL);
 	enum sasl_err err =
 	    auth->is_aborted ? SASL_ERR_ABORTED : auth->sasl.err;
+	bool is_over;
 
 	node_add(failure, sasl_err_element(err), NS_SASL);
 	stream_send(stream, failure);
@@ -205,10 +219,15 @@ tell_failure(struct auth *auth)
 	log_debug(&stream->log, "login failed: %s", sasl_err_element(err));
 	if (auth->sasl.keys != NULL)
 		auth->guesses++;
+	is_over = !auth->is_aborted && sasl_is_over(&auth->sasl);
 	forget_attempt(auth);
-	if (++auth->failures >= FAILURES_MAX || auth->guesses >= GUESSES_MAX)
-		stream_fail(stream, STREAM_ERR_POLICY_VIOLATION,
-		    "too many failed logins");
+	if (is_over) {
+		stream->end.text = str_format(
+		    stream->arena, "login failed: %s", sasl_err_element(err));
+		stream_close(stream);
+	} else {
+		(void)count_failure(auth);
+	}
 }
 
 static void
@@ -357,6 +376,12 @@ passing_made(struct auth *auth, enum err err)
 		tell_failure(auth);
 		return;
 	}
+	if (auth->is_aborted) {
+		register_passing(auth->c2s->stream.shard, auth->c2s->stream.id,
+		    auth->sasl.jid, true);
+		tell_failure(auth);
+		return;
+	}
 	auth->c2s->is_passing = true;
 	succeed(auth);
 }
@@ -377,7 +402,9 @@ advance(struct auth *auth, enum sasl_step step)
 		check_password(auth);
 		break;
 	case SASL_SUCCESS:
-		if (auth->sasl.keys != NULL)
+		if (auth->is_aborted)
+			tell_failure(auth);
+		else if (auth->sasl.keys != NULL)
 			succeed(auth);
 		else
 			make_passing(auth);
@@ -420,7 +447,13 @@ choose(struct auth *auth, const struct node *node,
 	    (host_bool(host, SETTING(TLS_REQUIRED)) ||
 		(mechanism != NULL && mechanism->needs_tls)))
 		return SASL_ERR_ENCRYPTION_REQUIRED;
-	if (mechanism == NULL || !is_offered(c2s, mechanism, &auth->channel))
+	if (mechanism == NULL || !is_configured(host, mechanism))
+		return SASL_ERR_INVALID_MECHANISM;
+	if (mechanism->is_final && auth->channel.is_unknown) {
+		auth->sasl.mechanism = mechanism;
+		return SASL_ERR_NOT_AUTHORIZED;
+	}
+	if (!sasl_fits(mechanism, &auth->channel))
 		return SASL_ERR_INVALID_MECHANISM;
 	*mechanism_r = mechanism;
 	return SASL_ERR_NONE;
@@ -434,6 +467,8 @@ on_auth(struct auth *auth, const struct node *node)
 	enum sasl_err err;
 
 	/* Section 6.4.2: another <auth/> gives up the attempt before it. */
+	if (auth->stage == AUTH_RESPONSE && count_failure(auth))
+		return;
 	forget_attempt(auth);
 	auth->arena = arena_make(0);
 	describe(auth->c2s, auth->arena, &auth->channel);

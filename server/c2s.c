@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "server/address.h"
 #include "server/c2s_internal.h"
@@ -54,25 +55,22 @@ add_number(struct node *parent, const char *name, const char *ns, uint64_t n)
 	    str_format(parent->arena, "%llu", (unsigned long long)n));
 }
 
-/* XEP-0478. */
+/* XEP-0478: silence is looked into then, before authentication it is the end.
+ */
 static void
 add_limits(struct c2s *c2s, struct node *features)
 {
 	const struct host *host = c2s->stream.host;
 	const struct config *config = setup_config(host->setup);
 	struct node *limits = node_add(features, "limits", NS_LIMITS);
-	uint64_t ping_ms =
-	    config_ms(config, host->index, SETTING(LIMITS_IDLE_PING));
-	uint64_t timeout_ms =
-	    config_ms(config, host->index, SETTING(LIMITS_IDLE_TIMEOUT));
+	uint64_t idle_ms = config_ms(config, host->index,
+	    c2s->stream.is_authenticated ? SETTING(LIMITS_IDLE_PING)
+					 : SETTING(LIMITS_AUTH_TIME));
 
-	add_number(limits, "max-bytes", NS_LIMITS,
-	    host_bytes(host, c2s->stream.is_authenticated
-				 ? SETTING(LIMITS_STANZA)
-				 : SETTING(LIMITS_FIRST_STANZA)));
-	if (ping_ms > 0)
-		add_number(limits, "idle-seconds", NS_LIMITS,
-		    (ping_ms + timeout_ms) / 1000);
+	add_number(
+	    limits, "max-bytes", NS_LIMITS, stream_max_bytes(&c2s->stream));
+	if (idle_ms > 0)
+		add_number(limits, "idle-seconds", NS_LIMITS, idle_ms / 1000);
 }
 
 static void
@@ -91,8 +89,23 @@ add_of_stage(struct c2s *c2s, struct node *features)
 	}
 }
 
+/* RFC 6120, section 13.7.2. Whose authority is not known may prove itself by
+ * other means (13.7.2.2.2). */
+static bool
+has_bad_certificate(struct stream *stream)
+{
+	struct arena *arena = arena_make(0);
+	struct str der;
+	const bool is_bad =
+	    stream_is_secure(stream) && !stream->is_authenticated &&
+	    conn_peer_certificate(stream->conn, arena, &der) == CLIENT_BAD;
+
+	arena_free(&arena);
+	return is_bad;
+}
+
 static void
-on_open(struct stream *stream)
+send_features(struct stream *stream)
 {
 	struct c2s *c2s = c2s_of(stream);
 	struct arena *arena = arena_make(0);
@@ -119,6 +132,16 @@ on_open(struct stream *stream)
 	arena_free(&arena);
 }
 
+static void
+on_open(struct stream *stream)
+{
+	if (has_bad_certificate(stream))
+		stream_fail(stream, STREAM_ERR_NOT_AUTHORIZED,
+		    "the certificate that was presented is not valid");
+	else
+		send_features(stream);
+}
+
 /* --- before login --------------------------------------------------------- */
 
 /* Section 5.4.2. */
@@ -137,6 +160,7 @@ on_starttls(struct c2s *c2s)
 		stream_start_tls(stream);
 		return;
 	}
+	stream->end.text = STR("TLS was asked for, but cannot begin");
 	stream->is_peer_ended = true;
 	stream_close(stream);
 }
@@ -148,6 +172,9 @@ on_fresh(struct c2s *c2s, const struct node *node)
 	if (c2s->registration != NULL && !node_is(node, "iq", NS_CLIENT))
 		stream_fail(&c2s->stream, STREAM_ERR_POLICY_VIOLATION,
 		    "a registration is under way");
+	else if (node_is(node, "starttls", NS_TLS) && auth_is_busy(c2s))
+		stream_fail(&c2s->stream, STREAM_ERR_POLICY_VIOLATION,
+		    "a login is under way");
 	else if (node_is(node, "starttls", NS_TLS))
 		on_starttls(c2s);
 	else if (str_is(node->ns, NS_SASL))
@@ -178,6 +205,7 @@ c2s_authenticated(
 
 	c2s->stage = C2S_AUTHENTICATED;
 	c2s->mechanism = mechanism;
+	c2s->authenticated_ms = clock_mono_ms();
 	stream_authenticated(stream, bare);
 	auth_free(&c2s->auth);
 	log_debug(&stream->log, "authenticated with %s", mechanism);
@@ -214,6 +242,7 @@ ask_bind(struct c2s *c2s, struct str resource)
 	c2s->stage = C2S_BINDING;
 	c2s->has_asked_bind = true;
 	ask->resource = str_dup(letter->arena, resource);
+	ask->authenticated_ms = c2s->authenticated_ms;
 	c2s_describe(c2s, letter->arena, &ask->origin);
 	letter->to = jid_copy(letter->arena, stream->peer);
 	letter->stream = stream->id;
@@ -364,12 +393,14 @@ static void
 on_peer_error(struct c2s *c2s, const struct node *node)
 {
 	const struct node *condition = node_first(node);
+	const struct str name =
+	    condition == NULL ? STR("there is an error") : condition->name;
+	struct stream *stream = &c2s->stream;
 
-	log_debug(&c2s->stream.log, "the client says %.*s",
-	    condition == NULL ? 0 : (int)condition->name.len,
-	    condition == NULL ? "" : condition->name.text);
-	c2s->stream.is_peer_ended = true;
-	stream_close(&c2s->stream);
+	stream->end.text =
+	    str_format(stream->arena, "the client says %.*s", STR_ARG(name));
+	stream->is_peer_ended = true;
+	stream_close(stream);
 }
 
 static void

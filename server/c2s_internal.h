@@ -24,11 +24,13 @@ struct c2s {
 	bool is_passing;     /* its account goes with it (ANONYMOUS) */
 	bool is_ping_open;   /* ours was not answered yet */
 	bool is_managed;     /* by c2s_sm.c */
+	unsigned in_flight;  /* stanzas: sent up, and not known to be settled */
 	struct auth *auth;   /* until authenticated */
 	struct registration *registration; /* server/register.c; or NULL */
 	const char *mechanism;
-	uint64_t ticket;          /* of BIND */
-	struct arena *bind_arena; /* lifetime: the request to bind */
+	uint64_t authenticated_ms; /* clock_mono_ms */
+	uint64_t ticket;           /* of BIND */
+	struct arena *bind_arena;  /* lifetime: the request to bind */
 	struct str bind_id;
 	unsigned failed_binds;
 	struct list held; /* struct held: what came while binding */
@@ -85,6 +87,9 @@ bool c2s_sm_take(struct c2s *, const struct node *);
 void c2s_sm_take_letter(struct c2s *, const struct post *);
 /* Asks the client what it has. */
 void c2s_sm_request(struct c2s *);
+/* A stanza is sent up, which the session will count. When too many of them are
+ * not settled, the client is not read until they are. */
+void c2s_sm_count(struct c2s *);
 
 /* --- c2s_stanza.c: of a bound stream -------------------------------------- */
 

@@ -1,7 +1,11 @@
 /* Stream management of a client (XEP-0198): the words on the wire. What is
  * counted and acknowledged is decided at the account (server/resume.h). */
 #include "server/c2s_internal.h"
+#include "server/handled.h"
 #include "server/resume.h"
+
+/* Stanzas in flight. What has been read already is sent up all the same. */
+#define CREDIT (HANDLED_WINDOW / 4)
 
 static void
 send(struct c2s *c2s, const struct node *node)
@@ -24,6 +28,21 @@ send_failed(struct c2s *c2s, enum stanza_err err, const uint32_t *h)
 }
 
 void
+c2s_sm_count(struct c2s *c2s)
+{
+	if (c2s->is_managed && ++c2s->in_flight >= CREDIT)
+		stream_hold(&c2s->stream, true);
+}
+
+static void
+on_credit(struct c2s *c2s, unsigned count)
+{
+	c2s->in_flight -= count < c2s->in_flight ? count : c2s->in_flight;
+	if (c2s->in_flight < CREDIT)
+		stream_hold(&c2s->stream, false);
+}
+
+void
 c2s_sm_request(struct c2s *c2s)
 {
 	struct arena *arena = arena_make(0);
@@ -32,8 +51,7 @@ c2s_sm_request(struct c2s *c2s)
 	arena_free(&arena);
 }
 
-/* --- from the client --------------------------------------------------------
- */
+/* --- from the client ----------------------------------------------------- */
 
 static struct post *
 note_new(struct c2s *c2s, enum sm_event event, struct sm_note **note)
@@ -140,8 +158,7 @@ c2s_sm_take(struct c2s *c2s, const struct node *node)
 	return true;
 }
 
-/* --- from the account -------------------------------------------------------
- */
+/* --- from the account ---------------------------------------------------- */
 
 static void
 send_enabled(struct c2s *c2s, const struct sm_note *note)
@@ -221,6 +238,9 @@ c2s_sm_take_letter(struct c2s *c2s, const struct post *letter)
 		break;
 	case SM_TOO_HIGH:
 		end_too_high(c2s, note);
+		break;
+	case SM_CREDIT:
+		on_credit(c2s, note->h);
 		break;
 	default:
 		(void)expect(false);

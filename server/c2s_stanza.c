@@ -25,6 +25,7 @@ say(struct c2s *c2s, const struct stanza *answer)
 	letter->stream = c2s->stream.id;
 	if (answer != NULL)
 		letter->stanza = stanza_copy_deep(letter->arena, answer);
+	c2s_sm_count(c2s);
 	post_send(c2s->stream.shard, letter);
 }
 
@@ -149,6 +150,8 @@ send_up(struct c2s *c2s, struct arena *arena, struct stanza *stanza)
 	letter->to = jid_to_bare(arena, stanza->from);
 	letter->stream = c2s->stream.id;
 	letter->stanza = stanza;
+	letter->is_counted = c2s->is_managed;
+	c2s_sm_count(c2s);
 	post_send(c2s->stream.shard, letter);
 }
 

@@ -2,6 +2,7 @@
 
 #include <jansson.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <termios.h>
@@ -19,8 +20,7 @@ struct command {
 	json_t *json; /* of the last answer; NULL without */
 };
 
-/* --- asking the server
- * -------------------------------------------------------- */
+/* --- asking the server --------------------------------------------------- */
 
 static enum command_exit
 show_failure(const struct command *command, const struct http_reply *reply)
@@ -74,8 +74,7 @@ is_for_people(const struct command *command, enum command_exit result)
 	return result == COMMAND_OK && !command->options->is_json;
 }
 
-/* --- passwords
- * ---------------------------------------------------------------- */
+/* --- passwords ----------------------------------------------------------- */
 
 static bool
 read_line(char *line, size_t len)
@@ -89,24 +88,67 @@ read_line(char *line, size_t len)
 	return end > 0;
 }
 
+/* --- what is typed is not shown ------------------------------------------- */
+
+#define ENDING 4
+static const int ending[ENDING] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+
+struct hidden {
+	bool is_terminal;
+	struct sigaction before[ENDING];
+};
+
+static struct termios shown; /* for on_ending */
+
+/* Who gives up gets the terminal back as it was. */
+static void
+on_ending(int number)
+{
+	(void)tcsetattr(STDIN_FILENO, TCSANOW, &shown);
+	(void)raise(number);
+}
+
+static struct hidden
+hide(void)
+{
+	struct hidden hidden = {
+	    .is_terminal = tcgetattr(STDIN_FILENO, &shown) == 0,
+	};
+	const struct sigaction action = {
+	    .sa_handler = on_ending,
+	    .sa_flags = (int)SA_RESETHAND,
+	};
+	struct termios silent = shown;
+
+	if (!hidden.is_terminal)
+		return hidden;
+	for (size_t i = 0; i < ENDING; i++)
+		(void)sigaction(ending[i], &action, &hidden.before[i]);
+	silent.c_lflag &= ~(tcflag_t)ECHO;
+	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
+	return hidden;
+}
+
+static void
+show(const struct hidden *hidden)
+{
+	if (!hidden->is_terminal)
+		return;
+	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
+	for (size_t i = 0; i < ENDING; i++)
+		(void)sigaction(ending[i], &hidden->before[i], NULL);
+	fputc('\n', stderr);
+}
+
 static bool
 ask_line(const char *prompt, char *line, size_t len)
 {
-	struct termios shown, hidden;
-	const bool is_terminal = tcgetattr(STDIN_FILENO, &shown) == 0;
+	const struct hidden hidden = hide();
 	bool is_read;
 
 	fprintf(stderr, "%s: ", prompt);
-	if (is_terminal) {
-		hidden = shown;
-		hidden.c_lflag &= ~(tcflag_t)ECHO;
-		tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
-	}
 	is_read = read_line(line, len);
-	if (is_terminal) {
-		tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
-		fputc('\n', stderr);
-	}
+	show(&hidden);
 	return is_read;
 }
 
@@ -135,8 +177,7 @@ read_password(struct command *command)
 	return arena_dup(command->arena, first, strlen(first));
 }
 
-/* --- the commands
- * --------------------------------------------------------------- */
+/* --- the commands -------------------------------------------------------- */
 
 static enum command_exit
 adduser(struct command *command)
@@ -277,7 +318,27 @@ sessions(struct command *command)
 	return result;
 }
 
-/* "out certificate TLS1.3, in+ dialback TLS1.2"; + is bidirectional. */
+/* "59 s", "10 min", "1 h", "3 d": rounded down. */
+static const char *
+age_text(struct command *command, const json_t *object, const char *key)
+{
+	static const struct {
+		long long seconds;
+		const char *name;
+	} units[] = {{86400, "d"}, {3600, "h"}, {60, "min"}, {1, "s"}};
+	const long long age_s =
+	    json_integer_value(json_object_get(object, key));
+	size_t i = 0;
+
+	while (units[i].seconds > 1 && age_s < units[i].seconds)
+		i++;
+	return str_format(
+	    command->arena, "%lld %s", age_s / units[i].seconds, units[i].name)
+	    .text;
+}
+
+/* "out certificate TLS1.3 (10 min), in+ dialback TLS1.2 (3 h)"; + is
+ * bidirectional. */
 static const char *
 streams_text(struct command *command, const json_t *pair)
 {
@@ -286,11 +347,12 @@ streams_text(struct command *command, const json_t *pair)
 	size_t i;
 
 	json_array_foreach (json_object_get(pair, "streams"), i, stream)
-		text = str_format(command->arena, "%s%s%s%s %s %s", text,
+		text = str_format(command->arena, "%s%s%s%s %s %s (%s)", text,
 		    i == 0 ? "" : ", ", text_of(stream, "direction"),
 		    json_is_true(json_object_get(stream, "bidirectional")) ? "+"
 									   : "",
-		    text_of(stream, "proof"), text_of(stream, "tls"))
+		    text_of(stream, "proof"), text_of(stream, "tls"),
+		    age_text(command, stream, "age_s"))
 			   .text;
 	return text[0] == '\0' ? "-" : text;
 }
@@ -305,14 +367,14 @@ s2s(struct command *command)
 	result = ask(command, "GET", "/v1/s2s", NULL);
 	if (!is_for_people(command, result))
 		return result;
-	printf("%-24s %-24s %-10s %-30s %-7s %-7s %s\n", "ours", "theirs",
-	    "state", "streams", "queued", "oldest", "last error");
+	printf("%-24s %-24s %-10s %-45s %-7s %-7s %s\n", "ours", "theirs",
+	    "state", "streams (age)", "queued", "oldest", "last error");
 	json_array_foreach (json_object_get(command->json, "pairs"), i, pair)
-		printf("%-24s %-24s %-10s %-30s %-7lld %-5llds  %s\n",
+		printf("%-24s %-24s %-10s %-45s %-7lld %-7s %s\n",
 		    text_of(pair, "local"), text_of(pair, "remote"),
 		    text_of(pair, "state"), streams_text(command, pair),
 		    json_integer_value(json_object_get(pair, "queued")),
-		    json_integer_value(json_object_get(pair, "oldest_s")),
+		    age_text(command, pair, "oldest_s"),
 		    text_of(pair, "last_error"));
 	return result;
 }

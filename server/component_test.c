@@ -221,6 +221,24 @@ what_waits_for_a_component_comes_in_order(void **state)
 	}
 }
 
+/* XEP-0203; from, if it is there, is an address. */
+static void
+what_waited_long_says_so(void **state)
+{
+	struct stage stage = begin(1);
+	struct world_peer *echo;
+	const char *text;
+
+	say(stage.romeo, TO_ECHO("m1"));
+	world_sleep(stage.world, 20 * SECONDS);
+	echo = join_echo(&stage);
+	world_run(stage.world);
+	text = world_next(echo);
+	CHECK(strstr(text, "<delay xmlns='urn:xmpp:delay' stamp='") != NULL);
+	CHECK(strstr(text, "from=''") == NULL);
+	world_free(&stage.world);
+}
+
 static void
 nobody_waits_for_ever(void **state)
 {
@@ -367,6 +385,7 @@ main(void)
 	    cmocka_unit_test(components_speak_with_each_other_and_servers),
 	    cmocka_unit_test(who_does_not_know_the_secret_is_nobody),
 	    cmocka_unit_test(what_waits_for_a_component_comes_in_order),
+	    cmocka_unit_test(what_waited_long_says_so),
 	    cmocka_unit_test(nobody_waits_for_ever),
 	    cmocka_unit_test(what_was_not_handled_goes_again),
 	    cmocka_unit_test(

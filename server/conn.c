@@ -103,6 +103,30 @@ conn_abort(struct conn *conn)
 	end(conn, false);
 }
 
+static void
+no_bytes(struct conn *conn, struct str bytes)
+{
+	(void)conn;
+	(void)bytes;
+}
+
+static void
+nobody_told(struct conn *conn, const char *why)
+{
+	(void)conn;
+	(void)why;
+}
+
+static const struct conn_events no_events = {
+    .on_bytes = no_bytes, .on_closed = nobody_told};
+
+void
+conn_drop(struct conn *conn)
+{
+	conn->events = &no_events;
+	conn_abort(conn);
+}
+
 void
 conn_await(struct conn *conn)
 {
@@ -146,12 +170,13 @@ conn_end_point(struct conn *conn, struct arena *arena, struct str *data_r)
 	return tls != NULL && tls_end_point(tls, arena, data_r);
 }
 
-bool
+enum client_proof
 conn_peer_certificate(struct conn *conn, struct arena *arena, struct str *der_r)
 {
 	struct tls *tls = tls_of(conn);
 
-	return tls != NULL && tls_peer_certificate(tls, arena, der_r);
+	return tls == NULL ? CLIENT_UNPROVED
+			   : tls_peer_certificate(tls, arena, der_r);
 }
 
 size_t

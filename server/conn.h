@@ -80,6 +80,8 @@ void conn_set_reading(struct conn *, bool);
  * Idempotent. conn_abort drops what was written. */
 void conn_close(struct conn *);
 void conn_abort(struct conn *);
+/* The same of one that is in nobody's hands yet: no event comes. */
+void conn_drop(struct conn *);
 /* To another shard, outside of any event of the connection. What was written
  * leaves first; false, and nothing is changed, when it cannot all leave now.
  * conn_set_reading there makes it go on. */
@@ -98,9 +100,9 @@ struct str conn_tls_text(struct conn *, struct arena *);
  * latter only of the server's side. */
 bool conn_exporter(struct conn *, uint8_t data[32]);
 bool conn_end_point(struct conn *, struct arena *, struct str *data_r);
-/* The peer's certificate in DER when it gave one that the configured client
- * authorities vouch for; false without. */
-bool conn_peer_certificate(struct conn *, struct arena *, struct str *der_r);
+/* Of the peer as a client; in DER when it is proved. */
+enum client_proof conn_peer_certificate(
+    struct conn *, struct arena *, struct str *der_r);
 /* The chain that the peer presented, DER, its own certificate first, copied to
  * the arena and not verified; 0 when there is none. */
 size_t conn_peer_chain(

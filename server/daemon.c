@@ -25,8 +25,7 @@
 /* Signals and the administration find it here; there is one in a process. */
 static struct daemon *running;
 
-/* --- systemd
- * ------------------------------------------------------------------ */
+/* --- systemd ------------------------------------------------------------- */
 
 static void
 notify(const char *state)
@@ -81,8 +80,7 @@ daemon_take_pulse(struct shard *shard, struct post *letter)
 		shard->server->daemon->pulses_left--;
 }
 
-/* --- reload
- * ------------------------------------------------------------------- */
+/* --- reload -------------------------------------------------------------- */
 
 static void
 warn_of_restart(
@@ -119,15 +117,15 @@ reload(struct arena *arena, struct str *why_r)
 	    daemon->tables, daemon->table_count, why_r);
 	if (config != NULL)
 		setup = daemon_read_setup(daemon, arena, config, why_r);
-	if (setup == NULL) {
+	if (setup == NULL ||
+	    !daemon_open_log(arena, daemon->config, config, why_r)) {
 		log_error(
 		    &log_server, "could not reload: %.*s", STR_ARG(*why_r));
+		setup_unref(&setup);
 		config_unref(&config);
 		return false;
 	}
 	warn_of_restart(daemon, arena, config);
-	log_set_level((enum log_level)config_choice(
-	    config, CONFIG_GLOBAL, SETTING(LOG_LEVEL)));
 	change_over(daemon, setup);
 	setup_unref(&setup);
 	config_unref(&daemon->config);
@@ -136,8 +134,7 @@ reload(struct arena *arena, struct str *why_r)
 	return true;
 }
 
-/* --- the end
- * ------------------------------------------------------------------ */
+/* --- the end ------------------------------------------------------------- */
 
 static void
 admin_closed(void *arg)
@@ -179,8 +176,7 @@ on_signal(uv_signal_t *handle, int number)
 	notify("READY=1");
 }
 
-/* --- the start
- * ---------------------------------------------------------------- */
+/* --- the start ----------------------------------------------------------- */
 
 static void
 watch_signals(struct daemon *daemon)

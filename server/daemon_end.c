@@ -50,11 +50,10 @@ daemon_stop(struct daemon *daemon)
 	if (daemon->phase != 0)
 		return;
 	log_info(&log_server, "shutting down");
-	begin_phase(daemon, DRAIN_STREAMS);
+	begin_phase(daemon, DRAIN_ANSWERS);
 }
 
-/* --- on each shard
- * ------------------------------------------------------------ */
+/* --- on each shard ------------------------------------------------------- */
 
 static struct shard_thread *
 thread_of(struct shard *shard)
@@ -79,12 +78,36 @@ wait_for_streams(struct shard_thread *thread, bool is_last)
 }
 
 static void
-close_streams(struct shard *shard)
+look_for_answers(struct timer *timer)
+{
+	struct shard_thread *thread =
+	    container_of(timer, struct shard_thread, patience);
+	struct shard *shard = thread->shard;
+
+	if (drain_is_asked(shard) && clock_mono_ms() < thread->give_up_ms) {
+		timer_start(shard, timer, LOOK_MS, look_for_answers);
+		return;
+	}
+	drain_give_up(shard);
+	phase_done(shard);
+}
+
+static void
+answer_all(struct shard *shard)
 {
 	struct shard_thread *thread = thread_of(shard);
 
 	listeners_stop(thread->daemon->listeners, shard);
-	shard->is_draining = true;
+	drain_answer(shard);
+	thread->give_up_ms = clock_mono_ms() + DRAIN_ANSWERS_MS;
+	look_for_answers(&thread->patience);
+}
+
+static void
+close_streams(struct shard *shard)
+{
+	struct shard_thread *thread = thread_of(shard);
+
 	dns_close(shard);
 	posh_close(shard);
 	s2s_stop(shard);
@@ -149,10 +172,13 @@ look_for_writes(struct timer *timer)
 	    container_of(timer, struct shard_thread, patience);
 	struct shard *shard = thread->shard;
 
-	if (drain_is_open(shard) && clock_mono_ms() < thread->give_up_ms)
+	if ((drain_is_open(shard) || drain_is_asked(shard)) &&
+	    clock_mono_ms() < thread->give_up_ms) {
 		timer_start(shard, timer, LOOK_MS, look_for_writes);
-	else
-		phase_done(shard);
+		return;
+	}
+	drain_give_up(shard);
+	phase_done(shard);
 }
 
 static void
@@ -171,6 +197,7 @@ store_closed(void *arg)
 	struct shard *shard = arg;
 
 	shard->store = NULL;
+	shard->is_closed = true;
 	phase_done(shard);
 }
 
@@ -191,6 +218,8 @@ daemon_take_drain(struct shard *shard, struct post *letter)
 	if (phase == 0) {
 		if (--daemon->waiting == 0 && daemon->phase < DRAIN_LOOPS)
 			begin_phase(daemon, daemon->phase + 1);
+	} else if (phase == DRAIN_ANSWERS) {
+		answer_all(shard);
 	} else if (phase == DRAIN_STREAMS) {
 		close_streams(shard);
 	} else if (phase == DRAIN_REMOTES) {

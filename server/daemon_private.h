@@ -14,12 +14,15 @@
 
 /* The phases of the end, for all shards together. */
 enum drain_phase {
-	DRAIN_STREAMS = 1,  /* no new streams; those of clients end */
+	DRAIN_ANSWERS = 1,  /* no new streams; open iqs are answered */
+	DRAIN_ANSWERED,     /* the answers are on their way: some rounds */
+	DRAIN_STREAMS = 5,  /* the streams of clients end */
 	DRAIN_LETTERS,      /* what they caused is worked off: some rounds */
-	DRAIN_REMOTES = 10, /* other servers hear of it; their streams end */
+	DRAIN_REMOTES = 14, /* other servers hear of it; their streams end */
 	DRAIN_GOODBYES,     /* what that caused: some rounds */
-	DRAIN_WRITES = 14,  /* what is to be written is, and so settled */
-	DRAIN_STORES,       /* writes end, stores close */
+	DRAIN_WRITES = 18,  /* what is to be written is, and so settled */
+	DRAIN_SETTLED,      /* the last answers are taken: some rounds */
+	DRAIN_STORES = 22,  /* writes end, stores close */
 	DRAIN_LOOPS,        /* nothing holds the loop any more */
 };
 
@@ -28,7 +31,7 @@ struct shard_thread {
 	uv_loop_t loop;
 	struct daemon *daemon;
 	struct shard *shard;
-	struct timer patience; /* DRAIN_STREAMS, _REMOTES, _WRITES */
+	struct timer patience; /* DRAIN_ANSWERS, _STREAMS, _REMOTES, _WRITES */
 	uint64_t give_up_ms;
 	bool awaits_last; /* DRAIN_REMOTES: streams that are last, too */
 };
@@ -54,6 +57,10 @@ struct daemon {
 /* daemon_start.c: all up to the first turn. False with a sentence in *why_r. */
 bool daemon_configure(struct daemon *, struct str *why_r);
 bool daemon_start(struct daemon *, struct str *why_r);
+/* Where and how the log is written, and how much of it; it stays open where old
+ * (NULL: none) says the same. */
+bool daemon_open_log(struct arena *, const struct config *old,
+    const struct config *, struct str *why_r);
 /* Starts the threads of the other shards. */
 void daemon_start_threads(struct daemon *);
 struct setup *daemon_read_setup(

@@ -25,8 +25,7 @@
 
 static const struct store_kind server_kind = {"server", STORE_MAP, 0};
 
-/* --- configuration ----------------------------------------------------------
- */
+/* --- configuration ------------------------------------------------------- */
 
 static struct str
 text_of(const struct daemon *daemon, const struct setting *setting)
@@ -84,24 +83,36 @@ daemon_read_setup(struct daemon *daemon, struct arena *arena,
 	return setup_new(arena, config, daemon->modules, true, why_r);
 }
 
-/* --- the process ------------------------------------------------------------
- */
+/* --- the process --------------------------------------------------------- */
 
 static bool
-open_log(struct daemon *daemon, struct str *why_r)
+has_log_of(const struct config *config, const struct config *other)
 {
-	const char *where = path_of(daemon, SETTING(LOG_WHERE));
-	const unsigned form =
-	    config_choice(daemon->config, CONFIG_GLOBAL, SETTING(LOG_FORM));
-	const unsigned level =
-	    config_choice(daemon->config, CONFIG_GLOBAL, SETTING(LOG_LEVEL));
+	return config_choice(config, CONFIG_GLOBAL, SETTING(LOG_FORM)) ==
+		   config_choice(other, CONFIG_GLOBAL, SETTING(LOG_FORM)) &&
+	       str_equal(config_text(config, CONFIG_GLOBAL, SETTING(LOG_WHERE)),
+		   config_text(other, CONFIG_GLOBAL, SETTING(LOG_WHERE)));
+}
 
+bool
+daemon_open_log(struct arena *arena, const struct config *old,
+    const struct config *config, struct str *why_r)
+{
+	const struct str where =
+	    config_text(config, CONFIG_GLOBAL, SETTING(LOG_WHERE));
+	const unsigned form =
+	    config_choice(config, CONFIG_GLOBAL, SETTING(LOG_FORM));
+	const unsigned level =
+	    config_choice(config, CONFIG_GLOBAL, SETTING(LOG_LEVEL));
+
+	if ((old == NULL || !has_log_of(config, old)) && where.len > 0 &&
+	    !log_open(str_dup(arena, where).text, (enum log_form)form)) {
+		*why_r = str_format(arena, "could not open the log %.*s: %s",
+		    STR_ARG(where), strerror(errno));
+		return false;
+	}
 	log_set_level((enum log_level)level);
-	if (where == NULL || log_open(where, (enum log_form)form))
-		return true;
-	*why_r = str_format(daemon->arena, "could not open the log %s: %s",
-	    where, strerror(errno));
-	return false;
+	return true;
 }
 
 /* As many sockets as the system allows. */
@@ -179,8 +190,7 @@ state_file(const struct daemon *daemon, const char *name)
 	    .text;
 }
 
-/* --- storage and its secret --------------------------------------------------
- */
+/* --- storage and its secret ---------------------------------------------- */
 
 static bool
 open_storage(struct daemon *daemon, unsigned shard_count, struct str *why_r)
@@ -276,8 +286,7 @@ read_secret(struct daemon *daemon, struct str *why_r)
 	return false;
 }
 
-/* --- shards ------------------------------------------------------------------
- */
+/* --- shards -------------------------------------------------------------- */
 
 static unsigned
 count_shards(const struct daemon *daemon)
@@ -317,7 +326,8 @@ daemon_start(struct daemon *daemon, struct str *why_r)
 	unsigned shard_count;
 
 	umask(0077); /* keys of accounts and what they say are in its files */
-	if (!open_log(daemon, why_r) || !make_state_directory(daemon, why_r))
+	if (!daemon_open_log(daemon->arena, NULL, daemon->config, why_r) ||
+	    !make_state_directory(daemon, why_r))
 		return false;
 	raise_limits();
 	setup = daemon_read_setup(daemon, daemon->arena, daemon->config, why_r);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "server/outward.h"
 #include "server/settings.h"
@@ -23,9 +24,11 @@ struct dial_try {
 	struct dial *dial;
 	size_t index;
 	int fd;
+	bool is_held; /* connected; TLSA records are awaited */
 };
 
-static void try_next(struct dial *);
+static void go_on(struct dial *);
+static void on_next(struct timer *);
 
 static void
 on_closed(uv_handle_t *handle)
@@ -64,6 +67,7 @@ finish(struct dial *dial, enum err err)
 	timer_stop(dial->shard, &dial->next);
 	timer_stop(dial->shard, &dial->deadline);
 	drop_all(dial);
+	dial->is_running = false;
 	dial->err = err;
 	dial->done(dial);
 }
@@ -96,28 +100,47 @@ error_of(int fd)
 	return err;
 }
 
+/* It is connected, and what TLSA records there are is known. */
 static void
-on_connected(uv_poll_t *poll, int status, int events)
+take(struct dial_try *try)
 {
-	struct dial_try *try = container_of(poll, struct dial_try, poll);
 	struct dial *dial = try->dial;
 	const size_t index = try->index;
 	const struct endpoint *endpoint = &dial->endpoints[index];
-	int fd, err;
+	const int fd = drop(try);
 
-	(void)events;
-	shard_enter(dial->shard);
-	fd = drop(try);
-	err = error_of(fd);
-	if (err == 0 && status == 0) {
+	if (endpoint->shut.len == 0) {
 		succeed(dial, index,
 		    socket_new(dial->shard, fd,
 			(const struct sockaddr *)&endpoint->address));
 		return;
 	}
 	close(fd);
-	set_why(dial, endpoint, strerror(err == 0 ? ECONNREFUSED : err));
-	try_next(dial);
+	set_why(dial, endpoint, endpoint->shut.text);
+	go_on(dial);
+}
+
+static void
+on_connected(uv_poll_t *poll, int status, int events)
+{
+	struct dial_try *try = container_of(poll, struct dial_try, poll);
+	struct dial *dial = try->dial;
+	const struct endpoint *endpoint = &dial->endpoints[try->index];
+	const int err = error_of(try->fd);
+
+	(void)events;
+	shard_enter(dial->shard);
+	if (err != 0 || status != 0) {
+		close(drop(try));
+		set_why(
+		    dial, endpoint, strerror(err == 0 ? ECONNREFUSED : err));
+		go_on(dial);
+	} else if (endpoint->is_tlsa_awaited) {
+		uv_poll_stop(&try->poll);
+		try->is_held = true;
+	} else {
+		take(try);
+	}
 }
 
 /* Whether an answer is awaited. */
@@ -149,12 +172,6 @@ try_one(struct dial *dial, size_t index)
 	return true;
 }
 
-static void
-on_next(struct timer *timer)
-{
-	try_next(container_of(timer, struct dial, next));
-}
-
 /* In a world an answer comes at once or never. */
 static bool
 try_outward(struct dial *dial, size_t index)
@@ -173,22 +190,81 @@ try_outward(struct dial *dial, size_t index)
 	return err == ERR_TIMEOUT;
 }
 
+/* In a world nothing can be connected to and held. */
+static bool
+may_try(const struct dial *dial, size_t index)
+{
+	const struct endpoint *endpoint = &dial->endpoints[index];
+
+	return !dial->is_tried[index] && endpoint->len > 0 &&
+	       !(endpoint->is_tlsa_awaited &&
+		   dial->shard->server->outward != NULL);
+}
+
+/* Whether an answer is awaited. */
+static bool
+try_it(struct dial *dial, size_t index)
+{
+	const struct endpoint *endpoint = &dial->endpoints[index];
+
+	dial->is_tried[index] = true;
+	if (endpoint->shut.len > 0) {
+		set_why(dial, endpoint, endpoint->shut.text);
+		return false;
+	}
+	dial->next_ms = clock_mono_ms() + NEXT_MS;
+	timer_start(dial->shard, &dial->next, NEXT_MS, on_next);
+	return dial->shard->server->outward != NULL ? try_outward(dial, index)
+						    : try_one(dial, index);
+}
+
 static void
 try_next(struct dial *dial)
 {
-	const bool is_world = dial->shard->server->outward != NULL;
-
-	for (size_t i = 0; i < dial->count; i++) {
-		if (dial->is_tried[i])
-			continue;
-		dial->is_tried[i] = true;
-		timer_start(dial->shard, &dial->next, NEXT_MS, on_next);
-		if (is_world ? try_outward(dial, i) : try_one(dial, i))
+	for (size_t i = 0; i < dial->count; i++)
+		if (may_try(dial, i) && try_it(dial, i))
 			return;
-	}
 	timer_stop(dial->shard, &dial->next);
-	if (dial->tries == NULL && !dial->is_waiting)
+	if (dial->tries == NULL && !dial->is_waiting && !dial->is_open)
 		finish(dial, ERR_UNAVAILABLE);
+}
+
+/* Of those that are held and may be looked at, the one to be preferred. */
+static struct dial_try *
+find_known(const struct dial *dial)
+{
+	struct dial_try *known = NULL;
+
+	for (struct dial_try *try = dial->tries; try != NULL; try = try->next)
+		if (try->is_held &&
+		    !dial->endpoints[try->index].is_tlsa_awaited &&
+		    (known == NULL || try->index < known->index))
+			known = try;
+	return known;
+}
+
+static void
+go_on(struct dial *dial)
+{
+	struct dial_try *known = find_known(dial);
+
+	if (known != NULL)
+		take(known);
+	else
+		try_next(dial);
+}
+
+static void
+on_next(struct timer *timer)
+{
+	struct dial *dial = container_of(timer, struct dial, next);
+	const uint64_t now_ms = clock_mono_ms();
+
+	if (find_known(dial) == NULL && now_ms < dial->next_ms)
+		timer_start(
+		    dial->shard, timer, dial->next_ms - now_ms, on_next);
+	else
+		go_on(dial);
 }
 
 static void
@@ -214,6 +290,8 @@ dial_next(struct dial *dial)
 {
 	dial->conn = NULL;
 	dial->is_waiting = false;
+	dial->is_running = true;
+	dial->next_ms = 0;
 	timer_start(dial->shard, &dial->deadline,
 	    config_ms(setup_config(dial->shard->setup), CONFIG_GLOBAL,
 		SETTING(S2S_CONNECT_TIMEOUT)),
@@ -237,8 +315,24 @@ dial_start(struct shard *shard, struct dial *dial, struct arena *arena,
 }
 
 void
+dial_expect_more(struct dial *dial)
+{
+	dial->is_open = true;
+}
+
+/* An attempt under way keeps the next one back as before. */
+void
+dial_more(struct dial *dial, bool is_last)
+{
+	dial->is_open = !is_last;
+	if (dial->is_running)
+		timer_start(dial->shard, &dial->next, 0, on_next);
+}
+
+void
 dial_cancel(struct dial *dial)
 {
+	dial->is_running = false;
 	timer_stop(dial->shard, &dial->next);
 	drop_all(dial);
 	timer_start(dial->shard, &dial->deadline, 0, on_canceled);

@@ -1,6 +1,9 @@
 /*
  * server/dial.h - a TCP connection to the first of several endpoints that
  * answers (RFC 8305): a quarter of a second after one the next is tried too.
+ *
+ * Some of them may become known only meanwhile. Where TLSA records are awaited
+ * a connection is made, and held until they are known.
  */
 #pragma once
 
@@ -24,8 +27,11 @@ struct dial {
 	const struct endpoint *endpoints;
 	size_t count;
 	bool *is_tried;
-	struct dial_try *tries; /* under way */
+	struct dial_try *tries; /* under way, or held */
 	bool is_waiting;        /* in a world: somebody does not answer */
+	bool is_running;        /* until done */
+	bool is_open;           /* more endpoints may come */
+	uint64_t next_ms;       /* clock_mono_ms: no attempt before */
 	struct timer next, deadline;
 };
 
@@ -34,6 +40,12 @@ struct dial {
  * its own. */
 void dial_start(struct shard *, struct dial *, struct arena *,
     const struct endpoint *, size_t count, void (*done)(struct dial *));
+/* Behind dial_start: they are not all known, or TLSA records are awaited; there
+ * may be an end of it only after dial_more. */
+void dial_expect_more(struct dial *);
+/* Something of the endpoints is new; is_last: nothing more comes. At any time,
+ * also when a connection is in use: dial_next will know. */
+void dial_more(struct dial *, bool is_last);
 /* The connection was of no use (TLS or the stream failed): goes on with those
  * not tried yet. done again, never before this has returned. */
 void dial_next(struct dial *);

@@ -589,7 +589,8 @@ ask_outward(struct dns_ask *ask)
 {
 	ask->shard->server->outward->answer(ask);
 	if (ask->err != ERR_TIMEOUT)
-		timer_start(ask->shard, &ask->deadline, 0, on_answered);
+		timer_start(
+		    ask->shard, &ask->deadline, ask->delay_ms, on_answered);
 }
 
 void

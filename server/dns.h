@@ -52,6 +52,7 @@ struct dns_ask {
 	struct str name;
 	enum dns_type type;
 	bool is_for_stranger;  /* of the policy */
+	uint64_t delay_ms;     /* of server/outward.h */
 	int id;                /* of libunbound */
 	bool is_asked;         /* libunbound is at it */
 	struct link link;      /* in those that wait, or that are under way */

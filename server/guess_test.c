@@ -9,19 +9,49 @@
 #include "base/check.h"
 #include "base/code.h"
 #include "base/str.h"
+#include "server/account.h"
 #include "server/module.h"
-#include "server/world.h"
+#include "server/world_private.h"
 
 #define NS_SASL "xmlns='urn:ietf:params:xml:ns:xmpp-sasl'"
 #define GUESSES 4
 
-const struct module *const modules_builtin[] = {NULL};
+/* As much as accounts have to be read when they are needed. */
+static void on_load(struct account *, struct join *);
+
+static const struct store_kind kept_kind = {.name = "kept", .shape = STORE_MAP};
+static const struct hook hooks[] = {
+    {.on = HOOK_ACCOUNT_LOAD, .load = on_load},
+    {HOOK_END},
+};
+
+static const struct module keeper = {
+    .api = MODULE_API,
+    .name = "keeper",
+    .help = "Has something to read for each account",
+    .kinds = (const struct store_kind *const[]){&kept_kind, NULL},
+    .hooks = hooks,
+};
+
+const struct module *const modules_builtin[] = {&keeper, NULL};
+
+static void
+take_row(struct account *account, struct arena *arena, struct str value)
+{
+}
+
+static void
+on_load(struct account *account, struct join *join)
+{
+	account_load_row(account, join, &kept_kind, STR("a"), take_row);
+	account_load_row(account, join, &kept_kind, STR("b"), take_row);
+}
 
 /* --- the work ------------------------------------------------------------- */
 
 /* Time is the machine's business; these are what it goes into. */
 static struct work {
-	uint64_t iterations, macs, mac_bytes, hashes, hash_bytes;
+	uint64_t iterations, macs, mac_bytes, hashes, hash_bytes, questions;
 } work;
 
 int __real_gnutls_pbkdf2(gnutls_mac_algorithm_t, const gnutls_datum_t *,
@@ -38,6 +68,18 @@ int __real_gnutls_hash_fast(
     gnutls_digest_algorithm_t, const void *, size_t, void *);
 int __wrap_gnutls_hash_fast(
     gnutls_digest_algorithm_t, const void *, size_t, void *);
+
+bool __real_store_step(struct store *);
+bool __wrap_store_step(struct store *);
+
+bool
+__wrap_store_step(struct store *store)
+{
+	bool was_one = __real_store_step(store);
+
+	work.questions += was_one;
+	return was_one;
+}
 
 int
 __wrap_gnutls_pbkdf2(gnutls_mac_algorithm_t mac, const gnutls_datum_t *key,
@@ -199,17 +241,22 @@ compare(const struct lesson *known, const struct lesson *unknown)
 	CHECK_EQUAL(known->work.mac_bytes, unknown->work.mac_bytes);
 	CHECK_EQUAL(known->work.hashes, unknown->work.hashes);
 	CHECK_EQUAL(known->work.hash_bytes, unknown->work.hash_bytes);
+	CHECK_EQUAL(known->work.questions, unknown->work.questions);
 }
 
-/* Names of one length, each from the beginning and until the brake is on. */
+/* Names of one length, each from the beginning and until the brake is on; who
+ * is online is in memory. */
 static void
-compare_guesses(guesser *guess, bool has_keys, bool has_salt)
+compare_guesses(guesser *guess, bool is_online, bool has_keys, bool has_salt)
 {
 	struct world *world = world_new(&(struct world_options){.seed = 1});
 	struct arena *arena = arena_make(0);
 	struct lesson known[GUESSES], unknown[GUESSES];
 
 	world_add_account(world, "romeo@montague.example", NULL);
+	if (is_online)
+		world_connect(world, "romeo@montague.example/orchard");
+	world_run(world);
 	for (unsigned i = 0; i < GUESSES; i++)
 		known[i] = learn(world, arena, guess, "romeo");
 	for (unsigned i = 0; i < GUESSES; i++)
@@ -227,19 +274,159 @@ compare_guesses(guesser *guess, bool has_keys, bool has_salt)
 static void
 plain_tells_nobody_who_exists(void **state)
 {
-	compare_guesses(guess_plain, true, false);
+	compare_guesses(guess_plain, false, true, false);
+	compare_guesses(guess_plain, true, true, false);
 }
 
 static void
 scram_tells_nobody_who_exists(void **state)
 {
-	compare_guesses(guess_scram, false, true);
+	compare_guesses(guess_scram, false, false, true);
+	compare_guesses(guess_scram, true, false, true);
+}
+
+/* --- keys that were made with other settings ------------------------------ */
+
+#define NAMES 64
+
+/* The world makes keys of 4,096 rounds, then of 5,000. */
+static const char later[] =
+    "hosts: {montague.example: {}}\nauth.iterations: 5000\nshards: 2\n";
+
+static bool
+has_words(const struct lesson *lesson, const char *end)
+{
+	return str_ends(str_of(lesson->words), str_of(end));
+}
+
+static void
+learn_names(struct world *world, struct arena *arena, struct lesson *lessons)
+{
+	for (unsigned i = 0; i < NAMES; i++) {
+		struct str name = str_format(arena, "name%u", i);
+
+		lessons[i] = learn(world, arena, guess_scram, name.text);
+	}
+}
+
+static void
+must_be_same(const struct lesson *before, const struct lesson *after)
+{
+	for (unsigned i = 0; i < NAMES; i++) {
+		CHECK(strcmp(before[i].words, after[i].words) == 0);
+		CHECK(str_equal(before[i].salt, after[i].salt));
+	}
+}
+
+/* Whoever has a count that new keys have no longer is one of many. */
+static void
+old_counts_tell_nobody_who_exists(void **state)
+{
+	struct world *world =
+	    world_new(&(struct world_options){.seed = 1, .shard_count = 2});
+	struct arena *arena = arena_make(0);
+	struct lesson known, before[NAMES], after[NAMES];
+	unsigned old = 0;
+
+	world_add_account(world, "romeo@montague.example", NULL);
+	world_reload(world, later);
+	world_add_account(world, "nurse@montague.example", NULL);
+	known = learn(world, arena, guess_scram, "romeo");
+	CHECK(has_words(&known, ",i=4096"));
+	learn_names(world, arena, before);
+	for (unsigned i = 0; i < NAMES; i++) {
+		old += has_words(&before[i], ",i=4096");
+		CHECK(has_words(&before[i], ",i=4096") ||
+		      has_words(&before[i], ",i=5000"));
+	}
+	CHECK(old > 0 && old < NAMES);
+	learn_names(world, arena, after);
+	must_be_same(before, after);
+	world_restart(world);
+	learn_names(world, arena, after);
+	must_be_same(before, after);
+	arena_free(&arena);
+	world_free(&world);
+}
+
+static void
+on_committed(struct store_commit *commit)
+{
+	CHECK_EQUAL(commit->err, ERR_NONE);
+}
+
+/* In memory, for it has a session. */
+static struct account *
+wake(struct world *world, struct arena *arena, const char *bare)
+{
+	struct str full = str_format(arena, "%s/orchard", bare);
+	const struct jid *jid = jid_parse(arena, full);
+	struct shard *shard = shard_of(&world->server, jid);
+	struct account *account;
+
+	world_connect(world, full.text);
+	world_run(world);
+	account = account_find(shard, jid);
+	CHECK(account != NULL);
+	shard_enter(shard);
+	return account;
+}
+
+static void
+change_password(struct world *world, struct arena *arena, const char *bare)
+{
+	struct account *account = wake(world, arena, bare);
+	struct store_commit *commit = arena_new(arena, struct store_commit);
+
+	account_set_password(
+	    account, STR("another one"), NULL, commit, on_committed);
+	world->is_quiet[account->owner.shard->index] = false;
+	world_run(world);
+}
+
+static void
+leave(struct world *world, struct arena *arena, const char *bare)
+{
+	struct account *account = wake(world, arena, bare);
+	struct store_commit *commit = arena_new(arena, struct store_commit);
+
+	account_remove(account, commit, on_committed);
+	world->is_quiet[account->owner.shard->index] = false;
+	world_run(world);
+}
+
+/* What stands for nobody goes with who had it, or changed it. */
+static void
+counts_that_nobody_has_are_not_told(void **state)
+{
+	struct world *world =
+	    world_new(&(struct world_options){.seed = 1, .shard_count = 2});
+	struct arena *arena = arena_make(0);
+	struct lesson lessons[NAMES];
+	unsigned old = 0;
+
+	world_add_account(world, "romeo@montague.example", NULL);
+	world_add_account(world, "nurse@montague.example", NULL);
+	world_reload(world, later);
+	change_password(world, arena, "romeo@montague.example");
+	learn_names(world, arena, lessons);
+	for (unsigned i = 0; i < NAMES; i++)
+		old += has_words(&lessons[i], ",i=4096");
+	CHECK(old > 0 && old < NAMES);
+	leave(world, arena, "nurse@montague.example");
+	learn_names(world, arena, lessons);
+	for (unsigned i = 0; i < NAMES; i++)
+		CHECK(has_words(&lessons[i], ",i=5000"));
+	arena_free(&arena);
+	world_free(&world);
 }
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(old_counts_tell_nobody_who_exists),
+	    cmocka_unit_test(counts_that_nobody_has_are_not_told),
 	    cmocka_unit_test(plain_tells_nobody_who_exists),
 	    cmocka_unit_test(scram_tells_nobody_who_exists),
 	};

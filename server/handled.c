@@ -226,6 +226,7 @@ handled_settle(struct handled *handled, uint64_t upto)
 	if (upto <= handled->settled)
 		return;
 	handled->settled = upto;
-	if (handled->is_asked && handled->settled >= handled->asked)
+	if (handled->is_asked && (handled->settled >= handled->asked ||
+				     !timer_is_running(&handled->answer)))
 		answer(handled);
 }

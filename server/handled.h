@@ -63,10 +63,10 @@ struct receipt handled_count(struct handled *);
 uint64_t handled_open(const struct handled *);
 /* Whether any of that role has taken what is not settled. */
 bool handled_is_open(struct shard *, const struct handled_role *);
-/* Up to there h may go. */
+/* Up to there h may go; who asked and was answered in part is told. */
 void handled_settle(struct handled *, uint64_t upto);
 /* <r/> came: it is answered at once, or soon when something is open; and again
- * when all it was about is settled. */
+ * as more settles, until all it was about is. */
 void handled_ask(struct handled *);
 /* Who asked is gone. */
 void handled_forget_ask(struct handled *);

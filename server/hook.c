@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "server/account.h"
+#include "server/loader.h"
 #include "server/session.h"
 
 struct hook_row {
@@ -45,10 +46,8 @@ void
 slots_init(struct slots *slots, struct arena *arena,
     const struct module *const *modules)
 {
-	size_t count = 0;
+	const size_t count = loader_count(modules);
 
-	while (modules[count] != NULL)
-		count++;
 	*slots = (struct slots){.room = 16};
 	while (slots->room < count * 2)
 		slots->room *= 2;
@@ -257,10 +256,8 @@ hooks_new(struct arena *arena, const struct module *const *modules,
     const struct config *config, unsigned host, struct str *why_r)
 {
 	struct hooks *hooks = arena_new(arena, struct hooks);
-	size_t count = 0;
+	const size_t count = loader_count(modules);
 
-	while (modules[count] != NULL)
-		count++;
 	hooks->modules = arena_array(arena, const struct module *, count);
 	for (size_t i = 0; i < count; i++)
 		if (is_on(config, host, modules[i]))

@@ -4,6 +4,7 @@
 #include "server/metrics.h"
 #include "server/router.h"
 #include "server/session.h"
+#include "server/settle.h"
 #include "server/setup.h"
 
 /* Lives in its letter, which becomes the answer. */
@@ -13,7 +14,7 @@ struct iq {
 	struct account *account; /* NULL: a host is asked from elsewhere */
 	struct post *letter;
 	uint64_t session; /* number of the asking one */
-	bool is_own, is_for_host;
+	bool is_own, is_for_host, is_given_up;
 };
 
 static void committed(struct store_commit *);
@@ -36,6 +37,7 @@ iq_take(struct shard *shard, struct account *account, struct session *session,
 	    is_for_host ? setup_host(shard->setup, jid_domain(stanza->to))
 			: account->host;
 	const struct hook *hook = NULL;
+	struct receipt receipt = {0};
 	struct iq *iq;
 
 	if (payload != NULL && host != NULL)
@@ -58,7 +60,16 @@ iq_take(struct shard *shard, struct account *account, struct session *session,
 	list_add_last(&shard->iqs, &iq->link);
 	if (account != NULL)
 		owner_pin(&account->owner);
+	if (stanza->type == STANZA_GET)
+		receipt = receipt_take(letter);
 	hook->iq(iq);
+	receipt_settle(shard, &receipt);
+}
+
+void
+iq_only_reads(struct iq *iq)
+{
+	receipt_settle(iq->shard, &iq->letter->receipt);
 }
 
 /* --- asking it ---------------------------------------------------------- */
@@ -157,7 +168,9 @@ answer(struct iq *iq, const struct stanza *stanza)
 	list_remove(&iq->link);
 	letter->kind = POST_STANZA;
 	letter->stanza = stanza;
-	if (session != NULL) {
+	if (iq->is_given_up) {
+		post_free(&letter);
+	} else if (session != NULL) {
 		letter->blob = router_serialise(shard, stanza);
 		session_pass(session, letter);
 	} else if (iq->is_own) {
@@ -242,6 +255,38 @@ committed(struct store_commit *commit)
 		writing->done(iq);
 	else
 		iq_reply(iq, NULL);
+}
+
+/* --- the end ------------------------------------------------------------ */
+
+/* The receipt goes with the answer: nobody is to ask this again because of
+ * h. */
+static void
+give_up(struct iq *iq)
+{
+	struct session *session = iq_session(iq);
+	struct post *letter = post_new(POST_STANZA, NULL);
+
+	iq->is_given_up = true;
+	letter->receipt = receipt_take(iq->letter);
+	letter->stanza = stanza_copy_deep(letter->arena,
+	    stanza_make_error(letter->arena, iq->letter->stanza,
+		stanza_err_of(ERR_CANCELED), "the server is being stopped"));
+	metric_add(iq->shard, METRIC_STANZA_ERRORS, 1);
+	if (session != NULL)
+		session_pass(session, letter);
+	else if (iq->is_own)
+		post_free(&letter);
+	else
+		router_route(iq->shard, iq->account, letter);
+}
+
+void
+iq_give_up(struct shard *shard)
+{
+	list_each (iq, &shard->iqs, struct iq, link)
+		if (!iq->is_given_up)
+			give_up(iq);
 }
 
 enum stanza_err

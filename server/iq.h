@@ -5,8 +5,9 @@
  * that hangs on it. Handlers run where the asked owner lives (for a host: at
  * the sender's owner, or where the stream is when the sender is not ours). They
  * may wait for the store with their structs in iq_arena. Debug builds and
- * worlds fail on an iq that is dropped unanswered; at shutdown the waits end
- * with ERR_CANCELED and are answered as usual.
+ * worlds fail on an iq that is dropped unanswered. When the server ends, those
+ * that are open are given a moment and then answered in their handlers' place
+ * (iq_give_up); the waits end later, with ERR_CANCELED, and nobody hears of it.
  */
 #pragma once
 
@@ -24,6 +25,11 @@ struct iq;
  * the account's own, else NULL. */
 void iq_take(struct shard *, struct account *, struct session *, struct post *,
     bool for_host);
+
+/* A get counts as handled (XEP-0198) as soon as its handler ran, whatever it
+ * waits for; a set when it is answered, for then it is written or refused. This
+ * is a set that writes nothing: it counts from now on. */
+void iq_only_reads(struct iq *);
 
 struct arena *iq_arena(const struct iq *);
 const struct stanza *iq_stanza(const struct iq *);
@@ -58,5 +64,9 @@ void iq_refuse_with(struct iq *, enum stanza_err, const char *type,
  * memory has the change already, it is loaded anew then. */
 void iq_commit(struct iq *, struct store_write *, bool is_in_memory,
     void (*done)(struct iq *));
+/* The server ends, its sessions are to be kept: the askers of all that are open
+ * on this shard are told to ask again later. What handlers answer then is
+ * dropped. */
+void iq_give_up(struct shard *);
 /* The condition that tells of a failure of the store. */
 enum stanza_err stanza_err_of(enum err);

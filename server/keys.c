@@ -128,6 +128,7 @@ read_value(struct arena *arena, const struct hash_row *hash, struct str value,
 	    found.server_key.len != hash->len)
 		return false;
 	found.iterations = (uint32_t)iterations;
+	found.is_stand_in = false;
 	*keys = found;
 	return true;
 }
@@ -166,6 +167,7 @@ keys_copy(struct arena *arena, const struct keys *from, struct keys *keys)
 			continue;
 		keys->of[i] = (struct scram_keys){
 		    .iterations = one->iterations,
+		    .is_stand_in = one->is_stand_in,
 		    .salt = copy(arena, one->salt),
 		    .stored_key = copy(arena, one->stored_key),
 		    .server_key = copy(arena, one->server_key),
@@ -187,20 +189,52 @@ fake(struct arena *arena, const uint8_t secret[32], const struct hash_row *hash,
 	return (struct str){made, hash->len};
 }
 
-void
-keys_fake(struct arena *arena, const uint8_t secret[32], struct str bare,
-    unsigned iterations, struct keys *keys)
+/* Of the account's own keys where it has some. */
+static struct key_counts
+counts_of(const struct keys *keys, const struct key_counts *others)
 {
-	*keys = (struct keys){0};
+	struct key_counts counts;
+	uint64_t all = 0;
+
+	for (unsigned i = 0; i < KEY_HASH_COUNT; i++) {
+		counts.of[i] = keys->of[i].iterations;
+		all += counts.of[i];
+	}
+	return all > 0 ? counts : *others;
+}
+
+static uint32_t
+first_count(const struct key_counts *counts)
+{
+	unsigned i = 0;
+
+	while (i < KEY_HASH_COUNT - 1 && counts->of[i] == 0)
+		i++;
+	return counts->of[i];
+}
+
+/* All are made, also those that are not needed: it takes as long. */
+void
+keys_fill(struct arena *arena, const uint8_t secret[32], struct str bare,
+    const struct key_counts *others, struct keys *keys)
+{
+	const struct key_counts counts = counts_of(keys, others);
+
 	for (unsigned i = 0; i < KEY_HASH_COUNT; i++) {
 		const struct hash_row *hash = &hashes[i];
-		struct scram_keys *one = &keys->of[i];
+		struct scram_keys one = {
+		    .iterations = counts.of[i],
+		    .is_stand_in = counts.of[i] == 0,
+		    .salt = fake(arena, secret, hash, "salt", bare),
+		    .stored_key = fake(arena, secret, hash, "stored", bare),
+		    .server_key = fake(arena, secret, hash, "server", bare),
+		};
 
-		one->iterations = iterations;
-		one->salt = fake(arena, secret, hash, "salt", bare);
-		one->salt.len = SALT_LEN;
-		one->stored_key = fake(arena, secret, hash, "stored", bare);
-		one->server_key = fake(arena, secret, hash, "server", bare);
+		one.salt.len = SALT_LEN;
+		if (one.is_stand_in)
+			one.iterations = first_count(&counts);
+		if (keys->of[i].iterations == 0)
+			keys->of[i] = one;
 	}
 }
 
@@ -216,7 +250,8 @@ keys_match(const struct keys *keys, struct str password)
 	unsigned i = 0;
 	bool is_same;
 
-	while (i < KEY_HASH_COUNT && keys->of[i].iterations == 0)
+	while (i < KEY_HASH_COUNT &&
+	       (keys->of[i].iterations == 0 || keys->of[i].is_stand_in))
 		i++;
 	if (i == KEY_HASH_COUNT ||
 	    !derive(&hashes[i], password, &keys->of[i], salted))

@@ -15,6 +15,7 @@ enum key_hash { KEY_SHA1, KEY_SHA256, KEY_SHA512, KEY_HASH_COUNT };
 
 struct scram_keys {
 	uint32_t iterations; /* 0: there are none for this hash */
+	bool is_stand_in;    /* only shown: PLAIN is checked with another */
 	struct str salt;
 	struct str stored_key, server_key;
 };
@@ -35,6 +36,11 @@ struct login {
 	bool is_success;
 };
 
+/* The rounds of each; 0: none. */
+struct key_counts {
+	uint32_t of[KEY_HASH_COUNT];
+};
+
 extern const struct store_kind keys_kind;
 
 /* Makes keys for a prepared password (PBKDF2: milliseconds; not for the hot
@@ -48,9 +54,12 @@ bool keys_read(
     struct arena *, const struct map_row *, size_t count, struct keys *keys_r);
 /* Copies those that are there over what is in keys. */
 void keys_copy(struct arena *, const struct keys *from, struct keys *keys);
-/* Keys for nobody: made of the server's secret and the name, so that a stranger
- * cannot tell an unknown account from a wrong password. */
-void keys_fake(struct arena *, const uint8_t secret[32], struct str bare,
-    unsigned iterations, struct keys *keys_r);
+/* Keys for those hashes that have none, made of the server's secret and the
+ * name, so that a stranger cannot tell an unknown account from a wrong
+ * password. Their counts are those of the other keys, or, where there are no
+ * keys at all, these (one at least is not 0): what has none is a stand-in then
+ * as it is with an account of those counts. */
+void keys_fill(struct arena *, const uint8_t secret[32], struct str bare,
+    const struct key_counts *, struct keys *keys);
 /* Whether the prepared password fits; costs one PBKDF2. */
 bool keys_match(const struct keys *, struct str password);

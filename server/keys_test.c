@@ -84,12 +84,13 @@ a_job_makes_keys_aside(void **state)
 static void
 nobodys_keys_are_the_same_each_time(void **state)
 {
+	static const struct key_counts counts = {{5000, 5000, 5000}};
 	uint8_t secret[32] = {1};
-	struct keys a, b, other;
+	struct keys a = {0}, b = {0}, other = {0};
 
-	keys_fake(arena, secret, STR("romeo@localhost"), 5000, &a);
-	keys_fake(arena, secret, STR("romeo@localhost"), 5000, &b);
-	keys_fake(arena, secret, STR("juliet@localhost"), 5000, &other);
+	keys_fill(arena, secret, STR("romeo@localhost"), &counts, &a);
+	keys_fill(arena, secret, STR("romeo@localhost"), &counts, &b);
+	keys_fill(arena, secret, STR("juliet@localhost"), &counts, &other);
 	for (unsigned i = 0; i < KEY_HASH_COUNT; i++) {
 		CHECK(str_equal(a.of[i].salt, b.of[i].salt));
 		CHECK(str_equal(a.of[i].stored_key, b.of[i].stored_key));
@@ -97,6 +98,32 @@ nobodys_keys_are_the_same_each_time(void **state)
 		CHECK_EQUAL(a.of[i].iterations, 5000);
 	}
 	CHECK(!keys_match(&a, STR("anything")));
+}
+
+/* What an account has counts for a name without one, too: else a mechanism that
+ * the account has no key for would tell them apart. */
+static void
+what_lacks_a_key_shows_a_stand_in(void **state)
+{
+	static const struct key_counts none = {{0, 7000, 8000}},
+				       other = {{6000, 6000, 6000}};
+	uint8_t secret[32] = {1};
+	struct keys lacking, nobody = {0};
+
+	keys_make(arena, STR("r0m30"), 7000, &lacking);
+	lacking.of[KEY_SHA1] = (struct scram_keys){.iterations = 0};
+	lacking.of[KEY_SHA512].iterations = 8000;
+	keys_fill(arena, secret, STR("romeo@localhost"), &other, &lacking);
+	keys_fill(arena, secret, STR("rosal@localhost"), &none, &nobody);
+	for (unsigned i = 0; i < KEY_HASH_COUNT; i++) {
+		CHECK_EQUAL(lacking.of[i].iterations, nobody.of[i].iterations);
+		CHECK_EQUAL(lacking.of[i].salt.len, nobody.of[i].salt.len);
+		CHECK_EQUAL(
+		    lacking.of[i].is_stand_in, nobody.of[i].is_stand_in);
+	}
+	CHECK_EQUAL(lacking.of[KEY_SHA1].iterations, 7000);
+	CHECK(keys_match(&lacking, STR("r0m30")));
+	CHECK(!keys_match(&nobody, STR("r0m30")));
 }
 
 static void
@@ -137,6 +164,7 @@ main(void)
 	    cmocka_unit_test(made_keys_fit_their_password_only),
 	    cmocka_unit_test(a_job_makes_keys_aside),
 	    cmocka_unit_test(nobodys_keys_are_the_same_each_time),
+	    cmocka_unit_test(what_lacks_a_key_shows_a_stand_in),
 	    cmocka_unit_test(damaged_rows_are_noticed),
 	};
 

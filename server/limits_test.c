@@ -1,10 +1,13 @@
 /* How many connections one address may have (RFC 6120, section 13.12), how many
  * accounts it may make, how many owners load at once, and how long a store that
  * is behind stops its peers. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/check.h"
 #include "server/owner.h"
+#include "server/remote_private.h"
+#include "server/world_neighbour.h"
 #include "server/world_private.h"
 
 const struct module *const modules_builtin[] = {NULL};
@@ -139,6 +142,59 @@ owners_load_some_at_a_time(void **state)
 	world_free(&world);
 }
 
+#define ABSENTS_MAX 1024
+#define NAMES       3000
+
+static void
+fail_login(struct shard *shard, const char *bare)
+{
+	struct post *letter = post_new(POST_LOGIN, NULL);
+
+	letter->to = jid_parse(letter->arena, str_of(bare));
+	letter->login = arena_new(letter->arena, struct login);
+	owner_take(shard, letter);
+}
+
+static void
+ask_keys(struct shard *shard, unsigned number)
+{
+	struct post *letter = post_new(POST_KEYS_ASK, NULL);
+
+	letter->to = jid_parse(letter->arena,
+	    str_format(letter->arena, "guard%u@montague.example", number));
+	letter->keys_ask = arena_new(letter->arena, struct keys_ask);
+	owner_take(shard, letter);
+}
+
+/* Whoever guesses names fills no memory, and makes nobody forget how often the
+ * password of another was guessed. */
+static void
+names_guessed_are_few(void **state)
+{
+	struct world *world =
+	    world_new(&(struct world_options){.seed = 1, .shard_count = 1});
+	struct arena *arena = arena_make(0);
+	struct shard *shard = &world->server.shards[0];
+	const struct jid *romeo =
+	    jid_parse(arena, STR("romeo@montague.example"));
+
+	world_add_account(world, "romeo@montague.example", NULL);
+	for (unsigned i = 0; i < NAMES; i++) {
+		shard_enter(shard);
+		if (i % 500 == 0)
+			fail_login(shard, "romeo@montague.example");
+		ask_keys(shard, i);
+		world->is_quiet[0] = false;
+		world_run(world);
+		CHECK(shard->absent_count <= ABSENTS_MAX);
+		CHECK_EQUAL(shard->load_count, 0);
+	}
+	CHECK(owner_find(shard, romeo) != NULL);
+	CHECK_EQUAL(owner_find(shard, romeo)->failures, NAMES / 500);
+	arena_free(&arena);
+	world_free(&world);
+}
+
 static void
 expect_writes(struct world *world, int count)
 {
@@ -166,6 +222,201 @@ pauses_are_short(void **state)
 	world_free(&world);
 }
 
+/* --- what a client has in flight ----------------------------------------- */
+
+static void
+send_many(struct world_peer *peer, unsigned count)
+{
+	struct buf text = {0};
+
+	for (unsigned i = 0; i < count; i++)
+		buf_add_format(&text,
+		    "<message id='m%u' to='escalus@verona.example'>"
+		    "<body>x</body></message>",
+		    i);
+	buf_add_byte(&text, '\0');
+	world_send(peer, text.text);
+	buf_deinit(&text);
+}
+
+static size_t
+queued(const struct world *world)
+{
+	size_t bytes = 0;
+
+	for (unsigned i = 0; i < world->server.shard_count; i++)
+		bytes += world->server.shards[i].remotes->bytes;
+	return bytes;
+}
+
+/* Whose stanzas are not done with is not read, and loses nothing; when they
+ * are, the rest is. */
+static void
+who_has_too_much_in_flight_waits(void **state)
+{
+	enum { COUNT = 5000 };
+
+	for (uint64_t seed = 1; seed <= 4; seed++) {
+		struct world *world = world_new(&(struct world_options){
+		    .seed = seed,
+		    .yaml = "limits.rate: 1 GiB\nlimits.burst: 1 GiB\n"
+			    "limits.idle_ping: 0 s\n",
+		});
+		struct world_peer *romeo;
+		struct neighbour *verona =
+		    neighbour_new(world, "verona.example");
+		const char *text, *last = "";
+		char acked[64] = "";
+		size_t before;
+
+		world_add_account(world, "romeo@montague.example", NULL);
+		verona->mood = NEIGHBOUR_SILENT;
+		romeo = world_connect(world, "romeo@montague.example/orchard");
+		world_send(romeo, "<enable xmlns='urn:xmpp:sm:3'/>");
+		world_run(world);
+		CHECK(strstr(world_next(romeo), "<enabled") != NULL);
+		world_hold_store(world, true);
+		send_many(romeo, COUNT);
+		world_sleep(world, 5000);
+		CHECK(!world_is_closed(romeo));
+		CHECK(romeo->conn->in.len > 0);
+		before = queued(world);
+		CHECK(before > 0);
+		world_hold_store(world, false);
+		world_sleep(world, 5000);
+		CHECK_EQUAL(romeo->conn->in.len, 0);
+		CHECK(queued(world) > 2 * before);
+		world_send(romeo, "<r xmlns='urn:xmpp:sm:3'/>");
+		world_sleep(world, 1000);
+		snprintf(acked, sizeof(acked), "h='%u'", COUNT);
+		while ((text = world_next(romeo)) != NULL) {
+			if (strstr(text, "type='error'") != NULL)
+				fail_msg("%s", text);
+			last = strstr(text, acked) != NULL ? acked : "";
+		}
+		CHECK_TEXT(last, acked);
+		world_free(&world);
+	}
+}
+
+/* It is not the client that is silent then. */
+static void
+who_is_not_read_is_not_dead(void **state)
+{
+	struct world *world = world_new(&(struct world_options){
+	    .seed = 1,
+	    .yaml = "limits.rate: 1 GiB\nlimits.burst: 1 GiB\n"
+		    "limits.idle_ping: 10 s\nlimits.idle_timeout: 5 s\n",
+	});
+	struct world_peer *romeo;
+
+	neighbour_new(world, "verona.example")->mood = NEIGHBOUR_SILENT;
+	world_add_account(world, "romeo@montague.example", NULL);
+	romeo = world_connect(world, "romeo@montague.example/orchard");
+	world_send(romeo, "<enable xmlns='urn:xmpp:sm:3'/>");
+	world_run(world);
+	world_hold_store(world, true);
+	send_many(romeo, 5000);
+	world_sleep(world, 60 * 1000);
+	CHECK(!world_is_closed(romeo));
+	CHECK(romeo->conn->in.len > 0);
+	world_hold_store(world, false);
+	world_sleep(world, 5 * 1000);
+	CHECK(!world_is_closed(romeo));
+	CHECK_EQUAL(romeo->conn->in.len, 0);
+	world_sleep(world, 30 * 1000);
+	CHECK(world_is_closed(romeo));
+	world_free(&world);
+}
+
+/* While an account is loaded anew its letters wait; of those that are counted
+ * none is refused, or the count would be wrong from then on. */
+static void
+what_is_counted_waits_while_an_account_loads(void **state)
+{
+	enum { COUNT = 2000 };
+	struct world *world = world_new(&(struct world_options){
+	    .seed = 1,
+	    .yaml = "limits.rate: 1 GiB\nlimits.burst: 1 GiB\n",
+	});
+	struct neighbour *verona = neighbour_new(world, "verona.example");
+	struct world_peer *romeo;
+	struct arena *arena = arena_make(0);
+	const struct jid *jid = jid_parse(arena, STR("romeo@montague.example"));
+	struct shard *shard = shard_of(&world->server, jid);
+	char acked[64] = "";
+	bool is_acked = false;
+	const char *text;
+
+	(void)verona;
+	world_add_account(world, "romeo@montague.example", NULL);
+	romeo = world_connect(world, "romeo@montague.example/orchard");
+	world_send(romeo, "<enable xmlns='urn:xmpp:sm:3'/>");
+	world_run(world);
+	CHECK(strstr(world_next(romeo), "<enabled") != NULL);
+	world_hold_store(world, true);
+	shard_enter(shard);
+	owner_reload(owner_find(shard, jid));
+	send_many(romeo, COUNT);
+	world_sleep(world, 1000);
+	world_hold_store(world, false);
+	world_sleep(world, 5000);
+	world_send(romeo, "<r xmlns='urn:xmpp:sm:3'/>");
+	world_sleep(world, 1000);
+	snprintf(acked, sizeof(acked), "h='%u'", COUNT);
+	while ((text = world_next(romeo)) != NULL) {
+		if (strstr(text, "type='error'") != NULL)
+			fail_msg("%s", text);
+		is_acked = is_acked || strstr(text, acked) != NULL;
+	}
+	CHECK(is_acked);
+	arena_free(&arena);
+	world_free(&world);
+}
+
+/* Nor is it, or anything else that a session must hear, while loading fails. */
+static void
+what_a_session_must_hear_waits_while_loading_fails(void **state)
+{
+	static const char ask[] =
+	    "<iq type='get' id='d' to='montague.example'>"
+	    "<query xmlns='http://jabber.org/protocol/disco#info'/></iq>";
+	struct world *world = world_new(&(struct world_options){.seed = 1});
+	struct arena *arena = arena_make(0);
+	const struct jid *jid = jid_parse(arena, STR("romeo@montague.example"));
+	struct shard *shard = shard_of(&world->server, jid);
+	struct world_peer *romeo, *plain, *gone;
+
+	world_add_account(world, "romeo@montague.example", NULL);
+	romeo = world_connect(world, "romeo@montague.example/orchard");
+	plain = world_connect(world, "romeo@montague.example/garden");
+	gone = world_connect(world, "romeo@montague.example/balcony");
+	world_break_store(world, ERR_UNAVAILABLE);
+	shard_enter(shard);
+	owner_reload(owner_find(shard, jid));
+	world_send(plain, ask);
+	world_send(romeo, "<enable xmlns='urn:xmpp:sm:3'/>");
+	world_send(romeo, ask);
+	world_send(romeo, "<r xmlns='urn:xmpp:sm:3'/>");
+	world_sleep(world, 500);
+	shard_enter(shard);
+	owner_give_up_iqs(shard);
+	world_cut(&gone);
+	world_sleep(world, 5000);
+	world_break_store(world, ERR_NONE);
+	world_sleep(world, 60 * 1000);
+	CHECK(strstr(world_next(plain), "resource-constraint") != NULL);
+	CHECK(strstr(world_next(romeo), "<enabled") != NULL);
+	CHECK(strstr(world_next(romeo), "service-unavailable") != NULL);
+	CHECK_TEXT(world_next(romeo), "<r xmlns='urn:xmpp:sm:3'/>");
+	CHECK_TEXT(world_next(romeo), "<a xmlns='urn:xmpp:sm:3' h='1'/>");
+	CHECK(world_next(romeo) == NULL);
+	shard_enter(shard);
+	CHECK_EQUAL(account_find(shard, jid)->session_count, 2);
+	arena_free(&arena);
+	world_free(&world);
+}
+
 int
 main(void)
 {
@@ -173,7 +424,13 @@ main(void)
 	    cmocka_unit_test(one_too_many_is_refused),
 	    cmocka_unit_test(registrations_of_an_address_are_few),
 	    cmocka_unit_test(owners_load_some_at_a_time),
+	    cmocka_unit_test(names_guessed_are_few),
 	    cmocka_unit_test(pauses_are_short),
+	    cmocka_unit_test(who_has_too_much_in_flight_waits),
+	    cmocka_unit_test(who_is_not_read_is_not_dead),
+	    cmocka_unit_test(what_is_counted_waits_while_an_account_loads),
+	    cmocka_unit_test(
+		what_a_session_must_hear_waits_while_loading_fails),
 	};
 
 	return cmocka_run_group_tests_name("limits", tests, NULL, NULL);

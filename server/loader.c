@@ -7,16 +7,6 @@
 /* Symbol of the descriptor in a shared object. */
 #define MODULE_SYMBOL "jackdaw_module"
 
-static size_t
-count_modules(const struct module *const *modules)
-{
-	size_t count = 0;
-
-	while (modules[count] != NULL)
-		count++;
-	return count;
-}
-
 /* Stays loaded for the life of the process. */
 static const struct module *
 load(struct arena *arena, const char *path, struct str *why_r)
@@ -50,7 +40,7 @@ const struct module *const *
 loader_modules(struct arena *arena, const char *config_path,
     const struct module *const *builtin, struct str *why_r)
 {
-	const size_t builtin_count = count_modules(builtin);
+	const size_t builtin_count = loader_count(builtin);
 	struct setting_list paths;
 	const struct module **modules;
 

@@ -13,3 +13,14 @@
 const struct module *const *loader_modules(struct arena *,
     const char *config_path, const struct module *const *builtin,
     struct str *why_r);
+
+/* How many of them there are. */
+static inline size_t
+loader_count(const struct module *const *modules)
+{
+	size_t count = 0;
+
+	while (modules[count] != NULL)
+		count++;
+	return count;
+}

@@ -4,10 +4,12 @@
  */
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/check.h"
 #include "base/code.h"
+#include "base/log.h"
 #include "server/session.h"
 #include "server/world.h"
 
@@ -271,12 +273,15 @@ who_goes_on_before_success_is_told(void **state)
 	"<username>nurse</username><password>long enough</password>" \
 	"</query></iq>"
 
-/* One thing after the other: an answer must not come into another stream. */
+#define STARTTLS "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
+
+/* An answer must not come into another stream, nor
+ * the keys of one account to the login of another. */
 static void
-who_registers_does_nothing_else_meanwhile(void **state)
+one_thing_comes_after_the_other(void **state)
 {
-	static const char *const sent[] = {REGISTER LOGIN, LOGIN REGISTER,
-	    REGISTER "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"};
+	static const char *const sent[] = {
+	    REGISTER LOGIN, LOGIN REGISTER, REGISTER STARTTLS, LOGIN STARTTLS};
 
 	for (size_t i = 0; i < COUNT_OF(sent); i++) {
 		struct world *world = world_new(&(struct world_options){
@@ -290,6 +295,91 @@ who_registers_does_nothing_else_meanwhile(void **state)
 		world_run(world);
 		CHECK(got(peer, "policy-violation"));
 		CHECK(world_is_closed(peer));
+		world_free(&world);
+	}
+}
+
+#define LOGIN_AS_GUEST "<auth " NS_SASL_ATTR " mechanism='ANONYMOUS'/>"
+
+/* Each has keys looked for. */
+static void
+attempts_that_are_given_up_are_counted(void **state)
+{
+	struct world *world = make_world();
+	struct world_peer *peer = open_stream(world);
+	unsigned count = 0;
+
+	CHECK(got(peer, "mechanisms"));
+	while (count < 50 && !world_is_closed(peer)) {
+		/* n,,n=romeo,r=abc */
+		world_send(peer,
+		    "<auth " NS_SASL_ATTR " mechanism='SCRAM-SHA-1'>"
+		    "biwsbj1yb21lbyxyPWFiYw==</auth>");
+		world_run(world);
+		if (got(peer, "<challenge"))
+			count++;
+	}
+	CHECK_EQUAL(count, 12);
+	world_free(&world);
+}
+
+/* Section 6.4.4: also who is let in meanwhile. */
+static void
+who_aborts_is_told_so(void **state)
+{
+	struct world *world = world_new(&(struct world_options){
+	    .seed = 1, .yaml = "auth.anonymous: true\n"});
+	struct world_peer *peer = open_stream(world);
+
+	CHECK(got(peer, "ANONYMOUS"));
+	world_send(peer, LOGIN_AS_GUEST "<abort " NS_SASL_ATTR "/>");
+	world_run(world);
+	CHECK(strstr(world_next(peer), "<aborted/>") != NULL);
+	CHECK(world_next(peer) == NULL);
+	world_send(peer, LOGIN_AS_GUEST);
+	world_run(world);
+	CHECK(got(peer, "<success"));
+	world_free(&world);
+}
+
+/* What an attempt knows of its host outlives the configuration. */
+static void
+a_login_goes_on_over_a_reload(void **state)
+{
+	struct world *world = make_world();
+	struct world_peer *peer = open_stream(world);
+
+	CHECK(got(peer, "mechanisms"));
+	world_send(peer, "<auth " NS_SASL_ATTR " mechanism='PLAIN'/>");
+	world_run(world);
+	CHECK(got(peer, "<challenge"));
+	world_reload(world, "hosts: {montague.example: {}}\n");
+	world_run(world);
+	world_send(peer, "<response " NS_SASL_ATTR ">" RIGHT "</response>");
+	world_run(world);
+	CHECK(got(peer, "<success"));
+	world_free(&world);
+}
+
+/* The shard of the name changed over before that of the stream. */
+static void
+who_asks_for_an_account_of_a_host_that_goes(void **state)
+{
+	static const char *const sent[] = {LOGIN_AS_GUEST, REGISTER};
+
+	for (unsigned i = 0; i < 40; i++) {
+		struct world *world = world_new(&(struct world_options){
+		    .seed = i,
+		    .shard_count = 3,
+		    .yaml = "auth.anonymous: true\nregistration.open: true\n",
+		});
+		struct world_peer *peer = open_stream(world);
+
+		CHECK(got(peer, "mechanisms"));
+		world_send(peer, sent[i % COUNT_OF(sent)]);
+		world_reload(world, "hosts: {capulet.example: {}}\n");
+		world_run(world);
+		CHECK(got(peer, "host-gone"));
 		world_free(&world);
 	}
 }
@@ -384,6 +474,50 @@ a_header_behind_the_proof_opens_the_stream(void **state)
 	world_free(&world);
 }
 
+/* --- why a stream ends ---------------------------------------------------- */
+
+static char ends[1000];
+
+static void
+note_end(enum log_level level, const char *text)
+{
+	const char *at = strstr(text, ": closed");
+
+	if (at != NULL)
+		snprintf(ends, sizeof(ends), "%s", at + 2);
+}
+
+static void
+the_log_says_who_ended_it(void **state)
+{
+	static const struct {
+		const char *sent, *said;
+	} cases[] = {
+	    {"</stream:stream>", "closed as the peer asked"},
+	    {"<stream:error><reset xmlns="
+	     "'urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>"
+	     "</stream:stream>",
+		"closed: the client says reset"},
+	    {"<stream:error/></stream:stream>",
+		"closed: the client says there is an error"},
+	};
+
+	for (unsigned i = 0; i < COUNT_OF(cases); i++) {
+		struct world *world = make_world();
+		struct world_peer *peer = open_stream(world);
+
+		ends[0] = '\0';
+		log_capture(note_end);
+		log_set_level(LOG_INFO);
+		world_send(peer, cases[i].sent);
+		world_sleep(world, 10000);
+		log_set_level(LOG_ERROR);
+		log_capture(NULL);
+		CHECK_TEXT(ends, cases[i].said);
+		world_free(&world);
+	}
+}
+
 int
 main(void)
 {
@@ -397,8 +531,13 @@ main(void)
 		one_sign_of_life_proves_what_the_kernel_had_acknowledged),
 	    cmocka_unit_test(who_goes_without_a_sign_proved_nothing),
 	    cmocka_unit_test(who_goes_on_before_success_is_told),
-	    cmocka_unit_test(who_registers_does_nothing_else_meanwhile),
+	    cmocka_unit_test(one_thing_comes_after_the_other),
+	    cmocka_unit_test(attempts_that_are_given_up_are_counted),
+	    cmocka_unit_test(who_aborts_is_told_so),
+	    cmocka_unit_test(a_login_goes_on_over_a_reload),
+	    cmocka_unit_test(who_asks_for_an_account_of_a_host_that_goes),
 	    cmocka_unit_test(a_header_behind_the_proof_opens_the_stream),
+	    cmocka_unit_test(the_log_says_who_ended_it),
 	};
 
 	return cmocka_run_group_tests_name("login", tests, NULL, NULL);

@@ -11,6 +11,10 @@
 #define ID_STEP 4096
 /* What the store cannot tell now is asked again after so long. */
 #define AGAIN_MS 1000
+/* A clock that was set back at the start lets rows of an earlier run lie ahead:
+ * further than what this run may write while it reads. */
+#define AHEAD_US ((uint64_t)60 * 1000000)
+#define FOREVER  ((uint64_t)INT64_MAX)
 
 const struct store_kind outbox_kind = {
     .name = "outbox", .shape = STORE_LOG, .flags = KIND_DUE};
@@ -415,6 +419,11 @@ post_rows(struct outbox_page *wait)
 	if (page->is_more) {
 		query.after_us = page->rows[page->count - 1].time_us;
 		query.after_id = page->rows[page->count - 1].id;
+		ask_page(wait->shard, query, wait->done);
+	} else if (query.until_us != FOREVER) {
+		query.after_us = clock_wall_us() + AHEAD_US;
+		query.after_id = 0;
+		query.until_us = FOREVER;
 		ask_page(wait->shard, query, wait->done);
 	} else if (wait->done != NULL) {
 		wait->done(wait->shard);

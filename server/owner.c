@@ -5,7 +5,6 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/hash.h"
-#include "base/prefetch.h"
 #include "server/account.h"
 #include "server/admin.h"
 #include "server/iq.h"
@@ -20,6 +19,7 @@
 #define INBOX_MAX       1024
 #define LOADS_MAX       256 /* owners loading at once, per shard */
 #define ABSENTS_MAX     1024
+#define BRAKED_MAX      64
 #define FORGET_AFTER_MS (60 * SECOND)
 #define RETRY_FIRST_MS  (1 * SECOND)
 #define RETRY_LAST_MS   (60 * SECOND)
@@ -67,37 +67,6 @@ struct owner *
 owner_find(struct shard *shard, const struct jid *jid)
 {
 	return find(shard, jid, owner_hash(jid));
-}
-
-void
-owner_fetch(struct shard *shard, uint64_t hash)
-{
-	struct owner *owner =
-	    table_entry(table_fetch(&shard->owners, hash), struct owner, link);
-
-	if (owner == NULL)
-		return;
-	prefetch(&owner->stage);
-	prefetch(&account_in(owner)->host);
-	prefetch(&account_in(owner)->sessions);
-}
-
-void
-owner_fetch_rest(struct shard *shard, uint64_t hash)
-{
-	struct owner *owner =
-	    table_entry(table_fetch(&shard->owners, hash), struct owner, link);
-	struct session *session;
-
-	if (owner == NULL)
-		return;
-	prefetch(owner->jid);
-	prefetch(account_in(owner)->slots);
-	session = list_entry(
-	    list_first(&account_in(owner)->sessions), struct session, link);
-	prefetch(session);
-	if (session != NULL)
-		prefetch(&session->held);
 }
 
 static void
@@ -148,6 +117,20 @@ forget_slots(struct account *account)
 		hook_forget(account);
 }
 
+static bool
+is_unloaded(const struct owner *owner)
+{
+	return owner->stage == OWNER_ABSENT || owner->stage == OWNER_UNREAD;
+}
+
+static void
+leave_absents(struct owner *owner)
+{
+	if (is_unloaded(owner))
+		owner->shard->absent_count--;
+	list_remove(&owner->queue);
+}
+
 static void
 owner_free(struct owner *owner)
 {
@@ -158,9 +141,7 @@ owner_free(struct owner *owner)
 	timer_stop(shard, &owner->idle);
 	if (!owner->is_detached)
 		table_remove(&shard->owners, &owner->link);
-	if (owner->stage == OWNER_ABSENT)
-		shard->absent_count--;
-	list_remove(&owner->queue);
+	leave_absents(owner);
 	free_letters(&owner->inbox);
 	free_letters(&owner->again);
 	free_letters(&account->farewells);
@@ -223,18 +204,38 @@ owner_unpin(struct owner *owner)
 	forget_later(owner);
 }
 
+/* One that can go: the oldest, but for some that brake guesses. */
+static struct owner *
+oldest_absent(struct shard *shard)
+{
+	struct owner *first = NULL;
+	unsigned seen = 0;
+
+	list_each (owner, &shard->absents, struct owner, queue) {
+		if (owner->pins > 0 || owner->is_loading)
+			continue;
+		if (first == NULL)
+			first = owner;
+		if (!is_braked(owner))
+			return owner;
+		if (++seen == BRAKED_MAX)
+			break;
+	}
+	return first;
+}
+
 /* The oldest goes when there are too many: whoever asks for names at random
  * must not fill the memory. */
 static void
-set_absent(struct owner *owner)
+set_unloaded(struct owner *owner, enum owner_stage stage)
 {
 	struct shard *shard = owner->shard;
 	struct owner *oldest =
-	    list_entry(list_first(&shard->absents), struct owner, queue);
+	    shard->absent_count >= ABSENTS_MAX ? oldest_absent(shard) : NULL;
 
-	owner->stage = OWNER_ABSENT;
-	if (shard->absent_count >= ABSENTS_MAX && oldest->pins == 0 &&
-	    !oldest->is_loading)
+	leave_absents(owner);
+	owner->stage = stage;
+	if (oldest != NULL && oldest != owner)
 		owner_free(oldest);
 	list_add_last(&shard->absents, &owner->queue);
 	shard->absent_count++;
@@ -257,8 +258,7 @@ owner_detach(struct owner *owner)
 	stop_catching(owner);
 	owner->is_detached = true;
 	table_remove(&owner->shard->owners, &owner->link);
-	list_remove(&owner->queue);
-	set_absent(owner);
+	set_unloaded(owner, OWNER_ABSENT);
 	forget_later(owner);
 }
 
@@ -318,9 +318,17 @@ begin(struct shard *shard, const struct jid *jid)
 	if (host == NULL || jid_local(jid).len == 0)
 		return NULL;
 	owner = owner_new(shard, jid, host);
+	set_unloaded(owner, OWNER_UNREAD);
+	return owner;
+}
+
+static void
+begin_to_load(struct owner *owner)
+{
+	timer_stop(owner->shard, &owner->idle);
+	leave_absents(owner);
 	owner->stage = OWNER_LOADING;
 	load(owner);
-	return owner;
 }
 
 struct owner *
@@ -328,7 +336,11 @@ owner_want(struct shard *shard, const struct jid *jid)
 {
 	struct owner *owner = owner_find(shard, jid);
 
-	return owner != NULL ? owner : begin(shard, jid);
+	if (owner == NULL)
+		owner = begin(shard, jid);
+	if (owner != NULL && owner->stage == OWNER_UNREAD)
+		begin_to_load(owner);
+	return owner;
 }
 
 static void
@@ -396,16 +408,69 @@ is_durable(const struct post *letter)
 	       letter->kind == POST_WAKE;
 }
 
+/* What a stream told its session is told once, and so is what nobody may
+ * refuse: it waits as the session does, which would count wrongly, or miss the
+ * end of its stream or an answer. Of what may come without end the rest is
+ * dropped. */
+static bool
+is_of_session(struct owner *owner, const struct post *letter)
+{
+	const bool is_many = owner->inbox_count > INBOX_MAX;
+	const enum post_kind kind = letter->kind;
+
+	if (account_in(owner)->session_count == 0)
+		return false;
+	if (kind == POST_SENT)
+		return letter->is_counted;
+	if (kind == POST_SM_ASK && letter->sm->event != SM_ENABLE)
+		return letter->sm->event != SM_RESUME && !is_many;
+	if (kind == POST_PROVED || kind == POST_NONZA)
+		return !is_many;
+	if (kind == POST_STANZA)
+		return !is_many && !stanza_may_fail(letter->stanza);
+	return kind == POST_GONE || kind == POST_SAID || kind == POST_SM_ASK;
+}
+
 static void
 refuse_inbox(struct owner *owner, enum err err)
 {
 	list_each (letter, &owner->inbox, struct post, link) {
-		if (is_durable(letter))
+		if (is_durable(letter) || is_of_session(owner, letter))
 			continue;
 		list_remove(&letter->link);
 		owner->inbox_count--;
 		answer_failure(owner->shard, letter, err);
 	}
+}
+
+static bool
+is_question(const struct post *letter)
+{
+	return (letter->kind == POST_STANZA ||
+		   (letter->kind == POST_SENT && !letter->is_counted)) &&
+	       letter->stanza->kind == STANZA_IQ &&
+	       stanza_may_fail(letter->stanza);
+}
+
+static void
+refuse_questions(struct owner *owner)
+{
+	list_each (letter, &owner->inbox, struct post, link) {
+		if (!is_question(letter))
+			continue;
+		list_remove(&letter->link);
+		owner->inbox_count--;
+		answer_failure(owner->shard, letter, ERR_CANCELED);
+	}
+}
+
+void
+owner_give_up_iqs(struct shard *shard)
+{
+	struct table_link *link = NULL;
+
+	while ((link = table_next(&shard->owners, link)) != NULL)
+		refuse_questions(container_of(link, struct owner, link));
 }
 
 static void work_inbox(struct owner *);
@@ -477,7 +542,7 @@ owner_found(struct store_owner *find)
 		load_ended(owner);
 		load(owner);
 	} else if (find->err == ERR_NOT_FOUND) {
-		set_absent(owner);
+		set_unloaded(owner, OWNER_ABSENT);
 		work_inbox(owner);
 	} else if (find->err != ERR_NONE) {
 		load_failed(owner, find->err);
@@ -609,11 +674,13 @@ is_for_sessions_only(struct shard *shard, const struct post *letter)
 	}
 }
 
+/* What is counted is bounded where it is read (c2s_sm_count). */
 static bool
 is_bounded(const struct post *letter)
 {
 	return (letter->kind == POST_STANZA && !is_durable(letter)) ||
-	       letter->kind == POST_SENT || letter->kind == POST_KEYS_ASK;
+	       (letter->kind == POST_SENT && !letter->is_counted) ||
+	       letter->kind == POST_KEYS_ASK;
 }
 
 static void
@@ -645,26 +712,49 @@ owner_take(struct shard *shard, struct post *letter)
 	owner_take_hashed(shard, letter, owner_hash(letter->to));
 }
 
+/* Nothing is read for who only tries to log in: server/login.h. */
+static bool
+is_of_stranger(const struct post *letter)
+{
+	return letter->kind == POST_KEYS_ASK ||
+	       (letter->kind == POST_LOGIN && !letter->login->is_success);
+}
+
+/* To one that is not in memory, or of whom nothing was read. */
+static void
+take_unread(struct shard *shard, struct owner *owner, struct post *letter)
+{
+	if (letter->kind == POST_SURE) {
+		outbox_sure(shard, letter);
+		return;
+	}
+	if (is_for_sessions_only(shard, letter)) {
+		post_free(&letter);
+		return;
+	}
+	if (owner == NULL)
+		owner = begin(shard, letter->to);
+	if (owner == NULL && letter->kind == POST_ADMIN) {
+		admin_refuse(shard, letter, ERR_NOT_FOUND);
+	} else if (owner == NULL) {
+		router_absent(shard, letter);
+	} else if (is_of_stranger(letter)) {
+		account_take(account_in(owner), letter);
+		forget_later(owner);
+	} else {
+		begin_to_load(owner);
+		wait_in_inbox(owner, letter);
+	}
+}
+
 void
 owner_take_hashed(struct shard *shard, struct post *letter, uint64_t hash)
 {
 	struct owner *owner = find(shard, letter->to, hash);
 
 	shard_must_be_current(shard);
-	if (owner == NULL && letter->kind == POST_SURE) {
-		outbox_sure(shard, letter);
-		return;
-	}
-	if (owner == NULL && is_for_sessions_only(shard, letter)) {
-		post_free(&letter);
-		return;
-	}
-	if (owner == NULL)
-		owner = begin(shard, letter->to);
-	if (owner == NULL && letter->kind == POST_ADMIN)
-		admin_refuse(shard, letter, ERR_NOT_FOUND);
-	else if (owner == NULL)
-		router_absent(shard, letter);
+	if (owner == NULL || owner->stage == OWNER_UNREAD)
+		take_unread(shard, owner, letter);
 	else if (owner->stage == OWNER_LOADING)
 		wait_in_inbox(owner, letter);
 	else

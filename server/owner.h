@@ -7,6 +7,8 @@
  *	LOADING	the store is asked who it is and what its modules keep; letters
  *		wait in the inbox
  *	READY	letters are handled as they come, in order; hooks never wait
+ *	UNREAD	nobody knows whether there is such an account: somebody tries to
+ *		log in, and waits for no more than its keys; as ABSENT
  *	ABSENT	there is no such account: letters are answered so; forgotten
  *		soon, and limited in number
  *
@@ -25,7 +27,7 @@
 #include "server/shard.h"
 #include "server/timer.h"
 
-enum owner_stage { OWNER_LOADING, OWNER_READY, OWNER_ABSENT };
+enum owner_stage { OWNER_LOADING, OWNER_READY, OWNER_ABSENT, OWNER_UNREAD };
 
 struct owner {
 	struct table_link link; /* in shard->owners, by bare JID */
@@ -44,7 +46,7 @@ struct owner {
 	unsigned inbox_count;
 	struct join loading;
 	struct timer idle;  /* until it is forgotten */
-	struct link queue;  /* in shard->loads, then perhaps in ->absents */
+	struct link queue;  /* in shard->loads, or in ->absents */
 	unsigned retry_ms;  /* until the next try to load */
 	bool is_loading;    /* the store was asked or will be */
 	bool is_catching;   /* CAUGHT will come; then is_loading, too */
@@ -97,6 +99,9 @@ void owner_forget_absent(struct shard *, const struct jid *);
 /* The account was removed: letters find it no more, the memory goes with the
  * last pin. */
 void owner_detach(struct owner *);
+/* The server goes: iqs that wait for owners that load are answered, but for
+ * those that a session is to count: its client sends them again. */
+void owner_give_up_iqs(struct shard *);
 /* A new configuration: hosts and modules may have changed. */
 void owner_setup_changed(struct shard *);
 /* At the end of a shard: frees all. */

@@ -146,7 +146,10 @@ mailbox_work(struct shard *shard, unsigned max)
 
 		count++;
 		err_doing(kind_texts[letter->kind]);
-		post_handlers[letter->kind](shard, letter);
+		if (shard->is_closed && letter->kind != POST_DRAIN)
+			post_free(&letter);
+		else
+			post_handlers[letter->kind](shard, letter);
 	}
 	err_doing("waiting for letters");
 	if (count > 0)

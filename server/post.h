@@ -96,7 +96,8 @@ struct kept_note {
 struct durable_id {
 	uint64_t owner, row; /* row 0: not durable */
 	uint64_t turn;       /* STANZA: server/outbox.h; 0: none */
-	uint64_t since_us;   /* STANZA posted again: when it was first */
+	uint64_t since_us;   /* STANZA posted again: when it was first; DOWN in
+				the queue of a session: when it was sent */
 	bool is_sure;        /* STANZA: posted again; SURE: it is committed */
 };
 
@@ -124,6 +125,8 @@ struct post {
 			     error answers; 0: none */
 	bool is_lent;     /* it belongs to a MANY: post_own before keeping it */
 	bool wants_ack;   /* DOWN: <r/> follows it */
+	bool is_counted;  /* SENT: its session counts it, so nobody before that
+			     may refuse it */
 	bool is_returned; /* STANZA: its session was gone; it passed the hooks
 			     of the account once already */
 	union {           /* what else a kind says; in the arena */

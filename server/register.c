@@ -41,8 +41,7 @@ register_add_feature(struct c2s *c2s, struct node *features)
 		    "http://jabber.org/features/iq-register");
 }
 
-/* --- asking what is needed
- * ---------------------------------------------------- */
+/* --- asking what is needed ----------------------------------------------- */
 
 static void
 reply_fields(struct c2s *c2s, struct arena *arena, struct str id)
@@ -56,8 +55,7 @@ reply_fields(struct c2s *c2s, struct arena *arena, struct str id)
 	c2s_answer(c2s, arena, id, query, STANZA_ERR_NONE);
 }
 
-/* --- asking for an account
- * ------------------------------------------------------ */
+/* --- asking for an account ----------------------------------------------- */
 
 /* What was filled in; otherwise the error to answer. */
 static enum stanza_err
@@ -132,8 +130,7 @@ register_take(struct c2s *c2s, const struct node *node)
 	return true;
 }
 
-/* --- the answers
- * ------------------------------------------------------------------ */
+/* --- the answers --------------------------------------------------------- */
 
 void
 register_free(struct c2s *c2s)
@@ -223,8 +220,7 @@ register_missed(struct shard *shard, const struct post *letter)
 		    shard, letter->stream, letter->registered->passing, true);
 }
 
-/* --- on the shard of the name
- * ------------------------------------------------------ */
+/* --- on the shard of the name -------------------------------------------- */
 
 struct making {
 	struct account_make make;
@@ -286,15 +282,19 @@ register_make(struct shard *shard, struct post *letter)
 	}
 	making->shard = shard;
 	making->letter = letter;
-	if (letter->register_ask->is_passing)
+	/* The stream's shard may not have seen the reload yet. */
+	if (setup_host(shard->setup, jid_domain(letter->to)) == NULL) {
+		making->make.err = ERR_NOT_FOUND;
+		made(&making->make);
+	} else if (letter->register_ask->is_passing) {
 		account_make_guest(shard, &making->make, letter->to, made);
-	else
+	} else {
 		account_make(shard, &making->make, letter->to,
 		    letter->register_ask->password, made);
+	}
 }
 
-/* --- at the start
- * ------------------------------------------------------ */
+/* --- at the start -------------------------------------------------------- */
 
 /* A page of guests whose streams ended with an earlier run. */
 struct guests {

@@ -24,6 +24,8 @@
 #define GIVE_UP_MS       (1 * DAY)
 #define BACKOFF_FIRST_MS (1 * SECOND)
 #define BACKOFF_LAST_MS  (5 * MINUTE)
+/* Who resumes a stream has so long from the time that there is another. */
+#define DOUBT_MS (15 * SECOND)
 
 static void on_retry(struct timer *);
 
@@ -121,6 +123,7 @@ pair_new(struct remote *remote, struct str local)
 	pair->arena = arena;
 	pair->local = str_dup(arena, local);
 	pair->log.name = name_pair;
+	pair->last_ticket = remote->shard->remotes->last_ticket;
 	list_init(&pair->sent);
 	list_init(&pair->waits);
 	list_add_last(&remote->pairs, &pair->link);
@@ -137,7 +140,10 @@ pair_free(struct pair *pair)
 	struct arena *arena = pair->arena;
 
 	queue_free(pair);
+	if (pair->last_ticket > shard->remotes->last_ticket)
+		shard->remotes->last_ticket = pair->last_ticket;
 	timer_stop(shard, &pair->retry);
+	timer_stop(shard, &pair->doubt_end);
 	timer_stop(shard, &pair->sweep);
 	timer_stop(shard, &pair->keep);
 	timer_stop(shard, &pair->lost);
@@ -207,6 +213,17 @@ remote_keep_all(struct shard *shard)
 			keep_older(pair, 0);
 }
 
+void
+remote_give_up_iqs(struct shard *shard)
+{
+	struct remote *remote = NULL;
+
+	while ((remote = next_remote(shard, remote)) != NULL)
+		list_each (pair, &remote->pairs, struct pair, link)
+			if (pair->path_count == 0)
+				queue_give_up_iqs(pair);
+}
+
 bool
 remote_is_sending(struct shard *shard)
 {
@@ -258,11 +275,36 @@ ask(struct pair *pair)
 	    shard, pair->local, jid_full(pair->remote->domain));
 }
 
+static void
+on_doubt_end(struct timer *timer)
+{
+	struct pair *pair = container_of(timer, struct pair, doubt_end);
+
+	pair->doubt = DOUBT_NONE;
+	pair_advance(pair);
+}
+
+static void
+use_paths(struct pair *pair)
+{
+	if (pair->is_ours_to_resume)
+		ask(pair);
+	if (pair->doubt == DOUBT_NONE)
+		queue_send(pair);
+	else if (!timer_is_running(&pair->doubt_end))
+		timer_start(
+		    pair_shard(pair), &pair->doubt_end, DOUBT_MS, on_doubt_end);
+}
+
 void
 pair_advance(struct pair *pair)
 {
+	if (queue_is_empty(pair))
+		pair->doubt = DOUBT_NONE;
+	if (pair->doubt == DOUBT_NONE || pair->path_count == 0)
+		timer_stop(pair_shard(pair), &pair->doubt_end);
 	if (pair->path_count > 0)
-		queue_send(pair);
+		use_paths(pair);
 	else if (pair->is_refused)
 		queue_sweep(pair, true);
 	else if (!list_is_empty(&pair->waits) || pair->broken_ms != 0)
@@ -342,6 +384,18 @@ begin_losing(struct pair *pair)
 		    config_ms(setup_config(pair_shard(pair)->setup),
 			CONFIG_GLOBAL, SETTING(S2S_PRESENCE_LOST)),
 		    on_lost);
+}
+
+/* A stream is ready: perhaps it tells what the peer has, or it is the one that
+ * would have. */
+static void
+weigh_doubt(struct pair *pair, const struct path_note *note)
+{
+	if (note->is_out)
+		pair->is_ours_to_resume = false;
+	if (pair->doubt == (note->is_out ? DOUBT_OURS : DOUBT_THEIRS) &&
+	    (note->is_out || note->is_resumed))
+		pair->doubt = DOUBT_NONE;
 }
 
 /* What was sent on a path that is resumed arrives after all. */
@@ -459,6 +513,7 @@ path_init(struct path *path, const struct post *letter)
 	    .is_out = note->is_out,
 	    .is_bidi = note->is_bidi,
 	    .has_acks = note->has_acks,
+	    .is_resumed = note->is_resumed,
 	};
 	copy(path->proof, sizeof(path->proof), note->proof_text);
 	copy(path->tls, sizeof(path->tls), note->tls);
@@ -488,6 +543,7 @@ on_ready(struct pair *pair, const struct post *letter)
 {
 	if (letter->path->is_out)
 		pair->is_asked = false;
+	weigh_doubt(pair, letter->path);
 	if (pair->path_count == PATHS_MAX ||
 	    path_find(pair->paths, pair->path_count, letter->stream) != NULL)
 		return;
@@ -536,8 +592,12 @@ on_failed(struct pair *pair, const struct post *letter)
 {
 	pair->is_asked = false;
 	remember(pair, letter->path);
-	if (pair->path_count > 0)
+	if (pair->path_count > 0) {
+		pair->is_ours_to_resume = false;
+		if (pair->doubt == DOUBT_OURS)
+			pair->doubt = DOUBT_NONE;
 		return;
+	}
 	pair->is_refused = letter->path->is_final;
 	if (!pair->is_refused || pair->broken_ms != 0)
 		begin_losing(pair);
@@ -552,13 +612,34 @@ on_acked(struct pair *pair, const struct post *letter)
 		pair->failures = 0;
 }
 
+static bool
+has_lasted(const struct path *path)
+{
+	return clock_mono_ms() - path->since_ms >= LASTING_MS;
+}
+
 /* A path that did nothing and did not last was of no more use than none. */
 static bool
 was_vain(const struct pair *pair, const struct path *path)
 {
 	return !pair->is_fruitful &&
-	       (!list_is_empty(&pair->sent) ||
-		   clock_mono_ms() - path->since_ms < LASTING_MS);
+	       (!list_is_empty(&pair->sent) || !has_lasted(path));
+}
+
+/* A path ends: what it carried may have arrived. One that did not carry is
+ * resumed for the peer's sake, but not over and over. */
+static void
+begin_doubt(struct pair *pair, const struct post *letter)
+{
+	const struct path *path =
+	    path_find(pair->paths, pair->path_count, letter->stream);
+
+	if (path == NULL || !letter->path->can_resume)
+		return;
+	if (path->is_out && (path == pair->paths || has_lasted(path)))
+		pair->is_ours_to_resume = true;
+	if (path == pair->paths && !list_is_empty(&pair->sent))
+		pair->doubt = path->is_out ? DOUBT_OURS : DOUBT_THEIRS;
 }
 
 static void
@@ -614,6 +695,7 @@ on_gone(struct pair *pair, const struct post *letter)
 	const bool was_silent = pair_is_silent(pair);
 
 	path_remove(pair->ears, &pair->ear_count, letter->stream);
+	begin_doubt(pair, letter);
 	if (pair->path_count > 0 && is_path(pair->paths, letter->stream))
 		lose_first(pair, letter);
 	else

@@ -39,7 +39,8 @@ struct shard;
 
 enum path_event {
 	PATH_READY,  /* this stream may carry stanzas from local to the remote;
-			again after FAILED or GONE of another one */
+			again after FAILED or GONE of another one, or when it
+			was resumed */
 	PATH_FAILED, /* the attempt that was asked for came to nothing */
 	PATH_ACKED,  /* letter->ticket: all up to it was handled; never a later
 			one than was sent */
@@ -61,6 +62,9 @@ struct path_note {
 	enum stanza_err err; /* FAILED: what senders are told; GONE: NONE when
 				it ended in order, being idle */
 	struct str text;     /* FAILED, GONE: why, for people; may be empty */
+	bool can_resume;     /* GONE: who opened the stream may go on with
+				another one where it was cut (XEP-0198), and
+				then what the peer has is ACKED */
 	bool is_final; /* FAILED: trying again soon is of no use (not found,
 			  policy, certificate): what waits is answered */
 	/* READY and HEARD, for those who watch: */
@@ -99,6 +103,9 @@ void remote_take(struct shard *, struct post *);
 void remote_take_path(struct shard *, struct post *);
 /* Whether something was sent and is not acknowledged yet. */
 bool remote_is_sending(struct shard *);
+/* The server goes: iqs to servers that are not connected are answered, those
+ * that were sent and not acknowledged too. More may come. */
+void remote_give_up_iqs(struct shard *);
 /* The server goes: all that is worth it and waits still is written down, and
  * sent at the next start. Before its store is closed. */
 void remote_keep_all(struct shard *);

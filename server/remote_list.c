@@ -38,6 +38,9 @@ stream_json(const struct path *path, const char *direction)
 	json_object_set_new(json, "bidirectional", json_boolean(path->is_bidi));
 	json_object_set_new(
 	    json, "stream_management", json_boolean(path->has_acks));
+	if (path->is_out)
+		json_object_set_new(
+		    json, "resumed", json_boolean(path->is_resumed));
 	json_object_set_new(json, "proof", text(str_of(path->proof)));
 	json_object_set_new(json, "tls", text(str_of(path->tls)));
 	json_object_set_new(json, "address", text(str_of(path->address)));

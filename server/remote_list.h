@@ -7,5 +7,6 @@
 
 struct shard;
 
-/* The pairs of the shard, as the API tells them (GET /v1/s2s). */
+/* The pairs of the shard, as the API tells them (GET /v1/s2s). Of a stream that
+ * we opened "resumed" says whether it goes on where an earlier one was cut. */
 json_t *remote_list(struct shard *);

@@ -25,9 +25,11 @@
 #define EARS_MAX     4 /* streams that the peer sends on */
 
 struct remotes {
-	struct table table;  /* struct remote, by domain */
-	size_t silent_count; /* pairs that nobody answers for */
-	size_t bytes;        /* in all queues */
+	struct table table;   /* struct remote, by domain */
+	size_t silent_count;  /* pairs that nobody answers for */
+	size_t bytes;         /* in all queues */
+	uint64_t last_ticket; /* of all pairs that were forgotten: a stream
+				 that is resumed may tell of theirs */
 };
 
 struct remote {
@@ -41,8 +43,16 @@ struct remote {
 struct path {
 	struct stream_id stream;
 	uint64_t max_bytes, since_ms;
-	bool is_out, is_bidi, has_acks;
+	bool is_out, is_bidi, has_acks, is_resumed;
 	char proof[32], tls[32], address[64];
+};
+
+/* What waits first was sent on a stream that can be resumed: it would come
+ * twice if it went on another one before that is done. */
+enum doubt {
+	DOUBT_NONE,
+	DOUBT_OURS, /* we opened that stream, so it is ours to resume */
+	DOUBT_THEIRS
 };
 
 struct pair {
@@ -63,6 +73,9 @@ struct pair {
 	bool is_asked;    /* an attempt is under way */
 	bool is_refused;  /* it failed for good; until the next one */
 	bool is_fruitful; /* something was acknowledged since READY */
+	enum doubt doubt;
+	bool is_ours_to_resume; /* a stream that we opened; the peer may wait
+				   for it too */
 	unsigned failures;
 	enum stanza_err err; /* of the last failure */
 	struct arena *why_arena;
@@ -71,8 +84,9 @@ struct pair {
 	bool is_lost;       /* accounts were told so */
 	struct timer lost;  /* until they are */
 	struct timer retry; /* until the next attempt */
-	struct timer sweep; /* until something has waited too long */
-	struct timer keep;  /* until something is to be written down */
+	struct timer doubt_end; /* until another stream is used all the same */
+	struct timer sweep;     /* until something has waited too long */
+	struct timer keep;      /* until something is to be written down */
 	unsigned open_writes;
 	struct pair_counters {
 		uint64_t sent, received, bounced, dropped, connects, failures;
@@ -90,6 +104,7 @@ struct entry {
 	size_t bytes, sent_bytes; /* in memory; on the wire, once it was sent */
 	bool is_keepable, is_unsure; /* its sender's commit is awaited */
 	bool is_kept;                /* its row is committed */
+	bool is_late;                /* its bytes say since when it waits */
 	struct outbox_wait wait;
 };
 
@@ -134,6 +149,8 @@ void queue_unsend(struct pair *);
 /* Answers what waits and may be answered; only what has waited too long, or
  * all. */
 void queue_sweep(struct pair *, bool is_all);
+/* Answers the iqs that wait. */
+void queue_give_up_iqs(struct pair *);
 /* The pair is forgotten, or the shard ends: frees all, nobody is told. */
 void queue_free(struct pair *);
 /* Answers one letter with the pair's last failure or another; takes it. */

@@ -8,12 +8,18 @@
 #include "server/settings.h"
 #include "server/settle.h"
 #include "server/setup.h"
+#include "xml/delay.h"
 #include "xml/keepable.h"
 
 #define BYTES_MAX ((size_t)16 * 1024 * 1024)
 /* With what comes from the log of an earlier run. */
 #define DURABLE_BYTES_MAX (4 * BYTES_MAX)
 #define SCRATCH_KEPT      ((size_t)64 * 1024)
+
+/* What waited so long says since when (XEP-0203). */
+#define LATE_MS (10 * SECOND)
+
+#define STOPPED "the server is being stopped"
 
 static void on_sweep(struct timer *);
 static void sender_sure(struct outbox_wait *);
@@ -36,6 +42,12 @@ is_answered(const struct post *letter)
 	       (letter->stanza->kind != STANZA_PRESENCE ||
 		   letter->stanza->type == STANZA_SUBSCRIBE) &&
 	       stanza_may_fail(letter->stanza);
+}
+
+static bool
+is_question(const struct post *letter)
+{
+	return letter->stanza->kind == STANZA_IQ && is_answered(letter);
 }
 
 /* The answer to a message that was written down takes its place, in one
@@ -131,10 +143,12 @@ is_held_long(const struct stanza *stanza)
 static uint64_t
 hold_ms(const struct entry *entry)
 {
+	const struct setting *setting = is_held_long(entry->letter->stanza)
+					    ? SETTING(S2S_HOLD_MESSAGES)
+					    : SETTING(S2S_HOLD_OTHERS);
+
 	return config_ms(setup_config(pair_shard(entry->pair)->setup),
-	    CONFIG_GLOBAL,
-	    is_held_long(entry->letter->stanza) ? SETTING(S2S_HOLD_MESSAGES)
-						: SETTING(S2S_HOLD_OTHERS));
+	    index_of(entry->pair, setting), setting);
 }
 
 static void
@@ -160,7 +174,7 @@ add(struct pair *pair, struct post *letter)
 	entry->bytes = arena_len(letter->arena);
 	entry->is_keepable = letter->kind == POST_STANZA &&
 			     letter->durable.row == 0 &&
-			     stanza_is_keepable(letter->stanza);
+			     stanza_is_keepable_on_its_way(letter->stanza);
 	entry->is_kept = letter->durable.row != 0 && letter->durable.is_sure;
 	set_age(entry);
 	list_add_last(&pair->waits, &entry->link);
@@ -196,6 +210,10 @@ queue_add(struct pair *pair, struct post *letter)
 	    !is_held_long(letter->stanza))
 		queue_refuse(pair, letter, STANZA_ERR_SERVICE_UNAVAILABLE,
 		    "the component is not connected");
+	else if (pair->path_count == 0 && pair_shard(pair)->is_draining &&
+		 is_question(letter))
+		queue_refuse(
+		    pair, letter, STANZA_ERR_REMOTE_SERVER_TIMEOUT, STOPPED);
 	else if (has_room_for(pair, letter))
 		add(pair, letter);
 	else
@@ -237,12 +255,31 @@ sender_sure(struct outbox_wait *wait)
 	pair_settle(pair);
 }
 
+static bool
+is_late(const struct entry *entry)
+{
+	const struct post *letter = entry->letter;
+
+	return letter->kind == POST_STANZA &&
+	       letter->stanza->kind == STANZA_MESSAGE &&
+	       letter->stanza->type != STANZA_ERROR &&
+	       clock_mono_ms() >= entry->since_ms + LATE_MS &&
+	       !delay_has(letter->stanza, entry->pair->local);
+}
+
+/* What comes back, when it does, is as it was sent. */
 static void
-serialise(struct pair *pair, struct post *letter)
+serialise(struct pair *pair, struct entry *entry)
 {
 	struct shard *shard = pair_shard(pair);
+	struct post *letter = entry->letter;
 	struct stanza bare = *letter->stanza;
 
+	blob_unref(&letter->blob);
+	entry->is_late = is_late(entry);
+	if (entry->is_late)
+		bare = *delay_add(letter->arena, letter->stanza, pair->local,
+		    entry->since_us);
 	bare.to = NULL;
 	buf_clear(&shard->scratch, SCRATCH_KEPT);
 	stanza_write(&shard->scratch, &bare,
@@ -317,8 +354,9 @@ queue_send(struct pair *pair)
 	list_each (entry, &pair->waits, struct entry, link) {
 		if (entry->is_unsure || pair->window >= WINDOW_BYTES)
 			return;
-		if (entry->letter->blob == NULL)
-			serialise(pair, entry->letter);
+		if (entry->letter->blob == NULL ||
+		    is_late(entry) != entry->is_late)
+			serialise(pair, entry);
 		if (is_too_large(entry)) {
 			queue_refuse(pair, take(entry),
 			    STANZA_ERR_POLICY_VIOLATION,
@@ -420,6 +458,15 @@ queue_sweep(struct pair *pair, bool is_all)
 			sweep_at(pair, due);
 	}
 	arena_free(&arena);
+}
+
+void
+queue_give_up_iqs(struct pair *pair)
+{
+	list_each (entry, &pair->waits, struct entry, link)
+		if (is_question(entry->letter))
+			queue_refuse(pair, take(entry),
+			    STANZA_ERR_REMOTE_SERVER_TIMEOUT, STOPPED);
 }
 
 static void

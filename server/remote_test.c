@@ -239,6 +239,101 @@ unreachable_servers_are_waited_for(void **state)
 	world_free(&stage.world);
 }
 
+#define PING_VERONA                               \
+	"<iq type='get' id='i1' to='" VERONA "'>" \
+	"<ping xmlns='urn:xmpp:ping'/></iq>"
+
+/* Messages for 15 minutes, all else for one; or as the domain's settings say.
+ * And each with the same words: that it took too long. */
+static void
+each_kind_is_held_for_its_time(void **state)
+{
+	static const struct {
+		const char *settings, *said, *id;
+		uint64_t ms; /* 0: nobody is told */
+	} cases[] = {
+	    {"", "<message id='m1' to='a@" VERONA "'><body>x</body></message>",
+		"id='m1'", 15 * MINUTES},
+	    {"", PING_VERONA, "id='i1'", 60 * SECONDS},
+	    {"", "<presence id='p1' type='subscribe' to='a@" VERONA "'/>",
+		"id='p1'", 15 * MINUTES},
+	    {"", "<presence to='a@" VERONA "'/>", NULL, 0},
+	    {"s2s.hold_messages: 2 min\n",
+		"<message id='m1' to='a@" VERONA "'><body>x</body></message>",
+		"id='m1'", 2 * MINUTES},
+	    {"domains: {" VERONA ": {s2s: {hold_messages: 3 min, "
+	     "hold_others: 7 s}}}\n",
+		"<message id='m1' to='a@" VERONA "'><body>x</body></message>",
+		"id='m1'", 3 * MINUTES},
+	    {"domains: {" VERONA ": {s2s: {hold_messages: 3 min, "
+	     "hold_others: 7 s}}}\n",
+		PING_VERONA, "id='i1'", 7 * SECONDS},
+	    {"domains: {mantua.example: {s2s: {hold_others: 7 s}}}\n",
+		PING_VERONA, "id='i1'", 60 * SECONDS},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		char yaml[200];
+		struct stage stage;
+		const char *text;
+
+		snprintf(yaml, sizeof(yaml), "limits.idle_ping: 0 s\n%s",
+		    cases[i].settings);
+		stage = begin_with(i + 1, yaml);
+		stage.verona->mood = NEIGHBOUR_UNREACHABLE;
+		world_send(stage.romeo, cases[i].said);
+		world_run(stage.world);
+		world_sleep(stage.world,
+		    cases[i].ms == 0 ? 20 * MINUTES : cases[i].ms - 100);
+		CHECK(world_next(stage.romeo) == NULL);
+		if (cases[i].ms == 0) {
+			world_free(&stage.world);
+			continue;
+		}
+		world_sleep(stage.world, 200);
+		text = world_next(stage.romeo);
+		CHECK(contains(text, cases[i].id));
+		CHECK(contains(text, "type='error'"));
+		CHECK(contains(text, "<remote-server-timeout"));
+		CHECK(world_next(stage.romeo) == NULL);
+		CHECK(kept(&stage) == 0);
+		world_free(&stage.world);
+	}
+}
+
+/* RFC 6120, section 8.3.1: nor an answer for an answer. */
+static void
+no_error_is_sent_for_an_error(void **state)
+{
+	static const char *const answers[] = {
+	    "<message id='e1' type='error' to='a@" VERONA "'><body>x</body>"
+	    "<error type='cancel'><service-unavailable xmlns="
+	    "'urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>",
+	    "<iq type='result' id='e1' to='a@" VERONA "'/>",
+	    "<iq type='error' id='e1' to='a@" VERONA "'><error type='cancel'>"
+	    "<service-unavailable xmlns="
+	    "'urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>",
+	    "<presence type='error' id='e1' to='a@" VERONA
+	    "'><error type='cancel'><service-unavailable xmlns="
+	    "'urn:ietf:params:xml:ns:xmpp-stanzas'/></error></presence>",
+	};
+	static const enum neighbour_mood moods[] = {
+	    NEIGHBOUR_REFUSING, NEIGHBOUR_UNREACHABLE};
+
+	for (size_t i = 0; i < COUNT_OF(answers) * 2; i++) {
+		struct stage stage = begin(i + 1);
+
+		stage.verona->mood = moods[i % 2];
+		world_send(stage.romeo, answers[i / 2]);
+		world_run(stage.world);
+		CHECK(stage.verona->connects > 0);
+		world_sleep(stage.world, 20 * MINUTES);
+		CHECK(world_next(stage.romeo) == NULL);
+		CHECK(kept(&stage) == 0);
+		world_free(&stage.world);
+	}
+}
+
 static void
 what_waits_goes_when_the_server_is_back(void **state)
 {
@@ -331,6 +426,8 @@ nobody_speaks_for_a_host_that_is_gone(void **state)
 
 /* --- written down --------------------------------------------------------- */
 
+#define CHAT_STATES " xmlns='http://jabber.org/protocol/chatstates'/>"
+
 static void
 only_what_waits_is_written_down(void **state)
 {
@@ -349,6 +446,46 @@ only_what_waits_is_written_down(void **state)
 	world_sleep(stage.world, 50);
 	CHECK(kept(&stage) == 0);
 	world_free(&stage.world);
+}
+
+/* What somebody may want to read, also of a room: not how somebody types, nor
+ * what shall not be stored. */
+static void
+what_is_of_worth_is_written_down(void **state)
+{
+	static const struct {
+		const char *type, *content;
+		size_t kept;
+	} cases[] = {
+	    {"chat", "<body>x</body>", 1},
+	    {"normal", "<body>x</body>", 1},
+	    {"groupchat", "<body>x</body>", 1},
+	    {"groupchat", "<subject>x</subject>", 1},
+	    {"groupchat", "<active" CHAT_STATES, 0},
+	    {"chat", "<active" CHAT_STATES, 0},
+	    {"groupchat", "<body>x</body><no-store xmlns='urn:xmpp:hints'/>",
+		0},
+	    {"headline", "<body>x</body>", 0},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct stage stage = begin(i + 1);
+		char text[256];
+
+		stage.verona->mood = NEIGHBOUR_UNREACHABLE;
+		snprintf(text, sizeof(text),
+		    "<message type='%s' id='m1' to='room@" VERONA
+		    "'>%s</message>",
+		    cases[i].type, cases[i].content);
+		world_send(stage.romeo, text);
+		world_sleep(stage.world, 50);
+		CHECK(kept(&stage) == cases[i].kept);
+		world_sleep(stage.world, 16 * MINUTES);
+		CHECK(comes(&stage, "<remote-server-timeout"));
+		CHECK(world_next(stage.romeo) == NULL);
+		CHECK(kept(&stage) == 0);
+		world_free(&stage.world);
+	}
 }
 
 static void
@@ -413,8 +550,7 @@ no_more_is_sent_than_a_connection_holds(void **state)
 	world_free(&stage.world);
 }
 
-/* --- strangers in great number ---------------------------------------------
- */
+/* --- strangers in great number ------------------------------------------- */
 
 #define DOMAINS 20000
 #define SILENT  4096 /* of a shard */
@@ -533,8 +669,7 @@ requests_without_end_are_refused(void **state)
 	world_free(&stage.world);
 }
 
-/* --- seen ------------------------------------------------------------------
- */
+/* --- seen ---------------------------------------------------------------- */
 
 static json_t *
 seen(const struct stage *stage)
@@ -595,6 +730,30 @@ pairs_can_be_seen(void **state)
 	world_free(&stage.world);
 }
 
+static void
+what_comes_back_and_what_is_lost_is_counted(void **state)
+{
+	struct stage stage = begin(1);
+	json_t *pairs;
+
+	say(&stage, "m1");
+	stage.verona->mood = NEIGHBOUR_REFUSING;
+	neighbour_cut(stage.verona, false);
+	say(&stage, "m2");
+	say(&stage, "m3");
+	world_send(stage.romeo, "<presence to='escalus@" VERONA "'/>");
+	world_run(stage.world);
+	pairs = seen(&stage);
+	CHECK_EQUAL(counter(pairs, "sent"), 1);
+	CHECK_EQUAL(counter(pairs, "bounced"), 2);
+	CHECK_EQUAL(counter(pairs, "dropped"), 1);
+	CHECK_TEXT(json_string_value(
+		       json_object_get(json_array_get(pairs, 0), "state")),
+	    "refused");
+	json_decref(pairs);
+	world_free(&stage.world);
+}
+
 int
 main(void)
 {
@@ -605,6 +764,8 @@ main(void)
 	    cmocka_unit_test(the_first_path_carries_all_until_it_is_gone),
 	    cmocka_unit_test(what_is_refused_for_good_is_answered_at_once),
 	    cmocka_unit_test(unreachable_servers_are_waited_for),
+	    cmocka_unit_test(each_kind_is_held_for_its_time),
+	    cmocka_unit_test(no_error_is_sent_for_an_error),
 	    cmocka_unit_test(what_waits_goes_when_the_server_is_back),
 	    cmocka_unit_test(a_full_queue_answers),
 	    cmocka_unit_test(a_path_that_does_nothing_is_no_success),
@@ -613,11 +774,13 @@ main(void)
 	    cmocka_unit_test(strangers_do_not_speak_through_us),
 	    cmocka_unit_test(nobody_speaks_for_a_host_that_is_gone),
 	    cmocka_unit_test(only_what_waits_is_written_down),
+	    cmocka_unit_test(what_is_of_worth_is_written_down),
 	    cmocka_unit_test(without_a_store_messages_go_on),
 	    cmocka_unit_test(domains_at_random_cost_little),
 	    cmocka_unit_test(large_messages_at_random_cost_little),
 	    cmocka_unit_test(requests_without_end_are_refused),
 	    cmocka_unit_test(pairs_can_be_seen),
+	    cmocka_unit_test(what_comes_back_and_what_is_lost_is_counted),
 	};
 
 	return cmocka_run_group_tests_name("remote", tests, NULL, NULL);

@@ -13,12 +13,21 @@
 /* Of one domain: whoever lists more wants us to knock on doors. */
 #define TARGETS_MAX   8
 #define ADDRESSES_MAX 8 /* of a target and family */
+#define PLACES        ((size_t)2 * ADDRESSES_MAX)
+/* RFC 8305, section 3: the Resolution Delay. */
+#define V6_DELAY_MS 50
+/* As long as a target that does not answer would hold up the next one: RFC
+ * 8305, section 5. */
+#define TARGET_DELAY_MS 250
 
 struct resolve_target {
 	struct str name;
 	uint16_t priority, weight, port;
 	bool is_direct_tls, is_secure;
 	struct question v6, v4, tlsa;
+	bool has_v6, has_v4, has_tlsa; /* the race has what was answered */
+	bool is_late;                  /* IPv6 was waited for long enough */
+	struct timer delay;
 };
 
 /* --- endpoints ------------------------------------------------------------ */
@@ -81,26 +90,61 @@ endpoint_text(struct arena *arena, const struct endpoint *endpoint)
 	    STR_ARG(endpoint->target));
 }
 
+/* RFC 7673, section 3.3: who hides a target's TLSA records does not make us
+ * go there without. */
+static bool
+is_open(const struct resolve_target *target)
+{
+	const enum err err = target->tlsa.ask.err;
+
+	return err == ERR_NONE || err == ERR_NOT_FOUND;
+}
+
+static bool
+is_answered(const struct question *question)
+{
+	return !timer_is_running(&question->ask.deadline);
+}
+
+static void
+set_tlsa(const struct resolve_target *target, struct endpoint *endpoint)
+{
+	const struct dns_ask *tlsa = &target->tlsa.ask;
+
+	endpoint->is_tlsa_awaited = !is_answered(&target->tlsa);
+	if (endpoint->is_tlsa_awaited)
+		return;
+	if (!is_open(target)) {
+		endpoint->shut = tlsa->why;
+	} else if (endpoint->is_secure && tlsa->is_secure) {
+		endpoint->tlsa = tlsa->records;
+		endpoint->tlsa_count = tlsa->count;
+	}
+}
+
+static struct endpoint *
+places_of(struct resolve *resolve, const struct resolve_target *target)
+{
+	return resolve->list + resolve->literals +
+	       (size_t)(target - resolve->targets) * PLACES;
+}
+
+/* IPv6 and IPv4 take turns. */
 static void
 add_endpoint(struct resolve *resolve, const struct resolve_target *target,
     const struct dns_ask *answer, size_t i)
 {
-	struct endpoint *endpoint = &resolve->list[resolve->count];
+	const bool is_v4 = answer->type == DNS_A;
+	struct endpoint *endpoint =
+	    &places_of(resolve, target)[2 * i + (is_v4 ? 1 : 0)];
 
-	if (i >= answer->count || i >= ADDRESSES_MAX)
-		return;
-	must(resolve->count < resolve->room);
 	endpoint->target = target->name;
 	endpoint->port = target->port;
 	endpoint->is_direct_tls = target->is_direct_tls;
 	endpoint->is_secure = target->is_secure && answer->is_secure;
-	if (endpoint->is_secure && target->tlsa.ask.is_secure) {
-		endpoint->tlsa = target->tlsa.ask.records;
-		endpoint->tlsa_count = target->tlsa.ask.count;
-	}
-	set_address(endpoint, answer->type == DNS_A ? AF_INET : AF_INET6,
-	    answer->records[i].address);
-	resolve->count++;
+	set_tlsa(target, endpoint);
+	set_address(
+	    endpoint, is_v4 ? AF_INET : AF_INET6, answer->records[i].address);
 }
 
 /* --- the end -------------------------------------------------------------- */
@@ -108,9 +152,12 @@ add_endpoint(struct resolve *resolve, const struct resolve_target *target,
 static void
 finish(struct resolve *resolve, enum err err, struct str why)
 {
+	for (size_t i = 0; i < resolve->target_count; i++)
+		timer_stop(resolve->shard, &resolve->targets[i].delay);
+	timer_stop(resolve->shard, &resolve->patience);
+	timer_stop(resolve->shard, &resolve->soon);
 	resolve->err = resolve->is_canceled ? ERR_CANCELED : err;
 	resolve->why = why;
-	resolve->endpoints = resolve->list;
 	resolve->done(resolve);
 }
 
@@ -146,52 +193,143 @@ fail_without_address(struct resolve *resolve)
 			STR_ARG(resolve->domain)));
 }
 
-/* RFC 7673, section 3.3: who hides a target's TLSA records does not make us
- * go there without. */
 static bool
-is_open(const struct resolve_target *target)
+is_usable(const struct endpoint *endpoint)
 {
-	const enum err err = target->tlsa.ask.err;
-
-	return err == ERR_NONE || err == ERR_NOT_FOUND;
+	return endpoint->len > 0 && endpoint->shut.len == 0;
 }
 
 static void
-make_room(struct resolve *resolve)
+finish_all(struct resolve *resolve)
 {
-	const size_t more = 2 * (size_t)ADDRESSES_MAX * resolve->target_count;
-	struct endpoint *list;
+	struct endpoint *all;
+	size_t room = 0;
 
-	resolve->room = resolve->count;
-	for (size_t i = 0; i < resolve->target_count; i++)
-		resolve->room += resolve->targets[i].v6.ask.count +
-				 resolve->targets[i].v4.ask.count;
-	if (resolve->room > resolve->count + more)
-		resolve->room = resolve->count + more;
-	list = arena_array(resolve->arena, struct endpoint, resolve->room);
-	if (resolve->count > 0)
-		memcpy(list, resolve->list, resolve->count * sizeof(*list));
-	resolve->list = list;
+	for (size_t i = 0; i < resolve->race_count; i++)
+		room += is_usable(&resolve->list[i]);
+	resolve->endpoints = all =
+	    arena_array(resolve->arena, struct endpoint, room);
+	for (size_t i = 0; i < resolve->race_count; i++)
+		if (is_usable(&resolve->list[i]))
+			all[resolve->count++] = resolve->list[i];
+	if (resolve->count == 0)
+		fail_without_address(resolve);
+	else
+		finish(resolve, ERR_NONE, STR_NONE);
+}
+
+/* --- the race: RFC 8305, section 3 ---------------------------------------- */
+
+static void advance(struct resolve *);
+
+static void
+on_late(struct timer *timer)
+{
+	struct resolve_target *target =
+	    container_of(timer, struct resolve_target, delay);
+
+	target->is_late = true;
+	advance(target->v6.resolve);
+}
+
+static void
+on_patience_end(struct timer *timer)
+{
+	struct resolve *resolve = container_of(timer, struct resolve, patience);
+
+	resolve->is_impatient = true;
+	advance(resolve);
+}
+
+static void
+add_all(struct resolve *resolve, const struct resolve_target *target,
+    const struct dns_ask *answer)
+{
+	for (size_t i = 0; i < answer->count && i < ADDRESSES_MAX; i++)
+		add_endpoint(resolve, target, answer, i);
+}
+
+/* Whether there is something new of the target; all of it goes into the race
+ * once. */
+static bool
+bring_in(struct resolve *resolve, struct resolve_target *target)
+{
+	const bool is_v6_due = !target->has_v6 && is_answered(&target->v6);
+	const bool is_v4_due = !target->has_v4 && is_answered(&target->v4) &&
+			       (is_answered(&target->v6) || target->is_late);
+
+	if (is_v6_due)
+		add_all(resolve, target, &target->v6.ask);
+	if (is_v4_due)
+		add_all(resolve, target, &target->v4.ask);
+	target->has_v6 = target->has_v6 || is_v6_due;
+	target->has_v4 = target->has_v4 || is_v4_due;
+	if (!target->has_v4 && is_answered(&target->v4) &&
+	    !timer_is_running(&target->delay))
+		timer_start(
+		    resolve->shard, &target->delay, V6_DELAY_MS, on_late);
+	return (is_v6_due && target->v6.ask.count > 0) ||
+	       (is_v4_due && target->v4.ask.count > 0);
+}
+
+static bool
+learn_tlsa(struct resolve *resolve, struct resolve_target *target)
+{
+	struct endpoint *places = places_of(resolve, target);
+	bool is_new = false;
+
+	if (target->has_tlsa || !is_answered(&target->tlsa))
+		return false;
+	target->has_tlsa = true;
+	for (size_t i = 0; i < PLACES; i++) {
+		if (places[i].len == 0)
+			continue;
+		is_new = is_new || places[i].is_tlsa_awaited;
+		set_tlsa(target, &places[i]);
+	}
+	return is_new;
+}
+
+/* Nothing of it is known that could be tried, but may be soon. */
+static bool
+holds_others_up(struct resolve *resolve, const struct resolve_target *target)
+{
+	const struct endpoint *places = places_of(resolve, target);
+
+	if ((target->has_v6 && target->has_v4) || !is_open(target))
+		return false;
+	return places[0].len == 0 && places[1].len == 0;
+}
+
+/* Brings in what may be tried now. A target waits for those before it, as it is
+ * of less weight or priority. */
+static void
+advance(struct resolve *resolve)
+{
+	bool is_held = false, is_new = false;
+
+	for (size_t i = 0; i < resolve->target_count; i++) {
+		struct resolve_target *target = &resolve->targets[i];
+
+		is_new = learn_tlsa(resolve, target) || is_new;
+		if (!is_held || resolve->is_impatient)
+			is_new = bring_in(resolve, target) || is_new;
+		is_held = is_held || holds_others_up(resolve, target);
+	}
+	if (is_held && !resolve->is_impatient &&
+	    !timer_is_running(&resolve->patience))
+		timer_start(resolve->shard, &resolve->patience, TARGET_DELAY_MS,
+		    on_patience_end);
+	if (is_new && resolve->found != NULL && !resolve->is_canceled)
+		resolve->found(resolve);
 }
 
 static void
 targets_answered(struct resolve *resolve)
 {
-	make_room(resolve);
-	for (size_t i = 0; i < resolve->target_count; i++) {
-		const struct resolve_target *target = &resolve->targets[i];
-
-		if (!is_open(target))
-			continue;
-		for (size_t j = 0; j < ADDRESSES_MAX; j++) {
-			add_endpoint(resolve, target, &target->v6.ask, j);
-			add_endpoint(resolve, target, &target->v4.ask, j);
-		}
-	}
-	if (resolve->count == 0)
-		fail_without_address(resolve);
-	else
-		finish(resolve, ERR_NONE, STR_NONE);
+	advance(resolve);
+	if (resolve->left == 0)
+		finish_all(resolve);
 }
 
 /* --- questions ------------------------------------------------------------ */
@@ -202,8 +340,8 @@ one_answered(struct dns_ask *ask)
 	struct resolve *resolve =
 	    container_of(ask, struct question, ask)->resolve;
 
-	if (--resolve->left == 0)
-		resolve->answered(resolve);
+	resolve->left--;
+	resolve->answered(resolve);
 }
 
 static void
@@ -216,10 +354,25 @@ put(struct resolve *resolve, struct question *question, struct str name,
 	    &resolve->policy, (struct dns_name){name, type}, one_answered);
 }
 
-/* RFC 7673, section 4: TLSA records count where the way to them is secure. */
+static void
+make_race(struct resolve *resolve)
+{
+	struct endpoint *list;
+
+	resolve->race_count =
+	    resolve->literals + resolve->target_count * PLACES;
+	list =
+	    arena_array(resolve->arena, struct endpoint, resolve->race_count);
+	memcpy(list, resolve->list, resolve->literals * sizeof(*list));
+	resolve->race = resolve->list = list;
+}
+
+/* RFC 7673, section 4: TLSA records count where the way to them is secure. RFC
+ * 8305, section 3: IPv6 is asked for first. */
 static void
 ask_targets(struct resolve *resolve)
 {
+	make_race(resolve);
 	resolve->answered = targets_answered;
 	for (size_t i = 0; i < resolve->target_count; i++) {
 		struct resolve_target *target = &resolve->targets[i];
@@ -376,6 +529,8 @@ srv_answered(struct resolve *resolve)
 	const struct dns_ask *plain = &resolve->plain.ask;
 	const struct dns_ask *direct = &resolve->direct.ask;
 
+	if (resolve->left > 0)
+		return;
 	resolve->is_srv_secure = direct->is_secure && plain->is_secure;
 	/* RFC 7673, section 3.1: what is forged is not followed, nor what
 	 * stands beside it. */
@@ -444,26 +599,33 @@ read_route(struct str route, struct endpoint *endpoint)
 static void
 follow_route(struct resolve *resolve, struct str route)
 {
-	struct endpoint *endpoint = &resolve->list[resolve->count];
+	struct endpoint endpoint = {0};
 	struct resolve_target *target;
 
-	if (resolve->count == resolve->room || !read_route(route, endpoint))
+	if (!read_route(route, &endpoint))
 		return;
-	if (read_literal(endpoint, endpoint->target)) {
-		resolve->count++;
+	if (read_literal(&endpoint, endpoint.target)) {
+		if (resolve->literals < TARGETS_MAX)
+			resolve->list[resolve->literals++] = endpoint;
 		return;
 	}
-	target = add_target(resolve, endpoint->target, endpoint->port, 0);
+	target = add_target(resolve, endpoint.target, endpoint.port, 0);
 	if (target != NULL)
-		target->is_direct_tls = endpoint->is_direct_tls;
+		target->is_direct_tls = endpoint.is_direct_tls;
 }
 
 /* --- all of it ------------------------------------------------------------ */
 
+/* What is known without asking. */
 static void
-finish_soon(struct timer *timer)
+on_soon(struct timer *timer)
 {
-	targets_answered(container_of(timer, struct resolve, soon));
+	struct resolve *resolve = container_of(timer, struct resolve, soon);
+
+	if (resolve->left == 0)
+		finish_all(resolve);
+	else if (resolve->found != NULL)
+		resolve->found(resolve);
 }
 
 static void
@@ -471,10 +633,7 @@ ask_for_all(struct resolve *resolve)
 {
 	struct endpoint *first;
 
-	resolve->room = resolve->policy.routes.count + 1;
-	if (resolve->room > TARGETS_MAX)
-		resolve->room = TARGETS_MAX;
-	first = arena_array(resolve->arena, struct endpoint, resolve->room);
+	first = arena_array(resolve->arena, struct endpoint, TARGETS_MAX);
 	resolve->list = first;
 	for (size_t i = 0; i < resolve->policy.routes.count; i++)
 		follow_route(resolve, resolve->policy.routes.items[i]);
@@ -485,12 +644,11 @@ ask_for_all(struct resolve *resolve)
 			ask_srv(resolve);
 			return;
 		}
-		resolve->count++;
+		resolve->literals++;
 	}
-	if (resolve->target_count > 0)
-		ask_targets(resolve);
-	else
-		timer_start(resolve->shard, &resolve->soon, 0, finish_soon);
+	ask_targets(resolve);
+	if (resolve->literals > 0 || resolve->left == 0)
+		timer_start(resolve->shard, &resolve->soon, 0, on_soon);
 }
 
 void
@@ -522,6 +680,8 @@ void
 resolve_cancel(struct resolve *resolve)
 {
 	resolve->is_canceled = true;
+	if (resolve->left > 0)
+		timer_stop(resolve->shard, &resolve->soon);
 	cancel(&resolve->direct);
 	cancel(&resolve->plain);
 	for (size_t i = 0; i < resolve->target_count; i++) {

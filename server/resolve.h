@@ -6,6 +6,11 @@
  * asked for and put into one order; where there are none, the domain's own
  * addresses at port 5269. Of each target IPv6 and IPv4 addresses take turns
  * (RFC 8305, section 4).
+ *
+ * Nobody need wait for the last answer (RFC 8305, section 3): endpoints can be
+ * tried as they come, IPv6 at once, IPv4 when IPv6 was answered too or 50 ms
+ * later. Those of a target come when each one before it has some or has none,
+ * or a quarter of a second later.
  */
 #pragma once
 
@@ -25,6 +30,10 @@ struct endpoint {
 	bool is_secure; /* DNSSEC vouches for the way to it: SRV and address */
 	const struct dns_record *tlsa; /* only when it is secure */
 	size_t tlsa_count;
+	/* In a race: it may be connected to, but nothing be sent or believed,
+	 * as what TLSA records there are is not known yet. */
+	bool is_tlsa_awaited;
+	struct str shut; /* likewise: why it may not be used; empty: it may */
 };
 
 struct question {
@@ -40,6 +49,13 @@ struct resolve {
 	struct str why; /* words for people when it failed */
 	const struct endpoint *endpoints; /* in the order to try them */
 	size_t count;
+	/* NULL, or set after resolve_start: something of the race is new. Not
+	 * called any more when it is done or canceled. */
+	void (*found)(struct resolve *);
+	/* From then on: places in the order to try them, the same ones for as
+	 * long as the arena lives; one with len 0 has no address yet. */
+	const struct endpoint *race;
+	size_t race_count;
 	bool is_srv_secure; /* DNSSEC vouches for the SRV records, or for that
 			       there are none */
 	void (*done)(struct resolve *);
@@ -49,13 +65,14 @@ struct resolve {
 	struct policy policy;
 	struct str domain; /* in A-labels */
 	struct question direct, plain;
-	struct endpoint *list; /* what will be the endpoints */
-	size_t room;
+	struct endpoint *list; /* the race: literal addresses, then targets */
+	size_t literals;
 	struct resolve_target *targets;
 	size_t target_count;
-	unsigned left; /* questions under way */
-	void (*answered)(struct resolve *);
-	struct timer soon;
+	unsigned left;                      /* questions under way */
+	void (*answered)(struct resolve *); /* one of them was */
+	struct timer soon, patience;
+	bool is_impatient; /* no target is waited for any longer */
 	bool is_canceled;
 };
 

@@ -16,6 +16,8 @@
 #define ID_LEN      24  /* of an SM-ID: 120 bits, nobody guesses it */
 #define DOWN_LEN    256 /* of a letter that refers to a blob */
 #define SECONDS_MAX (7 * DAY / SECOND)
+/* What is sent again after so long is late. */
+#define LATE_US ((uint64_t)SECOND * 1000)
 /* One that is over waits so long, while the store fails, to be settled. */
 #define SETTLE_MS DAY
 
@@ -25,8 +27,7 @@ shard_of_session(const struct session *session)
 	return session->account->owner.shard;
 }
 
-/* --- notes to the stream ---------------------------------------------------
- */
+/* --- notes to the stream ------------------------------------------------- */
 
 static struct post *
 note_new(struct stream_id stream, struct sm_note **note)
@@ -85,8 +86,13 @@ resume_tell_h(struct handled *handled)
 	tell(resume->session, SM_ACK, handled->settled);
 }
 
-/* --- what the client is sent ------------------------------------------------
- */
+void
+resume_tell_credit(struct session *session, uint64_t count)
+{
+	tell(session, SM_CREDIT, count);
+}
+
+/* --- what the client is sent --------------------------------------------- */
 
 static void
 post_down(struct resume *resume, const struct post *kept, bool is_last)
@@ -104,7 +110,9 @@ post_down(struct resume *resume, const struct post *kept, bool is_last)
 	post_send(shard_of_session(session), letter);
 }
 
-/* What waits for the client says since when (XEP-0203). */
+/* What waits for the client says since when (XEP-0203), and so does what goes
+ * to another one instead: section 4. Copies that were made for this session
+ * alone have no stanza, and go nowhere else. */
 static void
 add_delay(const struct session *session, struct post *letter)
 {
@@ -115,9 +123,22 @@ add_delay(const struct session *session, struct post *letter)
 	    delay_has(stanza, host))
 		return;
 	letter->stanza =
-	    delay_add(letter->arena, stanza, host, clock_wall_us());
+	    delay_add(letter->arena, stanza, host, letter->durable.since_us);
 	if (letter->blob != NULL)
 		blob_unref(&letter->blob);
+}
+
+static void
+send_again(struct resume *resume, struct post *kept, bool is_last)
+{
+	struct session *session = resume->session;
+
+	if (kept->durable.since_us + LATE_US <= clock_wall_us())
+		add_delay(session, kept);
+	if (kept->blob == NULL)
+		kept->blob =
+		    router_serialise(shard_of_session(session), kept->stanza);
+	post_down(resume, kept, is_last);
 }
 
 static void end_over(struct timer *);
@@ -143,15 +164,15 @@ resume_send(struct session *session, struct post *letter)
 	struct resume *resume = session->resume;
 	struct shard *shard = shard_of_session(session);
 
+	if (letter->durable.since_us == 0)
+		letter->durable.since_us = clock_wall_us();
 	if (session->is_detached)
 		add_delay(session, letter);
 	if (letter->blob == NULL)
 		letter->blob = router_serialise(shard, letter->stanza);
 	list_add_last(&resume->unacked, &letter->link);
 	resume->sent++;
-	if (letter->receipt.counter == session->number &&
-	    letter->receipt.shard == shard->index && letter->stanza != NULL &&
-	    letter->stanza->type == STANZA_ERROR)
+	if (session_is_refused(session, letter))
 		letter->refuses = letter->receipt.number;
 	receipt_settle(shard, &letter->receipt);
 	if (!session->is_detached)
@@ -212,8 +233,7 @@ on_ack(struct resume *resume, const struct post *letter)
 	tell(resume->session, SM_REQUEST, 0);
 }
 
-/* --- enabling ---------------------------------------------------------------
- */
+/* --- enabling ------------------------------------------------------------ */
 
 static uint64_t
 wait_ms(const struct session *session, const struct sm_note *note)
@@ -262,8 +282,7 @@ on_enable(struct session *session, const struct post *asked)
 	kept_note(session);
 }
 
-/* --- waiting for the client --------------------------------------------------
- */
+/* --- waiting for the client ---------------------------------------------- */
 
 bool
 resume_may_wait(const struct session *session, const struct stream_end *end)
@@ -300,7 +319,8 @@ end_over(struct timer *timer)
 
 	if (owner->stage == OWNER_LOADING)
 		timer_start(owner->shard, timer, AGAIN_MS, end_over);
-	else if (is_settled(resume) && !is_overfull(resume))
+	else if (resume->id.len > 0 && is_settled(resume) &&
+		 !is_overfull(resume))
 		kept_write_end(resume->session);
 	else
 		end_now(resume);
@@ -374,6 +394,20 @@ resume_detach(struct session *session)
 	    (unsigned long long)(resume->wait_ms / SECOND));
 }
 
+/* Of what comes again otherwise only the place is kept over a restart: what
+ * the client did not get is not in its count (server/kept.c). */
+static void
+drop_places(struct resume *resume)
+{
+	list_each (kept, &resume->unacked, struct post, link) {
+		if (blob_str(kept->blob).len > 0)
+			continue;
+		list_remove(&kept->link);
+		resume->sent--;
+		post_free(&kept);
+	}
+}
+
 /* Whatever else it was told on the old stream is void. */
 static void
 attach(struct session *session, const struct post *asked)
@@ -384,6 +418,8 @@ attach(struct session *session, const struct post *asked)
 	struct post *letter;
 
 	timer_stop(shard, &resume->expiry);
+	drop_places(resume);
+	resume->credited = resume->handled.settled;
 	session->is_detached = false;
 	session->stream = asked->stream;
 	arena_free(&resume->origin);
@@ -396,7 +432,7 @@ attach(struct session *session, const struct post *asked)
 	note->jid = jid_copy(letter->arena, session->jid);
 	post_send(shard, letter);
 	list_each (kept, &resume->unacked, struct post, link)
-		post_down(resume, kept, kept_next == NULL);
+		send_again(resume, kept, kept_next == NULL);
 	hook_session(HOOK_SESSION_RESUMED, session);
 }
 
@@ -418,6 +454,7 @@ is_ready(struct session *session)
 	const struct resume *resume = session->resume;
 
 	return session->is_detached && !session->is_closing &&
+	       !kept_is_old(session) &&
 	       resume->handled.settled == resume->handled.taken;
 }
 
@@ -451,8 +488,13 @@ on_resume(struct account *account, struct post *letter)
 	post_free(&letter);
 }
 
-/* --- looking at what is kept ------------------------------------------------
- */
+/* --- looking at what is kept --------------------------------------------- */
+
+bool
+resume_is_ghost(const struct session *session)
+{
+	return session->resume != NULL && session->resume->is_ghost;
+}
 
 uint64_t
 resume_sent(const struct session *session)
@@ -499,8 +541,7 @@ resume_unacked(struct session *session, uint64_t after,
 	}
 }
 
-/* --- letters, and the end ----------------------------------------------------
- */
+/* --- letters, and the end ------------------------------------------------ */
 
 void
 resume_take(struct account *account, struct post *letter)
@@ -554,7 +595,6 @@ stop(struct resume *resume)
 
 	resume->session->resume = NULL;
 	timer_stop(shard, &resume->expiry);
-	timer_stop(shard, &resume->note);
 	resume_stop_rows(resume);
 	handled_stop(&resume->handled);
 	arena_free(&resume->origin);
@@ -577,12 +617,14 @@ resume_end(struct session *session)
 	if (resume == NULL)
 		return;
 	stop(resume);
-	list_each (letter, &resume->unacked, struct post, link)
+	list_each (letter, &resume->unacked, struct post, link) {
+		add_delay(session, letter);
 		if (is_iq(letter)) {
 			list_remove(&letter->link);
 			router_bounce(shard, letter,
 			    STANZA_ERR_SERVICE_UNAVAILABLE, NULL);
 		}
+	}
 	router_return_all(shard, &resume->unacked);
 }
 

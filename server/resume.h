@@ -22,6 +22,8 @@ enum sm_event {
 	SM_RESUMED,  /* SM: id, h, jid */
 	SM_FAILED,   /* SM: err, h */
 	SM_TOO_HIGH, /* SM: more was acknowledged (h) than was sent */
+	SM_CREDIT,   /* SM: so many (h) of those that the stream sent, and the
+			session counted, are settled */
 };
 
 /* SM_ASK, from a stream to its account, and SM, the other way. */
@@ -42,6 +44,10 @@ void resume_take(struct account *, struct post *);
 void resume_take_absent(struct account *, struct post *);
 /* What session_wait gives up; takes it. */
 void resume_too_late(struct shard *, struct post *);
+
+/* Whether it is of a server that crashed, there only until its contacts are
+ * told that it went: it cannot be resumed (server/kept.h). */
+bool resume_is_ghost(const struct session *);
 
 /* How many stanzas the client was sent or is to be sent; 0 without stream
  * management. */

@@ -10,7 +10,8 @@
 #include "server/settle.h"
 #include "server/setup.h"
 
-#define RETRY_MS 1000
+#define RETRY_MS    1000
+#define CREDIT_STEP 256
 
 static struct shard *
 shard_of_session(const struct session *session)
@@ -42,6 +43,18 @@ resume_count(struct session *session, struct post *letter)
 	return true;
 }
 
+/* Not one by one: a stream has credit for many more than that. */
+static void
+return_credit(struct resume *resume)
+{
+	const uint64_t count = resume->handled.settled - resume->credited;
+
+	if (count < CREDIT_STEP || resume->session->is_detached)
+		return;
+	resume->credited = resume->handled.settled;
+	resume_tell_credit(resume->session, count);
+}
+
 static void
 set_settled(struct resume *resume, uint64_t upto)
 {
@@ -50,6 +63,7 @@ set_settled(struct resume *resume, uint64_t upto)
 	if (upto <= resume->handled.settled)
 		return;
 	handled_settle(&resume->handled, upto);
+	return_credit(resume);
 	kept_note(session);
 	if (resume->handled.settled == resume->handled.taken)
 		resume_is_settled(resume);
@@ -57,8 +71,7 @@ set_settled(struct resume *resume, uint64_t upto)
 		session_retry(session->account);
 }
 
-/* --- what the sender keeps
- * ----------------------------------------------------- */
+/* --- what the sender keeps ----------------------------------------------- */
 
 /* Outlives the session, if that ends meanwhile. */
 struct committing {

@@ -1,6 +1,6 @@
 /*
  * server/resume_private.h - a session's stream management, for resume.c and for
- * kept.c, which keeps it over a restart.
+ * those who keep it over a restart (server/kept_private.h).
  */
 #pragma once
 
@@ -22,7 +22,8 @@ struct resume {
 				   returned waits for the rows */
 	struct list rows;       /* struct resume_row, in the order of stanzas */
 	bool is_committing;
-	bool is_deaf; /* as many as may be are open: it ends */
+	bool is_deaf;      /* as many as may be are open: it ends */
+	uint64_t credited; /* up to there its stream was told what is settled */
 	struct timer retry;
 
 	/* What the client is sent: letters, the oldest first. */
@@ -30,8 +31,6 @@ struct resume {
 	uint64_t sent, acked;
 	bool is_request_open;
 	struct arena *origin; /* of who resumed it */
-
-	struct timer note; /* the row is to be written: kept.c */
 };
 
 /* Gives the session stream management, which counts from zero. */
@@ -55,6 +54,8 @@ void resume_end_written(struct resume *, enum err);
 
 /* <a/>, with what is settled. */
 void resume_tell_h(struct handled *);
+/* CREDIT: its stream may send so many more. */
+void resume_tell_credit(struct session *, uint64_t count);
 /* FAILED, with h when that is known. */
 void resume_fail(
     struct shard *, struct stream_id, enum stanza_err, const uint64_t *h);

@@ -27,6 +27,19 @@ router_serialise(struct shard *shard, const struct stanza *stanza)
 
 /* --- errors ------------------------------------------------------------- */
 
+/* What has no to is answered in the account's name: RFC 6120, section 8.1.1. */
+static const struct stanza *
+make_error(struct post *answer, enum stanza_err err, const char *text)
+{
+	const struct stanza *error =
+	    stanza_make_error(answer->arena, answer->stanza, err, text);
+
+	if (error->from != NULL)
+		return error;
+	return stanza_readdress(answer->arena, error,
+	    jid_to_bare(answer->arena, error->to), error->to);
+}
+
 void
 router_bounce(struct shard *shard, struct post *letter, enum stanza_err err,
     const char *text)
@@ -44,8 +57,7 @@ router_bounce(struct shard *shard, struct post *letter, enum stanza_err err,
 	answer->kind = POST_STANZA;
 	answer->durable = (struct durable_id){0};
 	answer->ticket = 0;
-	answer->stanza =
-	    stanza_make_error(answer->arena, answer->stanza, err, text);
+	answer->stanza = make_error(answer, err, text);
 	metric_add(shard, METRIC_STANZA_ERRORS, 1);
 	router_route(shard, NULL, answer);
 }
@@ -88,14 +100,15 @@ router_absent(struct shard *shard, struct post *letter)
 		    shard, letter, STANZA_ERR_SERVICE_UNAVAILABLE, NULL);
 }
 
-/* Whether it goes back; otherwise it is freed. */
+/* Whether it goes back; otherwise it is freed. What is from nobody is an error
+ * of a stream, for who was on it. */
 static bool
 turn_back(struct post *letter)
 {
 	const struct stanza *stanza = letter->stanza;
 
 	if (stanza == NULL || stanza->kind != STANZA_MESSAGE ||
-	    stanza->to == NULL || letter->ticket != 0) {
+	    stanza->from == NULL || stanza->to == NULL || letter->ticket != 0) {
 		post_free(&letter);
 		return false;
 	}

@@ -23,8 +23,10 @@
 /* Of a checkup: from its beginning, and for the answer to its ping. */
 #define CHECKUP_MS 60000
 #define PING_MS    20000
+/* What DNS still says when a stream has been made. */
+#define LINGER_MS 1000
 
-enum step { RESOLVING, DIALLING, TALKING, CHECKING };
+enum step { RESOLVING, DIALLING, TALKING, CHECKING, OVER };
 
 struct attempt {
 	struct link link; /* in shard->attempts */
@@ -33,8 +35,10 @@ struct attempt {
 	struct log log;
 	struct str local, domain;
 	struct policy policy;
+	struct setup *setup; /* the policy's texts are its */
 	enum step step;
 	struct resolve resolve;
+	bool is_resolving; /* also beside what follows */
 	struct dial dial;
 	struct verify check;
 	struct verify_ask check_ask;
@@ -91,16 +95,41 @@ attempt_domain(const struct attempt *attempt)
 /* --- the end -------------------------------------------------------------- */
 
 static void
-attempt_free(struct attempt *attempt)
+drop(struct attempt *attempt)
 {
 	struct arena *arena = attempt->arena;
 
 	timer_stop(attempt->shard, &attempt->deadline);
 	timer_stop(attempt->shard, &attempt->end);
 	checkup_free(&attempt->checkup);
-	attempt->shard->attempt_count--;
+	if (attempt->step != OVER)
+		attempt->shard->attempt_count--;
 	list_remove(&attempt->link);
+	setup_unref(&attempt->setup);
 	arena_free(&arena);
+}
+
+static void
+on_linger_end(struct timer *timer)
+{
+	resolve_cancel(&container_of(timer, struct attempt, end)->resolve);
+}
+
+/* Its last questions to DNS must end first. What is answered soon is good for
+ * the cache (RFC 8305, section 5), but not worth it for strangers. */
+static void
+attempt_free(struct attempt *attempt)
+{
+	if (!attempt->is_resolving) {
+		drop(attempt);
+		return;
+	}
+	timer_stop(attempt->shard, &attempt->deadline);
+	attempt->step = OVER;
+	attempt->s2s = NULL;
+	attempt->shard->attempt_count--;
+	timer_start(attempt->shard, &attempt->end,
+	    attempt->question == NULL ? LINGER_MS : 0, on_linger_end);
 }
 
 static void
@@ -155,7 +184,9 @@ attempt_failed(struct attempt *attempt, enum stanza_err err, bool is_final,
 	va_start(args, format);
 	attempt->why = str_vformat(attempt->arena, format, args);
 	va_end(args);
-	log_warn(&attempt->log, "%.*s", STR_ARG(attempt->why));
+	/* Of a question who asked it tells, with the same words. */
+	if (attempt->question == NULL)
+		log_warn(&attempt->log, "%.*s", STR_ARG(attempt->why));
 	if (attempt->checkup != NULL)
 		tell_checkup(attempt);
 	else if (attempt->question != NULL)
@@ -309,6 +340,8 @@ on_end(struct timer *timer)
 		attempt_failed(attempt, STANZA_ERR_REMOTE_SERVER_TIMEOUT, false,
 		    "it takes too long");
 		break;
+	case OVER:
+		break;
 	}
 }
 
@@ -365,7 +398,13 @@ dialled(struct dial *dial)
 	const struct host *host =
 	    domain_host(attempt->shard->setup, attempt->local);
 
-	if (dial->err != ERR_NONE || host == NULL) {
+	if (dial->err == ERR_NONE && host == NULL) {
+		conn_drop(dial->conn);
+		attempt_failed(attempt, STANZA_ERR_REMOTE_SERVER_TIMEOUT, false,
+		    "%.*s is served no more", STR_ARG(attempt->local));
+		return;
+	}
+	if (dial->err != ERR_NONE) {
 		struct str why =
 		    dial->why.len > 0 ? dial->why : STR("nobody answers");
 
@@ -389,11 +428,48 @@ dialled(struct dial *dial)
 }
 
 static void
+start_dialling(
+    struct attempt *attempt, const struct endpoint *endpoints, size_t count)
+{
+	checkup_at(attempt->checkup, CHECKUP_TCP);
+	attempt->step = DIALLING;
+	dial_start(attempt->shard, &attempt->dial, attempt->arena, endpoints,
+	    count, dialled);
+	attempt->dial.failed = dial_failed;
+}
+
+/* A checkup tells all that DNS says before it goes on. */
+static void
+found(struct resolve *resolve)
+{
+	struct attempt *attempt =
+	    container_of(resolve, struct attempt, resolve);
+
+	if (attempt->checkup != NULL || attempt->shard->is_draining)
+		return;
+	if (attempt->step == RESOLVING) {
+		start_dialling(attempt, resolve->race, resolve->race_count);
+		dial_expect_more(&attempt->dial);
+	} else {
+		dial_more(&attempt->dial, false);
+	}
+}
+
+static void
 resolved(struct resolve *resolve)
 {
 	struct attempt *attempt =
 	    container_of(resolve, struct attempt, resolve);
 
+	attempt->is_resolving = false;
+	if (attempt->step == OVER) {
+		drop(attempt);
+		return;
+	}
+	if (attempt->step != RESOLVING) {
+		dial_more(&attempt->dial, true);
+		return;
+	}
 	checkup_resolved(attempt->checkup, resolve);
 	if (resolve->err == ERR_NOT_FOUND) {
 		attempt_failed(attempt, STANZA_ERR_REMOTE_SERVER_NOT_FOUND,
@@ -405,11 +481,7 @@ resolved(struct resolve *resolve)
 		    "%.*s", STR_ARG(resolve->why));
 		return;
 	}
-	checkup_at(attempt->checkup, CHECKUP_TCP);
-	attempt->step = DIALLING;
-	dial_start(attempt->shard, &attempt->dial, attempt->arena,
-	    resolve->endpoints, resolve->count, dialled);
-	attempt->dial.failed = dial_failed;
+	start_dialling(attempt, resolve->endpoints, resolve->count);
 }
 
 static struct attempt *
@@ -426,6 +498,7 @@ attempt_new(struct shard *shard, struct str local, struct str domain)
 	attempt->log.name = name_attempt;
 	attempt->local = str_dup(arena, local);
 	attempt->domain = str_dup(arena, domain);
+	attempt->setup = setup_ref(shard->setup);
 	policy_of(shard->setup, domain_host(shard->setup, local), domain,
 	    &attempt->policy);
 	list_add_last(&shard->attempts, &attempt->link);
@@ -448,6 +521,8 @@ look_for_it(struct attempt *attempt)
 	checkup_at(attempt->checkup, CHECKUP_DNS);
 	resolve_start(attempt->shard, &attempt->resolve, attempt->arena,
 	    &attempt->policy, attempt->domain, resolved);
+	attempt->is_resolving = true;
+	attempt->resolve.found = found;
 }
 
 static void
@@ -527,5 +602,5 @@ s2s_free(struct shard *shard)
 	if (shard->attempts.head.next == NULL)
 		return;
 	list_each (attempt, &shard->attempts, struct attempt, link)
-		attempt_free(attempt);
+		drop(attempt);
 }

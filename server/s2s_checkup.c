@@ -22,7 +22,7 @@ struct checkup {
 	struct shard *shard;
 	struct post *call; /* to be answered */
 	struct str local, domain;
-	enum checkup_step at;
+	enum checkup_step at, failed_at; /* now; the last one that failed */
 	bool was_presented; /* a certificate, which proved nothing */
 	bool has_failed;    /* some step, perhaps one that others made good */
 	json_t *steps;
@@ -70,8 +70,10 @@ add(struct checkup *checkup, bool is_good, struct str text)
 {
 	json_t *step = json_object();
 
-	if (!is_good)
+	if (!is_good) {
 		checkup->has_failed = true;
+		checkup->failed_at = checkup->at;
+	}
 	json_object_set_new(step, "step", json_string(steps[checkup->at].name));
 	json_object_set_new(step, "ok", json_boolean(is_good));
 	json_object_set_new(step, "text",
@@ -242,18 +244,22 @@ checkup_refused(struct checkup *checkup, struct str condition)
 
 /* --- the answer ----------------------------------------------------------- */
 
+/* When the last endpoint was of no use, it ended there, and not where the next
+ * one would have begun. */
 static const char *
 advice_of(const struct checkup *checkup)
 {
-	if (checkup->at == CHECKUP_DONE && checkup->has_failed)
+	if (checkup->at == CHECKUP_DONE && !checkup->has_failed)
+		return steps[CHECKUP_DONE].advice;
+	if (checkup->at == CHECKUP_DONE)
 		return "It works; see what failed on the way, as it costs time "
 		       "or may be needed one day.";
-	if (checkup->at == CHECKUP_CERTIFICATE && checkup->was_presented)
+	if (checkup->failed_at == CHECKUP_CERTIFICATE && checkup->was_presented)
 		return "Ask the administrator of the other server for a "
 		       "certificate that holds: one that is presented and "
 		       "fails is never replaced by dialback, unless "
 		       "s2s.dialback: always says so for this domain.";
-	return steps[checkup->at].advice;
+	return steps[checkup->failed_at].advice;
 }
 
 void

@@ -25,6 +25,37 @@ __wrap_admin_take_answer(struct shard *shard, struct post *letter)
 	post_free(&letter);
 }
 
+/* In place of conn_peer_chain: what a peer presents. */
+static const struct str *presented;
+size_t __wrap_conn_peer_chain(
+    const struct conn *, struct arena *, const struct str **chain_r);
+
+size_t
+__wrap_conn_peer_chain(
+    const struct conn *conn, struct arena *arena, const struct str **chain_r)
+{
+	(void)conn;
+	(void)arena;
+	*chain_r = presented;
+	return presented == NULL ? 0 : 1;
+}
+
+static void
+ask_shard(const struct stage *stage, enum admin_verb verb)
+{
+	struct post *letter = post_new(POST_ADMIN, NULL);
+	struct admin_call *call = arena_new(letter->arena, struct admin_call);
+	struct shard *shard = &stage->world->server.shards[0];
+
+	told[0] = '\0';
+	call->verb = verb;
+	letter->call = call;
+	letter->to = jid_parse(letter->arena, STR(VERONA));
+	shard_enter(shard);
+	post_send_to(shard, shard_of(shard->server, letter->to)->index, letter);
+	world_run(stage->world);
+}
+
 static void
 check_from(const struct stage *stage, const char *from, const char *domain)
 {
@@ -189,17 +220,26 @@ a_checkup_says_where_the_way_ends(void **state)
 
 static const struct {
 	size_t lines; /* of a good server, before */
-	const char *awaited, *said, *step, *text;
+	const char *awaited, *said, *step, *text, *advice;
 } talks[] = {
-    {0, "<stream:stream>", ANSWER "<stream:features/>", "tls", "in time"},
+    {0, "<stream:stream>", ANSWER "<stream:features/>", "tls", "in time",
+	"to set up TLS there"},
     {0, "<stream:stream>",
 	ANSWER "<stream:error><host-unknown xmlns="
-	       "'urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>",
-	"stream", "host-unknown"},
+	       "'urn:ietf:params:xml:ns:xmpp-streams'/><text xmlns="
+	       "'urn:ietf:params:xml:ns:xmpp-streams'>try later</text>"
+	       "</stream:error>",
+	"stream", "the server says host-unknown: try later",
+	"whether it serves the domain"},
     {1, "<starttls", "<failure" NS("tls") "/></stream:stream>", "tls",
-	"cannot start TLS"},
+	"cannot start TLS", "to set up TLS there"},
     {3, "<result", "<db:result" PAIR " type='invalid'/>", "authentication",
-	"dialback key is wrong"},
+	"dialback key is wrong", "look at our certificate"},
+    {3, "<result",
+	"<stream:error><not-authorized xmlns="
+	"'urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>",
+	"authentication", "the server says not-authorized",
+	"look at our certificate"},
 };
 
 static void
@@ -215,7 +255,8 @@ a_checkup_says_what_a_server_does_wrong(void **state)
 		CHECK(stage_comes(peer, talks[i].awaited));
 		world_send(peer, talks[i].said);
 		world_sleep(stage.world, 61000);
-		if (!is_told(talks[i].step, false, talks[i].text))
+		if (!is_told(talks[i].step, false, talks[i].text) ||
+		    strstr(told, talks[i].advice) == NULL)
 			fail_msg("%zu: %s", i, told);
 		CHECK(!is_all_well());
 		world_free(&stage.world);
@@ -268,6 +309,87 @@ a_checkup_takes_a_minute_at_most(void **state)
 	}
 }
 
+/* --- certificates and dialback ------------------------------------------- */
+
+/* By default a certificate that is presented and proves nothing is not replaced
+ * by dialback: no key is sent, and people are told so. */
+static void
+a_bad_certificate_is_no_case_for_dialback(void **state)
+{
+	static const struct str junk = {"junk", 4};
+	static const struct {
+		const char *yaml;
+		bool is_presented, may_go_on;
+		const char *advice;
+	} cases[] = {
+	    {NULL, true, false,
+		"never replaced by dialback, unless "
+		"s2s.dialback: always"},
+	    {"s2s.dialback: never\n", true, false,
+		"never replaced by dialback"},
+	    {"s2s.dialback: never\n", false, false,
+		"for a certificate that holds."},
+	    {"s2s.dialback: always\n", true, true, NULL},
+	    {NULL, false, true, NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct stage stage = stage_begin(i + 1, cases[i].yaml);
+		struct world_peer *peer;
+
+		presented = cases[i].is_presented ? &junk : NULL;
+		check_from(&stage, NULL, VERONA);
+		peer = world_dialled(stage.world, VERONA);
+		stage_answer(peer, cases[i].may_go_on ? 3 : 2);
+		CHECK(stage_comes(peer, "<result") == cases[i].may_go_on);
+		if (cases[i].advice != NULL) {
+			CHECK(is_told("certificate", false, "refused: "));
+			if (strstr(told, cases[i].advice) == NULL)
+				fail_msg("%zu: %s", i, told);
+		}
+		presented = NULL;
+		world_free(&stage.world);
+	}
+}
+
+/* --- GET /v1/s2s --------------------------------------------------------- */
+
+/* What comes in and what comes back is counted, for each pair of domains. */
+static void
+links_and_their_counts_are_listed(void **state)
+{
+	struct stage stage = stage_begin(1, CLEAR);
+	struct world_peer *in = stage_arrive_proved(&stage), *out;
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++)
+		world_send(in, MESSAGE("escalus@" VERONA));
+	world_sleep(stage.world, 2000);
+	world_send(in, MESSAGE("escalus@" VERONA));
+	stage_say(&stage, "m1");
+	out = world_dialled(stage.world, VERONA);
+	stage_answer(out, STAGE_LINES);
+	CHECK(stage_comes(out, "id='m1'"));
+	world_send(out, "<a xmlns='urn:xmpp:sm:3' h='1'/>");
+	world_sleep(stage.world, 10000);
+	ask_shard(&stage, ADMIN_S2S);
+	CHECK_EQUAL(told_status, 200);
+	CHECK(strstr(told, "{\"local\":\"montague.example\","
+			   "\"remote\":\"" VERONA "\","
+			   "\"state\":\"connected\"") != NULL);
+	CHECK(strstr(told, "\"direction\":\"out\",\"bidirectional\":false,"
+			   "\"stream_management\":true,") != NULL);
+	CHECK(strstr(told, "\"proof\":\"dialback\"") != NULL);
+	CHECK(strstr(told, "\"direction\":\"in\"") != NULL);
+	CHECK(strstr(told, "\"age_s\":10}") != NULL);
+	CHECK(strstr(told, "\"age_s\":12}") != NULL);
+	CHECK(strstr(told, "\"stanzas\":{\"sent\":1,\"received\":4,"
+			   "\"bounced\":0,\"dropped\":0,\"connects\":1,"
+			   "\"failures\":0}") != NULL);
+	world_free(&stage.world);
+}
+
 int
 main(void)
 {
@@ -278,6 +400,8 @@ main(void)
 	    cmocka_unit_test(a_checkup_says_what_a_server_does_wrong),
 	    cmocka_unit_test(a_checkup_ends),
 	    cmocka_unit_test(a_checkup_takes_a_minute_at_most),
+	    cmocka_unit_test(a_bad_certificate_is_no_case_for_dialback),
+	    cmocka_unit_test(links_and_their_counts_are_listed),
 	};
 
 	return cmocka_run_group_tests_name("s2s_checkup", tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /* A stream that another server opens: RFC 6120, XEP-0178. */
 #include "base/code.h"
 #include "server/domains.h"
-#include "server/s2s_internal.h"
+#include "server/s2s_limits.h"
 #include "server/s2s_sm.h"
 #include "server/sasl.h"
 #include "server/settings.h"
@@ -9,29 +9,6 @@
 #include "server/shard.h"
 
 /* --- features ------------------------------------------------------------- */
-
-static void
-add_number(struct node *parent, const char *name, uint64_t number)
-{
-	node_add_with_text(parent, name, NS_LIMITS,
-	    str_format(parent->arena, "%llu", (unsigned long long)number));
-}
-
-/* XEP-0478. */
-static void
-add_limits(struct s2s *s2s, struct node *features)
-{
-	const struct host *host = s2s->stream.host;
-	const struct config *config = setup_config(host->setup);
-	struct node *limits = node_add(features, "limits", NS_LIMITS);
-
-	add_number(limits, "max-bytes",
-	    host_bytes(host, s2s->stream.is_authenticated
-				 ? SETTING(LIMITS_STANZA)
-				 : SETTING(LIMITS_FIRST_STANZA)));
-	add_number(limits, "idle-seconds",
-	    config_ms(config, CONFIG_GLOBAL, SETTING(S2S_IDLE)) / 1000);
-}
 
 static void
 add_starttls(struct s2s *s2s, struct node *features)
@@ -76,7 +53,11 @@ send_features(struct s2s *s2s)
 		if (!stream->is_authenticated)
 			add_proofs(s2s, features);
 		node_add(features, "sm", NS_SM);
-		add_limits(s2s, features);
+		/* What is told holds until there are other features, and
+		 * dialback brings none: so who cannot use EXTERNAL is told what
+		 * holds then. */
+		s2s_limits_add(s2s, features,
+		    stream->is_authenticated || s2s->certified == 0);
 	}
 	stream_send_features(stream, features);
 	arena_free(&arena);
@@ -92,6 +73,40 @@ struct s2s_check {
 	struct s2s *s2s; /* NULL: the stream is gone */
 };
 
+/* RFC 6120, section 13.7.2; XEP-0178, section 3: without dialback there is
+ * nothing else to try. Why is for our administrator only, in the line that
+ * tells the stream's end. */
+static void
+take_bad_check(struct s2s *s2s, const struct s2s_check *check)
+{
+	struct stream *stream = &s2s->stream;
+	struct str why = str_format(stream->arena,
+	    "the certificate of %.*s proves nothing: %.*s",
+	    STR_ARG(check->ask.domain), STR_ARG(check->verify.why));
+
+	if (verify_leaves_dialback(&check->verify, &s2s->policy)) {
+		log_info(&stream->log, "%.*s", STR_ARG(why));
+		return;
+	}
+	stream_fail(stream, STREAM_ERR_NOT_AUTHORIZED,
+	    "the certificate that was presented proves nothing");
+	stream->end.text = why;
+}
+
+static void
+take_check(struct s2s *s2s, const struct s2s_check *check)
+{
+	const struct verify *verify = &check->verify;
+
+	s2s->check = NULL;
+	s2s->certified = verify->proof & s2s->policy.proofs;
+	s2s->certified_to_s = verify->ends_s;
+	if (verify->proof == 0 && verify->was_presented)
+		take_bad_check(s2s, check);
+	if (s2s->stream.has_version && !s2s->stream.is_ending)
+		send_features(s2s);
+}
+
 static void
 checked(struct verify *verify)
 {
@@ -100,17 +115,8 @@ checked(struct verify *verify)
 	struct arena *arena = check->arena;
 	struct s2s *s2s = check->s2s;
 
-	if (s2s != NULL) {
-		s2s->check = NULL;
-		s2s->certified = verify->proof & s2s->policy.proofs;
-		s2s->certified_to_s = verify->ends_s;
-		if (verify->proof == 0 && verify->was_presented)
-			log_info(&s2s->stream.log,
-			    "the certificate of %.*s proves nothing: %.*s",
-			    STR_ARG(check->ask.domain), STR_ARG(verify->why));
-		if (s2s->stream.has_version)
-			send_features(s2s);
-	}
+	if (s2s != NULL)
+		take_check(s2s, check);
 	arena_free(&arena);
 }
 
@@ -150,12 +156,9 @@ is_welcome(struct s2s *s2s)
 	policy_of(stream->shard->setup, stream->host, jid_full(stream->claimed),
 	    &s2s->policy);
 	if (s2s->policy.is_denied) {
-		log_warn(&stream->log,
-		    "refused %.*s: this server does not talk to that domain "
-		    "(s2s.deny, s2s.allow)",
-		    STR_ARG(jid_full(stream->claimed)));
 		stream_fail(stream, STREAM_ERR_POLICY_VIOLATION,
-		    "this server does not talk to that domain");
+		    "this server does not talk to that domain (s2s.deny, "
+		    "s2s.allow)");
 		return false;
 	}
 	if (domain_is_ours(stream->shard->setup, jid_full(stream->claimed))) {
@@ -180,7 +183,8 @@ on_open(struct stream *stream)
 	else if (stream->has_version)
 		send_features(s2s);
 	if (s2s->is_path_due)
-		s2s_path_ready(s2s, stream->host_name, jid_full(stream->peer));
+		s2s_path_ready(
+		    s2s, stream->host_name, jid_full(stream->peer), s2s->proof);
 }
 
 /* --- EXTERNAL: XEP-0178, section 3 ---------------------------------------- */
@@ -207,9 +211,10 @@ read_auth(struct s2s *s2s, struct arena *arena, const struct node *node)
 {
 	struct str text = str_trim(node_text(arena, node)), wanted;
 
-	if (!str_is(node_attr(node, "mechanism"), "EXTERNAL") ||
-	    s2s->certified == 0)
+	if (!str_is(node_attr(node, "mechanism"), "EXTERNAL"))
 		return SASL_ERR_INVALID_MECHANISM;
+	if (s2s->certified == 0)
+		return SASL_ERR_NOT_AUTHORIZED;
 	if (text.len == 0 || str_is(text, "="))
 		return SASL_ERR_NONE;
 	if (!base64_decode(arena, text, &wanted))
@@ -267,17 +272,14 @@ on_starttls(struct s2s *s2s)
 	stream_close(stream);
 }
 
+/* XEP-0288; it says what its features cannot (XEP-0478, section 3.2). */
 static void
-on_peer_error(struct s2s *s2s, const struct node *node)
+on_bidi(struct s2s *s2s, const struct node *node)
 {
-	const struct node *condition = node_first(node);
-
-	log_info(&s2s->stream.log, "the server says %.*s",
-	    condition == NULL ? 0 : (int)condition->name.len,
-	    condition == NULL ? "" : condition->name.text);
-	s2s->has_peer_error = true;
-	s2s->stream.is_peer_ended = true;
-	stream_close(&s2s->stream);
+	if (s2s->stream.is_authenticated)
+		return;
+	s2s->is_bidi = true;
+	s2s_limits_read(s2s, node);
 }
 
 /* Elements of the stream itself; false for others. */
@@ -285,7 +287,7 @@ static bool
 negotiate(struct s2s *s2s, const struct node *node)
 {
 	if (node_is(node, "error", NS_STREAM))
-		on_peer_error(s2s, node);
+		s2s_take_error(s2s, node);
 	else if (node_is(node, "starttls", NS_TLS))
 		on_starttls(s2s);
 	else if (s2s->policy.needs_tls && !stream_is_secure(&s2s->stream))
@@ -296,7 +298,7 @@ negotiate(struct s2s *s2s, const struct node *node)
 	else if (str_is(node->ns, NS_DIALBACK))
 		s2s_take_db(s2s, node);
 	else if (node_is(node, "bidi", NS_BIDI))
-		s2s->is_bidi = s2s->is_bidi || !s2s->stream.is_authenticated;
+		on_bidi(s2s, node);
 	else if (!s2s_sm_take(s2s, node))
 		return false;
 	return true;

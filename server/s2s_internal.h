@@ -4,6 +4,7 @@
  *	s2s_attempt.c	until a stream that we open can be used
  *	s2s_out.c	its negotiation
  *	s2s_in.c	a stream that a peer opens: features, EXTERNAL
+ *	s2s_limits.c	what each side takes (server/s2s_limits.h)
  *	s2s_right.c	which domains may send on a stream, and dialback
  *	s2s_stanza.c	stanzas, in and out, and what acknowledges them
  *	s2s_sm.c	stream management (server/s2s_sm.h)
@@ -22,7 +23,6 @@
 #define NS_TLS          "urn:ietf:params:xml:ns:xmpp-tls"
 #define NS_BIDI         "urn:xmpp:bidi"
 #define NS_BIDI_FEATURE "urn:xmpp:features:bidi"
-#define NS_LIMITS       "urn:xmpp:stream-limits:0"
 
 struct attempt;
 struct checkup;
@@ -44,6 +44,7 @@ enum s2s_step {
 struct s2s_path {
 	struct link link;
 	struct str local, domain;
+	unsigned proof; /* enum proof: of the domain */
 };
 
 /* What was sent with a ticket, and is not acknowledged yet. */
@@ -61,11 +62,12 @@ struct s2s {
 	bool is_tls_a_guess;      /* asked for, though it was not offered */
 	bool offers_sm, has_acks; /* XEP-0198: the peer's offer; it is on */
 	bool is_ack_open;         /* <r/> or a ping was not answered yet */
-	bool is_resumed;
-	struct str sm_id;  /* it can be resumed by; empty: it cannot */
-	struct str former; /* the SM-ID that is to be resumed */
+	bool is_resumed, is_kept; /* it goes on; it is over and may do so */
+	struct str sm_id;         /* it can be resumed by; empty: it cannot */
+	struct str former;        /* the SM-ID that is to be resumed */
 	uint64_t former_h; /* what its peer has of it; out: what we have */
-	unsigned proof;    /* enum proof: of the peer's domain */
+	unsigned proof;    /* enum proof: of the domain that was proved with the
+			      stream itself; pairs have their own */
 	int64_t ends_s;    /* when the first of its proofs does, since 1970; 0:
 			      none does */
 	uint64_t max_bytes, idle_s; /* XEP-0478: of the peer; 0: not said */
@@ -120,7 +122,6 @@ void attempt_check(struct attempt *);
 
 struct s2s *s2s_out_new(struct shard *, struct conn *, struct attempt *);
 void s2s_out_checked(struct s2s *, const struct verify *);
-void s2s_features_read(struct s2s *, const struct node *features);
 
 /* --- s2s_right.c: who may send -------------------------------------------- */
 
@@ -169,13 +170,18 @@ void s2s_send_key(struct s2s *);
  * why), when its memory goes; stanzas and letters. */
 void s2s_init(struct s2s *);
 void s2s_end(struct s2s *, struct str why);
+/* <stream:error/> came, which ends the stream: its words are the reason. */
+void s2s_take_error(struct s2s *, const struct node *);
 void s2s_deinit(struct s2s *);
 void s2s_take_stanza(struct s2s *, struct arena *, const struct node *);
 void s2s_on_letter(struct stream *, struct post *);
-/* Tells the remote that the stream is a path for that pair. */
-void s2s_path_ready(struct s2s *, struct str local, struct str domain);
+/* Tells the remote that the stream is a path for that pair, proved so. */
+void s2s_path_ready(
+    struct s2s *, struct str local, struct str domain, unsigned proof);
 /* Tells the remote that the pair's domain may send, and how much came. */
 void s2s_tell_heard(struct s2s_right *);
+/* The peer resumed a stream of its by this one: its paths know what it has. */
+void s2s_tell_resumed(struct s2s *);
 /* XEP-0199. */
 void s2s_send_ping(struct s2s *, struct str local, struct str domain);
 /* Asks the peer, at the end of the turn, to acknowledge what was sent. */

@@ -4,7 +4,7 @@
 #include "base/code.h"
 #include "base/err.h"
 #include "server/s2s_checkup.h"
-#include "server/s2s_internal.h"
+#include "server/s2s_limits.h"
 #include "server/s2s_sm.h"
 #include "server/sasl.h"
 #include "server/setup.h"
@@ -32,9 +32,7 @@ void
 s2s_out_checked(struct s2s *s2s, const struct verify *check)
 {
 	const struct policy *policy = attempt_policy(s2s->attempt);
-	const bool may_do_without =
-	    (policy->proofs & PROOF_DIALBACK) != 0 && !check->is_final &&
-	    (policy->dialback == DIALBACK_ALWAYS || !check->was_presented);
+	const bool may_do_without = verify_leaves_dialback(check, policy);
 
 	s2s->step = OUT_FEATURES;
 	s2s->proof = check->proof;
@@ -75,7 +73,7 @@ ready(struct s2s *s2s)
 	    STR_ARG(stream->host_name), proof_text(s2s->proof),
 	    s2s->is_bidi ? ", both ways" : "",
 	    stream_is_secure(stream) ? "" : ", without TLS");
-	s2s_path_ready(s2s, stream->host_name, target);
+	s2s_path_ready(s2s, stream->host_name, target, s2s->proof);
 	s2s_watch_idle(s2s);
 	s2s_proved_until(s2s, s2s->certified_to_s);
 }
@@ -171,9 +169,22 @@ send_key(struct s2s *s2s)
 	s2s_send_key(s2s);
 }
 
+/* XEP-0478 and XEP-0198: what the peer offers. */
+static void
+read_features(struct s2s *s2s, const struct node *features)
+{
+	s2s_limits_read(s2s, features);
+	s2s->offers_sm =
+	    s2s->offers_sm || node_child(features, "sm", NS_SM) != NULL;
+}
+
+/* RFC 6120, section 5.4.3.3: what is said before TLS is forgotten, so only
+ * these features count. */
 static void
 authenticate(struct s2s *s2s, const struct node *features)
 {
+	if (features != NULL)
+		read_features(s2s, features);
 	checkup_features(attempt_checkup(s2s->attempt), features);
 	if (attempt_question(s2s->attempt) != NULL)
 		ask_about_key(s2s);
@@ -192,6 +203,7 @@ static void
 ask_for_bidi(struct s2s *s2s, const struct node *features)
 {
 	struct arena *arena;
+	struct node *bidi;
 
 	if (s2s->is_bidi || s2s->stream.is_authenticated ||
 	    attempt_question(s2s->attempt) != NULL ||
@@ -200,26 +212,9 @@ ask_for_bidi(struct s2s *s2s, const struct node *features)
 		return;
 	arena = arena_make(0);
 	s2s->is_bidi = true;
-	stream_send(&s2s->stream, node_make(arena, "bidi", NS_BIDI));
-	arena_free(&arena);
-}
-
-/* XEP-0478 and XEP-0198: what the peer offers. */
-void
-s2s_features_read(struct s2s *s2s, const struct node *features)
-{
-	const struct node *limits = node_child(features, "limits", NS_LIMITS);
-	struct arena *arena = arena_make(0);
-	struct str max = node_child_text(arena, limits, "max-bytes", NS_LIMITS);
-	struct str idle =
-	    node_child_text(arena, limits, "idle-seconds", NS_LIMITS);
-
-	if (max.text != NULL)
-		(void)str_to_u64(str_trim(max), UINT64_MAX, &s2s->max_bytes);
-	if (idle.text != NULL)
-		(void)str_to_u64(str_trim(idle), UINT32_MAX, &s2s->idle_s);
-	s2s->offers_sm =
-	    s2s->offers_sm || node_child(features, "sm", NS_SM) != NULL;
+	bidi = node_make(arena, "bidi", NS_BIDI);
+	s2s_limits_add(s2s, bidi, true);
+	stream_send(&s2s->stream, bidi);
 	arena_free(&arena);
 }
 
@@ -289,7 +284,6 @@ on_features(struct s2s *s2s, const struct node *features)
 	struct stream *stream = &s2s->stream;
 	bool is_offered = node_child(features, "starttls", NS_TLS) != NULL;
 
-	s2s_features_read(s2s, features);
 	if (stream_is_secure(stream)) {
 		ask_for_bidi(s2s, features);
 		authenticate(s2s, features);
@@ -472,19 +466,11 @@ negotiate(struct s2s *s2s, const struct node *node)
 static void
 on_error(struct s2s *s2s, const struct node *node)
 {
-	struct stream *stream = &s2s->stream;
-	struct str condition = condition_of(node);
-
 	if (s2s->attempt != NULL && s2s->is_tls_a_guess &&
-	    !stream_is_secure(stream)) {
+	    !stream_is_secure(&s2s->stream))
 		tls_failed(s2s, node);
-		return;
-	}
-	stream->end.text = str_format(
-	    stream->arena, "the server says %.*s", STR_ARG(condition));
-	s2s->has_peer_error = true;
-	stream->is_peer_ended = true;
-	stream_close(stream);
+	else
+		s2s_take_error(s2s, node);
 }
 
 static bool

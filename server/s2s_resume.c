@@ -8,9 +8,11 @@
 #include "server/setting.h"
 #include "server/shard.h"
 
-#define KEPT_MAX   1000 /* of a shard */
-#define KEPT_MS    (5 * MINUTE)
-#define RANDOM_LEN 20
+#define KEPT_MAX 1000 /* of a shard */
+/* Of those, with one other domain: it must not push out what is others'. */
+#define KEPT_OF_DOMAIN 50
+#define KEPT_MS        (5 * MINUTE)
+#define RANDOM_LEN     20
 /* Receipts of the former stream are waited for so long. */
 #define PATIENCE_MS (10 * SECOND)
 
@@ -50,11 +52,11 @@ s2s_kept_free(struct shard *shard)
 }
 
 /* The oldest stand first. */
-static struct s2s_kept *
-kept_new(struct shard *shard, struct str id)
+static void
+make_room(struct shard *shard, struct str domain)
 {
-	struct arena *arena = arena_make(0);
-	struct s2s_kept *kept = arena_new(arena, struct s2s_kept);
+	struct s2s_kept *oldest = NULL;
+	unsigned count = 0;
 
 	list_each (old, all(shard), struct s2s_kept, link) {
 		if (old->until_ms > clock_mono_ms() &&
@@ -62,8 +64,26 @@ kept_new(struct shard *shard, struct str id)
 			break;
 		forget(shard, old);
 	}
+	list_each (kept, all(shard), struct s2s_kept, link) {
+		if (!str_equal(kept->domain, domain))
+			continue;
+		if (count++ == 0)
+			oldest = kept;
+	}
+	if (count >= KEPT_OF_DOMAIN)
+		forget(shard, oldest);
+}
+
+static struct s2s_kept *
+kept_new(struct shard *shard, struct str id, struct str domain)
+{
+	struct arena *arena = arena_make(0);
+	struct s2s_kept *kept = arena_new(arena, struct s2s_kept);
+
+	make_room(shard, domain);
 	kept->arena = arena;
 	kept->id = str_dup(arena, id);
+	kept->domain = str_dup(arena, domain);
 	kept->until_ms = clock_mono_ms() + KEPT_MS;
 	list_add_last(all(shard), &kept->link);
 	shard->kept_count++;
@@ -100,7 +120,7 @@ s2s_kept_h(const struct s2s_kept *kept)
 	return kept->handled_before + kept->handled.returned;
 }
 
-void
+bool
 s2s_keep(struct s2s *s2s)
 {
 	struct stream *stream = &s2s->stream;
@@ -108,12 +128,11 @@ s2s_keep(struct s2s *s2s)
 	struct s2s_kept *kept;
 
 	if (s2s->sm_id.len == 0 || s2s->right_count > 1 || shard->is_draining)
-		return;
-	kept = kept_new(shard, s2s->sm_id);
+		return false;
+	kept = kept_new(shard, s2s->sm_id,
+	    s2s->is_out ? stream->target : jid_full(stream->peer));
 	kept->is_out = s2s->is_out;
 	kept->local = str_dup(kept->arena, stream->host_name);
-	kept->domain = str_dup(
-	    kept->arena, s2s->is_out ? stream->target : jid_full(stream->peer));
 	kept->handled_before = s2s->handled_before;
 	handled_move(&kept->handled, &s2s->handled, &kept_role);
 	s2s->handled = (struct handled){0};
@@ -126,6 +145,7 @@ s2s_keep(struct s2s *s2s)
 	list_each (mark, &s2s->marks, struct s2s_mark, link)
 		kept->marks[kept->mark_count++] = (struct s2s_kept_mark){
 		    mark->ticket, mark->sent - s2s->sent_before};
+	return true;
 }
 
 struct str
@@ -153,8 +173,8 @@ s2s_go_on(struct s2s *s2s, const struct s2s_kept *kept, uint64_t h)
 		s2s_tell_acked(s2s, kept->local, kept->domain, ticket);
 	s2s->has_acks = true;
 	s2s->is_ack_open = false;
-	/* What this stream sent counts from there. */
-	s2s->sent_before = 0 - acked;
+	/* What this stream sends counts from there. */
+	s2s->sent_before = s2s->sent - acked;
 	s2s->sm_id = str_dup(s2s->stream.arena, kept->id);
 	return true;
 }

@@ -33,8 +33,8 @@ struct s2s_resume {
 	uint64_t taken;
 };
 
-/* The stream, which can be resumed, was cut. */
-void s2s_keep(struct s2s *);
+/* The stream was cut; false when it cannot be resumed. */
+bool s2s_keep(struct s2s *);
 /* A new SM-ID, which names the shard. */
 struct str s2s_kept_id(struct s2s *);
 /* Of a stream that we opened; or NULL. */

@@ -130,7 +130,7 @@ objection_to_any(const struct s2s *s2s)
 	list_each (path, &s2s->paths, struct s2s_path, link)
 		if (why == NULL)
 			why = s2s_objection(
-			    s2s, path->local, path->domain, s2s->proof);
+			    s2s, path->local, path->domain, path->proof);
 	list_each (right, &s2s->rights, struct s2s_right, link)
 		if (why == NULL)
 			why = s2s_objection(
@@ -230,7 +230,7 @@ grant(struct s2s_right *right, enum proof proof)
 	}
 	arena = arena_make(0);
 	right->stage = RIGHT_PROVED;
-	right->proof = s2s->proof = proof;
+	right->proof = proof;
 	if (!s2s->stream.is_authenticated)
 		stream_authenticated(
 		    &s2s->stream, jid_parse(arena, right->domain));
@@ -239,7 +239,7 @@ grant(struct s2s_right *right, enum proof proof)
 	log_info(&s2s->stream.log, "%.*s may send to %.*s, proved by %s",
 	    STR_ARG(right->domain), STR_ARG(right->local), proof_text(proof));
 	if (s2s->is_bidi)
-		s2s_path_ready(s2s, right->local, right->domain);
+		s2s_path_ready(s2s, right->local, right->domain, proof);
 	s2s_tell_heard(right);
 	s2s_watch_idle(s2s);
 	s2s_proved_until(s2s, right->check.ends_s);
@@ -278,9 +278,7 @@ checked(struct verify *check)
 		arena_free(&arena);
 	} else if (check->proof != 0) {
 		grant(right, (enum proof)check->proof);
-	} else if (check->is_final || (policy->proofs & PROOF_DIALBACK) == 0 ||
-		   (check->was_presented &&
-		       policy->dialback != DIALBACK_ALWAYS)) {
+	} else if (!verify_leaves_dialback(check, policy)) {
 		refuse(right, STANZA_ERR_NOT_AUTHORIZED, check->why);
 	} else if (calls(right->s2s) == CALLS_MAX) {
 		refuse(right, STANZA_ERR_RESOURCE_CONSTRAINT,

@@ -286,8 +286,10 @@ s2s_sm_resumed(struct s2s *s2s, const struct s2s_resume *resume)
 		s2s_sm_stop(s2s);
 		send_failed(s2s, STANZA_ERR_ITEM_NOT_FOUND);
 	} else if (s2s_go_on(s2s, &resume->kept, s2s->former_h)) {
+		s2s->is_resumed = true;
 		s2s->handled_before = resume->taken;
 		send_resume(s2s, "resumed", resume->kept.id, resume->taken);
+		s2s_tell_resumed(s2s);
 		log_info(&s2s->stream.log, "goes on where it was cut");
 	} else {
 		stream_fail(&s2s->stream, STREAM_ERR_UNDEFINED_CONDITION,
@@ -338,6 +340,15 @@ s2s_sm_answered(struct s2s *s2s, const struct node *node)
 	return false;
 }
 
+static bool
+is_answer(const struct node *node)
+{
+	return str_is(node->name, "enabled") || str_is(node->name, "resumed") ||
+	       str_is(node->name, "failed");
+}
+
+/* Section 6. An answer that nobody asked for gets none: else two servers would
+ * go on so without end. */
 bool
 s2s_sm_take(struct s2s *s2s, const struct node *node)
 {
@@ -351,5 +362,7 @@ s2s_sm_take(struct s2s *s2s, const struct node *node)
 		on_enable(s2s, node);
 	else if (str_is(node->name, "resume") && !s2s->is_out)
 		on_resume(s2s, node);
+	else if (!is_answer(node))
+		send_failed(s2s, STANZA_ERR_UNEXPECTED_REQUEST);
 	return true;
 }

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "server/s2s.h"
+#include "server/s2s_internal.h"
 
 struct stage
 stage_begin(uint64_t seed, const char *yaml)
@@ -17,6 +18,18 @@ stage_begin(uint64_t seed, const char *yaml)
 	world_add_account(stage.world, ROMEO, NULL);
 	stage.romeo = world_connect(stage.world, ROMEO "/orchard");
 	return stage;
+}
+
+void
+stage_reload(const struct stage *stage, const char *settings)
+{
+	char yaml[512];
+
+	snprintf(yaml, sizeof(yaml),
+	    "%shosts: {montague.example: {}, capulet.example: {}}\n"
+	    "shards: 2\n",
+	    settings);
+	world_reload(stage->world, yaml);
 }
 
 void
@@ -129,5 +142,38 @@ stage_arrive_proved(const struct stage *stage)
 
 	CHECK(stage_vouch(stage, "valid"));
 	CHECK(stage_comes(peer, "type='valid'"));
+	return peer;
+}
+
+struct s2s *
+stage_s2s(struct world_peer *peer)
+{
+	struct shard *shard = peer->conn->conn.shard;
+	struct stream *stream = NULL;
+
+	while ((stream = stream_next(shard, stream)) != NULL)
+		if (stream->conn == &peer->conn->conn)
+			return s2s_of(stream);
+	fail_msg("there is no such stream");
+	return NULL;
+}
+
+struct world_peer *
+stage_arrive_certified(const struct stage *stage, const char *domain)
+{
+	struct world_peer *peer = stage_arrive(stage);
+	char opening[300];
+
+	snprintf(opening, sizeof(opening), HEAD("from='%s' %s"), domain,
+	    "to='montague.example'");
+	world_send(peer, opening);
+	CHECK(stage_comes(peer, "features"));
+	stage_s2s(peer)->certified = PROOF_PKIX;
+	world_send(peer, "<bidi xmlns='urn:xmpp:bidi'/>"
+			 "<auth" NS("sasl") " mechanism='EXTERNAL'>=</auth>");
+	CHECK(stage_comes(peer, "<success"));
+	world_peer_restart(peer);
+	world_send(peer, opening);
+	CHECK(stage_comes(peer, "features"));
 	return peer;
 }

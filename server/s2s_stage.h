@@ -31,6 +31,8 @@ struct stage {
 
 /* VERONA has a server that can be connected to. yaml: settings, or NULL. */
 struct stage stage_begin(uint64_t seed, const char *yaml);
+/* Other settings, with the hosts and shards that it has. */
+void stage_reload(const struct stage *, const char *settings);
 /* Romeo sends a message with that id to VERONA; the world runs. */
 void stage_say(const struct stage *, const char *id);
 /* Whether something that contains this comes, after other things. */
@@ -45,5 +47,9 @@ struct world_peer *stage_arrive(const struct stage *);
 struct world_peer *stage_arrive_with_key(const struct stage *);
 /* And it proved its domain: it may send. */
 struct world_peer *stage_arrive_proved(const struct stage *);
+/* One that the certificate of that domain proved, for both ways. */
+struct world_peer *stage_arrive_certified(const struct stage *, const char *);
+/* Our end of a stream. */
+struct s2s *stage_s2s(struct world_peer *);
 /* The part of VERONA as the authority of a key; whether it was asked. */
 bool stage_vouch(const struct stage *, const char *type);

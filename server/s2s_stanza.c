@@ -23,6 +23,8 @@
 
 /* How often a remote hears how much came. */
 #define TELL_MS 1000
+/* Bytes of a peer's words that are passed on. */
+#define WORDS_MAX 200
 /* The year 9999, which RFC 5280 uses for certificates that never end. */
 #define FOREVER_S ((int64_t)253402300799)
 
@@ -56,7 +58,8 @@ new_note(struct s2s *s2s, struct str local, struct str domain,
 
 /* What people want to see of it. */
 static void
-describe(struct s2s *s2s, struct path_note *note, struct arena *arena)
+describe(struct s2s *s2s, struct path_note *note, unsigned proof,
+    struct arena *arena)
 {
 	struct stream *stream = &s2s->stream;
 
@@ -64,8 +67,8 @@ describe(struct s2s *s2s, struct path_note *note, struct arena *arena)
 	note->is_bidi = s2s->is_bidi;
 	note->has_acks = s2s->has_acks;
 	note->is_resumed = s2s->is_resumed;
-	note->proof = s2s->proof;
-	note->proof_text = str_of(proof_text((enum proof)s2s->proof));
+	note->proof = proof;
+	note->proof_text = str_of(proof_text((enum proof)proof));
 	note->tls = stream_is_secure(stream)
 			? conn_tls_text(stream->conn, arena)
 			: STR_NONE;
@@ -73,24 +76,40 @@ describe(struct s2s *s2s, struct path_note *note, struct arena *arena)
 	    STR_ARG(stream->conn->address), stream->conn->port);
 }
 
+static void
+tell_ready(struct s2s *s2s, const struct s2s_path *path)
+{
+	struct post *letter;
+	struct path_note *note =
+	    new_note(s2s, path->local, path->domain, PATH_READY, &letter);
+
+	describe(s2s, note, path->proof, letter->arena);
+	note->max_bytes = s2s->max_bytes;
+	post_send(s2s->stream.shard, letter);
+}
+
 void
-s2s_path_ready(struct s2s *s2s, struct str local, struct str domain)
+s2s_path_ready(
+    struct s2s *s2s, struct str local, struct str domain, unsigned proof)
 {
 	struct stream *stream = &s2s->stream;
 	struct s2s_path *path;
-	struct path_note *note;
-	struct post *letter;
 
 	if (path_find(s2s, local, domain) != NULL)
 		return;
 	path = arena_new(stream->arena, struct s2s_path);
 	path->local = str_dup(stream->arena, local);
 	path->domain = str_dup(stream->arena, domain);
+	path->proof = proof;
 	list_add_last(&s2s->paths, &path->link);
-	note = new_note(s2s, local, domain, PATH_READY, &letter);
-	describe(s2s, note, letter->arena);
-	note->max_bytes = s2s->max_bytes;
-	post_send(stream->shard, letter);
+	tell_ready(s2s, path);
+}
+
+void
+s2s_tell_resumed(struct s2s *s2s)
+{
+	list_each (path, &s2s->paths, struct s2s_path, link)
+		tell_ready(s2s, path);
 }
 
 void
@@ -101,7 +120,7 @@ s2s_tell_heard(struct s2s_right *right)
 	struct path_note *note =
 	    new_note(s2s, right->local, right->domain, PATH_HEARD, &letter);
 
-	describe(s2s, note, letter->arena);
+	describe(s2s, note, right->proof, letter->arena);
 	letter->ticket = right->received;
 	right->received = 0;
 	right->told_ms = clock_mono_ms();
@@ -135,6 +154,7 @@ tell_gone(struct s2s *s2s, struct str local, struct str domain, struct str why)
 	    new_note(s2s, local, domain, PATH_GONE, &letter);
 
 	note->text = str_dup(letter->arena, why);
+	note->can_resume = s2s->is_kept;
 	if (!ended_in_order(s2s))
 		note->err = STANZA_ERR_REMOTE_SERVER_TIMEOUT;
 	post_send(s2s->stream.shard, letter);
@@ -144,7 +164,7 @@ static void
 tell_all_gone(struct s2s *s2s, struct str why)
 {
 	if (!ended_in_order(s2s))
-		s2s_keep(s2s);
+		s2s->is_kept = s2s_keep(s2s);
 	list_each (path, &s2s->paths, struct s2s_path, link) {
 		tell_gone(s2s, path->local, path->domain, why);
 		list_remove(&path->link);
@@ -172,6 +192,38 @@ s2s_end(struct s2s *s2s, struct str why)
 {
 	tell_all_gone(s2s, why);
 	s2s_rights_cancel(s2s);
+}
+
+/* Whole characters. */
+static struct str
+first_words(struct str text)
+{
+	size_t len = 0, next = 0;
+
+	do {
+		len += next;
+		next =
+		    str_utf8_len((struct str){text.text + len, text.len - len});
+	} while (next > 0 && len + next <= WORDS_MAX);
+	return (struct str){text.text, len};
+}
+
+void
+s2s_take_error(struct s2s *s2s, const struct node *error)
+{
+	struct stream *stream = &s2s->stream;
+	const struct node *condition = node_first(error);
+	struct str name =
+	    condition == NULL ? STR("no reason") : condition->name;
+	struct str words = first_words(
+	    node_child_text(stream->arena, error, "text", NS_STREAM_ERR));
+
+	stream->end.text =
+	    str_format(stream->arena, "the server says %.*s%s%.*s",
+		STR_ARG(name), words.len > 0 ? ": " : "", STR_ARG(words));
+	s2s->has_peer_error = true;
+	stream->is_peer_ended = true;
+	stream_close(stream);
 }
 
 void

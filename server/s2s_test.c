@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "server/remote_list.h"
 #include "server/s2s_stage.h"
 
 /* Without modules: stanzas go straight between sessions and streams. */
@@ -64,6 +65,35 @@ what_comes_unasked_helps_nobody(void **state)
 	}
 }
 
+/* RFC 6120, section 5.4.3.3: whoever sits between us may have said it. */
+static void
+what_is_offered_before_tls_is_forgotten(void **state)
+{
+	struct stage stage = stage_begin(1, NULL);
+	struct world_peer *peer;
+
+	stage_say(&stage, "m1");
+	peer = world_dialled(stage.world, VERONA);
+	CHECK(stage_comes(peer, "<stream:stream>"));
+	world_send(peer,
+	    ANSWER "<stream:features><starttls" NS(
+		"tls") "/>"
+		       "<sm xmlns='urn:xmpp:sm:3'/>"
+		       "<limits xmlns='urn:xmpp:stream-limits:0'>"
+		       "<max-bytes>10</max-bytes></limits></stream:features>");
+	CHECK(stage_comes(peer, "<starttls"));
+	world_send(peer, "<proceed" NS("tls") "/>");
+	world_peer_restart(peer);
+	CHECK(stage_comes(peer, "<stream:stream>"));
+	world_send(peer, ANSWER "<stream:features/>");
+	CHECK(stage_comes(peer, "<result"));
+	world_send(peer, "<db:result" PAIR " type='valid'/>");
+	world_run(stage.world);
+	CHECK(strstr(world_next(peer), "id='m1'") != NULL);
+	CHECK(world_next(stage.romeo) == NULL);
+	world_free(&stage.world);
+}
+
 static void
 a_cut_at_any_time_loses_nothing(void **state)
 {
@@ -119,8 +149,7 @@ a_kill_at_any_time_leaves_nothing(void **state)
 	}
 }
 
-/* --- they connect ----------------------------------------------------------
- */
+/* --- they connect -------------------------------------------------------- */
 
 static void
 who_is_vouched_for_may_send(void **state)
@@ -198,10 +227,12 @@ static const struct {
 	"<db:result from='capulet.example' to='montague.example'>0</db:result>",
 	"<not-authorized"},
     {OPENING, "<auth" NS("sasl") " mechanism='EXTERNAL'>=</auth>",
-	"<invalid-mechanism"},
+	"<not-authorized"},
     {OPENING, "<enable xmlns='urn:xmpp:sm:3'/>", "<unexpected-request"},
     {OPENING, "<resume xmlns='urn:xmpp:sm:3' previd='x' h='0'/>",
 	"<unexpected-request"},
+    {OPENING, "<r xmlns='urn:xmpp:sm:3'/>", "<unexpected-request"},
+    {OPENING, "<a xmlns='urn:xmpp:sm:3' h='0'/>", "<unexpected-request"},
     {OPENING, "<starttls" NS("tls") "/>", "<failure"},
 };
 
@@ -254,10 +285,14 @@ refusals_are_told_to_the_administrator(void **state)
 		"</db:verify>",
 		VERONA, "for a.example: it is not served here"},
 	    {OPENING, "<auth" NS("sasl") " mechanism='EXTERNAL'>=</auth>",
-		VERONA, "refused EXTERNAL: invalid-mechanism"},
+		VERONA, "refused EXTERNAL: not-authorized"},
 	    {OPENING, MESSAGE("escalus@" VERONA), VERONA, "not-authorized"},
 	    {OPENING, "<message from='a@" VERONA "'/>", VERONA,
 		"improper-addressing"},
+	    {OPENING,
+		"<stream:error><not-authorized" NS("streams") "/><text" NS(
+		    "streams") ">It has expired</text></stream:error>",
+		VERONA, "the server says not-authorized: It has expired"},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -280,8 +315,7 @@ refusals_are_told_to_the_administrator(void **state)
 	}
 }
 
-/* --- what strangers cost --------------------------------------------------
- */
+/* --- what strangers cost ------------------------------------------------- */
 
 static unsigned
 attempts(const struct stage *stage)
@@ -376,8 +410,26 @@ who_does_not_prove_itself_goes(void **state)
 	world_free(&stage.world);
 }
 
-/* --- resumed ---------------------------------------------------------------
- */
+/* --- resumed ------------------------------------------------------------- */
+
+/* What the administration sees of the stream to VERONA. */
+static bool
+is_seen_resumed(const struct stage *stage)
+{
+	bool is_resumed = false;
+
+	for (unsigned i = 0; i < stage->world->server.shard_count; i++) {
+		json_t *pairs = remote_list(&stage->world->server.shards[i]);
+		json_t *streams =
+		    json_object_get(json_array_get(pairs, 0), "streams");
+
+		if (json_is_true(
+			json_object_get(json_array_get(streams, 0), "resumed")))
+			is_resumed = true;
+		json_decref(pairs);
+	}
+	return is_resumed;
+}
 
 static void
 what_the_peer_had_is_not_sent_again(void **state)
@@ -395,6 +447,7 @@ what_the_peer_had_is_not_sent_again(void **state)
 		world_send(peer, "<enabled xmlns='urn:xmpp:sm:3' id='s1' "
 				 "resume='true'/>");
 		CHECK(stage_comes(peer, "id='m2'"));
+		CHECK(!is_seen_resumed(&stage));
 		world_cut(&peer);
 		world_sleep(stage.world, 10000);
 		peer = world_dialled(stage.world, VERONA);
@@ -405,6 +458,7 @@ what_the_peer_had_is_not_sent_again(void **state)
 				 "h='1'/>");
 		world_run(stage.world);
 		CHECK(strstr(world_next(peer), "id='m2'") != NULL);
+		CHECK(is_seen_resumed(&stage));
 		stage_say(&stage, "m3");
 		CHECK(stage_comes(peer, "id='m3'"));
 		world_send(peer, "<a xmlns='urn:xmpp:sm:3' h='3'/>");
@@ -435,6 +489,7 @@ who_cannot_resume_gets_all_again(void **state)
 	CHECK(stage_comes(peer, "<enable"));
 	world_send(peer, "<enabled xmlns='urn:xmpp:sm:3'/>");
 	CHECK(stage_comes(peer, "id='m1'"));
+	CHECK(!is_seen_resumed(&stage));
 	world_free(&stage.world);
 }
 
@@ -494,8 +549,45 @@ who_resumes_does_not_enable(void **state)
 	world_free(&stage.world);
 }
 
-/* --- what proved servers may not ------------------------------------------
- */
+/* On a stream that we opened nobody asks us to begin; what answers us is not
+ * answered, or two servers would do so without end. */
+static void
+words_out_of_place_are_answered_once(void **state)
+{
+	static const struct {
+		const char *said;
+		bool is_answered;
+	} words[] = {
+	    {"<r xmlns='urn:xmpp:sm:3'/>", true},
+	    {"<a xmlns='urn:xmpp:sm:3' h='0'/>", true},
+	    {"<enable xmlns='urn:xmpp:sm:3'/>", true},
+	    {"<resume xmlns='urn:xmpp:sm:3' previd='x' h='0'/>", true},
+	    {"<enabled xmlns='urn:xmpp:sm:3'/>", false},
+	    {"<resumed xmlns='urn:xmpp:sm:3' previd='x' h='0'/>", false},
+	    {"<failed xmlns='urn:xmpp:sm:3'/>", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		struct stage stage = stage_begin(i + 1, NULL);
+		struct world_peer *peer;
+
+		stage_say(&stage, "m1");
+		peer = world_dialled(stage.world, VERONA);
+		stage_answer(peer, STAGE_LINES - 1);
+		CHECK(stage_comes(peer, "<enable"));
+		world_send(peer, "<failed xmlns='urn:xmpp:sm:3'/>");
+		CHECK(stage_comes(peer, "urn:xmpp:ping"));
+		world_send(peer, words[i].said);
+		if (stage_comes(peer, "<unexpected-request") !=
+		    words[i].is_answered)
+			fail_msg("%s", words[i].said);
+		CHECK(!world_is_closed(peer));
+		world_free(&stage.world);
+	}
+}
+
+/* --- what proved servers may not ----------------------------------------- */
 
 /* An answer to a ping of a stream that it guesses. */
 static void
@@ -537,18 +629,6 @@ static const struct {
 	false, false},
 };
 
-static void
-reload(const struct stage *stage, const char *settings)
-{
-	char yaml[512];
-
-	snprintf(yaml, sizeof(yaml),
-	    "%shosts: {montague.example: {}, capulet.example: {}}\n"
-	    "shards: 2\n",
-	    settings);
-	world_reload(stage->world, yaml);
-}
-
 /* Streams that are not permitted now end, the others do not. */
 static void
 a_reload_ends_what_it_forbids(void **state)
@@ -564,7 +644,7 @@ a_reload_ends_what_it_forbids(void **state)
 		told[0] = '\0';
 		log_capture(note_line);
 		log_set_level(LOG_INFO);
-		reload(&stage, reloads[i].yaml);
+		stage_reload(&stage, reloads[i].yaml);
 		log_set_level(LOG_ERROR);
 		log_capture(NULL);
 		if (stage_comes(in, "<policy-violation") !=
@@ -588,7 +668,7 @@ who_is_denied_by_a_reload_goes(void **state)
 	stage_say(&stage, "m1");
 	out = world_dialled(stage.world, VERONA);
 	stage_answer(out, STAGE_LINES);
-	reload(&stage, CLEAR "s2s.deny: [" VERONA "]\n");
+	stage_reload(&stage, CLEAR "s2s.deny: [" VERONA "]\n");
 	CHECK(stage_comes(out, "<policy-violation"));
 	world_sleep(stage.world, 10000);
 	CHECK(stage_comes(stage.romeo, "<policy-violation"));
@@ -602,14 +682,14 @@ a_reload_holds_for_what_is_being_proved(void **state)
 	struct stage stage = stage_begin(1, CLEAR);
 	struct world_peer *peer = stage_arrive_with_key(&stage), *out;
 
-	reload(&stage, CLEAR "s2s.dialback: never\n");
+	stage_reload(&stage, CLEAR "s2s.dialback: never\n");
 	CHECK(stage_vouch(&stage, "valid"));
 	CHECK(stage_comes(peer, "type='error'"));
-	reload(&stage, CLEAR);
+	stage_reload(&stage, CLEAR);
 	stage_say(&stage, "m1");
 	out = world_dialled(stage.world, VERONA);
 	stage_answer(out, STAGE_LINES - 2);
-	reload(&stage, CLEAR "s2s.dialback: never\n");
+	stage_reload(&stage, CLEAR "s2s.dialback: never\n");
 	CHECK(stage_comes(out, "<result"));
 	world_send(out, "<db:result" PAIR " type='valid'/>");
 	world_run(stage.world);
@@ -618,8 +698,7 @@ a_reload_holds_for_what_is_being_proved(void **state)
 	world_free(&stage.world);
 }
 
-/* --- idle ------------------------------------------------------------------
- */
+/* --- idle ---------------------------------------------------------------- */
 
 /* What only comes in is silent as long as its peer likes. */
 static void
@@ -646,6 +725,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_stream_is_opened_and_carries_in_order),
 	    cmocka_unit_test(what_comes_unasked_helps_nobody),
+	    cmocka_unit_test(what_is_offered_before_tls_is_forgotten),
 	    cmocka_unit_test(a_cut_at_any_time_loses_nothing),
 	    cmocka_unit_test(silence_is_not_waited_for),
 	    cmocka_unit_test(a_kill_at_any_time_leaves_nothing),
@@ -661,6 +741,7 @@ main(void)
 	    cmocka_unit_test(who_cannot_resume_gets_all_again),
 	    cmocka_unit_test(a_peer_goes_on_where_it_was_cut),
 	    cmocka_unit_test(who_resumes_does_not_enable),
+	    cmocka_unit_test(words_out_of_place_are_answered_once),
 	    cmocka_unit_test(pongs_reach_only_streams_of_that_server),
 	    cmocka_unit_test(a_reload_ends_what_it_forbids),
 	    cmocka_unit_test(who_is_denied_by_a_reload_goes),

@@ -6,7 +6,8 @@
 
 const struct sasl_mechanism sasl_mechanisms[] = {
     {"EXTERNAL", true, false, .take = external_take,
-	.take_keys = external_take_keys, .client_first = true},
+	.take_keys = external_take_keys, .client_first = true,
+	.is_final = true},
     {"SCRAM-SHA-512-PLUS", true, true, KEY_SHA512, scram_take, scram_take_keys,
 	true},
     {"SCRAM-SHA-256-PLUS", true, true, KEY_SHA256, scram_take, scram_take_keys,
@@ -98,6 +99,14 @@ sasl_take_check(struct sasl *sasl, bool fits)
 		return sasl_fail(sasl, SASL_ERR_NOT_AUTHORIZED);
 	plain_remember(sasl);
 	return sasl_admit(sasl);
+}
+
+bool
+sasl_is_over(const struct sasl *sasl)
+{
+	return sasl->mechanism != NULL && sasl->mechanism->is_final &&
+	       (sasl->err == SASL_ERR_NOT_AUTHORIZED ||
+		   sasl->err == SASL_ERR_INVALID_AUTHZID);
 }
 
 /* --- for mechanisms ------------------------------------------------------- */

@@ -47,6 +47,7 @@ struct sasl_channel {
 	struct str exporter;    /* tls-exporter, RFC 9266; empty: none */
 	struct str end_point;   /* tls-server-end-point, RFC 5929; likewise */
 	struct str certificate; /* verified, in DER; empty: none */
+	bool is_unknown;        /* there is one, but nobody vouches for it */
 	const struct jid *claimed; /* the header's from; NULL: none */
 };
 
@@ -81,6 +82,7 @@ struct sasl_mechanism {
 	enum sasl_step (*take)(struct sasl *, struct str message);
 	enum sasl_step (*take_keys)(struct sasl *);
 	bool client_first; /* without initial response: an empty challenge */
+	bool is_final;     /* who it does not let in is sent away */
 };
 
 /* All of them, strongest first, as they are offered; ends with a NULL name. */
@@ -98,6 +100,9 @@ enum sasl_step sasl_take(struct sasl *, struct str response);
 /* The keys are copied. */
 enum sasl_step sasl_take_keys(struct sasl *, const struct keys *);
 enum sasl_step sasl_take_check(struct sasl *, bool fits);
+/* Whether the stream shall end with this failure: XEP-0178, section 2, for what
+ * a certificate says does not change with another try. */
+bool sasl_is_over(const struct sasl *);
 
 /* --- for mechanisms ------------------------------------------------------- */
 

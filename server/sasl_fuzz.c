@@ -20,8 +20,8 @@ keys_once(void)
 
 	if (arena == NULL) {
 		arena = arena_make(0);
-		keys_fake(
-		    arena, secret, STR("romeo@montague.example"), 1, &keys);
+		keys_fill(arena, secret, STR("romeo@montague.example"),
+		    &(struct key_counts){{1, 1, 1}}, &keys);
 	}
 	return &keys;
 }

@@ -27,7 +27,9 @@ set_up(void **state)
 	arena = arena_make(0);
 	keys_make(arena, STR(PASSWORD), 4096, &romeo);
 	romeo.exists = true;
-	keys_fake(arena, secret, STR("nobody@montague.example"), 4096, &nobody);
+	nobody = (struct keys){.exists = false};
+	keys_fill(arena, secret, STR("nobody@montague.example"),
+	    &(struct key_counts){{4096, 4096, 4096}}, &nobody);
 	channel = (struct sasl_channel){
 	    .host = STR("montague.example"),
 	    .is_secure = true,
@@ -263,6 +265,22 @@ scram_binds_to_the_channel(void **state)
 	}
 }
 
+/* RFC 5802, section 5.1: whatever the server prepares it to. */
+static void
+scram_hashes_the_name_as_it_came(void **state)
+{
+	const struct str bare = STR("n=ROMEO,r=fyko+d2lbbFgONRv9qkxdawL");
+	struct sasl sasl = begin();
+
+	CHECK_EQUAL(sasl_start(&sasl, named("SCRAM-SHA-256"),
+			str_join2(arena, STR("n,,"), bare)),
+	    SASL_ASK_KEYS);
+	CHECK_STR(jid_full(sasl.jid), "romeo@montague.example");
+	CHECK_EQUAL(sasl_take_keys(&sasl, &romeo), SASL_CHALLENGE);
+	CHECK_EQUAL(
+	    sasl_take(&sasl, answer(bare, sasl.out, STR("n,,"))), SASL_SUCCESS);
+}
+
 static void
 scram_tells_nobody_who_exists(void **state)
 {
@@ -338,6 +356,7 @@ main(void)
 		TEST(accounts_may_be_away_off_or_unknown),
 		TEST(nobody_speaks_for_another_than_the_header_said),
 		TEST(scram_binds_to_the_channel),
+		TEST(scram_hashes_the_name_as_it_came),
 		TEST(scram_tells_nobody_who_exists),
 		TEST(mechanisms_need_their_channel),
 		TEST(who_says_nothing_first_is_asked),

@@ -11,14 +11,14 @@
 #include "server/resume.h"
 #include "server/router.h"
 #include "server/settings.h"
-#include "server/settle.h"
 #include "server/setup.h"
 
-#define GONE_WITHIN_MS  (10 * SECOND)
-#define RESOURCE_LEN    12 /* of one that the server makes */
-#define SUFFIX_LEN      4
-#define PRESENCE_LEN    256 /* of one as most are */
-#define BLOB_LETTER_LEN 256 /* of one that only refers to a blob */
+/* So long a login is good for a session. */
+#define BIND_WITHIN_MS (50 * SECOND)
+#define GONE_WITHIN_MS (10 * SECOND)
+#define RESOURCE_LEN   12 /* of one that the server makes */
+#define SUFFIX_LEN     4
+#define PRESENCE_LEN   256 /* of one as most are */
 
 /* --- finding ------------------------------------------------------------ */
 
@@ -71,170 +71,7 @@ session_of_stream(struct account *account, struct stream_id stream)
 	return NULL;
 }
 
-/* --- sending ------------------------------------------------------------ */
-
-/* Whether it may go at once: nothing is held before it. */
-static bool
-is_first(const struct session *session)
-{
-	const struct link *first = list_first(&session->held);
-
-	return first == NULL ||
-	       (session->filling != NULL && first == &session->filling->link);
-}
-
-static bool
-holds_too_many(const struct session *session)
-{
-	return session->held_count >
-	       host_int(session->account->host, SETTING(SESSIONS_QUEUE));
-}
-
-/* It is the stream's now, or with stream management the client's. */
-static void
-leave(struct session *session, struct post *letter)
-{
-	struct shard *shard = session->account->owner.shard;
-
-	if (session->resume != NULL) {
-		resume_send(session, letter);
-		return;
-	}
-	receipt_settle(shard, &letter->receipt);
-	letter->stream = session->stream;
-	session->sent++;
-	post_send(shard, letter);
-}
-
-static void
-send_down(struct session *session, struct post *letter)
-{
-	letter->kind = POST_DOWN;
-	if (is_first(session)) {
-		leave(session, letter);
-		return;
-	}
-	if (session->filling != NULL)
-		list_add_before(&session->filling->link, &letter->link);
-	else
-		list_add_last(&session->held, &letter->link);
-	session->held_count++;
-	if (holds_too_many(session))
-		session_close(session, STREAM_ERR_RESOURCE_CONSTRAINT,
-		    "too much waits to be sent");
-}
-
-static struct post *
-blob_letter(struct blob *blob, const struct jid *to)
-{
-	struct post *letter = post_new(POST_DOWN, arena_make(BLOB_LETTER_LEN));
-
-	letter->blob = blob_ref(blob);
-	letter->to = to == NULL ? NULL : jid_copy(letter->arena, to);
-	return letter;
-}
-
-/* Of a lent letter only the bytes and the address travel on. */
-static struct post *
-own_bytes(struct post *letter)
-{
-	struct post *own;
-
-	if (!letter->is_lent || letter->blob == NULL)
-		return post_own(letter);
-	own = blob_letter(letter->blob, letter->to);
-	own->ticket = letter->ticket;
-	return own;
-}
-
-/* The last look of the modules; a changed stanza is no longer what the blob
- * says. False when one took it. */
-static bool
-may_deliver(struct session *session, struct post *letter)
-{
-	const struct stanza *stanza = letter->stanza;
-
-	if (hook_stanza(HOOK_DELIVER, session->account, session, letter) ==
-	    TAKEN)
-		return false;
-	if (letter->stanza != stanza && letter->blob != NULL) {
-		if (letter->is_lent)
-			letter->blob = NULL;
-		else
-			blob_unref(&letter->blob);
-	}
-	return true;
-}
-
-void
-session_pass(struct session *session, struct post *letter)
-{
-	if (!may_deliver(session, letter))
-		return;
-	letter->to = letter->stanza->to;
-	send_down(session, own_bytes(letter));
-}
-
-void
-session_send(struct session *session, const struct stanza *stanza)
-{
-	session_send_proved(session, stanza, 0);
-}
-
-void
-session_send_proved(
-    struct session *session, const struct stanza *stanza, uint64_t ticket)
-{
-	struct post *letter = post_new(POST_DOWN, NULL);
-
-	letter->stanza = stanza_copy_deep(letter->arena, stanza);
-	letter->ticket = ticket;
-	session_pass(session, letter);
-}
-
-static void
-make_blob(struct shard *shard, struct post *letter)
-{
-	const struct stanza *stanza = letter->stanza;
-
-	if (letter->blob != NULL)
-		return;
-	letter->blob = router_serialise(shard, stanza);
-}
-
-void
-session_share(struct session *session, struct post *letter)
-{
-	struct post lent;
-
-	make_blob(session->account->owner.shard, letter);
-	lent = *letter;
-	lent.link = (struct link){0};
-	lent.is_lent = true;
-	lent.receipt = (struct receipt){0};
-	session_pass(session, &lent);
-}
-
-struct post *
-session_keep(struct session *session, struct post *letter)
-{
-	struct shard *shard = session->account->owner.shard;
-	struct blob *blob = letter->blob == NULL
-				? router_serialise(shard, letter->stanza)
-				: blob_ref(letter->blob);
-	struct post *kept = blob_letter(blob, letter->stanza->to);
-
-	kept->ticket = letter->ticket;
-	blob_unref(&blob);
-	post_free(&letter);
-	return kept;
-}
-
-void
-session_let_go(struct session *session, struct post *letter)
-{
-	send_down(session, letter);
-}
+/* --- the stream --------------------------------------------------------- */
 
 void
 session_cut(struct session *session, enum stream_err err, const char *text)
@@ -287,72 +124,6 @@ session_said(struct account *account, struct post *letter)
 		session_pass(session, letter);
 }
 
-/* --- a place in the order ----------------------------------------------- */
-
-/* A place is a letter among those held that is never sent. */
-static bool
-is_place(const struct post *letter)
-{
-	return letter->kind == POST_KIND_COUNT;
-}
-
-static struct post *
-find_place(struct session *session, unsigned place)
-{
-	list_each (letter, &session->held, struct post, link) {
-		if (is_place(letter) && letter->ticket == place)
-			return letter;
-	}
-	return NULL;
-}
-
-unsigned
-session_hold(struct session *session)
-{
-	struct post *place = post_new(POST_KIND_COUNT, NULL);
-
-	place->ticket = ++session->place_count;
-	list_add_last(&session->held, &place->link);
-	return session->place_count;
-}
-
-void
-session_fill(struct session *session, unsigned place,
-    const struct stanza *stanza, uint64_t ticket)
-{
-	session->filling = find_place(session, place);
-	session_send_proved(session, stanza, ticket);
-	session->filling = NULL;
-}
-
-uint64_t
-session_held_ticket(const struct session *session, uint64_t bit)
-{
-	list_each (letter, &session->held, struct post, link)
-		if (!is_place(letter) && letter->ticket != 0 &&
-		    (letter->ticket & TICKET_ROWS) == bit)
-			return letter->ticket;
-	return UINT64_MAX;
-}
-
-void
-session_release(struct session *session, unsigned place)
-{
-	struct post *held = find_place(session, place);
-
-	if (held == NULL)
-		return;
-	list_remove(&held->link);
-	post_free(&held);
-	list_each (letter, &session->held, struct post, link) {
-		if (is_place(letter))
-			return;
-		list_remove(&letter->link);
-		session->held_count--;
-		leave(session, letter);
-	}
-}
-
 /* --- presence ----------------------------------------------------------- */
 
 static void
@@ -380,7 +151,8 @@ void
 session_set_presence(
     struct session *session, const struct stanza *stanza, int8_t priority)
 {
-	bool is_available = stanza->type == STANZA_AVAILABLE;
+	const bool is_available = stanza->type == STANZA_AVAILABLE;
+	const bool is_news = is_available != session->is_available;
 
 	forget_presence(session);
 	session->is_available = is_available;
@@ -390,7 +162,10 @@ session_set_presence(
 	hook_session(
 	    is_available ? HOOK_SESSION_AVAILABLE : HOOK_SESSION_UNAVAILABLE,
 	    session);
-	kept_note(session);
+	if (is_news)
+		kept_show(session);
+	else
+		kept_note(session);
 }
 
 void
@@ -417,6 +192,7 @@ session_drop(struct session *session)
 	resume_drop(session);
 	if (account->slots != NULL)
 		hook_session(HOOK_SESSION_FORGET, session);
+	kept_drop(session);
 	if (list_holds(&session->link)) {
 		list_remove(&session->link);
 		account->session_count--;
@@ -424,17 +200,6 @@ session_drop(struct session *session)
 	metric_add(account->owner.shard, METRIC_SESSIONS, -1);
 	arena_free(&session->presence_arena);
 	arena_free(&arena);
-}
-
-static void
-return_held(struct session *session)
-{
-	list_each (letter, &session->held, struct post, link)
-		if (is_place(letter)) {
-			list_remove(&letter->link);
-			post_free(&letter);
-		}
-	router_return_all(session->account->owner.shard, &session->held);
 }
 
 /* While the account's modules are loaded anew there is nothing to tell them. */
@@ -455,7 +220,7 @@ session_end(struct session *session)
 	}
 	kept_end(session);
 	resume_end(session);
-	return_held(session);
+	session_return_held(session);
 	log_debug(&session->log, "session ended");
 	session_drop(session);
 	owner_unpin(&account->owner);
@@ -600,6 +365,30 @@ session_new(
 	return session;
 }
 
+/* One that makes room for who is there. */
+static struct session *
+find_ghost(struct account *account)
+{
+	session_each (session, account)
+		if (resume_is_ghost(session))
+			return session;
+	return NULL;
+}
+
+static void
+refuse_or_wait(struct account *account, struct post *letter)
+{
+	struct session *ghost = find_ghost(account);
+
+	if (ghost == NULL) {
+		session_refuse(account->owner.shard, letter,
+		    STANZA_ERR_RESOURCE_CONSTRAINT);
+		return;
+	}
+	session_close(ghost, STREAM_ERR_CONFLICT, NULL);
+	session_wait(account, letter);
+}
+
 static void
 bind_as(struct account *account, struct post *letter, struct str resource)
 {
@@ -608,7 +397,7 @@ bind_as(struct account *account, struct post *letter, struct str resource)
 	struct session *session;
 
 	if (account->session_count >= max) {
-		session_refuse(shard, letter, STANZA_ERR_RESOURCE_CONSTRAINT);
+		refuse_or_wait(account, letter);
 		return;
 	}
 	session = session_new(account, letter->stream, resource);
@@ -665,13 +454,24 @@ resolve_conflict(
 	}
 }
 
+/* A password may have been changed since, and an account that is in memory
+ * knows: it stays there longer than this. */
+static bool
+is_login_good(const struct account *account, const struct bind_ask *ask)
+{
+	return (account->password_ms == 0 ||
+		   ask->authenticated_ms > account->password_ms) &&
+	       clock_mono_ms() - ask->authenticated_ms < BIND_WITHIN_MS;
+}
+
 void
 session_bind(struct account *account, struct post *letter)
 {
 	struct str resource = letter->bind->resource;
 	struct session *old;
 
-	if (account->is_leaving || account->owner.state == OWNER_DISABLED) {
+	if (account->is_leaving || account->owner.state == OWNER_DISABLED ||
+	    !is_login_good(account, letter->bind)) {
 		session_refuse(
 		    account->owner.shard, letter, STANZA_ERR_NOT_AUTHORIZED);
 		return;

@@ -42,6 +42,7 @@ struct session {
 	unsigned place_count;  /* of places that were ever held */
 	uint64_t sent;         /* letters DOWN, without stream management */
 	struct resume *resume; /* stream management; or NULL */
+	struct kept_row *row;  /* server/kept.c; NULL until needed */
 	char *slots;
 	struct log log;
 	struct session_origin origin;
@@ -98,6 +99,17 @@ unsigned session_hold(struct session *); /* the place, > 0 */
 void session_fill(
     struct session *, unsigned place, const struct stanza *, uint64_t ticket);
 void session_release(struct session *, unsigned place);
+/* Before that: of the letters behind the place, newest first, those are freed
+ * that has_back says its module has back. */
+void session_take_back(struct session *, unsigned place,
+    bool (*has_back)(struct session *, const struct post *));
+/* The session ends: what waits behind places goes back (router_return_all). */
+void session_return_held(struct session *);
+/* What waits behind places, the oldest first; NULL to begin, and at the end. */
+struct post *session_next_held(const struct session *, const struct post *);
+/* Whether the letter is the error that answers a stanza which the session
+ * counts. */
+bool session_is_refused(const struct session *, const struct post *);
 
 /* Ends the stream with this error; the session is gone when GONE comes. */
 void session_close(struct session *, enum stream_err, const char *text);
@@ -146,7 +158,8 @@ void session_drop_binds(struct account *);
 /* BIND: what the stream wants. From then on its last letter is a GONE, also
  * before the answer. */
 struct bind_ask {
-	struct str resource; /* prepared; empty: the server makes one */
+	struct str resource;       /* prepared; empty: the server makes one */
+	uint64_t authenticated_ms; /* clock_mono_ms */
 	struct session_origin origin;
 };
 /* BOUND: the answer. */

@@ -1,5 +1,6 @@
 #include "server/settings.h"
 
+#include "server/loader.h"
 #include "server/module.h"
 
 #define RELOADS    SETTING_RELOADS
@@ -131,24 +132,43 @@ const struct setting server_settings[SETTINGS_COUNT + 1] = {
 		"client (XEP-0198); 0 s: not at all."},
     {"limits.first_stanza", SETTING_SIZE, RELOADS | PER_HOST, .min = 10000,
 	.max = 16 * MIB, .preset = "10 KiB",
-	.help = "The largest stanza before authentication."},
+	.help = "The largest stanza before authentication. What begins with "
+		"\"first\" holds until then; where a limit for later is "
+		"smaller, that one."},
     {"limits.stanza", SETTING_SIZE, RELOADS | PER_HOST, .min = 10000,
 	.max = 64 * MIB, .preset = "256 KiB",
 	.help = "The largest stanza after authentication."},
+    {"limits.first_depth", SETTING_INT, RELOADS, .min = 5, .max = 1000,
+	.preset = "16",
+	.help = "How deep the elements of a first stanza may be nested."},
     {"limits.depth", SETTING_INT, RELOADS, .min = 10, .max = 1000,
 	.preset = "64",
 	.help = "How deep the elements of a stanza may be nested."},
+    {"limits.first_attributes", SETTING_INT, RELOADS, .min = 10, .max = 10000,
+	.preset = "24",
+	.help = "Attributes that one element of a first stanza may have."},
     {"limits.attributes", SETTING_INT, RELOADS, .min = 10, .max = 10000,
 	.preset = "64", .help = "Attributes that one element may have."},
+    {"limits.first_elements", SETTING_INT, RELOADS, .min = 50, .max = 1000000,
+	.preset = "128",
+	.help = "Elements that a first stanza may have, and as many attributes "
+		"all together."},
     {"limits.elements", SETTING_INT, RELOADS, .min = 100, .max = 1000000,
 	.preset = "10000", .help = "Elements that one stanza may have."},
     {"limits.auth_time", SETTING_TIME, RELOADS, .min = SECOND, .max = HOUR,
 	.preset = "30 s",
 	.help = "How long a connection may take until it is "
 		"authenticated."},
+    {"limits.first_rate", SETTING_SIZE, RELOADS, .max = 16 * GIB,
+	.preset = "16 KiB",
+	.help = "Bytes a second that a connection may send for long before "
+		"authentication; 0 for as many as later."},
     {"limits.rate", SETTING_SIZE, RELOADS, .max = 16 * GIB, .preset = "128 KiB",
 	.help = "Bytes a second that a connection may send for long; "
 		"0 for any."},
+    {"limits.first_burst", SETTING_SIZE, RELOADS, .min = 1000, .max = 16 * GIB,
+	.preset = "64 KiB",
+	.help = "Bytes that it may then send at once before that rate holds."},
     {"limits.burst", SETTING_SIZE, RELOADS, .min = 10000, .max = 16 * GIB,
 	.preset = "1 MiB",
 	.help = "Bytes that it may send at once before the rate "
@@ -179,7 +199,9 @@ const struct setting server_settings[SETTINGS_COUNT + 1] = {
 	.preset = "1000", .help = "Addresses that an account may block."},
     {"quota.offline_messages", SETTING_INT, RELOADS | PER_HOST, .min = 1,
 	.max = 1000000, .preset = "1000",
-	.help = "Messages kept for an account that is not online."},
+	.help =
+	    "Messages kept for an account that is not online, besides those "
+	    "in its archive."},
     {"s2s.enabled", SETTING_BOOL, 0, .preset = "true",
 	.help = "Whether domains of other servers can be talked to."},
     {"s2s.tls_required", SETTING_BOOL, RELOADS | PER_HOST | PER_DOMAIN,
@@ -212,7 +234,9 @@ const struct setting server_settings[SETTINGS_COUNT + 1] = {
 	.help = "How long messages wait for a domain that cannot be "
 		"reached."},
     {"s2s.hold_others", SETTING_TIME, RELOADS | PER_DOMAIN, .max = DAY,
-	.preset = "1 min", .help = "Likewise requests and presence."},
+	.preset = "1 min",
+	.help = "Likewise requests, and presence but subscriptions and "
+		"unavailable, which wait as messages do."},
     {"s2s.queue", SETTING_INT, RELOADS | PER_DOMAIN, .min = 10, .max = 1000000,
 	.preset = "10000",
 	.help = "Stanzas that wait for a domain, from each of ours."},
@@ -282,16 +306,6 @@ const struct setting server_settings[SETTINGS_COUNT + 1] = {
     {NULL},
 };
 
-static size_t
-count_modules(const struct module *const *modules)
-{
-	size_t count = 0;
-
-	while (modules[count] != NULL)
-		count++;
-	return count;
-}
-
 static const struct setting *
 switches(struct arena *arena, const struct module *const *modules, size_t count)
 {
@@ -314,7 +328,7 @@ const struct setting *const *
 settings_tables(
     struct arena *arena, const struct module *const *modules, size_t *count_r)
 {
-	size_t count = count_modules(modules), at = 0;
+	size_t count = loader_count(modules), at = 0;
 	const struct setting **tables =
 	    arena_array(arena, const struct setting *, count + 2);
 

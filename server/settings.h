@@ -48,11 +48,16 @@ struct module;
 	X(SESSIONS_RESUME)             \
 	X(LIMITS_FIRST_STANZA)         \
 	X(LIMITS_STANZA)               \
+	X(LIMITS_FIRST_DEPTH)          \
 	X(LIMITS_DEPTH)                \
+	X(LIMITS_FIRST_ATTRIBUTES)     \
 	X(LIMITS_ATTRIBUTES)           \
+	X(LIMITS_FIRST_ELEMENTS)       \
 	X(LIMITS_ELEMENTS)             \
 	X(LIMITS_AUTH_TIME)            \
+	X(LIMITS_FIRST_RATE)           \
 	X(LIMITS_RATE)                 \
+	X(LIMITS_FIRST_BURST)          \
 	X(LIMITS_BURST)                \
 	X(LIMITS_CONNECTIONS)          \
 	X(LIMITS_HANDSHAKES)           \

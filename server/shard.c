@@ -149,7 +149,8 @@ shard_turn(struct shard *shard)
 
 	shard_must_be_current(shard);
 	is_more = mailbox_work(shard, LETTERS_PER_TURN);
-	timers_ring(&shard->timers, clock_mono_ms());
+	if (!shard->is_closed)
+		timers_ring(&shard->timers, clock_mono_ms());
 	conn_flush_all(shard);
 	return is_more || !list_is_empty(&shard->mailbox.ready);
 }
@@ -157,5 +158,5 @@ shard_turn(struct shard *shard)
 uint64_t
 shard_next_due(const struct shard *shard)
 {
-	return timers_next(&shard->timers);
+	return shard->is_closed ? UINT64_MAX : timers_next(&shard->timers);
 }

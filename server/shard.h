@@ -70,7 +70,7 @@ struct shard {
 	uint64_t handled_numbers; /* that were given */
 	struct list loads;        /* owners that wait for their turn to load */
 	unsigned load_count;      /* owners that load now */
-	struct list absents;      /* owners that do not exist, oldest first */
+	struct list absents;      /* owners ABSENT or UNREAD, oldest first */
 	unsigned absent_count;
 	struct table asks;         /* server/iq_ask.h */
 	struct table outbox_waits; /* server/outbox.h */
@@ -85,6 +85,8 @@ struct shard {
 	bool is_settling;      /* batches wait for the end of the turn */
 	struct runner *runner; /* server/runner.h; NULL in a world */
 	bool is_draining;      /* shutting down: no new streams */
+	bool is_closed;        /* its store is: nothing happens any more, while
+				  other shards end */
 	bool is_ended;         /* what is freed now was not done */
 };
 

@@ -14,14 +14,10 @@
 #include "xml/prep.h"
 #include "xml/writer.h"
 
-#define NS_STREAM_ERR "urn:ietf:params:xml:ns:xmpp-streams"
-#define NS_REGISTER   "jabber:iq:register"
-#define ALPN_S2S      "xmpp-server"
+#define NS_REGISTER "jabber:iq:register"
+#define ALPN_S2S    "xmpp-server"
 /* Two JIDs, a host and a language, of usual length. */
 #define ARENA_LEN 180
-/* Of an element before authentication. */
-#define FIRST_ATTRS    128
-#define FIRST_ELEMENTS 128
 /* How long the peer may take to close what we closed. */
 #define CLOSING_MS 5000
 /* The same, when the server ends. */
@@ -142,8 +138,7 @@ stream_send_blob(
 	leave(stream, buf);
 }
 
-/* --- opening ----------------------------------------------------------------
- */
+/* --- opening ------------------------------------------------------------- */
 
 static void
 on_open(struct reader *reader, const struct node *header, struct str content_ns)
@@ -279,20 +274,17 @@ static struct reader_limits
 limits_of(const struct stream *stream)
 {
 	struct reader_limits limits = {
-	    .bytes = stream_setting(stream, SETTINGS_LIMITS_STANZA),
-	    .depth = (unsigned)stream_setting(stream, SETTINGS_LIMITS_DEPTH),
-	    .attrs =
-		(unsigned)stream_setting(stream, SETTINGS_LIMITS_ATTRIBUTES),
-	    .children =
-		(unsigned)stream_setting(stream, SETTINGS_LIMITS_ELEMENTS),
+	    .bytes = stream_max_bytes(stream),
+	    .depth = (unsigned)stream_limit_of(
+		stream, SETTINGS_LIMITS_FIRST_DEPTH, SETTINGS_LIMITS_DEPTH),
+	    .attrs = (unsigned)stream_limit_of(stream,
+		SETTINGS_LIMITS_FIRST_ATTRIBUTES, SETTINGS_LIMITS_ATTRIBUTES),
+	    .children = (unsigned)stream_limit_of(stream,
+		SETTINGS_LIMITS_FIRST_ELEMENTS, SETTINGS_LIMITS_ELEMENTS),
 	};
 
-	if (!stream->is_authenticated) {
-		limits.bytes =
-		    stream_setting(stream, SETTINGS_LIMITS_FIRST_STANZA);
-		limits.all_attrs = FIRST_ATTRS;
-		limits.children = FIRST_ELEMENTS;
-	}
+	if (!stream->is_authenticated)
+		limits.all_attrs = limits.children;
 	return limits;
 }
 
@@ -377,7 +369,7 @@ make(struct shard *shard, const struct stream_role *role, struct conn *conn)
 	conn->events = &conn_events;
 	streams_add(shard, stream);
 	stream->heard_ms = stream->credit_ms = clock_mono_ms();
-	stream->credit = (int64_t)stream_setting(stream, SETTINGS_LIMITS_BURST);
+	stream->credit = stream_burst(stream);
 	return stream;
 }
 
@@ -476,8 +468,11 @@ stream_start_tls(struct stream *stream)
 void
 stream_authenticated(struct stream *stream, const struct jid *bare)
 {
+	const int64_t burst = stream_burst(stream);
+
 	stream->peer = jid_copy(stream->arena, bare);
 	stream->is_authenticated = true;
+	stream->credit += stream_burst(stream) - burst;
 	stream->deadline_ms = 0;
 	stream_limit(stream);
 	timer_start(stream->shard, &stream->timer, 0, on_timer);
@@ -639,6 +634,9 @@ log_end(const struct stream *stream, const char *why)
 		    stream_err_element(stream->end.err),
 		    stream->end.text.len > 0 ? ": " : "",
 		    STR_ARG(stream->end.text));
+	else if (stream->end.text.len > 0)
+		log_info(
+		    &stream->log, "closed: %.*s", STR_ARG(stream->end.text));
 	else if (stream->is_peer_ended)
 		log_info(&stream->log, "closed as the peer asked");
 	else
@@ -663,16 +661,21 @@ on_closed(struct conn *conn, const char *why)
 
 /* --- time ----------------------------------------------------------------- */
 
-/* A timer is not moved each time bytes come: when it rings, it looks. */
+/* A timer is not moved each time bytes come: when it rings, it looks. Who is
+ * not listened to is not silent. */
 static void
 check_idle(struct stream *stream, uint64_t now_ms)
 {
 	uint64_t ping_ms = stream_setting(stream, SETTINGS_LIMITS_IDLE_PING);
-	uint64_t quiet_ms = now_ms - stream->heard_ms;
-	uint64_t wait_ms;
+	uint64_t quiet_ms, wait_ms;
 
 	if (ping_ms == 0)
 		return;
+	if (stream->is_held) {
+		stream->heard_ms = now_ms;
+		stream->is_pinged = false;
+	}
+	quiet_ms = now_ms - stream->heard_ms;
 	if (stream->is_pinged && stream->role->is_of_servers) {
 		cut(stream, STREAM_ERR_CONNECTION_TIMEOUT,
 		    STR("no answer to a ping"));

@@ -194,4 +194,6 @@ void stream_fail(struct stream *, enum stream_err, const char *text);
 void stream_fail_with(struct stream *, enum stream_err, const char *text,
     const struct node *specific);
 const char *stream_err_element(enum stream_err);
+/* The largest stanza that is read now. */
+uint64_t stream_max_bytes(const struct stream *);
 bool stream_is_secure(const struct stream *);

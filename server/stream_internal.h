@@ -19,6 +19,11 @@ void stream_limit(struct stream *);
 void stream_pace(struct stream *, size_t len);
 /* A number, size (bytes) or time (ms) of the configuration, for its host. */
 uint64_t stream_setting(const struct stream *, enum settings_index);
+/* Of two limits the one that holds now: before authentication the smaller. */
+uint64_t stream_limit_of(const struct stream *, enum settings_index first,
+    enum settings_index later);
+/* Bytes that may come at once. */
+int64_t stream_burst(const struct stream *);
 /* The host that stands for a domain, for streams of that role; or NULL. */
 const struct host *stream_find_host(const struct stream *, struct str name);
 /* server/stream_header.c: ours, and the peer's: what is wrong with it. */

@@ -32,6 +32,30 @@ stream_setting(const struct stream *stream, enum settings_index index)
 	}
 }
 
+uint64_t
+stream_limit_of(const struct stream *stream, enum settings_index first,
+    enum settings_index later)
+{
+	const uint64_t most = stream_setting(stream, later);
+	const uint64_t few = stream_setting(stream, first);
+
+	return !stream->is_authenticated && few < most ? few : most;
+}
+
+uint64_t
+stream_max_bytes(const struct stream *stream)
+{
+	return stream_limit_of(
+	    stream, SETTINGS_LIMITS_FIRST_STANZA, SETTINGS_LIMITS_STANZA);
+}
+
+int64_t
+stream_burst(const struct stream *stream)
+{
+	return (int64_t)stream_limit_of(
+	    stream, SETTINGS_LIMITS_FIRST_BURST, SETTINGS_LIMITS_BURST);
+}
+
 static void
 pause_over(struct timer *timer)
 {
@@ -66,15 +90,28 @@ pause_reading(struct stream *stream, uint64_t ms)
 	timer_start(stream->shard, &stream->pause, ms, pause_over);
 }
 
+/* Bytes a second; 0: any. */
+static int64_t
+rate_of(const struct stream *stream)
+{
+	const uint64_t first =
+	    stream_setting(stream, SETTINGS_LIMITS_FIRST_RATE);
+	const uint64_t later = stream_setting(
+	    stream, is_of_many(stream) && stream->is_authenticated
+			? SETTINGS_S2S_RATE
+			: SETTINGS_LIMITS_RATE);
+
+	if (stream->is_authenticated || first == 0)
+		return (int64_t)later;
+	return (int64_t)(later == 0 || first < later ? first : later);
+}
+
 /* A token bucket; who overdraws it is not read until it has recovered. */
 static void
 charge(struct stream *stream, size_t len)
 {
-	int64_t rate = (int64_t)stream_setting(
-	    stream, is_of_many(stream) && stream->is_authenticated
-			? SETTINGS_S2S_RATE
-			: SETTINGS_LIMITS_RATE);
-	int64_t burst = (int64_t)stream_setting(stream, SETTINGS_LIMITS_BURST);
+	int64_t rate = rate_of(stream);
+	int64_t burst = stream_burst(stream);
 	int64_t passed_ms = (int64_t)(stream->heard_ms - stream->credit_ms);
 
 	if (rate == 0)

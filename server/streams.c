@@ -216,7 +216,10 @@ streams_setup_changed(struct shard *shard)
 		const bool is_served = is_served_still(stream);
 
 		stream_limit(stream);
-		if (!is_served)
+		/* Its peer may still speak before it closes, too. */
+		if (!is_served && stream->is_ending && !stream->is_gone)
+			conn_abort(stream->conn);
+		else if (!is_served)
 			stream_fail(stream, STREAM_ERR_HOST_GONE,
 			    "this host is served no more");
 		else if (stream->role->on_setup != NULL)

@@ -18,6 +18,7 @@
 #include "server/settings.h"
 #include "server/setup.h"
 #include "server/tls_internal.h"
+#include "xml/prep.h"
 
 #define ALPN_CLIENT    "xmpp-client"
 #define ALPN_SERVER    "xmpp-server"
@@ -124,6 +125,22 @@ push(gnutls_transport_ptr_t transport, const void *bytes, size_t len)
 
 /* --- opening -------------------------------------------------------------- */
 
+/* SNI has A-labels (RFC 6066, section 3), hosts have U-labels. */
+static const struct host *
+host_of_name(const struct setup *setup, struct str name)
+{
+	const struct host *host = domain_host(setup, name);
+	struct arena *arena;
+
+	if (host != NULL)
+		return host;
+	arena = arena_make(0);
+	if (prep_domain(arena, &name))
+		host = domain_host(setup, name);
+	arena_free(&arena);
+	return host;
+}
+
 static const struct host *
 host_by_sni(struct tls *tls)
 {
@@ -134,7 +151,7 @@ host_by_sni(struct tls *tls)
 	if (gnutls_server_name_get(tls->session, name, &len, &type, 0) < 0 ||
 	    type != GNUTLS_NAME_DNS)
 		return NULL;
-	return domain_host(tls->setup, str_of(name));
+	return host_of_name(tls->setup, str_of(name));
 }
 
 /* The ClientHello was read: the certificate can be chosen. */
@@ -450,22 +467,26 @@ tls_end_point(struct tls *tls, struct arena *arena, struct str *data_r)
 	return true;
 }
 
-bool
+enum client_proof
 tls_peer_certificate(struct tls *tls, struct arena *arena, struct str *der_r)
 {
+	const unsigned unknown =
+	    GNUTLS_CERT_INVALID | GNUTLS_CERT_SIGNER_NOT_FOUND;
 	const gnutls_datum_t *chain;
-	unsigned count = 0, status = 1;
+	unsigned count = 0, status = 0;
 
 	if (tls->identity == NULL || !tls->identity->asks_clients)
-		return false;
+		return CLIENT_UNPROVED;
 	chain = gnutls_certificate_get_peers(tls->session, &count);
-	if (chain == NULL || count == 0 ||
-	    gnutls_certificate_verify_peers2(tls->session, &status) < 0 ||
-	    status != 0)
-		return false;
+	if (chain == NULL || count == 0)
+		return CLIENT_UNPROVED;
+	if (gnutls_certificate_verify_peers2(tls->session, &status) < 0)
+		return CLIENT_BAD;
+	if (status != 0)
+		return status == unknown ? CLIENT_UNKNOWN : CLIENT_BAD;
 	*der_r = (struct str){
 	    arena_dup(arena, chain[0].data, chain[0].size), chain[0].size};
-	return true;
+	return CLIENT_PROVED;
 }
 
 size_t

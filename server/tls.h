@@ -94,9 +94,19 @@ void tls_bye(struct tls *);
 
 /* --- of a complete session: see server/conn.h ----------------------------- */
 
+/* What a client's certificate is worth to the configured client authorities
+ * (RFC 6120, section 13.7.2). */
+enum client_proof {
+	CLIENT_UNPROVED, /* they are not asked, or it presented none */
+	CLIENT_UNKNOWN,  /* its own, or of an authority that is not theirs */
+	CLIENT_BAD,      /* what they signed does not hold, or not any more */
+	CLIENT_PROVED
+};
+
 struct str tls_text(struct tls *, struct arena *);
 struct str tls_sni(struct tls *, struct arena *);
 bool tls_exporter(struct tls *, uint8_t data[32]);
 bool tls_end_point(struct tls *, struct arena *, struct str *data_r);
-bool tls_peer_certificate(struct tls *, struct arena *, struct str *der_r);
+enum client_proof tls_peer_certificate(
+    struct tls *, struct arena *, struct str *der_r);
 size_t tls_peer_chain(struct tls *, struct arena *, const struct str **ders_r);

@@ -23,6 +23,9 @@ const struct module *const modules_builtin[] = {NULL};
 static struct arena *arena;
 static char folder[] = "/tmp/tls_test.XXXXXX";
 
+/* A host by its U-labels, as SNI has them. */
+#define BOOKS "xn--bcher-kva.example"
+
 /* --- certificates --------------------------------------------------------- */
 
 static struct str
@@ -291,6 +294,7 @@ static const struct {
     {"one.example", "xmpp-client", "NORMAL", "one.example"},
     {"two.example", "xmpp-client", "NORMAL", "two.example"},
     {"two.example", NULL, "NORMAL:-VERS-ALL:+VERS-TLS1.2", "two.example"},
+    {BOOKS, "xmpp-client", "NORMAL", BOOKS},
     {"elsewhere.example", NULL, "NORMAL", "one.example"},
     {NULL, NULL, "NORMAL", "one.example"},
 };
@@ -539,6 +543,7 @@ set_up(void **state)
 	CHECK(mkdtemp(folder) != NULL);
 	make_certificate("one.example", -DAY_S, 100 * DAY_S);
 	make_certificate("two.example", -DAY_S, 100 * DAY_S);
+	make_certificate(BOOKS, -DAY_S, 100 * DAY_S);
 	make_certificate("over.example", -2 * DAY_S, -DAY_S);
 	make_certificate("early.example", DAY_S, 2 * DAY_S);
 	text = str_format(arena,
@@ -546,8 +551,10 @@ set_up(void **state)
 	    "  one.example: {certificate: %s/one.example.pem,"
 	    " key: %s/one.example.key}\n"
 	    "  two.example: {certificate: %s/two.example.pem,"
-	    " key: %s/two.example.key}\n",
-	    folder, folder, folder, folder);
+	    " key: %s/two.example.key}\n"
+	    "  bücher.example: {certificate: %s/" BOOKS ".pem,"
+	    " key: %s/" BOOKS ".key}\n",
+	    folder, folder, folder, folder, folder, folder);
 	setup = setup_rig(arena, text.text, modules_builtin, true, &why);
 	CHECK(setup != NULL);
 	gnutls_certificate_allocate_credentials(&credentials);
@@ -558,10 +565,10 @@ set_up(void **state)
 static int
 tear_down(void **state)
 {
-	static const char *const names[] = {
-	    "one.example", "two.example", "over.example", "early.example"};
+	static const char *const names[] = {"one.example", "two.example", BOOKS,
+	    "over.example", "early.example"};
 
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = 0; i < 5; i++) {
 		unlink(path_of(names[i], "pem").text);
 		unlink(path_of(names[i], "key").text);
 	}

@@ -296,6 +296,13 @@ verify_start(struct shard *shard, struct verify *verify, struct arena *arena,
 	timer_start(shard, &own->soon, 0, begin);
 }
 
+bool
+verify_leaves_dialback(const struct verify *verify, const struct policy *policy)
+{
+	return (policy->proofs & PROOF_DIALBACK) != 0 && !verify->is_final &&
+	       (policy->dialback == DIALBACK_ALWAYS || !verify->was_presented);
+}
+
 void
 verify_cancel(struct verify *verify)
 {

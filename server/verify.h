@@ -51,5 +51,7 @@ struct verify {
 void verify_start(struct shard *, struct verify *, struct arena *,
     const struct policy *, const struct verify_ask *,
     void (*done)(struct verify *));
+/* Whether dialback may stand in where nothing is proved. */
+bool verify_leaves_dialback(const struct verify *, const struct policy *);
 /* done is called soon, without a proof. */
 void verify_cancel(struct verify *);

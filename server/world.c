@@ -275,35 +275,48 @@ world_kill(struct world *world)
 {
 	world->kill_after = 0;
 	halt(world);
-	set_clock(world, world->mono_ms + RESTART_MS);
+	set_clock(world, world->mono_ms + world->absence_ms);
 	boot(world);
 	apply_break(world);
 }
 
 void
+world_set_absence(struct world *world, uint64_t ms)
+{
+	world->absence_ms = ms;
+}
+
+static void
+on_each_shard(struct world *world, void (*act)(struct shard *))
+{
+	for (unsigned i = 0; i < world->server.shard_count; i++) {
+		shard_enter(shard_at(world, i));
+		act(shard_at(world, i));
+		world->is_quiet[i] = false;
+	}
+}
+
+static void
+close_streams(struct shard *shard)
+{
+	streams_close_all(shard, false, STREAM_ERR_SYSTEM_SHUTDOWN);
+}
+
+void
 world_restart(struct world *world)
 {
-	const unsigned count = world->server.shard_count;
-
 	world_run(world);
-	for (unsigned i = 0; i < count; i++) {
-		shard_enter(shard_at(world, i));
-		shard_at(world, i)->is_draining = true;
-		streams_close_all(
-		    shard_at(world, i), false, STREAM_ERR_SYSTEM_SHUTDOWN);
-	}
+	on_each_shard(world, drain_answer);
+	world_sleep(world, DRAIN_ANSWERS_MS);
+	on_each_shard(world, drain_give_up);
+	world_run(world);
+	on_each_shard(world, close_streams);
 	world_sleep(world, CLOSING_MS);
-	for (unsigned i = 0; i < count; i++) {
-		shard_enter(shard_at(world, i));
-		drain_begin(shard_at(world, i));
-		world->is_quiet[i] = false;
-	}
+	on_each_shard(world, drain_begin);
 	world_sleep(world, DRAIN_WRITES_MS);
-	for (unsigned i = 0; i < count; i++) {
-		shard_enter(shard_at(world, i));
-		kept_save_all(shard_at(world, i));
-		world->is_quiet[i] = false;
-	}
+	on_each_shard(world, drain_give_up);
+	world_run(world);
+	on_each_shard(world, kept_save_all);
 	world_sleep(world, COMMITS_MS);
 	world_kill(world);
 }
@@ -312,6 +325,15 @@ void
 world_kill_after(struct world *world, unsigned steps)
 {
 	world->kill_after = steps;
+}
+
+bool
+world_was_killed(struct world *world)
+{
+	const bool was_killed = world->kill_after == 0;
+
+	world->kill_after = 0;
+	return was_killed;
 }
 
 void
@@ -410,6 +432,7 @@ world_new(const struct world_options *options)
 	world->random = options->seed;
 	world->modules =
 	    options->modules == NULL ? modules_builtin : options->modules;
+	world->absence_ms = RESTART_MS;
 	list_init(&world->conns);
 	list_init(&world->peers);
 	list_init(&world->neighbours);

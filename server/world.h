@@ -41,7 +41,7 @@ void world_run(struct world *);
 bool world_step(struct world *, unsigned steps);
 /* Lets time pass, doing what becomes due. */
 void world_sleep(struct world *, uint64_t ms);
-/* Store jobs of all shards fail with this until ERR_NONE. */
+/* Store jobs of all shards fail with this until ERR_NONE: store_break. */
 void world_break_store(struct world *, enum err);
 /* Store jobs wait (nobody answers) until released. */
 void world_hold_store(struct world *, bool);
@@ -50,10 +50,14 @@ void world_hold_store(struct world *, bool);
 void world_kill(struct world *);
 /* A clean stop, and a start. */
 void world_restart(struct world *);
+/* From now on it is away so long when it is killed or restarts. */
+void world_set_absence(struct world *, uint64_t ms);
 /* A new configuration, all of it. */
 void world_reload(struct world *, const char *yaml);
 /* Kills it after so many more steps of any kind: between any two writes. */
 void world_kill_after(struct world *, unsigned steps);
+/* Whether it was since; if not, it will not be any more. */
+bool world_was_killed(struct world *);
 
 /* A client's connection; logged in, and bound when jid is full ("" for a raw
  * one that only connected). */
@@ -68,6 +72,9 @@ enum world_door { WORLD_OPEN, WORLD_SHUT /* refuses */, WORLD_SILENT };
 /* From now on DNS has an address of that domain; or its door changes. Domains
  * that were not named here do not exist. */
 void world_serve(struct world *, const char *domain, enum world_door);
+/* How long DNS takes to say that there is no IPv6 address of that domain, which
+ * is known; UINT64_MAX: for ever. */
+void world_delay_ipv6(struct world *, const char *domain, uint64_t ms);
 /* The other end of the next connection that the server made to that domain,
  * before TLS; NULL when there is none. */
 struct world_peer *world_dialled(struct world *, const char *domain);

@@ -15,6 +15,7 @@ struct place {
 	const char *domain;
 	enum world_door door;
 	uint32_t address;
+	uint64_t ipv6_ms; /* until it is said that there is none */
 	struct list arrivals;
 };
 
@@ -57,6 +58,11 @@ answer(struct dns_ask *ask)
 	struct dns_record *record;
 
 	ask->err = ERR_NOT_FOUND;
+	if (place != NULL && ask->type == DNS_AAAA) {
+		ask->delay_ms = place->ipv6_ms;
+		if (place->ipv6_ms == UINT64_MAX)
+			ask->err = ERR_TIMEOUT;
+	}
 	if (place == NULL || ask->type != DNS_A)
 		return;
 	ask->err = ERR_NONE;
@@ -109,6 +115,15 @@ world_serve(struct world *world, const char *domain, enum world_door door)
 		list_add_last(&world->places, &place->link);
 	}
 	place->door = door;
+}
+
+void
+world_delay_ipv6(struct world *world, const char *domain, uint64_t ms)
+{
+	struct place *place = find(world, str_of(domain));
+
+	must(place != NULL);
+	place->ipv6_ms = ms;
 }
 
 void

@@ -26,8 +26,7 @@ pattern_parse(struct arena *arena, struct str text)
 	    "");
 }
 
-/* --- values ----------------------------------------------------------------
- */
+/* --- values -------------------------------------------------------------- */
 
 static bool
 find(struct str text, const char *what, size_t *at_r)
@@ -114,8 +113,7 @@ attributes_fit(const struct node *pattern, const struct node *element,
 	return true;
 }
 
-/* --- elements ---------------------------------------------------------------
- */
+/* --- elements ------------------------------------------------------------ */
 
 static bool
 has_mark(const struct node *pattern, const char *mark)

@@ -29,6 +29,7 @@ struct world {
 	bool is_held;
 	enum err broken;
 	unsigned kill_after; /* steps; 0: not */
+	uint64_t absence_ms; /* of a server that starts again */
 	unsigned peers_made;
 	struct list conns, peers;
 	struct list neighbours; /* server/world_neighbour.h */

@@ -7,8 +7,7 @@
 #include "base/code.h"
 #include "xml/writer.h"
 
-/* --- the file --------------------------------------------------------------
- */
+/* --- the file ------------------------------------------------------------ */
 
 static bool
 read_file(struct arena *arena, const char *path, struct str *text_r)
@@ -167,8 +166,7 @@ scene_raw(struct arena *arena, const struct scene_step *step)
 	return all;
 }
 
-/* --- variables -------------------------------------------------------------
- */
+/* --- variables ----------------------------------------------------------- */
 
 struct variable {
 	struct link link;

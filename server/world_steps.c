@@ -172,35 +172,39 @@ begins_stream(struct str text)
 	return false;
 }
 
-static void
-step_sends_raw(struct play *play, const struct str *words)
+/* What it is to send now as it stands; empty when that cannot be. With the
+ * start of a stream in it a new one begins. */
+static struct str
+raw_of(struct play *play, struct world_peer *peer)
 {
-	struct world_peer *peer = play_peer(play, words[0]);
 	struct str text =
 	    play_expand(play, scene_raw(play->arena, play->at), false);
 
 	if (peer == NULL || text.text == NULL)
-		return;
+		return STR_NONE;
 	if (begins_stream(text)) {
 		world_run(play->world);
 		world_peer_restart(peer);
 	}
-	world_peer_send(peer, text);
+	return text;
+}
+
+static void
+step_sends_raw(struct play *play, const struct str *words)
+{
+	struct world_peer *peer = play_peer(play, words[0]);
+	struct str text = raw_of(play, peer);
+
+	if (text.text != NULL)
+		world_peer_send(peer, text);
 }
 
 static void
 step_sends_bytes(struct play *play, const struct str *words)
 {
 	struct world_peer *peer = play_peer(play, words[0]);
-	struct str text =
-	    play_expand(play, scene_raw(play->arena, play->at), false);
+	struct str text = raw_of(play, peer);
 
-	if (peer == NULL || text.text == NULL)
-		return;
-	if (begins_stream(text)) {
-		world_run(play->world);
-		world_peer_restart(peer);
-	}
 	for (size_t i = 0; i < text.len; i++) {
 		world_peer_send(peer, (struct str){text.text + i, 1});
 		world_run(play->world);

@@ -1,0 +1,168 @@
+/* What commands print for people, of answers that a thread gives. */
+#include "server/command.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/check.h"
+
+/* --- an administration ---------------------------------------------------- */
+
+static struct {
+	char path[64];
+	int fd;
+	const char *body;
+	char asked[512];
+} admin;
+
+static void *
+answer(void *unused)
+{
+	int fd = accept(admin.fd, NULL, NULL);
+	char head[128];
+	ssize_t len = read(fd, admin.asked, sizeof(admin.asked) - 1);
+
+	(void)unused;
+	admin.asked[len < 0 ? 0 : len] = '\0';
+	snprintf(head, sizeof(head),
+	    "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n",
+	    strlen(admin.body));
+	(void)!write(fd, head, strlen(head));
+	(void)!write(fd, admin.body, strlen(admin.body));
+	close(fd);
+	return NULL;
+}
+
+static int
+start(void **state)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+	(void)state;
+	snprintf(admin.path, sizeof(admin.path), "/tmp/command_test.%d",
+	    (int)getpid());
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", admin.path);
+	admin.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(
+	    bind(admin.fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	return listen(admin.fd, 1);
+}
+
+static int
+stop(void **state)
+{
+	(void)state;
+	close(admin.fd);
+	return unlink(admin.path);
+}
+
+/* --- what is printed ------------------------------------------------------ */
+
+static char printed[4096];
+
+/* Runs it with standard output going there. */
+static enum command_exit
+run(char *command, const char *body)
+{
+	const struct command_options options = {.socket = admin.path};
+	FILE *file = tmpfile();
+	int stdout_fd = dup(STDOUT_FILENO);
+	pthread_t thread;
+	enum command_exit result;
+	size_t len;
+
+	admin.body = body;
+	pthread_create(&thread, NULL, answer, NULL);
+	fflush(stdout);
+	dup2(fileno(file), STDOUT_FILENO);
+	result = command_run(&options, 1, &command);
+	fflush(stdout);
+	dup2(stdout_fd, STDOUT_FILENO);
+	close(stdout_fd);
+	pthread_join(thread, NULL);
+	rewind(file);
+	len = fread(printed, 1, sizeof(printed) - 1, file);
+	printed[len] = '\0';
+	fclose(file);
+	return result;
+}
+
+#define STREAM(direction, bidi, proof, tls, age)                   \
+	"{\"direction\":\"" direction "\",\"bidirectional\":" bidi \
+	",\"proof\":\"" proof "\",\"tls\":" tls ",\"age_s\":" age "}"
+
+/* Which way, proved by what, TLS, how old; what waits, since when; the last
+ * error. */
+static void
+links_are_listed(void **state)
+{
+	char command[] = "s2s";
+
+	(void)state;
+	assert_int_equal(
+	    run(command,
+		"{\"pairs\":["
+		"{\"local\":\"a.example\",\"remote\":\"b.example\","
+		"\"state\":\"connected\",\"streams\":[" STREAM("out", "true",
+		    "certificate", "\"TLS1.3\"",
+		    "59") "," STREAM("in", "false", "dialback", "null",
+		    "3600") "],"
+			    "\"queued\":2,\"oldest_s\":7,\"last_error\":null},"
+			    "{\"local\":\"a.example\",\"remote\":\"c.example\","
+			    "\"state\":\"waiting\",\"streams\":[],"
+			    "\"queued\":30,\"oldest_s\":600,"
+			    "\"last_error\":\"connection refused\"}]}"),
+	    COMMAND_OK);
+	assert_int_equal(strncmp(admin.asked, "GET /v1/s2s ", 12), 0);
+	assert_string_equal(printed,
+	    "ours                     theirs                   state      "
+	    "streams (age)                                 queued  oldest  "
+	    "last error\n"
+	    "a.example                b.example                connected  "
+	    "out+ certificate TLS1.3 (59 s), in dialback - (1 h) "
+	    "2       7 s     -\n"
+	    "a.example                c.example                waiting    "
+	    "-                                             30      10 min  "
+	    "connection refused\n");
+}
+
+/* Rounded down, in the largest unit that fits. */
+static void
+ages_are_short(void **state)
+{
+	static const struct {
+		const char *body, *text;
+	} ages[] = {
+#define AGE(seconds)                         \
+	"{\"pairs\":[{\"streams\":[" STREAM( \
+	    "out", "false", "dialback", "null", seconds) "],\"queued\":0}]}"
+	    {AGE("0"), "(0 s)"},
+	    {AGE("119"), "(1 min)"},
+	    {AGE("7199"), "(1 h)"},
+	    {AGE("172799"), "(1 d)"},
+	    {AGE("8640000"), "(100 d)"},
+	};
+	char command[] = "s2s";
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(ages); i++) {
+		assert_int_equal(run(command, ages[i].body), COMMAND_OK);
+		if (strstr(printed, ages[i].text) == NULL)
+			fail_msg("%s: %s", ages[i].text, printed);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(links_are_listed),
+	    cmocka_unit_test(ages_are_short),
+	};
+
+	return cmocka_run_group_tests_name("command", tests, start, stop);
+}

@@ -1,0 +1,379 @@
+/* Pairs of domains on streams between servers: what each is proved by, and what
+ * one of them costs the others. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "server/policy.h"
+#include "server/s2s_internal.h"
+#include "server/s2s_stage.h"
+
+const struct module *const modules_builtin[] = {NULL};
+
+#define MANTUA "mantua.example"
+
+/* And another domain, by dialback. */
+static void
+add_domain(
+    const struct stage *stage, struct world_peer *peer, const char *domain)
+{
+	struct s2s *s2s = stage_s2s(peer);
+	struct post *letter = post_new(POST_DIALBACK_VERDICT, NULL);
+	struct dialback *verdict = arena_new(letter->arena, struct dialback);
+	char said[200];
+
+	world_serve(stage->world, domain, WORLD_SILENT);
+	snprintf(said, sizeof(said),
+	    "<db:result from='%s' to='montague.example'>key</db:result>",
+	    domain);
+	world_send(peer, said);
+	world_run(stage->world);
+	verdict->local = STR("montague.example");
+	verdict->domain = str_dup(letter->arena, str_of(domain));
+	verdict->is_valid = true;
+	letter->dialback = verdict;
+	letter->stream = s2s->stream.id;
+	shard_enter(s2s->stream.shard);
+	post_send(s2s->stream.shard, letter);
+	CHECK(stage_comes(peer, "type='valid'"));
+}
+
+/* Two domains on one stream: what proved the one says nothing of the other. */
+static void
+each_pair_stands_by_its_own_proof(void **state)
+{
+	static const struct {
+		const char *yaml;
+		bool ends;
+	} cases[] = {
+	    {CLEAR "domains: {" VERONA ": {s2s: {dialback: never}}}\n", false},
+	    {CLEAR "domains: {" MANTUA ": {s2s: {dialback: never}}}\n", true},
+	    {CLEAR "domains: {" VERONA ": {s2s: {proofs: [dialback]}}}\n",
+		true},
+	    {CLEAR "domains: {" MANTUA ": {s2s: {proofs: [dialback]}}}\n",
+		false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct stage stage = stage_begin(i + 1, CLEAR);
+		struct world_peer *peer =
+		    stage_arrive_certified(&stage, VERONA);
+
+		add_domain(&stage, peer, MANTUA);
+		stage_reload(&stage, cases[i].yaml);
+		if (stage_comes(peer, "<policy-violation") != cases[i].ends)
+			fail_msg("%s", cases[i].yaml);
+		world_free(&stage.world);
+	}
+}
+
+/* --- what is kept of streams that were cut -------------------------------- */
+
+/* A stream that can be resumed is cut: by what. */
+static void
+be_cut(const struct stage *stage, const char *domain, char *id, size_t len)
+{
+	struct world_peer *peer = stage_arrive_certified(stage, domain);
+	const char *text;
+
+	world_send(peer, "<enable xmlns='urn:xmpp:sm:3' resume='true'/>");
+	world_run(stage->world);
+	text = strstr(world_next(peer), " id='") + 5;
+	snprintf(id, len, "%.*s", (int)strcspn(text, "'"), text);
+	world_cut(&peer);
+}
+
+static bool
+is_resumed(const struct stage *stage, const char *domain, const char *id)
+{
+	struct world_peer *peer = stage_arrive_certified(stage, domain);
+	char said[200];
+
+	snprintf(said, sizeof(said),
+	    "<resume xmlns='urn:xmpp:sm:3' previd='%s' h='0'/>", id);
+	world_send(peer, said);
+	return stage_comes(peer, "<resumed");
+}
+
+/* Who is cut again and again only loses what is its own. */
+static void
+a_domain_pushes_nobody_out(void **state)
+{
+	enum { TIMES = 5000 };
+	struct stage stage = stage_begin(1, CLEAR);
+	char id[64], first[64], last[64];
+
+	(void)state;
+	be_cut(&stage, VERONA, id, sizeof(id));
+	be_cut(&stage, MANTUA, first, sizeof(first));
+	for (unsigned i = 0; i < TIMES; i++)
+		be_cut(&stage, MANTUA, last, sizeof(last));
+	CHECK(!is_resumed(&stage, MANTUA, first));
+	CHECK(is_resumed(&stage, MANTUA, last));
+	CHECK(is_resumed(&stage, VERONA, id));
+	world_free(&stage.world);
+}
+
+/* --- who is not talked to ------------------------------------------------ */
+
+static const struct {
+	const char *yaml, *domain;
+	bool is_refused;
+} lists[] = {
+    {"s2s.deny: [" VERONA "]\n", VERONA, true},
+    {"s2s.deny: [" VERONA "]\n", MANTUA, false},
+    {"s2s.deny: [\"*.example\"]\n", VERONA, true},
+    {"s2s.allow: [" MANTUA "]\n", VERONA, true},
+    {"s2s.allow: [" MANTUA "]\n", MANTUA, false},
+    {"s2s.allow: [" MANTUA "]\ns2s.deny: [" MANTUA "]\n", MANTUA, true},
+};
+
+/* Who opens a stream to us as such a domain is told at once; on a stream that
+ * names nobody, when it wants to prove it. */
+static void
+lists_hold_for_who_comes(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]) * 2; i++) {
+		const bool is_named = i % 2 == 0;
+		char yaml[300], said[300];
+		struct stage stage;
+		struct world_peer *peer;
+
+		snprintf(yaml, sizeof(yaml), CLEAR "%s", lists[i / 2].yaml);
+		stage = stage_begin(i + 1, yaml);
+		world_serve(stage.world, lists[i / 2].domain, WORLD_SILENT);
+		peer = stage_arrive(&stage);
+		snprintf(said, sizeof(said), HEAD("%s%s%s %s"),
+		    is_named ? "from='" : "",
+		    is_named ? lists[i / 2].domain : "", is_named ? "'" : "",
+		    "to='montague.example'");
+		world_send(peer, said);
+		if (!is_named || !lists[i / 2].is_refused) {
+			CHECK(stage_comes(peer, "features"));
+			snprintf(said, sizeof(said),
+			    "<db:result from='%s' to='montague.example'>key"
+			    "</db:result>",
+			    lists[i / 2].domain);
+			world_send(peer, said);
+		}
+		if (stage_comes(peer, "<policy-violation") !=
+		    lists[i / 2].is_refused)
+			fail_msg("%s %s", yaml, lists[i / 2].domain);
+		CHECK(world_is_closed(peer) ==
+		      (is_named && lists[i / 2].is_refused));
+		world_free(&stage.world);
+	}
+}
+
+/* --- what the administrator is told -------------------------------------- */
+
+static char told[8192];
+
+static void
+note_line(enum log_level level, const char *text)
+{
+	const size_t len = strlen(told);
+
+	snprintf(told + len, sizeof(told) - len, "%s%s\n",
+	    level <= LOG_WARN ? "!" : "", text);
+}
+
+/* Lines that warn, or tell of the end of a stream with an error; the last one
+ * of them. */
+static unsigned
+refusals_told(const char **line_r)
+{
+	unsigned count = 0;
+	char *rest = told, *line;
+
+	*line_r = "";
+	while ((line = strsep(&rest, "\n")) != NULL) {
+		if (line[0] != '!' && strstr(line, ": closed with ") == NULL)
+			continue;
+		*line_r = line;
+		count++;
+	}
+	return count;
+}
+
+static const struct {
+	const char *yaml, *opening, *said, *domain, *reason;
+} refusals[] = {
+    {"s2s.deny: [" VERONA "]\n", OPENING, "", VERONA,
+	"this server does not talk to that domain"},
+    {"s2s.allow: [" MANTUA "]\n", OPENING, "", VERONA,
+	"this server does not talk to that domain"},
+    {"s2s.deny: [" MANTUA "]\n", OPENING,
+	"<db:result from='" MANTUA "' to='montague.example'>0</db:result>",
+	MANTUA, "this server does not talk to that domain"},
+    {"", HEAD("from='" VERONA "' to='mantua.example'"), "", VERONA,
+	"mantua.example is not served here"},
+    {"", HEAD("from='capulet.example' to='montague.example'"), "",
+	"capulet.example", "that domain is served here"},
+    {"", HEAD("from='a@" VERONA "' to='montague.example'"), "", VERONA,
+	"from must be a domain"},
+    {"", OPENING, "<db:result" PAIR ">0</db:result>", VERONA,
+	"that domain does not know the key"},
+    {"", OPENING,
+	"<db:result from='" VERONA "' to='mantua.example'>0</db:result>",
+	VERONA, "for mantua.example: it is not served here"},
+    {"", OPENING,
+	"<db:result from='nowhere.example' to='montague.example'>0"
+	"</db:result>",
+	"nowhere.example", "DNS has no address of nowhere.example"},
+    {"", OPENING,
+	"<db:verify from='" VERONA "' to='a.example' id='x'>0</db:verify>",
+	VERONA, "for a.example: it is not served here"},
+    {"", OPENING, "<db:verify" PAIR " id='x'>0</db:verify>", VERONA,
+	"that is none of ours"},
+    {"", OPENING, "<auth" NS("sasl") " mechanism='EXTERNAL'>=</auth>", VERONA,
+	"refused EXTERNAL: not-authorized"},
+    {"", OPENING, MESSAGE("escalus@" VERONA), VERONA, "not-authorized"},
+    {"domains: {" VERONA ": {s2s: {tls_required: true}}}\n", OPENING,
+	"<db:result" PAIR ">0</db:result>", VERONA, "TLS is required"},
+    {"domains: {" VERONA ": {s2s: {dialback: never}}}\n", OPENING,
+	"<db:result" PAIR ">0</db:result>", VERONA, "no certificate"},
+};
+
+/* One line, which names the domain and the reason. */
+static void
+each_refusal_is_one_line(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+		char yaml[200], all[sizeof(told)];
+		struct stage stage;
+		struct world_peer *peer;
+		const char *line;
+		unsigned count;
+
+		snprintf(yaml, sizeof(yaml), CLEAR "%s", refusals[i].yaml);
+		stage = stage_begin(i + 1, yaml);
+		peer = stage_arrive(&stage);
+		told[0] = '\0';
+		log_capture(note_line);
+		log_set_level(LOG_INFO);
+		world_send(peer, refusals[i].opening);
+		world_send(peer, refusals[i].said);
+		world_run(stage.world);
+		(void)stage_vouch(&stage, "invalid");
+		log_set_level(LOG_ERROR);
+		log_capture(NULL);
+		memcpy(all, told, sizeof(all));
+		count = refusals_told(&line);
+		if (count != 1 || strstr(line, refusals[i].domain) == NULL ||
+		    strstr(line, refusals[i].reason) == NULL)
+			fail_msg(
+			    "%u of %s:\n%s", count, refusals[i].reason, all);
+		world_free(&stage.world);
+	}
+}
+
+/* The same of streams that we want. */
+static const struct {
+	const char *yaml;
+	size_t lines; /* of a good server, before */
+	const char *said, *reason;
+} failures[] = {
+    {"s2s.deny: [" VERONA "]\n", 0, NULL,
+	"this server does not talk to that domain"},
+    {"", 1, "<failure" NS("tls") "/></stream:stream>", "cannot start TLS"},
+    {"s2s.dialback: never\n", 2, NULL, "no certificate"},
+    {"", 3, "<db:result" PAIR " type='invalid'/>", "dialback key is wrong"},
+    {"", 3,
+	"<db:result" PAIR " type='error'><error type='auth'><not-authorized "
+	"xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></db:result>",
+	"refused dialback: not-authorized"},
+};
+
+static void
+each_failure_of_ours_is_one_line(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++) {
+		struct stage stage = stage_begin(i + 1, failures[i].yaml);
+		struct world_peer *peer;
+		char all[sizeof(told)];
+		const char *line;
+		unsigned count;
+
+		told[0] = '\0';
+		log_capture(note_line);
+		log_set_level(LOG_INFO);
+		stage_say(&stage, "m1");
+		peer = world_dialled(stage.world, VERONA);
+		if (peer != NULL)
+			stage_answer(peer, failures[i].lines);
+		if (failures[i].said != NULL)
+			world_send(peer, failures[i].said);
+		world_run(stage.world);
+		log_set_level(LOG_ERROR);
+		log_capture(NULL);
+		memcpy(all, told, sizeof(all));
+		count = refusals_told(&line);
+		if (count != 1 || strstr(line, VERONA) == NULL ||
+		    strstr(line, failures[i].reason) == NULL)
+			fail_msg(
+			    "%u of %s:\n%s", count, failures[i].reason, all);
+		world_free(&stage.world);
+	}
+}
+
+/* Who may still finish its sentence is not heard for a host that went. */
+static void
+a_host_may_go_while_a_stream_closes(void **state)
+{
+	struct stage stage = stage_begin(1, CLEAR);
+	struct world_peer *peer = stage_arrive_with_key(&stage);
+
+	(void)state;
+	CHECK(stage_vouch(&stage, "invalid"));
+	CHECK(stage_comes(peer, "type='invalid'"));
+	CHECK(!world_is_closed(peer));
+	world_reload(
+	    stage.world, CLEAR "hosts: {capulet.example: {}}\nshards: 2\n");
+	world_send(peer, "<starttls" NS("tls") "/>");
+	world_run(stage.world);
+	CHECK(world_is_closed(peer));
+	world_free(&stage.world);
+}
+
+/* An attempt goes by what held when it began, also after a reload. */
+static void
+an_attempt_keeps_its_policy(void **state)
+{
+	static const char path[] = "/etc/of/some/time/ago.pem";
+	struct stage stage =
+	    stage_begin(1, "s2s.authorities: /etc/of/some/time/ago.pem\n");
+	struct world_peer *peer;
+	struct str found;
+
+	(void)state;
+	stage_say(&stage, "m1");
+	peer = world_dialled(stage.world, VERONA);
+	stage_reload(&stage, "");
+	found = attempt_policy(stage_s2s(peer)->attempt)->authorities;
+	CHECK_EQUAL(found.len, sizeof(path) - 1);
+	for (size_t i = 0; i < found.len; i++)
+		CHECK_EQUAL(found.text[i], path[i]);
+	world_free(&stage.world);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(each_pair_stands_by_its_own_proof),
+	    cmocka_unit_test(a_domain_pushes_nobody_out),
+	    cmocka_unit_test(lists_hold_for_who_comes),
+	    cmocka_unit_test(each_refusal_is_one_line),
+	    cmocka_unit_test(each_failure_of_ours_is_one_line),
+	    cmocka_unit_test(a_host_may_go_while_a_stream_closes),
+	    cmocka_unit_test(an_attempt_keeps_its_policy),
+	};
+
+	return cmocka_run_group_tests_name("s2s_pairs", tests, NULL, NULL);
+}

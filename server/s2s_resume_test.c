@@ -1,0 +1,322 @@
+/* Resumption where both servers connect again at once: nothing comes twice. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "server/s2s_stage.h"
+
+/* Without modules: stanzas go straight between sessions and streams. */
+const struct module *const modules_builtin[] = {NULL};
+
+#define ENABLE  "<enable xmlns='urn:xmpp:sm:3' resume='true'/>"
+#define ENABLED "<enabled xmlns='urn:xmpp:sm:3' id='s1' resume='true'/>"
+#define RESUMED "<resumed xmlns='urn:xmpp:sm:3' previd='s1' h='1'/>"
+
+/* Said on a stream of ours, which was cut then; VERONA has one of two. */
+static struct stage
+begin_cut(uint64_t seed)
+{
+	struct stage stage = stage_begin(seed, CLEAR);
+	struct world_peer *peer;
+
+	stage_say(&stage, "m1");
+	stage_say(&stage, "m2");
+	peer = world_dialled(stage.world, VERONA);
+	stage_answer(peer, STAGE_LINES - 1);
+	CHECK(stage_comes(peer, "<enable"));
+	world_send(peer, ENABLED);
+	CHECK(stage_comes(peer, "id='m2'"));
+	world_cut(&peer);
+	world_run(stage.world);
+	CHECK(world_dialled(stage.world, VERONA) == NULL);
+	return stage;
+}
+
+/* VERONA came when we waited before the next attempt, or when that had begun.
+ */
+static void
+another_stream_waits_for_the_resumed_one(void **state)
+{
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		struct stage stage = begin_cut(seed);
+		struct world_peer *peer, *other;
+
+		world_sleep(stage.world, seed % 2 == 0 ? 0 : 2000);
+		other = stage_arrive_certified(&stage, VERONA);
+		CHECK(!stage_comes(other, "<message"));
+		peer = world_dialled(stage.world, VERONA);
+		CHECK(peer != NULL);
+		stage_answer(peer, STAGE_LINES - 1);
+		CHECK(stage_comes(peer, "<resume "));
+		world_send(peer, RESUMED);
+		world_run(stage.world);
+		CHECK(strstr(world_next(other), "id='m2'") != NULL);
+		CHECK(!stage_comes(peer, "<message"));
+		CHECK(world_dialled(stage.world, VERONA) == NULL);
+		world_free(&stage.world);
+	}
+}
+
+/* VERONA may have said something on the stream that was cut: it waits. */
+static void
+who_has_nothing_to_say_resumes_too(void **state)
+{
+	struct stage stage = stage_begin(1, CLEAR);
+	struct world_peer *peer;
+
+	stage_say(&stage, "m1");
+	peer = world_dialled(stage.world, VERONA);
+	stage_answer(peer, STAGE_LINES - 1);
+	world_send(peer, ENABLED);
+	CHECK(stage_comes(peer, "id='m1'"));
+	world_send(peer, "<a xmlns='urn:xmpp:sm:3' h='1'/>");
+	world_run(stage.world);
+	world_cut(&peer);
+	stage_arrive_certified(&stage, VERONA);
+	world_run(stage.world);
+	peer = world_dialled(stage.world, VERONA);
+	CHECK(peer != NULL);
+	stage_answer(peer, STAGE_LINES - 1);
+	CHECK(stage_comes(peer, "<resume "));
+	world_send(peer, RESUMED);
+	world_run(stage.world);
+	world_sleep(stage.world, 20000);
+	CHECK(world_dialled(stage.world, VERONA) == NULL);
+	world_free(&stage.world);
+}
+
+/* What cannot be resumed, because nobody lets us connect, goes all the same. */
+static void
+who_cannot_connect_uses_the_other(void **state)
+{
+	struct stage stage = begin_cut(1);
+	struct world_peer *other = stage_arrive_certified(&stage, VERONA);
+	struct world_peer *peer = world_dialled(stage.world, VERONA);
+
+	CHECK(!stage_comes(other, "<message"));
+	world_cut(&peer);
+	world_run(stage.world);
+	CHECK(stage_comes(other, "id='m1'"));
+	CHECK(stage_comes(other, "id='m2'"));
+	world_free(&stage.world);
+}
+
+/* What is remembered of a stream says nothing of what is sent later, when all
+ * else of the link was forgotten. */
+static void
+what_comes_later_is_not_taken_for_done(void **state)
+{
+	struct stage stage = begin_cut(1);
+	struct world_peer *other = stage_arrive_certified(&stage, VERONA);
+	struct world_peer *peer = world_dialled(stage.world, VERONA);
+
+	world_send(other, "<enable xmlns='urn:xmpp:sm:3'/>");
+	world_cut(&peer);
+	world_run(stage.world);
+	CHECK(stage_comes(other, "id='m2'"));
+	world_send(other, "<a xmlns='urn:xmpp:sm:3' h='2'/>");
+	world_run(stage.world);
+	world_send(other, "</stream:stream>");
+	world_run(stage.world);
+	stage_say(&stage, "m3");
+	peer = world_dialled(stage.world, VERONA);
+	CHECK(peer != NULL);
+	stage_answer(peer, STAGE_LINES - 1);
+	CHECK(stage_comes(peer, "<resume "));
+	world_send(peer, "<resumed xmlns='urn:xmpp:sm:3' previd='s1' h='2'/>");
+	CHECK(stage_comes(peer, "id='m3'"));
+	world_free(&stage.world);
+}
+
+static void
+who_does_not_resume_is_not_awaited_for_long(void **state)
+{
+	struct stage stage = stage_begin(1, CLEAR);
+	struct world_peer *peer = stage_arrive_certified(&stage, VERONA);
+
+	world_send(peer, ENABLE);
+	stage_say(&stage, "m1");
+	CHECK(stage_comes(peer, "id='m1'"));
+	world_cut(&peer);
+	peer = stage_arrive_certified(&stage, VERONA);
+	world_send(peer, ENABLE);
+	world_sleep(stage.world, 14000);
+	CHECK(!stage_comes(peer, "<message"));
+	world_sleep(stage.world, 2000);
+	CHECK(stage_comes(peer, "id='m1'"));
+	world_free(&stage.world);
+}
+
+/* "<resume/>" for the stream that was enabled on this one. */
+static void
+resume_text(struct world_peer *peer, char *text, size_t len)
+{
+	const char *id;
+
+	world_send(peer, ENABLE);
+	world_run(peer->world);
+	id = strstr(world_next(peer), " id='") + 5;
+	snprintf(text, len,
+	    "<resume xmlns='urn:xmpp:sm:3' previd='%.*s' h='1'/>",
+	    (int)strcspn(id, "'"), id);
+}
+
+/* A stream that the peer opened, with and without its end being noticed. */
+static void
+what_the_peer_resumes_comes_once(void **state)
+{
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		struct stage stage = stage_begin(seed, CLEAR);
+		struct world_peer *peer =
+		    stage_arrive_certified(&stage, VERONA);
+		char said[200];
+
+		resume_text(peer, said, sizeof(said));
+		stage_say(&stage, "m1");
+		stage_say(&stage, "m2");
+		CHECK(stage_comes(peer, "id='m2'"));
+		if (seed % 2 == 0)
+			world_cut(&peer);
+		peer = stage_arrive_certified(&stage, VERONA);
+		CHECK(!stage_comes(peer, "<message"));
+		world_send(peer, said);
+		CHECK(stage_comes(peer, "<resumed"));
+		world_run(stage.world);
+		CHECK(strstr(world_next(peer), "id='m2'") != NULL);
+		world_send(peer, "<a xmlns='urn:xmpp:sm:3' h='2'/>");
+		world_run(stage.world);
+		world_cut(&peer);
+		peer = stage_arrive_certified(&stage, VERONA);
+		CHECK(!stage_comes(peer, "<message"));
+		world_free(&stage.world);
+	}
+}
+
+/* What goes before <resume/> comes is not of the count, but acknowledged with
+ * it. */
+static void
+what_went_before_it_was_resumed_does_not_count(void **state)
+{
+	struct stage stage = stage_begin(1, CLEAR);
+	struct world_peer *peer = stage_arrive_certified(&stage, VERONA);
+	char said[200];
+
+	resume_text(peer, said, sizeof(said));
+	stage_say(&stage, "m1");
+	CHECK(stage_comes(peer, "id='m1'"));
+	world_send(peer, "<a xmlns='urn:xmpp:sm:3' h='1'/>");
+	world_run(stage.world);
+	world_cut(&peer);
+	peer = stage_arrive_certified(&stage, VERONA);
+	stage_say(&stage, "m2");
+	CHECK(stage_comes(peer, "id='m2'"));
+	world_send(peer, said);
+	CHECK(stage_comes(peer, "<resumed"));
+	stage_say(&stage, "m3");
+	CHECK(stage_comes(peer, "id='m3'"));
+	world_send(peer, "<a xmlns='urn:xmpp:sm:3' h='2'/>");
+	world_run(stage.world);
+	world_cut(&peer);
+	peer = stage_arrive_certified(&stage, VERONA);
+	world_sleep(stage.world, 20000);
+	CHECK(!stage_comes(peer, "<message"));
+	world_free(&stage.world);
+}
+
+/* Both connect at once: theirs carries m1, ours comes second. */
+static struct stage
+begin_crossed(struct world_peer **theirs, struct world_peer **ours)
+{
+	struct stage stage = stage_begin(1, CLEAR);
+
+	stage_say(&stage, "m1");
+	*ours = world_dialled(stage.world, VERONA);
+	*theirs = stage_arrive_certified(&stage, VERONA);
+	world_send(*theirs, ENABLE);
+	CHECK(stage_comes(*theirs, "id='m1'"));
+	stage_answer(*ours, STAGE_LINES - 1);
+	CHECK(stage_comes(*ours, "<enable"));
+	world_send(*ours, ENABLED);
+	world_run(stage.world);
+	return stage;
+}
+
+/* One that is there already is no more used than one that comes, and no less.
+ */
+static void
+the_second_stream_waits_but_not_for_long(void **state)
+{
+	struct world_peer *theirs, *ours;
+	struct stage stage = begin_crossed(&theirs, &ours);
+
+	world_cut(&theirs);
+	world_sleep(stage.world, 14000);
+	CHECK(!stage_comes(ours, "<message"));
+	world_sleep(stage.world, 2000);
+	CHECK(stage_comes(ours, "id='m1'"));
+	world_free(&stage.world);
+}
+
+/* What ours tells when it is resumed says nothing of theirs. */
+static void
+each_stream_is_awaited_for_what_it_carried(void **state)
+{
+	struct world_peer *theirs, *ours;
+	struct stage stage = begin_crossed(&theirs, &ours);
+
+	world_cut(&theirs);
+	world_cut(&ours);
+	world_sleep(stage.world, 5000);
+	ours = world_dialled(stage.world, VERONA);
+	CHECK(ours != NULL);
+	stage_answer(ours, STAGE_LINES - 1);
+	CHECK(stage_comes(ours, "<resume "));
+	world_send(ours, "<resumed xmlns='urn:xmpp:sm:3' previd='s1' h='0'/>");
+	world_sleep(stage.world, 14000);
+	CHECK(!stage_comes(ours, "<message"));
+	world_sleep(stage.world, 2000);
+	CHECK(stage_comes(ours, "id='m1'"));
+	world_free(&stage.world);
+}
+
+/* The peer may have sent on it; but who cuts it at once is not called again
+ * and again. */
+static void
+a_second_stream_of_ours_is_resumed_once(void **state)
+{
+	struct world_peer *theirs, *ours;
+	struct stage stage = begin_crossed(&theirs, &ours);
+
+	world_sleep(stage.world, 61000);
+	world_cut(&ours);
+	world_run(stage.world);
+	ours = world_dialled(stage.world, VERONA);
+	CHECK(ours != NULL);
+	stage_answer(ours, STAGE_LINES - 1);
+	CHECK(stage_comes(ours, "<resume "));
+	world_send(ours, "<resumed xmlns='urn:xmpp:sm:3' previd='s1' h='0'/>");
+	world_run(stage.world);
+	world_cut(&ours);
+	world_sleep(stage.world, 20000);
+	CHECK(world_dialled(stage.world, VERONA) == NULL);
+	world_free(&stage.world);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(another_stream_waits_for_the_resumed_one),
+	    cmocka_unit_test(who_has_nothing_to_say_resumes_too),
+	    cmocka_unit_test(who_cannot_connect_uses_the_other),
+	    cmocka_unit_test(what_comes_later_is_not_taken_for_done),
+	    cmocka_unit_test(who_does_not_resume_is_not_awaited_for_long),
+	    cmocka_unit_test(what_the_peer_resumes_comes_once),
+	    cmocka_unit_test(what_went_before_it_was_resumed_does_not_count),
+	    cmocka_unit_test(the_second_stream_waits_but_not_for_long),
+	    cmocka_unit_test(each_stream_is_awaited_for_what_it_carried),
+	    cmocka_unit_test(a_second_stream_of_ours_is_resumed_once),
+	};
+
+	return cmocka_run_group_tests_name("s2s_resume", tests, NULL, NULL);
+}

@@ -1,0 +1,281 @@
+/* Streams between servers and time: answers that are late, peers that are
+ * silent or gone, what nobody uses. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "server/s2s_stage.h"
+
+const struct module *const modules_builtin[] = {NULL};
+
+#define SECONDS ((uint64_t)1000)
+#define MINUTES (60 * SECONDS)
+
+static unsigned
+attempts(const struct stage *stage)
+{
+	const struct server *server = &stage->world->server;
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < server->shard_count; i++)
+		count += server->shards[i].attempt_count;
+	return count;
+}
+
+/* --- late answers of DNS: RFC 8305, section 3 ---------------------------- */
+
+static void
+slow_answers_hold_nobody_up(void **state)
+{
+	for (uint64_t seed = 1; seed <= 10; seed++) {
+		struct stage stage = stage_begin(seed, NULL);
+		struct world_peer *peer;
+
+		world_delay_ipv6(stage.world, VERONA, UINT64_MAX);
+		stage_say(&stage, "m1");
+		world_sleep(stage.world, 49);
+		CHECK(world_dialled(stage.world, VERONA) == NULL);
+		world_sleep(stage.world, 1);
+		peer = world_dialled(stage.world, VERONA);
+		CHECK(peer != NULL);
+		stage_answer(peer, STAGE_LINES);
+		CHECK(stage_comes(peer, "id='m1'"));
+		CHECK_EQUAL(attempts(&stage), 0);
+		world_free(&stage.world);
+	}
+}
+
+/* Whatever becomes of the stream meanwhile. */
+static void
+questions_may_outlast_the_attempt(void **state)
+{
+	for (size_t at = 0; at <= STAGE_LINES; at++) {
+		struct stage stage = stage_begin(at + 1, NULL);
+		struct world_peer *peer;
+
+		world_delay_ipv6(stage.world, VERONA, 4 * SECONDS);
+		stage_say(&stage, "m1");
+		world_sleep(stage.world, 50);
+		peer = world_dialled(stage.world, VERONA);
+		stage_answer(peer, at);
+		world_cut(&peer);
+		world_sleep(stage.world, 10 * SECONDS);
+		world_sleep(stage.world, 50);
+		peer = world_dialled(stage.world, VERONA);
+		CHECK(peer != NULL);
+		stage_answer(peer, STAGE_LINES);
+		CHECK(stage_comes(peer, "id='m1'"));
+		world_free(&stage.world);
+	}
+}
+
+static void
+an_end_while_questions_are_open_leaves_nothing(void **state)
+{
+	for (size_t at = 0; at <= STAGE_LINES; at++) {
+		struct stage stage = stage_begin(at + 1, NULL);
+
+		world_delay_ipv6(stage.world, VERONA, UINT64_MAX);
+		stage_say(&stage, "m1");
+		world_sleep(stage.world, 50);
+		stage_answer(world_dialled(stage.world, VERONA), at);
+		if (at % 2 == 0)
+			world_kill(stage.world);
+		else
+			world_restart(stage.world);
+		world_free(&stage.world);
+	}
+}
+
+/* --- what nobody uses ---------------------------------------------------- */
+
+#define SM_FEATURES(more)                                       \
+	ANSWER "<stream:features>"                              \
+	       "<dialback xmlns='urn:xmpp:features:dialback'/>" \
+	       "<sm xmlns='urn:xmpp:sm:3'/>" more "</stream:features>"
+#define LIMITS(idle)                                              \
+	"<limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>"    \
+	"100000</max-bytes><idle-seconds>" idle "</idle-seconds>" \
+	"</limits>"
+
+/* A stream that we opened to a server with these features; it carried a
+ * message, which was acknowledged. */
+static struct world_peer *
+open_with(const struct stage *stage, const char *features)
+{
+	struct world_peer *peer;
+
+	stage_say(stage, "m1");
+	peer = world_dialled(stage->world, VERONA);
+	CHECK(peer != NULL);
+	stage_answer(peer, 2);
+	CHECK(stage_comes(peer, "<stream:stream>"));
+	world_send(peer, features);
+	CHECK(stage_comes(peer, "<result"));
+	world_send(peer, "<db:result" PAIR " type='valid'/>");
+	CHECK(stage_comes(peer, "<enable"));
+	world_send(peer, "<enabled xmlns='urn:xmpp:sm:3'/>");
+	CHECK(stage_comes(peer, "id='m1'"));
+	CHECK(stage_comes(peer, "<r "));
+	world_send(peer, "<a xmlns='urn:xmpp:sm:3' h='1'/>");
+	world_run(stage->world);
+	return peer;
+}
+
+/* Our own setting, or what the peer says of itself (XEP-0478) if that is less:
+ * we are there a tenth of it before. What it says makes nothing longer. */
+static const struct {
+	const char *features;
+	uint64_t ms;
+} idlers[] = {
+    {SM_FEATURES(""), 2 * MINUTES},
+    {SM_FEATURES(LIMITS("100")), 90 * SECONDS},
+    {SM_FEATURES(LIMITS("3600")), 2 * MINUTES},
+    {SM_FEATURES(LIMITS("0")), 2 * MINUTES},
+    {SM_FEATURES(LIMITS("-5")), 2 * MINUTES},
+    {SM_FEATURES(LIMITS("soon")), 2 * MINUTES},
+    {SM_FEATURES(LIMITS("99999999999999999999")), 2 * MINUTES},
+};
+
+static void
+our_own_idle_streams_end_in_order(void **state)
+{
+	for (size_t i = 0; i < sizeof(idlers) / sizeof(idlers[0]); i++) {
+		struct stage stage = stage_begin(
+		    i + 1, "limits.idle_ping: 0 s\ns2s.idle: 2 min\n");
+		struct world_peer *peer = open_with(&stage, idlers[i].features);
+
+		world_sleep(stage.world, 30 * SECONDS);
+		stage_say(&stage, "m2");
+		CHECK(stage_comes(peer, "id='m2'"));
+		world_send(peer, "<a xmlns='urn:xmpp:sm:3' h='2'/>");
+		world_sleep(stage.world, idlers[i].ms - 100);
+		if (stage_comes(peer, "</stream:stream>"))
+			fail_msg("too early: %s", idlers[i].features);
+		world_sleep(stage.world, 200);
+		if (!stage_comes(peer, "</stream:stream>"))
+			fail_msg("too late: %s", idlers[i].features);
+		world_send(peer, "</stream:stream>");
+		world_sleep(stage.world, 10 * MINUTES);
+		CHECK(world_is_closed(peer));
+		CHECK(world_dialled(stage.world, VERONA) == NULL);
+		CHECK(world_next(stage.romeo) == NULL);
+		stage_say(&stage, "m3");
+		CHECK(world_dialled(stage.world, VERONA) != NULL);
+		world_free(&stage.world);
+	}
+}
+
+/* What was not acknowledged is still awaited. */
+static void
+who_owes_an_answer_is_not_idle(void **state)
+{
+	struct stage stage =
+	    stage_begin(1, "limits.idle_ping: 0 s\ns2s.idle: 2 min\n");
+	struct world_peer *peer = open_with(&stage, SM_FEATURES(""));
+
+	(void)state;
+	stage_say(&stage, "m2");
+	world_sleep(stage.world, 10 * MINUTES);
+	CHECK(!stage_comes(peer, "</stream:stream>"));
+	world_send(peer, "<a xmlns='urn:xmpp:sm:3' h='2'/>");
+	world_sleep(stage.world, 5 * MINUTES);
+	CHECK(stage_comes(peer, "</stream:stream>"));
+	world_free(&stage.world);
+}
+
+/* --- who is not there any more ------------------------------------------- */
+
+#define ASKING \
+	"limits.idle_ping: 1 min\nlimits.idle_timeout: 20 s\ns2s.idle: 1 h\n"
+
+/* A link that is cut in silence: we ask, wait a while and go; what was sent
+ * meanwhile goes again. */
+static void
+dead_streams_are_noticed(void **state)
+{
+	for (uint64_t seed = 1; seed <= 10; seed++) {
+		struct stage stage = stage_begin(seed, ASKING);
+		struct world_peer *peer = open_with(&stage, SM_FEATURES(""));
+
+		CHECK(!stage_comes(peer, "<r "));
+		world_sleep(stage.world, 59 * SECONDS);
+		CHECK(!stage_comes(peer, "<r "));
+		world_sleep(stage.world, 2 * SECONDS);
+		CHECK(stage_comes(peer, "<r "));
+		world_sleep(stage.world, 18 * SECONDS);
+		CHECK(!world_is_closed(peer));
+		stage_say(&stage, "m2");
+		world_sleep(stage.world, 2 * SECONDS);
+		CHECK(world_is_closed(peer));
+		world_sleep(stage.world, 5 * SECONDS);
+		peer = world_dialled(stage.world, VERONA);
+		CHECK(peer != NULL);
+		stage_answer(peer, STAGE_LINES);
+		CHECK(stage_comes(peer, "id='m2'"));
+		CHECK(!stage_comes(stage.romeo, "type='error'"));
+		world_free(&stage.world);
+	}
+}
+
+/* The same where a ping has to do; its first answer never comes. */
+static void
+dead_streams_are_noticed_by_pings(void **state)
+{
+	struct stage stage = stage_begin(1, ASKING);
+	struct world_peer *peer;
+
+	(void)state;
+	stage_say(&stage, "m1");
+	peer = world_dialled(stage.world, VERONA);
+	stage_answer(peer, STAGE_LINES - 1);
+	CHECK(stage_comes(peer, "<enable"));
+	world_send(peer, "<failed xmlns='urn:xmpp:sm:3'/>");
+	CHECK(stage_comes(peer, "id='m1'"));
+	CHECK(stage_comes(peer, "urn:xmpp:ping"));
+	world_sleep(stage.world, 61 * SECONDS);
+	CHECK(stage_comes(peer, "urn:xmpp:ping"));
+	CHECK(!world_is_closed(peer));
+	world_sleep(stage.world, 20 * SECONDS);
+	CHECK(world_is_closed(peer));
+	world_sleep(stage.world, 5 * SECONDS);
+	peer = world_dialled(stage.world, VERONA);
+	CHECK(peer != NULL);
+	stage_answer(peer, STAGE_LINES);
+	CHECK(stage_comes(peer, "id='m1'"));
+	world_free(&stage.world);
+}
+
+static void
+who_answers_stays(void **state)
+{
+	struct stage stage = stage_begin(1, ASKING);
+	struct world_peer *peer = open_with(&stage, SM_FEATURES(""));
+
+	(void)state;
+	for (unsigned i = 0; i < 10; i++) {
+		world_sleep(stage.world, 61 * SECONDS);
+		CHECK(stage_comes(peer, "<r "));
+		world_send(peer, "<a xmlns='urn:xmpp:sm:3' h='1'/>");
+	}
+	world_sleep(stage.world, 30 * SECONDS);
+	CHECK(!world_is_closed(peer));
+	world_free(&stage.world);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(slow_answers_hold_nobody_up),
+	    cmocka_unit_test(questions_may_outlast_the_attempt),
+	    cmocka_unit_test(an_end_while_questions_are_open_leaves_nothing),
+	    cmocka_unit_test(our_own_idle_streams_end_in_order),
+	    cmocka_unit_test(who_owes_an_answer_is_not_idle),
+	    cmocka_unit_test(dead_streams_are_noticed),
+	    cmocka_unit_test(dead_streams_are_noticed_by_pings),
+	    cmocka_unit_test(who_answers_stays),
+	};
+
+	return cmocka_run_group_tests_name("s2s_time", tests, NULL, NULL);
+}
