@@ -8,7 +8,6 @@
 #include "bench/usage.h"
 #include "bench/workload.h"
 
-#define BODY_LEN    120
 #define NS_PER_MS   UINT64_C(1000000)
 #define FILL_MAX_NS UINT64_C(120000000000)
 #define ID_LEN      128
@@ -33,24 +32,6 @@ static struct {
 	unsigned under_way;
 } state;
 
-static void
-say(struct client *client)
-{
-	struct mark mark = {.sender = client->number,
-	    .place = client->sent++,
-	    .at_ns = usage_clock_ns()};
-	char body[BODY_LEN + 1] = "", text[512];
-	int len;
-
-	memset(body, 'x', BODY_LEN);
-	mark_write(&mark, body);
-	len = snprintf(text, sizeof(text),
-	    "<message to='u%u@%s' type='chat' id='m%u'><body>%s</body>"
-	    "</message>",
-	    plan_pair(client->number), client->plan->domain, mark.place, body);
-	client_send(client, text, (size_t)len);
-}
-
 /* Both of a pair write in turn. */
 static size_t
 heard_message(struct client *client, const char *text, size_t len)
@@ -61,7 +42,7 @@ heard_message(struct client *client, const char *text, size_t len)
 	while (mark_next(&text, &left, &mark)) {
 		state.filled++;
 		if (client->sent < client->plan->each)
-			say(client);
+			client_say(client, usage_clock_ns());
 	}
 	return len - left;
 }
@@ -80,7 +61,7 @@ fill(struct swarm *swarm)
 	state.filled = 0;
 	end = usage_clock_ns() + FILL_MAX_NS;
 	for (unsigned i = 0; i < plan->sessions; i++)
-		say(&swarm->clients[i]);
+		client_say(&swarm->clients[i], usage_clock_ns());
 	while (state.filled < all && usage_clock_ns() < end)
 		swarm_turn(swarm, end);
 	if (state.filled < all)

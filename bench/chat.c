@@ -1,4 +1,3 @@
-#include <stdio.h>
 #include <string.h>
 
 #include "bench/client.h"
@@ -8,7 +7,6 @@
 #include "bench/usage.h"
 #include "bench/workload.h"
 
-#define BODY_LEN     120
 #define NS_PER_MS    UINT64_C(1000000)
 #define DRAIN_MAX_MS 3000
 #define STRIDE       7919 /* a prime, so that all sessions have their turn */
@@ -25,37 +23,11 @@ static struct {
 } state;
 
 static void
-put_mark(struct client *client, uint64_t due_ns, char *text_r)
-{
-	struct mark mark = {
-	    .sender = client->number, .place = client->sent++, .at_ns = due_ns};
-
-	mark_write(&mark, text_r);
-}
-
-static void
 say_message(struct client *client, uint64_t due_ns)
 {
-	static const char lasting[] = "</body></message>";
-	static const char fleeting[] =
-	    "</body><no-store xmlns='urn:xmpp:hints'/></message>";
-	const struct plan *plan = client->plan;
-	const char *end = plan->fleeting ? fleeting : lasting;
-	unsigned to = plan_pair(client->number);
-	char text[512], resource[16] = "";
-	size_t len;
-
-	if (plan->full)
-		snprintf(resource, sizeof(resource), "/r%u", to);
-	len = (size_t)snprintf(text, sizeof(text) / 2,
-	    "<message to='u%u@%s%s' type='chat' id='m%u'><body>", to,
-	    plan_domain(plan, to), resource, client->sent);
-	put_mark(client, due_ns, text + len);
-	memset(text + len + MARK_LEN, 'x', BODY_LEN - MARK_LEN);
-	memcpy(text + len + BODY_LEN, end, strlen(end));
-	client_send(client, text, len + BODY_LEN + strlen(end));
+	client_say(client, due_ns);
 	state.awaited++;
-	if (plan->managed)
+	if (client->plan->managed)
 		manage_said(client);
 }
 
@@ -67,7 +39,7 @@ say_presence(struct client *client, uint64_t due_ns)
 	char text[sizeof(start) + MARK_LEN + sizeof(end)];
 
 	memcpy(text, start, sizeof(start) - 1);
-	put_mark(client, due_ns, text + sizeof(start) - 1);
+	client_mark(client, due_ns, text + sizeof(start) - 1);
 	memcpy(text + sizeof(start) - 1 + MARK_LEN, end, sizeof(end) - 1);
 	client_send(client, text, sizeof(start) + MARK_LEN + sizeof(end) - 2);
 }

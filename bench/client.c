@@ -13,11 +13,9 @@
 #include <unistd.h>
 
 #include "bench/dance.h"
+#include "bench/wire.h"
 
-/* What one read brought, shared by all: whatever GnuTLS does not take out of
- * it before the next read, it has asked for and holds itself. */
-static char arrived[1 << 16];
-static size_t arrived_at, arrived_len;
+#define BODY_LEN 120
 
 _Noreturn void
 client_fail(const struct client *client, const char *why)
@@ -74,7 +72,6 @@ client_open(struct client *client)
 	fcntl(client->fd, F_SETFL, O_NONBLOCK);
 	client->ready = client->leaving = false;
 	client->in.len = client->out.len = 0;
-	arrived_at = arrived_len;
 	watch(client, EPOLL_CTL_ADD, EPOLLIN);
 	dance_start(client);
 }
@@ -140,6 +137,38 @@ client_send(struct client *client, const char *text, size_t len)
 	if (client->out.len == 0)
 		watch(client, EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT);
 	append(&client->out, text + done, len - (size_t)done);
+}
+
+void
+client_mark(struct client *client, uint64_t at_ns, char *text_r)
+{
+	struct mark mark = {
+	    .sender = client->number, .place = client->sent++, .at_ns = at_ns};
+
+	mark_write(&mark, text_r);
+}
+
+void
+client_say(struct client *client, uint64_t at_ns)
+{
+	static const char lasting[] = "</body></message>";
+	static const char fleeting[] =
+	    "</body><no-store xmlns='urn:xmpp:hints'/></message>";
+	const struct plan *plan = client->plan;
+	const char *end = plan->fleeting ? fleeting : lasting;
+	unsigned to = plan_pair(client->number);
+	char text[512], resource[16] = "";
+	size_t len;
+
+	if (plan->full)
+		snprintf(resource, sizeof(resource), "/r%u", to);
+	len = (size_t)snprintf(text, sizeof(text) / 2,
+	    "<message to='u%u@%s%s' type='chat' id='m%u'><body>", to,
+	    plan_domain(plan, to), resource, client->sent);
+	client_mark(client, at_ns, text + len);
+	memset(text + len + MARK_LEN, 'x', BODY_LEN - MARK_LEN);
+	memcpy(text + len + BODY_LEN, end, strlen(end));
+	client_send(client, text, len + BODY_LEN + strlen(end));
 }
 
 static void
@@ -209,33 +238,6 @@ hear(struct client *client, const char *text, size_t len)
 		ended(client);
 }
 
-static ssize_t
-pull(gnutls_transport_ptr_t from, void *bytes, size_t len)
-{
-	struct client *client = from;
-
-	if (arrived_at == arrived_len) {
-		gnutls_transport_set_errno(client->tls, EAGAIN);
-		return -1;
-	}
-	if (len > arrived_len - arrived_at)
-		len = arrived_len - arrived_at;
-	memcpy(bytes, arrived + arrived_at, len);
-	arrived_at += len;
-	return (ssize_t)len;
-}
-
-static ssize_t
-push(gnutls_transport_ptr_t to, const void *bytes, size_t len)
-{
-	struct client *client = to;
-	ssize_t done = send(client->fd, bytes, len, MSG_NOSIGNAL);
-
-	if (done < 0)
-		gnutls_transport_set_errno(client->tls, errno);
-	return done;
-}
-
 static void
 shake(struct client *client)
 {
@@ -263,9 +265,7 @@ client_secure(struct client *client)
 	    client->tls, GNUTLS_CRD_CERTIFICATE, client->credentials);
 	gnutls_server_name_set(
 	    client->tls, GNUTLS_NAME_DNS, domain, strlen(domain));
-	gnutls_transport_set_ptr(client->tls, client);
-	gnutls_transport_set_pull_function(client->tls, pull);
-	gnutls_transport_set_push_function(client->tls, push);
+	wire_attach(client->tls, client->fd);
 	shake(client);
 }
 
@@ -278,7 +278,7 @@ read_records(struct client *client)
 		ssize_t len =
 		    gnutls_record_recv(client->tls, text, sizeof(text));
 
-		if (len == GNUTLS_E_AGAIN && arrived_at == arrived_len)
+		if (len == GNUTLS_E_AGAIN && wire_left() == 0)
 			return;
 		if (len == GNUTLS_E_AGAIN || len == GNUTLS_E_INTERRUPTED)
 			continue; /* that was a session ticket */
@@ -294,7 +294,7 @@ read_records(struct client *client)
 static void
 on_readable(struct client *client)
 {
-	ssize_t len = recv(client->fd, arrived, sizeof(arrived), 0);
+	ssize_t len = wire_read(client->fd);
 
 	if (len < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
@@ -302,11 +302,11 @@ on_readable(struct client *client)
 		ended(client);
 		return;
 	}
-	arrived_at = 0;
-	arrived_len = (size_t)len;
 	if (client->tls == NULL) {
-		arrived_at = arrived_len;
-		hear(client, arrived, arrived_len);
+		size_t plain_len;
+		const char *plain = wire_take(&plain_len);
+
+		hear(client, plain, plain_len);
 		return;
 	}
 	if (!client->shaken)

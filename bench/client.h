@@ -72,6 +72,12 @@ void client_open(struct client *);
 /* Sends now or, with the socket full, as soon as it can be. */
 void client_send(struct client *, const char *text, size_t len);
 
+/* The mark of what it sends next; MARK_LEN bytes. */
+void client_mark(struct client *, uint64_t at_ns, char *text_r);
+
+/* Sends its pair the next message, with that mark and as the plan wants it. */
+void client_say(struct client *, uint64_t at_ns);
+
 /* Ends the stream and waits for the server to end its side. */
 void client_leave(struct client *);
 

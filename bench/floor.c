@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "bench/plan.h"
+#include "bench/wire.h"
 
 #define EVENTS_MAX   256
 #define SESSIONS_MAX 20000
@@ -50,11 +51,6 @@ struct session {
 	bool shaken, authenticated, present;
 	unsigned number;
 };
-
-/* What one read brought. GnuTLS takes all of it before the next read, so that
- * one buffer does for all sessions. */
-static char arrived[1 << 16];
-static size_t arrived_at, arrived_len;
 
 static struct session *bound[SESSIONS_MAX + PLAN_CIRCLE];
 static gnutls_certificate_credentials_t credentials;
@@ -190,46 +186,17 @@ shake(struct session *session)
 	return result == 0 || !gnutls_error_is_fatal(result);
 }
 
-static ssize_t
-pull(gnutls_transport_ptr_t from, void *bytes, size_t len)
-{
-	struct session *session = from;
-
-	if (arrived_at == arrived_len) {
-		gnutls_transport_set_errno(session->tls, EAGAIN);
-		return -1;
-	}
-	if (len > arrived_len - arrived_at)
-		len = arrived_len - arrived_at;
-	memcpy(bytes, arrived + arrived_at, len);
-	arrived_at += len;
-	return (ssize_t)len;
-}
-
-static ssize_t
-push(gnutls_transport_ptr_t to, const void *bytes, size_t len)
-{
-	struct session *session = to;
-	ssize_t done = send(session->fd, bytes, len, MSG_NOSIGNAL);
-
-	if (done < 0)
-		gnutls_transport_set_errno(session->tls, errno);
-	return done;
-}
-
 static void
 on_readable(struct session *session)
 {
-	ssize_t len = recv(session->fd, arrived, sizeof(arrived), 0);
+	ssize_t len = wire_read(session->fd);
 	bool alive = len > 0;
 
 	if (len < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	arrived_at = 0;
-	arrived_len = alive ? (size_t)len : 0;
 	if (alive && !session->shaken)
 		alive = shake(session);
-	while (alive && session->shaken && arrived_at < arrived_len)
+	while (alive && session->shaken && wire_left() > 0)
 		alive = read_record(session);
 	if (!alive)
 		end_session(session);
@@ -262,9 +229,7 @@ accept_session(int listener)
 	gnutls_priority_set(session->tls, priority);
 	gnutls_credentials_set(
 	    session->tls, GNUTLS_CRD_CERTIFICATE, credentials);
-	gnutls_transport_set_ptr(session->tls, session);
-	gnutls_transport_set_pull_function(session->tls, pull);
-	gnutls_transport_set_push_function(session->tls, push);
+	wire_attach(session->tls, fd);
 	watch(fd, session);
 }
 

@@ -1,6 +1,5 @@
 #include <err.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "bench/client.h"
 #include "bench/figures.h"
@@ -8,7 +7,6 @@
 #include "bench/usage.h"
 #include "bench/workload.h"
 
-#define BODY_LEN    120
 #define PING        UINT32_MAX /* in place of a message's place */
 #define WAIT_MAX_NS UINT64_C(20000000000)
 
@@ -105,24 +103,6 @@ read_all(struct swarm *swarm, bool expecting)
 	return usage_between(&start, &end);
 }
 
-static void
-send_one(struct client *client)
-{
-	struct mark mark = {.sender = client->number,
-	    .place = client->sent++,
-	    .at_ns = usage_clock_ns()};
-	char body[BODY_LEN + 1] = "", text[512];
-	int len;
-
-	memset(body, 'x', BODY_LEN);
-	mark_write(&mark, body);
-	len = snprintf(text, sizeof(text),
-	    "<message to='u%u@%s' type='chat' id='m%u'><body>%s</body>"
-	    "</message>",
-	    plan_pair(client->number), client->plan->domain, mark.place, body);
-	client_send(client, text, (size_t)len);
-}
-
 static struct usage
 store_all(struct swarm *swarm)
 {
@@ -131,7 +111,7 @@ store_all(struct swarm *swarm)
 
 	for (unsigned n = 0; n < plan->each; n++) {
 		for (unsigned i = SENDERS; i < plan->sessions; i += 2)
-			send_one(&swarm->clients[i]);
+			client_say(&swarm->clients[i], usage_clock_ns());
 		swarm_turn(swarm, 0);
 	}
 	for (unsigned i = SENDERS; i < plan->sessions; i += 2)
