@@ -19,10 +19,12 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "federation")]
 
+import abilities  # noqa: E402
 from runner import (  # noqa: E402
-    component, coverage, federation, pattern, play, push, scene, secure)
+    authority, component, coverage, federation, pattern, play, push, scene,
+    secure)
 from runner.variables import Variables  # noqa: E402
 
 HOSTS = ("host", "host2", "anonhost", "component")
@@ -31,6 +33,8 @@ NEEDS = {secure: {"sasl", "starttls", "direct-tls", "s2s"},
          federation: {"s2s"}, component: {"component"},
          push: {"component"}}
 CAPTURE = re.compile(r"\{(?:any|number|time):(\w+)\}")
+# How the note begins of a scene that proves no sentence of requirements/.
+OWN_PROMISES = ("No standard says", "No sentence with an id says")
 MAY_BE_DECLINED = ("SHOULD", "SHOULD NOT", "RECOMMENDED", "NOT RECOMMENDED")
 
 
@@ -89,6 +93,14 @@ def check_scenes(scenes, rows, requirements):
                 yield f"{each.name}: coverage.tsv has no row for {proved}"
 
 
+def check_purpose(each):
+    """Whether it says what it is good for."""
+    if not each.proves and not any(
+            note.startswith(OWN_PROMISES) for note in each.notes):
+        yield (f"{each.name}: neither proves a sentence nor has a note "
+               f"'{OWN_PROMISES[0]}...' or '{OWN_PROMISES[1]}...'")
+
+
 def check_steps(each):
     """Whether every step is one of README.md's and every pattern is XML."""
     variables = Variables()
@@ -132,6 +144,20 @@ def check_pattern(where, block, variables):
         yield f"{where}: {err}"
 
 
+def check_documents():
+    """Whether they have the tables of what is played."""
+    federated = (ROOT.parent / "docs/federation.md").read_text("utf-8")
+    if f"\n\n{abilities.table()}\n" not in federated:
+        yield ("docs/federation.md: its table of peers is not that of "
+               "federation/abilities.py:\n" + abilities.table())
+    readme = (ROOT / "README.md").read_text("utf-8")
+    peers = readme.partition("\n## Peers\n")[2].partition("\n## ")[0]
+    # They are what stands for a good certificate and for the usual way.
+    for word in {*scene.WAYS, *authority.NAMES} - {"", "good"}:
+        if f"`{word}`" not in peers:
+            yield f"README.md: Peers do not tell what {word} is"
+
+
 def faults():
     requirements = coverage.requirements(ROOT)
     scenes = {each.name: each for each in scene.load_all(ROOT / "scenes")}
@@ -147,8 +173,10 @@ def faults():
     for wanted in requirements.values():
         if wanted.level in coverage.BINDING and wanted.id not in rows:
             yield f"coverage.tsv: {wanted.id} ({wanted.level}) is missing"
+    yield from check_documents()
     yield from check_scenes(scenes, rows, requirements)
     for each in scenes.values():
+        yield from check_purpose(each)
         yield from check_steps(each)
 
 

@@ -1,220 +1,30 @@
 /* The promise of XEP-0198 and XEP-0313 together, by simulation: two users with
- * three devices send, lose their connections, resume, while the server is
- * stopped, killed and its store fails: model_test FIRST_SEED COUNT. In the end
+ * three devices send, lose their connections, resume, say that they are away or
+ * want no messages, while the server is stopped, killed and its store fails:
+ * model_test FIRST_SEED COUNT. In the end
  *
  *  - what was acknowledged is in the archives of both, or came back as an
  *    error; where nothing is archived, a device of who it was for has it;
  *  - each device saw each message at most once in the history of its stream,
- *    and no archive has it twice, save those sent again after a kill;
+ *    and no archive has it twice, also when it was sent again after a kill;
+ * save the sender's, when it came back as an error;
+ *  - each device sees the messages of another one in the order sent, save what
+ *    another device of the same user had first, and what could not be read for
+ *    half a minute;
  *  - each archive has, in each direction, what was sent in the order sent, also
  *    when it was sent again; what came back as an error may come later, also
  *    when a kill was faster than the error. */
 #include "base/check.h"
+#include "base/clock.h"
+#include "conformance/model.h"
 #include "server/account.h"
 #include "server/resume.h"
-#include "server/world_private.h"
 
-#define DEVICES    3
-#define MESSAGES   64
-#define QUEUE      512
-#define STEPS      120
-#define ID_LEN     64
-#define NO_MESSAGE (-1)
+#define STEPS 120
+/* So long, or a little longer, what is new waits for what cannot be read. */
+#define HOLD_MS 30000
 
-struct message {
-	bool is_acked, is_bounced;
-	bool is_heard;    /* by a device of who it was for */
-	bool is_repeated; /* after a kill: only then it may come twice */
-	bool is_refused;  /* by an error that was lost in a kill */
-	unsigned kills;   /* that there had been when it was sent */
-};
-
-struct device {
-	const char *user, *resource; /* of the account */
-	const char *friend;          /* to whom it writes */
-	struct world_peer *peer;     /* NULL: away */
-	char id[ID_LEN];             /* to resume by; empty: none */
-	unsigned got;                /* stanzas of the server: our h */
-	int queue[QUEUE];            /* what we sent, from the first stanza */
-	unsigned said, acked;        /* of those */
-	bool saw[DEVICES][MESSAGES]; /* in this history */
-};
-
-static const struct device devices[DEVICES] = {
-    {"romeo@montague.example", "phone", "juliet@capulet.example"},
-    {"romeo@montague.example", "laptop", "juliet@capulet.example"},
-    {"juliet@capulet.example", "phone", "romeo@montague.example"},
-};
-
-struct model {
-	struct world *world;
-	uint64_t seed, random;
-	struct device device[DEVICES];
-	struct message message[DEVICES][MESSAGES];
-	int count[DEVICES]; /* of messages */
-	unsigned kills;     /* of the server */
-	bool is_broken;
-};
-
-/* The numbers of the test, apart from those of the world. */
-static unsigned
-draw(struct model *model, unsigned below)
-{
-	model->random =
-	    model->random * 6364136223846793005u + 1442695040888963407u;
-	return (unsigned)(model->random >> 33) % below;
-}
-
-static void
-must_hold(
-    const struct model *model, bool holds, const char *what, const char *text)
-{
-	if (holds)
-		return;
-	print_error(
-	    "seed %llu: %s: %s\n", (unsigned long long)model->seed, what, text);
-	fail();
-}
-
-/* --- a client ---------------------------------------------------------------
- */
-
-static void
-say(struct device *device, int message, const char *xml)
-{
-	must(device->said < QUEUE);
-	device->queue[device->said++] = message;
-	world_send(device->peer, xml);
-}
-
-static unsigned
-index_of(const struct model *model, const struct device *device)
-{
-	return (unsigned)(device - model->device);
-}
-
-static void
-say_message(struct model *model, struct device *device, int number)
-{
-	char xml[256];
-
-	snprintf(xml, sizeof(xml),
-	    "<message to='%s' id='m%u-%d' type='chat'>"
-	    "<body>%d</body></message>",
-	    device->friend, index_of(model, device), number, number);
-	say(device, number, xml);
-}
-
-static void
-ack(struct model *model, struct device *device, unsigned upto)
-{
-	must_hold(model, upto <= device->said, "too much was acknowledged",
-	    device->user);
-	for (; device->acked < upto; device->acked++) {
-		int number = device->queue[device->acked];
-
-		if (number != NO_MESSAGE)
-			model->message[index_of(model, device)][number]
-			    .is_acked = true;
-	}
-}
-
-static bool
-number_after(const char *text, const char *before, unsigned *number_r)
-{
-	const char *at = strstr(text, before);
-
-	if (at == NULL)
-		return false;
-	*number_r = (unsigned)strtoul(at + strlen(before), NULL, 10);
-	return true;
-}
-
-/* The id of a message of ours in the text: "m1-17" is of device 1. */
-static bool
-find_message(const char *text, unsigned *from_r, int *number_r)
-{
-	unsigned number;
-
-	if (!number_after(text, "id='m", from_r) ||
-	    !number_after(strstr(text, "id='m"), "-", &number))
-		return false;
-	*number_r = (int)number;
-	return *from_r < DEVICES && number < MESSAGES;
-}
-
-static void
-see(struct model *model, struct device *device, const char *text)
-{
-	unsigned from;
-	int number;
-
-	if (!find_message(text, &from, &number))
-		return;
-	if (strstr(text, "type='error'") != NULL) {
-		model->message[from][number].is_bounced = true;
-		return;
-	}
-	must_hold(model,
-	    !device->saw[from][number] ||
-		model->message[from][number].is_repeated,
-	    "a device saw a message twice", text);
-	device->saw[from][number] = true;
-	if (device->user != devices[from].user)
-		model->message[from][number].is_heard = true;
-}
-
-static void
-hear(struct model *model, struct device *device, const char *text)
-{
-	char answer[64];
-	unsigned h;
-
-	if (strncmp(text, "<r ", 3) == 0) {
-		snprintf(answer, sizeof(answer),
-		    "<a xmlns='urn:xmpp:sm:3' h='%u'/>", device->got);
-		world_send(device->peer, answer);
-	} else if (strncmp(text, "<a ", 3) == 0) {
-		must(number_after(text, "h='", &h));
-		ack(model, device, h);
-	} else if (strncmp(text, "<message", 8) == 0) {
-		device->got++;
-		see(model, device, text);
-	} else if (strncmp(text, "<presence", 9) == 0 ||
-		   strncmp(text, "<iq", 3) == 0) {
-		device->got++;
-	}
-}
-
-static void
-leave(struct device *device)
-{
-	if (device->peer != NULL)
-		world_cut(&device->peer);
-}
-
-/* Takes all that came. */
-static void
-listen_to(struct model *model, struct device *device)
-{
-	const char *text;
-
-	while (
-	    device->peer != NULL && (text = world_next(device->peer)) != NULL)
-		hear(model, device, text);
-	if (device->peer != NULL && world_is_closed(device->peer))
-		leave(device);
-}
-
-static void
-listen_to_all(struct model *model)
-{
-	for (unsigned i = 0; i < DEVICES; i++)
-		listen_to(model, &model->device[i]);
-}
-
-/* --- coming back -------------------------------------------------------------
- */
+/* --- coming back --------------------------------------------------------- */
 
 static void
 enable(struct device *device)
@@ -250,7 +60,7 @@ bind(struct model *model, struct device *device)
 	world_sleep(model->world, 100);
 	text = world_next(device->peer);
 	if (text == NULL || strstr(text, "type='result'") == NULL)
-		leave(device);
+		device_leave(device);
 }
 
 /* A new history: what was not handled is sent again, as it was. */
@@ -261,21 +71,25 @@ begin_anew(struct model *model, struct device *device)
 	unsigned count = 0;
 
 	for (unsigned i = device->acked; i < device->said; i++)
-		if (device->queue[i] != NO_MESSAGE)
+		if (device->queue[i] >= 0)
 			again[count++] = device->queue[i];
 	bind(model, device);
 	if (device->peer == NULL)
 		return;
 	device->said = device->acked = device->got = 0;
+	device->is_there = device->was_away = false;
 	memset(device->saw, 0, sizeof(device->saw));
+	memset(device->latest, 0, sizeof(device->latest));
 	enable(device);
-	say(device, NO_MESSAGE, "<presence/>");
+	device_order(device, COPIES);
+	device_order(device, AVAILABLE);
 	for (unsigned i = 0; i < count; i++) {
 		struct message *message =
-		    &model->message[index_of(model, device)][again[i]];
+		    &model->message[device_index(model, device)][again[i]];
 
 		message->is_repeated |= message->kills != model->kills;
-		say_message(model, device, again[i]);
+		message->is_shaken |= message->breaks != model->breaks;
+		device_say(model, device, again[i]);
 	}
 }
 
@@ -286,15 +100,15 @@ go_on(struct model *model, struct device *device, unsigned h)
 	int again[QUEUE];
 	unsigned count = 0;
 
-	ack(model, device, h);
+	device_acknowledged(model, device, h);
 	for (unsigned i = device->acked; i < device->said; i++)
 		again[count++] = device->queue[i];
 	device->said = device->acked;
 	for (unsigned i = 0; i < count; i++)
-		if (again[i] == NO_MESSAGE)
-			say(device, NO_MESSAGE, "<presence/>");
+		if (again[i] < 0)
+			device_order(device, ~again[i]);
 		else
-			say_message(model, device, again[i]);
+			device_say(model, device, again[i]);
 }
 
 static void
@@ -312,22 +126,32 @@ resume(struct model *model, struct device *device)
 	text = world_next(device->peer);
 	if (text == NULL) {
 		/* The old stream is not done with: another time. */
-		leave(device);
+		device_leave(device);
 	} else if (strncmp(text, "<resumed", 8) == 0) {
-		must(number_after(text, "h='", &h));
+		must(model_number_after(text, "h='", &h));
 		go_on(model, device, h);
 	} else if (strncmp(text, "<failed", 7) == 0) {
-		if (number_after(text, " h='", &h) && h > device->acked)
-			ack(model, device, h);
+		if (model_number_after(text, " h='", &h) && h > device->acked)
+			device_acknowledged(model, device, h);
 		begin_anew(model, device);
 	} else {
-		leave(device);
+		device_leave(device);
 	}
+}
+
+static void
+mark_late(struct model *model)
+{
+	for (unsigned from = 0; from < DEVICES; from++)
+		for (int i = 0; i < model->count[from]; i++)
+			model->message[from][i].is_late = true;
 }
 
 static void
 mend(struct model *model)
 {
+	if (model->is_broken && clock_mono_ms() - model->broken_ms >= HOLD_MS)
+		mark_late(model);
 	world_break_store(model->world, ERR_NONE);
 	world_hold_store(model->world, false);
 	model->is_broken = false;
@@ -339,8 +163,8 @@ come(struct model *model, struct device *device)
 {
 	if (model->is_broken)
 		mend(model);
-	listen_to_all(model);
-	leave(device);
+	model_listen(model);
+	device_leave(device);
 	device->peer = world_connect(model->world, device->user);
 	if (device->id[0] == '\0')
 		begin_anew(model, device);
@@ -348,32 +172,49 @@ come(struct model *model, struct device *device)
 		resume(model, device);
 }
 
-/* --- what happens
- * ------------------------------------------------------------- */
+/* --- what happens -------------------------------------------------------- */
 
 static void
 send_one(struct model *model, struct device *device)
 {
-	const unsigned at = index_of(model, device);
+	const unsigned at = device_index(model, device);
 
 	if (device->peer == NULL || device->said >= QUEUE - MESSAGES ||
 	    model->count[at] == MESSAGES)
 		return;
 	model->message[at][model->count[at]] =
-	    (struct message){.kills = model->kills};
-	say_message(model, device, model->count[at]++);
-	if (draw(model, 2) == 0)
+	    (struct message){.kills = model->kills,
+		.breaks = model->breaks - model->is_broken,
+		.starts = model->starts,
+		.is_full = model_draw(model, 4) == 0};
+	device_say(model, device, model->count[at]++);
+	if (model_draw(model, 2) == 0)
 		world_send(device->peer, "<r xmlns='urn:xmpp:sm:3'/>");
+}
+
+/* Who said so does not stay away for long: most of the time it comes back. */
+static void
+turn(struct model *model, struct device *device)
+{
+	const unsigned what = model_draw(model, PRESENCES + 1);
+
+	if (device->peer != NULL && device->said < QUEUE - MESSAGES)
+		device_order(device, what < PRESENCES ? (int)what : AVAILABLE);
 }
 
 static void
 break_store(struct model *model)
 {
-	if (draw(model, 2) == 0)
-		world_break_store(model->world, ERR_UNAVAILABLE);
-	else
+	static const enum err errs[] = {ERR_NONE, ERR_UNAVAILABLE, ERR_FULL};
+	const enum err err = errs[model_draw(model, COUNT_OF(errs))];
+
+	world_break_store(model->world, err);
+	if (err == ERR_NONE)
 		world_hold_store(model->world, true);
+	if (!model->is_broken)
+		model->broken_ms = clock_mono_ms();
 	model->is_broken = true;
+	model->breaks++;
 }
 
 static struct model *looking;
@@ -387,7 +228,7 @@ look_for_error(struct session *session, const struct stanza *stanza)
 
 	(void)session;
 	snprintf(id, sizeof(id), "id='%.*s'", STR_ARG(stanza->id));
-	if (stanza->type == STANZA_ERROR && find_message(id, &from, &number))
+	if (stanza->type == STANZA_ERROR && model_find(id, &from, &number))
 		looking->message[from][number].is_refused = true;
 }
 
@@ -413,29 +254,38 @@ static void
 kill_server(struct model *model)
 {
 	mend(model);
-	listen_to_all(model);
-	find_errors(model, devices[0].user);
-	find_errors(model, devices[2].user);
+	model_listen(model);
+	find_errors(model, model_devices[0].user);
+	find_errors(model, model_devices[2].user);
 	world_kill(model->world);
 	model->kills++;
 }
 
 static void
+restart_server(struct model *model)
+{
+	world_restart(model->world);
+	model->starts++;
+}
+
+static void
 happen(struct model *model)
 {
-	struct device *device = &model->device[draw(model, DEVICES)];
-	const unsigned what = draw(model, 100);
+	struct device *device = &model->device[model_draw(model, DEVICES)];
+	const unsigned what = model_draw(model, 100);
 
-	if (what < 50)
+	if (what < 45)
 		send_one(model, device);
+	else if (what < 50)
+		turn(model, device);
 	else if (what < 60)
-		world_step(model->world, draw(model, 40));
+		world_step(model->world, model_draw(model, 40));
 	else if (what < 68)
-		leave(device);
+		device_leave(device);
 	else if (what < 82)
 		come(model, device);
 	else if (what < 88)
-		world_sleep(model->world, draw(model, 3000));
+		world_sleep(model->world, model_draw(model, 3000));
 	else if (what < 91)
 		break_store(model);
 	else if (what < 94)
@@ -445,17 +295,25 @@ happen(struct model *model)
 	else if (what < 97)
 		kill_server(model);
 	else if (!model->is_broken)
-		world_restart(model->world);
-	listen_to_all(model);
+		restart_server(model);
+	model_listen(model);
 }
 
-/* --- the end
- * ------------------------------------------------------------------- */
+/* --- the end ------------------------------------------------------------- */
 
 struct archive {
 	unsigned seen[DEVICES][MESSAGES];
 	int latest[DEVICES];
 };
+
+/* It is archived also by its sender, who may have sent it again. */
+static bool
+is_refused(const struct model *model, unsigned from, int number)
+{
+	const struct message *message = &model->message[from][number];
+
+	return message->is_bounced || message->is_refused || message->is_shaken;
+}
 
 static void
 take_result(struct model *model, struct archive *archive, const char *text)
@@ -464,17 +322,15 @@ take_result(struct model *model, struct archive *archive, const char *text)
 	unsigned from;
 	int number;
 
-	if (forwarded == NULL || !find_message(forwarded, &from, &number))
+	if (forwarded == NULL || !model_find(forwarded, &from, &number))
 		return;
-	must_hold(model,
-	    archive->seen[from][number] == 0 ||
-		model->message[from][number].is_repeated,
+	model_must_hold(model,
+	    archive->seen[from][number] == 0 || is_refused(model, from, number),
 	    "an archive has a message twice", forwarded);
 	if (archive->seen[from][number]++ > 0 ||
-	    model->message[from][number].is_bounced ||
-	    model->message[from][number].is_refused)
+	    is_refused(model, from, number))
 		return;
-	must_hold(model, number > archive->latest[from],
+	model_must_hold(model, number > archive->latest[from],
 	    "an archive is out of order", forwarded);
 	archive->latest[from] = number;
 }
@@ -495,7 +351,7 @@ take_page(struct model *model, struct world_peer *peer, struct archive *archive,
 			take_result(model, archive, text);
 			if (strncmp(text, "<iq", 3) != 0)
 				continue;
-			must_hold(model, strstr(text, "<fin") != NULL,
+			model_must_hold(model, strstr(text, "<fin") != NULL,
 			    "an archive cannot be read", text);
 			if (last != NULL)
 				snprintf(after, ID_LEN, "%.*s",
@@ -503,7 +359,7 @@ take_page(struct model *model, struct world_peer *peer, struct archive *archive,
 			return strstr(text, "complete='true'") != NULL;
 		}
 	}
-	must_hold(model, false, "an archive", "does not answer");
+	model_must_hold(model, false, "an archive", "does not answer");
 	return true;
 }
 
@@ -542,22 +398,22 @@ static void
 judge_devices(struct model *model)
 {
 	for (unsigned i = 0; i < DEVICES; i++) {
-		struct device reader = devices[i];
+		struct device reader = model_devices[i];
 		char jid[64];
 
 		snprintf(jid, sizeof(jid), "%s/reader", reader.user);
 		reader.peer = world_connect(model->world, jid);
 		world_send(reader.peer, "<presence/>");
 		world_sleep(model->world, 1000);
-		listen_to(model, &reader);
-		leave(&reader);
+		device_listen(model, &reader);
+		device_leave(&reader);
 	}
 	for (unsigned from = 0; from < DEVICES; from++)
 		for (int i = 0; i < model->count[from]; i++) {
 			char text[32];
 
 			snprintf(text, sizeof(text), "m%u-%d", from, i);
-			must_hold(model,
+			model_must_hold(model,
 			    model->message[from][i].is_heard ||
 				!is_kept(model, from, i),
 			    "acknowledged, and nobody has it", text);
@@ -569,8 +425,8 @@ judge_archives(struct model *model)
 {
 	struct archive archives[2];
 
-	read_archive(model, devices[0].user, &archives[0]);
-	read_archive(model, devices[2].user, &archives[1]);
+	read_archive(model, model_devices[0].user, &archives[0]);
+	read_archive(model, model_devices[2].user, &archives[1]);
 	for (unsigned from = 0; from < DEVICES; from++) {
 		for (int i = 0; i < model->count[from]; i++) {
 			const bool is_ours = from < 2;
@@ -579,9 +435,11 @@ judge_archives(struct model *model)
 			snprintf(text, sizeof(text), "m%u-%d", from, i);
 			if (!is_kept(model, from, i))
 				continue;
-			must_hold(model, archives[is_ours].seen[from][i] > 0,
+			model_must_hold(model,
+			    archives[is_ours].seen[from][i] > 0,
 			    "acknowledged, and the recipient has it not", text);
-			must_hold(model, archives[!is_ours].seen[from][i] > 0,
+			model_must_hold(model,
+			    archives[!is_ours].seen[from][i] > 0,
 			    "acknowledged, and the sender's archive lacks it",
 			    text);
 		}
@@ -592,8 +450,13 @@ static void
 settle(struct model *model)
 {
 	mend(model);
-	for (unsigned i = 0; i < DEVICES; i++)
-		come(model, &model->device[i]);
+	for (unsigned i = 0; i < DEVICES; i++) {
+		struct device *device = &model->device[i];
+
+		come(model, device);
+		if (device->peer != NULL)
+			device_order(device, AVAILABLE);
+	}
 	world_sleep(model->world, 5000);
 	for (unsigned i = 0; i < DEVICES; i++)
 		if (model->device[i].peer != NULL)
@@ -602,7 +465,7 @@ settle(struct model *model)
 	/* What could not be written is tried again after 30 s at the latest. */
 	for (unsigned i = 0; i < 35; i++) {
 		world_sleep(model->world, 1000);
-		listen_to_all(model);
+		model_listen(model);
 		/* Who resumes may have had to wait for what it sent before. */
 		for (unsigned j = 0; j < DEVICES; j++)
 			if (model->device[j].peer == NULL)
@@ -616,16 +479,18 @@ play(uint64_t seed, bool has_archives)
 	static struct model model;
 	char yaml[64];
 
-	model = (struct model){.seed = seed, .random = seed * 2654435761u};
-	memcpy(model.device, devices, sizeof(devices));
+	model = (struct model){.seed = seed,
+	    .random = seed * 2654435761u,
+	    .has_archives = has_archives};
+	memcpy(model.device, model_devices, sizeof(model_devices));
 	/* In every other one sessions overflow. */
 	snprintf(yaml, sizeof(yaml), "%s%s",
 	    has_archives ? "" : "archive: {default: never}\n",
 	    seed % 2 == 0 ? "sessions.queue: 10\n" : "");
 	model.world =
 	    world_new(&(struct world_options){.seed = seed, .yaml = yaml});
-	world_add_account(model.world, devices[0].user, NULL);
-	world_add_account(model.world, devices[2].user, NULL);
+	world_add_account(model.world, model_devices[0].user, NULL);
+	world_add_account(model.world, model_devices[2].user, NULL);
 	for (unsigned i = 0; i < STEPS; i++)
 		happen(&model);
 	settle(&model);
@@ -633,7 +498,7 @@ play(uint64_t seed, bool has_archives)
 	if (has_archives)
 		judge_archives(&model);
 	for (unsigned i = 0; i < DEVICES; i++)
-		leave(&model.device[i]);
+		device_leave(&model.device[i]);
 	world_free(&model.world);
 }
 

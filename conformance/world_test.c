@@ -205,8 +205,7 @@ letters_wait_for_their_owner_in_order(void **state)
 	world_free(&world);
 }
 
-/* --- accounts that go ------------------------------------------------------
- */
+/* --- accounts that go ---------------------------------------------------- */
 
 #define REMOVE                                                      \
 	"<iq type='set' id='r1'><query xmlns='jabber:iq:register'>" \
@@ -262,8 +261,7 @@ a_removed_account_leaves_nothing(void **state)
 	}
 }
 
-/* --- owners in memory -------------------------------------------------------
- */
+/* --- owners in memory ---------------------------------------------------- */
 
 static struct owner *
 owner_of(struct world *world, const char *bare)
@@ -522,8 +520,7 @@ wrong_passwords_are_slowed_down(void **state)
 	world_free(&world);
 }
 
-/* --- a new configuration ----------------------------------------------------
- */
+/* --- a new configuration ------------------------------------------------- */
 
 static void
 a_reload_changes_hosts_and_modules(void **state)
@@ -560,8 +557,7 @@ a_reload_changes_hosts_and_modules(void **state)
 	}
 }
 
-/* --- killed between any two writes -----------------------------------------
- */
+/* --- killed between any two writes --------------------------------------- */
 
 /* RFC 6121, appendix A.1: how romeo's side comes into each state; r: romeo
  * asks, R: romeo grants, j and J juliet. */

@@ -27,6 +27,7 @@ class Diary:
     def __init__(self):
         self.acked = {}  # message id: the bare JID it went to
         self.refused = set()  # ids that came back as errors
+        self.sent_again = set()  # ids that a crash left unacknowledged
         self.received = set()  # ids
         self.twice = []  # (id, history) seen again in one history
         self.again = 0  # seen again in another one
@@ -106,6 +107,7 @@ class Device(threading.Thread):
 
     def bind(self):
         self.queue = collections.deque(each for each in self.queue if each[0])
+        self.diary.sent_again.update(each[0] for each in self.queue)
         client.bind(self.stream, "device")
         self.stream.send(f"<enable xmlns='{SM}' resume='true'/>")
         enabled = client.expect(self.stream, f"{{{SM}}}enabled")

@@ -45,10 +45,10 @@ def free_ports(count):
 
 
 class Postgres:
-    def __init__(self, folder):
+    def __init__(self, folder, *how):
         self.folder = folder
         folder.parent.chmod(0o711)
-        self.conninfo = self.control("start").strip()
+        self.conninfo = self.control("start", *how).strip()
 
     def control(self, what, *more):
         done = subprocess.run(
@@ -59,10 +59,20 @@ class Postgres:
             raise ServerError(f"postgres: {done.stderr}")
         return done.stdout
 
+    def signal(self, number):
+        pid = (self.folder / "data/postmaster.pid").read_text().split()[0]
+        os.kill(int(pid), number)
+
     def kill(self):
         """The postmaster; its children see that and go. Then a new one."""
-        pid = int((self.folder / "data/postmaster.pid").read_text().split()[0])
-        os.kill(pid, signal.SIGKILL)
+        self.signal(signal.SIGKILL)
+
+    def is_there(self):
+        try:
+            self.signal(0)
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+        return True
 
     def again(self):
         try:
@@ -133,10 +143,13 @@ class Server:
         self.process.terminate()
         return self.process.wait(PATIENCE_S) == 0
 
-    def fill_disk(self):
-        """Its log, too, is a file."""
+    def fill(self):
+        """No file of its may grow by much; its log, too, is one."""
         most = max(self.output.tell(), (self.folder / "output").stat().st_size)
         self.limit(most + 65536)
+
+    def free(self):
+        self.limit()
 
     def limit(self, most=resource.RLIM_INFINITY):
         hard = resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE)[1]

@@ -8,6 +8,7 @@ comes."""
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from abilities import can
 from lab import PATIENCE_S, Domain
 from servers import KINDS, fresh_id
 from matrix import report
@@ -29,20 +30,22 @@ class Play:
 
     def __init__(self, ours, theirs):
         self.ours, self.theirs = ours, theirs
-        self.we = Person(ours, "juliet", ours.domains[0].name)
+        self.we = Person(ours, "juliet", ours.domains[0].name, True)
         self.they = Person(theirs, "romeo", theirs.domains[0].name)
         self.people = (self.we, self.they)
         self.said, self.heard, self.bounced = [], [], []
         self.bodies = {}  # by id: an error need not repeat them
+        self.resumes = can(theirs.name, "resumption")
 
     @property
     def link(self):
         return self.ours.link(self.theirs.domains[0].name)
 
-    def begin(self):
+    def begin(self, is_theirs=False):
+        """The server of who asks first opens the stream."""
         self.we.come()
         self.they.come()
-        befriend(*self.people)
+        befriend(*(reversed(self.people) if is_theirs else self.people))
 
     def say(self, count, pause=0.02):
         for _ in range(count):
@@ -76,6 +79,37 @@ class Play:
         while not self.meanwhile(holds):
             if time.monotonic() > deadline:
                 raise Lost(f"in vain we waited until {what}")
+            self.rest(0.05)
+
+    def until_acked(self):
+        """Our server took all that our client said upon itself."""
+        self.we.acks.ask()
+        self.until("all is acknowledged", self.we.acks.has_all)
+
+    def until_heard(self):
+        """Something of what was said last."""
+        known = len(self.heard)
+
+        def is_more():
+            self.collect_all()
+            return len(self.heard) > known
+        self.until("something arrives", is_more)
+
+    def until_given_up(self):
+        self.until("the stream is given up",
+                   lambda: self.link["state"] != "connected")
+
+    def must_be_resumed(self, is_theirs=False):
+        """By who had opened it."""
+        link = self.theirs.link(self.ours.domains[0].name) if is_theirs \
+            else self.link
+        if not any(each.get("resumed") for each in link["streams"]):
+            raise Lost(f"nothing was resumed: {link}")
+
+    def must_repeat(self):
+        """Otherwise the case has shown nothing of what comes twice."""
+        if len(self.heard) == len(set(self.heard)):
+            raise Lost("nothing came twice")
 
     def until_sent(self):
         """Their server has all. Who logs in there before may find that it
@@ -95,10 +129,14 @@ class Play:
                     raise
 
     def body_of(self, event):
+        """Each copy bears the id that our client gave it."""
         if event[0] != "element" or event[1].tag != NS + "message":
             return None
-        return event[1].findtext(NS + "body") or \
-            self.bodies.get(event[1].get("id"))
+        known = self.bodies.get(event[1].get("id"))
+        body = event[1].findtext(NS + "body") or known
+        if body in self.said and body != known:
+            raise Lost(f"{body} came as {event[1].get('id')}")
+        return body
 
     def collect(self, person, into, is_wanted):
         kept = []
@@ -135,6 +173,9 @@ class Play:
                 self.they_return()
             self.rest(0.05)
             self.collect_all()
+
+    def cut_answers(self):
+        self.ours.lab.cut_answers(self.ours.site, self.theirs.site)
 
     def check(self, once=True):
         self.listen()
@@ -191,7 +232,10 @@ def crash(play):
     play.check()
     # What others write may stand on their disk seconds later; then they know
     # neither accounts nor contacts.
-    play.rest(5)
+    play.until("their contact is on the disk", lambda:
+               play.theirs.has_written(play.ours.domains[0].name))
+    # Others acknowledge what they have not yet handed on.
+    play.say(20 if play.theirs.name == "jackdaw" else 0, 0)
     play.theirs.kill()
     play.say(20)
     play.meanwhile(play.theirs.start)
@@ -225,13 +269,42 @@ def long_silence(play):
     play.check()
     play.ours.lab.cut_servers()
     play.say(20)
-    play.until("the stream is given up",
-               lambda: play.link["state"] != "connected")
+    play.until_given_up()
     play.ours.lab.mend()
     play.until_sent()
+    if play.resumes:
+        play.must_be_resumed()
     play.listen()
     play.say(10)
-    play.check(once=play.theirs.name == "jackdaw")
+    play.check(once=play.resumes)
+
+
+def lost_answers(play, is_theirs=False):
+    """They take what we send, but nothing of what they say arrives, until we
+    give the stream up. Who can resume tells us then what it has: still exactly
+    once. To others we send it again."""
+    play.begin(is_theirs)
+    play.say(20)
+    play.check()
+    play.until_sent()
+    play.cut_answers()
+    play.say(20)
+    play.until_heard()
+    play.until_given_up()
+    play.ours.lab.mend()
+    play.until_sent()
+    if play.resumes:
+        play.must_be_resumed(is_theirs)
+    play.listen()
+    play.say(10)
+    play.check(once=play.resumes)
+    if not play.resumes:
+        play.must_repeat()
+
+
+def lost_answers_on_theirs(play):
+    """The same on the stream that they opened, if it is for both ways."""
+    lost_answers(play, True)
 
 
 def names_down(play):
@@ -252,7 +325,7 @@ def own_crash(play):
     play.check()
     play.meanwhile(play.theirs.stop)
     play.say(20)
-    play.until("all is written down", lambda: play.link["kept"] == 20)
+    play.until_acked()
     play.ours.kill()
     play.theirs.start()
     play.ours.start()
@@ -260,6 +333,26 @@ def own_crash(play):
     play.they_return()
     play.we_return()
     play.check(once=False)
+
+
+def own_crash_midway(play):
+    """We are killed when they have what we sent, and we do not know it: it
+    comes again."""
+    play.begin()
+    play.say(5)
+    play.check()
+    play.until_sent()
+    play.cut_answers()
+    play.say(20)
+    play.until_heard()
+    play.until_acked()
+    play.ours.kill()
+    play.ours.lab.mend()
+    play.meanwhile(play.ours.start)
+    play.until_sent()
+    play.we_return()
+    play.check(once=False)
+    play.must_repeat()
 
 
 def expiry(play):
@@ -270,6 +363,37 @@ def expiry(play):
     play.listen()
     if len(play.bounced) != 5:
         raise Lost(f"{len(play.bounced)} came back")
+
+
+def own_crash_expiry(play):
+    """We are killed with messages queued, and they never come back: after the
+    crash all that was acknowledged is returned."""
+    play.begin()
+    play.meanwhile(play.theirs.stop)
+    play.say(5)
+    play.until_acked()
+    play.ours.kill()
+    play.ours.start()
+    play.we_return()
+    play.listen()
+    if set(play.bounced) != set(play.said):
+        raise Lost(f"{play.bounced} came back")
+
+
+def restart_midway(play):
+    """They are stopped while we speak."""
+    play.begin()
+    play.say(20)
+    with ThreadPoolExecutor(1) as pool:
+        ended = pool.submit(play.theirs.stop)
+        while not ended.done():
+            play.say(1, 0.001)
+        ended.result()
+    play.say(5)
+    play.meanwhile(play.theirs.start)
+    play.until_sent()
+    play.they_return()
+    play.check(once=False)
 
 
 def presence(play):
@@ -300,15 +424,26 @@ def nowhere(play):
 # Name: (what happens, idle timeout in seconds, what a lab must have, settings).
 FAULTS = {
     "peer restarted": (restart, 15, (), {}),
+    "peer restarted while we speak": (restart_midway, 15, (), {}),
     "peer killed": (crash, 15, (), {}),
     "link cut in silence": (silence, 90, ("cuts",), {}),
     "link cut for long": (long_silence, 15, ("cuts",), {}),
+    "answers cut for long": (lost_answers, 15, ("cuts",), {}),
+    "answers cut for long on their stream": (lost_answers_on_theirs, 15,
+                                             ("cuts",), {}),
     "no DNS": (names_down, 15, (), {}),
     "killed with messages queued": (own_crash, 15, (), {}),
+    "killed before it was acknowledged": (own_crash_midway, 15, ("cuts",),
+                                          {}),
     "unreachable for too long": (expiry, 15, (), {"hold_messages": "10 s"}),
+    "killed, and unreachable for too long": (own_crash_expiry, 15, (),
+                                             {"hold_messages": "10 s"}),
     "presence of a lost domain": (presence, 15, ("cuts",), {}),
     "no such domain": (nowhere, 15, (), {}),
 }
+
+# Others may lose what they acknowledge as they end.
+ONLY_OURS = ("peer restarted while we speak",)
 
 
 def play_one(lab, names, peer, fault):
@@ -346,6 +481,6 @@ def meet(ours, theirs, happens):
 
 def play(lab, names, peer, wanted):
     for name, fault in FAULTS.items():
-        if wanted in name:
+        if wanted in name and (peer == "jackdaw" or name not in ONLY_OURS):
             report(f"fault {peer}: {name}", play_one, lab, names, peer,
                    fault)

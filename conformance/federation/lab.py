@@ -11,6 +11,7 @@ from pathlib import Path
 
 DNS_ADDRESS = "127.0.9.53"
 INSIDE = "FEDERATION_LAB"
+SERVER_PORTS = "{5269, 5270}"
 # What holds sooner or later on a machine that has a lot to do.
 PATIENCE_S = 120
 
@@ -228,25 +229,46 @@ class Lab:
             each()
         self.at_end.clear()
 
-    def cut(self, site):
-        """From now on packets to and from the addresses of that machine
-        vanish, if it did not connect itself from another one."""
+    def drop(self, *what):
+        """From now on packets of these kinds vanish."""
         self.is_cut = True
-        rules = "".join(
-            f"add rule inet lab input {family} {way} {address} drop\n"
-            for family, address in (("ip", site.v4), ("ip6", site.v6))
-            for way in ("saddr", "daddr"))
         run("nft", "-f", "-", input="add table inet lab\n"
             "add chain inet lab input {type filter hook input priority 0;}\n"
-            + rules)
+            + "".join(f"add rule inet lab input {each} drop\n"
+                      for each in what))
+
+    def answer_late(self, port):
+        """What a server says first on a connection to that port is lost once
+        and comes when TCP repeats it, as after some way through a network."""
+        if "cuts" in self.lacks:
+            return
+        run("nft", "-f", "-", input="add table inet late\n"
+            "add set inet late answered "
+            "{type inet_service; flags dynamic; timeout 10s;}\n"
+            "add chain inet late input {type filter hook input priority 0;}\n"
+            f"add rule inet late input tcp sport {port} meta length > 100 "
+            "tcp dport != @answered add @answered {tcp dport} drop\n")
+
+    def cut(self, site):
+        """What goes to and comes from the addresses of that machine is lost,
+        if it did not connect itself from another one."""
+        self.drop(*(f"{family} {way} {address}"
+                    for family, address in (("ip", site.v4), ("ip6", site.v6))
+                    for way in ("saddr", "daddr")))
 
     def cut_servers(self):
-        """From now on packets between servers vanish; their clients stay."""
-        self.is_cut = True
-        run("nft", "-f", "-", input="add table inet lab\n"
-            "add chain inet lab input {type filter hook input priority 0;}\n"
-            + "".join(f"add rule inet lab input tcp {way} {{5269, 5270}} "
-                      "drop\n" for way in ("sport", "dport")))
+        """What servers send each other is lost; their clients stay."""
+        self.drop(*(f"tcp {way} {SERVER_PORTS}" for way in ("sport", "dport")))
+
+    def cut_answers(self, ours, theirs):
+        """What the server on the machine ours sends to the one on theirs
+        arrives, and nothing comes back: no answers, no acknowledgements."""
+        self.drop(*(f"{family} saddr {source} tcp sport {SERVER_PORTS}"
+                    for family, source in (("ip", theirs.v4),
+                                           ("ip6", theirs.v6))),
+                  *(f"{family} daddr {target} tcp dport {SERVER_PORTS}"
+                    for family, target in (("ip", ours.v4),
+                                           ("ip6", ours.v6))))
 
     def mend(self):
         if self.is_cut:

@@ -1,25 +1,23 @@
-"""{peer} x {we connect, they connect} x {EXTERNAL, dialback, both} x
+"""{peer} x {we connect, they connect} x {EXTERNAL, dialback, both, fallback} x
 {STARTTLS, direct TLS} x {IPv4, IPv6}: a conversation each, and what
-`jackdaw s2s check` says of it."""
+`jackdaw s2s check` says of it.
+
+EXTERNAL and dialback allow nothing else. "Both" is our default policy, where
+good certificates make it EXTERNAL; with the fallback both are allowed as well,
+but the certificates prove nothing, so dialback has to do."""
 
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import product
 
+from abilities import can
 from checkup import DIRECT, STARTTLS, checkup_is_well
 from lab import Domain, Lacking
 from servers import KINDS, S2S, S2S_TLS
 from talk import Lost, Person, converse
 
-# What `jackdaw s2s` must say of streams with a peer, by what proved them. What
-# is not said of one stands in the line of its cell.
-CAN = {
-    ("prosody", "certificate"): {"bidirectional", "stream_management"},
-    ("prosody", "dialback"): {"bidirectional"},
-    ("jackdaw", "certificate"): {"bidirectional", "stream_management"},
-    ("jackdaw", "dialback"): {"bidirectional", "stream_management"},
-}
+BY_DIALBACK = ("dialback", "fallback")
 CIPHER = re.compile(r"TLS1\.[23] [A-Z0-9-]+-(GCM|CCM|POLY1305)")
 
 
@@ -44,14 +42,14 @@ class Pair:
 
 def cells():
     return [Pair(*each) for each in product(
-        ("we", "they"), ("external", "dialback", "both"),
+        ("we", "they"), ("external", "dialback", "both", "fallback"),
         ("starttls", "direct"), ("v4", "v6"))]
 
 
 def settle(lab, pairs, us, them):
     """Domains for each pair, on the sites of the two servers."""
     for pair in pairs:
-        kind = "self-signed" if pair.proof == "dialback" else "good"
+        kind = "self-signed" if pair.proof in BY_DIALBACK else "good"
         for who, site in (("ours", us), ("theirs", them)):
             setattr(pair, who, lab.add(Domain(
                 f"{pair.word}.{who}.lab", site, pair.tls, pair.family,
@@ -76,9 +74,18 @@ def hold(lab, pair, ours, theirs):
     return "without " + ", ".join(lacks) if lacks else None
 
 
+def demanded(peer, proof):
+    """What `jackdaw s2s` must say of streams with a peer, by what proved them.
+    What is not said of one stands in the line of its cell."""
+    acks = "acks after dialback" if proof == "dialback" else "acks"
+    return {word for word, what in (("bidirectional", "bidirectional"),
+                                    ("stream_management", acks))
+            if can(peer, what)}
+
+
 def lacking(pair, peer, streams):
     """They met in that way and use what the peer can; what it cannot."""
-    proof = "dialback" if pair.proof == "dialback" else "certificate"
+    proof = "dialback" if pair.proof in BY_DIALBACK else "certificate"
     port = S2S if pair.tls == "starttls" else S2S_TLS
     outs = [each for each in streams if each["direction"] == "out"]
     if pair.first == "we":
@@ -94,7 +101,7 @@ def lacking(pair, peer, streams):
     lacks = {what for what, some in (("bidirectional", streams),
                                      ("stream_management", outs))
              if not all(each[what] for each in some)}
-    if lacks & CAN.get((peer, proof), set()):
+    if lacks & demanded(peer, proof):
         raise Lost(f"{peer} can do more: {streams}")
     return sorted(each.replace("_", " ") for each in lacks)
 

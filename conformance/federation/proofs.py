@@ -1,5 +1,6 @@
 """What proves a domain whose certificate no authority vouches for: DANE
-(RFC 7673) and POSH (RFC 7711), between two Jackdaws, in both directions."""
+(RFC 7673) and POSH (RFC 7711), between two Jackdaws, in both directions. And
+what does by default when a server that connects presents none: dialback."""
 
 import base64
 import hashlib
@@ -98,7 +99,38 @@ def check(lab, ours, theirs, host, peer, proof):
     checkup_is_well(ours, host.name, peer.name, proof)
 
 
+def without_certificate(ours, theirs, host, peer):
+    """They connect so; when we ask whether it is them, they have one."""
+    converse(Person(theirs, "romeo", peer.name),
+             Person(ours, "juliet", host.name))
+    if not ours.has_line(f"{peer.name} may send to {host.name}",
+                         "proved by dialback"):
+        raise Lost(f"it was not dialback that proved {peer.name}")
+    checkup_is_well(ours, host.name, peer.name)
+
+
 def play(lab, names, peer, wanted):
+    if peer == "jackdaw":
+        play_published(lab, names, peer, wanted)
+    elif wanted in "dialback":
+        play_shy(lab, names, peer)
+
+
+def play_shy(lab, names, peer):
+    host, other = [lab.add(Domain(f"shy{site.number}.proof.lab", site,
+                                  "direct")) for site in lab.sites[:2]]
+    names.start()
+    made = [KINDS["jackdaw"](lab, names, [host]),
+            KINDS[peer](lab, names, [other], is_shy=True)]
+    for server in made:
+        server.start()
+    report(f"proof {peer}: dialback, as no certificate is presented",
+           without_certificate, *made, host, other)
+    stop_all(f"proof {peer}", *made)
+    names.stop()
+
+
+def play_published(lab, names, peer, wanted):
     pairs = {proof: [lab.add(Domain(f"{proof.lower()}{site.number}.proof.lab",
                                     site, certificate="self-signed"))
                      for site in lab.sites[:2]]

@@ -5,21 +5,25 @@ check`."""
 import json
 from dataclasses import dataclass
 
+from abilities import can
 from checkup import checkup_fails, checkup_is_well
 from lab import Domain
 from servers import KINDS, until
 from matrix import report, stop_all
 from talk import NS, Lost, Person, converse
 
+from runner import client
+
 
 @dataclass
 class Refusal:
-    """How their certificate is wrong, and a word that the log must have."""
+    """How a certificate is wrong, and words that the log must have."""
     name: str
     certificate: str
     word: str
     proof: str = "both"  # how we treat that domain
     has_tls: bool = True
+    is_theirs: bool = True  # the certificate
     ours: Domain = None
     theirs: Domain = None
 
@@ -36,8 +40,31 @@ CASES = (
 )
 
 
+# They trust nothing but certificates, and tell us what they have against ours.
+# With one that has expired we would not start.
+DISTRUST = (
+    Refusal("our certificate of another name", "wrong-name",
+            "certificate is not valid", is_theirs=False),
+    Refusal("our self-signed certificate", "self-signed", "certificate is",
+            is_theirs=False),
+    Refusal("our certificate of an unknown authority", "unknown-ca",
+            "certificate is not trusted", is_theirs=False),
+)
+STANZAS = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
+# Who refuses us now may not do so soon: what is sent there waits so long.
+HOLD = "{s2s: {hold_messages: 5 s}}"
+
+
+# Without TLS they hear that we require it; ejabberd then goes by itself.
+BARE = {"prosody": "TLS is required", "ejabberd": "unsupported-feature"}
+
+
 def is_error(element):
     return element.get("type") == "error"
+
+
+def await_line(server, *words):
+    until(f"a line of the log has {words}", lambda: server.has_line(*words))
 
 
 def refused_out(case, we, ours):
@@ -46,15 +73,12 @@ def refused_out(case, we, ours):
     we.come()
     we.say(to, "out")
     we.wait("message", to, is_error)
-    lines = [line for line in ours.output().splitlines()
-             if case.theirs.name in line and case.word in line]
-    if not lines:
-        raise Lost(f"no line of the log has {case.theirs.name} and "
-                   f"\"{case.word}\"")
+    await_line(ours, "s2s out", case.theirs.name, case.word)
 
 
-def refused_in(we, they):
-    """What they send comes back to them, and does not arrive."""
+def refused_in(case, we, they, ours, *words):
+    """What they send comes back to them, and does not arrive; the log says why
+    here, too."""
     they.come()
     they.say(we.jid, "in")
     they.wait("message", we.jid, is_error)
@@ -62,6 +86,7 @@ def refused_in(we, they):
     if any(event[0] == "element" and event[1].findtext(NS + "body") == "in"
            for event in we.stream.queue):
         raise Lost("a message came in")
+    await_line(ours, "s2s in", case.theirs.name, *words)
     they.leave()
 
 
@@ -69,9 +94,32 @@ def refuse(case, ours, theirs):
     checkup_fails(ours, case.ours.name, case.theirs.name, case.word)
     we = Person(ours, "juliet", case.ours.name)
     refused_out(case, we, ours)
-    # Clients cannot log in to a server without TLS either.
-    if case.has_tls:
-        refused_in(we, Person(theirs, "romeo", case.theirs.name))
+    words = ("closed with", case.word) if case.has_tls else \
+        (BARE[theirs.name],)
+    refused_in(case, we, Person(theirs, "romeo", case.theirs.name), ours,
+               *words)
+    we.leave()
+
+
+def distrust_text(cases):
+    """Prosody's setting: certificates of these domains must hold."""
+    names = ", ".join(f'"{case.ours.name}"' for case in cases)
+    return f"s2s_secure_domains = {{ {names} }}\n" if cases else ""
+
+
+def distrusted(case, ours, theirs):
+    """The same where they refuse us: sender and log hear what they say."""
+    checkup_fails(ours, case.ours.name, case.theirs.name, case.word)
+    we = Person(ours, "juliet", case.ours.name)
+    they = Person(theirs, "romeo", case.theirs.name)
+    we.come()
+    we.say(they.jid, "out")
+    error = we.wait("message", they.jid, is_error).find(NS + "error")
+    if error.find(STANZAS + "remote-server-timeout") is None or \
+            case.word not in (error.findtext(STANZAS + "text") or ""):
+        raise Lost(f"the sender does not hear it: {client.show(error)}")
+    await_line(ours, "s2s out", case.theirs.name, case.word)
+    refused_in(case, we, they, ours, case.word)
     we.leave()
 
 
@@ -88,11 +136,6 @@ def accept(case, ours, theirs):
     checkup_is_well(ours, case.ours.name, case.theirs.name)
 
 
-def has_line(server, *words):
-    return any(all(word in line for word in words)
-               for line in server.output().splitlines())
-
-
 def reloaded(case, ours, theirs):
     """Only dialback is enough now: what a certificate proved ends, and they
     talk by another stream."""
@@ -101,11 +144,10 @@ def reloaded(case, ours, theirs):
     done = ours.ask("reload")
     if done.returncode != 0:
         raise Lost(f"reload ended with {done.returncode}: {done.stderr}")
-    until("the stream ends", lambda: has_line(
-        ours, case.theirs.name, "policy-violation", "s2s.proofs"))
+    await_line(ours, case.theirs.name, "policy-violation", "s2s.proofs")
     converse(Person(ours, "juliet", case.ours.name),
              Person(theirs, "romeo", case.theirs.name))
-    if not has_line(ours, case.theirs.name, case.ours.name, "dialback"):
+    if not ours.has_line(case.theirs.name, case.ours.name, "dialback"):
         raise Lost("it was not dialback that proved the next one")
 
 
@@ -141,34 +183,46 @@ def add_lost_ways(lab):
 
 
 def play(lab, names, peer, wanted):
-    # TLS is on or off for all domains of an ejabberd.
-    cases = [case for case in CASES if wanted in case.name and
-             (case.has_tls or peer == "prosody")]
+    cases = [case for case in CASES if wanted in case.name]
+    strict = [case for case in DISTRUST
+              if wanted in case.name and can(peer, "distrust")]
     fine = Refusal("a certificate for servers only", "server-only", "")
     like = Refusal("another Jackdaw", "good", "")
-    for index, case in enumerate((*cases, fine, like)):
-        site = lab.fresh_site() if case is like else lab.sites[1]
-        case.ours = lab.add(Domain(f"ours{index}.refuse.lab", lab.sites[0]))
+    # TLS is on or off for all domains of an ejabberd.
+    apart = [like, *(case for case in cases if not case.has_tls)]
+    everyone = (*cases, *strict, fine, like)
+    for index, case in enumerate(everyone):
+        site = lab.fresh_site() if case in apart else lab.sites[1]
+        ours, theirs = (("good", case.certificate) if case.is_theirs else
+                        (case.certificate, "good"))
+        case.ours = lab.add(Domain(f"ours{index}.refuse.lab", lab.sites[0],
+                                   certificate=ours))
         case.theirs = lab.add(Domain(f"theirs{index}.refuse.lab", site,
-                                     certificate=case.certificate))
+                                     certificate=theirs))
     add_lost_ways(lab)
     names.start()
-    everyone = (*cases, fine, like)
     ours = KINDS["jackdaw"](
         lab, names, [case.ours for case in everyone],
         {case.ours.name: case.proof for case in everyone},
-        s2s={"connect_timeout": "10 s"})
-    theirs = KINDS[peer](
-        lab, names, [case.theirs for case in (*cases, fine)],
-        without_tls=[case.theirs.name for case in cases
-                     if not case.has_tls])
+        s2s={"connect_timeout": "10 s"},
+        more="domains:\n" + "".join(f"  {case.theirs.name}: {HOLD}\n"
+                                    for case in strict) if strict else "")
+    usual = KINDS[peer](lab, names, [
+        case.theirs for case in everyone if case not in apart],
+        more=distrust_text(strict))
     third = KINDS["jackdaw"](lab, names, [like.theirs])
-    for server in (ours, theirs, third):
+    bare = [KINDS[peer](lab, names, [case.theirs], has_tls=False)
+            for case in cases if not case.has_tls]
+    servers = (ours, usual, third, *bare)
+    for server in servers:
         server.start()
     name = f"refusal {peer}"
     for case in cases:
-        report(f"{name}: {case.name}", refuse, case, ours, theirs)
-    report(f"{name}: {fine.name} is accepted", accept, fine, ours, theirs)
+        report(f"{name}: {case.name}", refuse, case, ours,
+               usual if case.has_tls else bare[0])
+    for case in strict:
+        report(f"{name}: {case.name}", distrusted, case, ours, usual)
+    report(f"{name}: {fine.name} is accepted", accept, fine, ours, usual)
     report(f"{name}: {like.name} is accepted", accept, like, ours, third)
     report(f"{name}: a reload ends what it forbids", reloaded, like, ours,
            third)
@@ -176,4 +230,4 @@ def play(lab, names, peer, wanted):
            fine.ours.name)
     report(f"{name}: a checkup without DNS", names_are_down, names, ours,
            fine.ours.name)
-    stop_all(name, ours, theirs, third)
+    stop_all(name, *servers)

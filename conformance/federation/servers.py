@@ -16,14 +16,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from runner import accounts, client  # noqa: E402
 
-C2S, S2S, S2S_TLS = 5222, 5269, 5270
+C2S, C2S_TLS, S2S, S2S_TLS = 5222, 5223, 5269, 5270
+QUIET_S = 5
 SQLITE = "{backend: sqlite, path: jackdaw.sqlite}"
 
 
 class Server:
     """One process that serves domains of one site. The options say how it
-    treats others: proofs, a dict from domain to 'external', 'dialback' or
-    'both'."""
+    treats others: proofs, a dict from domain to 'external', 'dialback',
+    'both' (the default of ours) or 'fallback' (dialback although a certificate
+    was presented). Without has_tls it neither offers nor asks for STARTTLS to other
+    servers."""
 
     name = "?"
     needs = ()  # of a lab
@@ -35,6 +38,7 @@ class Server:
         self.domains, self.site = domains, domains[0].site
         self.proofs = proofs or {}
         self.options = options
+        self.has_tls = options.get("has_tls", True)
         self.folder = lab.folder / f"{self.name}-{self.site.number}"
         self.folder.mkdir()
         self.process = None
@@ -102,28 +106,49 @@ class Server:
         return "\n".join(texts)
 
 
+    def has_line(self, *words):
+        """Whether it said all that at once."""
+        return any(all(word in line for word in words)
+                   for line in self.output().splitlines())
+
+    def has_written(self, text):
+        """Whether something in its folder holds that, and nothing has changed
+        there for a while: mnesia moves what it has written from file to file,
+        and on the way it may be on no disk."""
+        files = [path for path in (self.folder / "data").rglob("*")
+                 if path.is_file()]
+        try:
+            return time.time() > QUIET_S + max(
+                path.stat().st_mtime for path in files) and \
+                any(text.encode() in path.read_bytes() for path in files)
+        except FileNotFoundError:  # moved just now
+            return False
+
+
 class Jackdaw(Server):
     name = "jackdaw"
     good_ends = (0,)
     program = None  # set by run
-    dialback = {"external": "never", "dialback": "always",
-                "both": "without_certificate"}
-    accepted = {"external": "[pkix, dane, posh]", "dialback": "[dialback]",
-                "both": "[pkix, dane, posh, dialback]"}
+    policies = {
+        "external": "{dialback: never, proofs: [pkix, dane, posh]}",
+        "dialback": "{dialback: always, proofs: [dialback]}",
+        "both": None,
+        "fallback": "{dialback: always}",
+    }
 
     def host_text(self, domain):
         certificate, key = self.lab.authority.files(domain.name)
-        proof = self.proof_of(domain)
+        policy = self.policies[self.proof_of(domain)]
         return (f"  {domain.name}:\n    certificate: {certificate}\n"
-                f"    key: {key}\n    s2s: {{dialback: "
-                f"{self.dialback[proof]}, proofs: {self.accepted[proof]}}}\n")
+                f"    key: {key}\n" +
+                (f"    s2s: {policy}\n" if policy else ""))
 
     def config_text(self):
         both = json.dumps(self.site.addresses)
         level = self.options.get("log", os.environ.get("LAB_LOG", "debug"))
         return (
             f"listen:\n  c2s: {{addresses: {both}, port: {C2S}}}\n"
-            f"  tls: {{addresses: {both}, port: 5223}}\n"
+            f"  tls: {{addresses: {both}, port: {C2S_TLS}}}\n"
             f"  s2s: {{addresses: {both}, port: {S2S}}}\n"
             f"  s2s_tls: {{addresses: {both}, port: {S2S_TLS}}}\n"
             f"state_directory: .\nshards: {self.options.get('shards', 2)}\n"
@@ -180,6 +205,10 @@ class Jackdaw(Server):
                 return each
         return {"state": "idle", "queued": 0, "kept": 0}
 
+    def has_written(self, text):
+        """It shows only what is on its disk."""
+        return True
+
     def has_sent(self, domain):
         """All, and it was acknowledged."""
         return self.link(domain)["queued"] == 0
@@ -193,7 +222,7 @@ certificates = "{certificates}"
 log = {{ {level} = "{folder}/log" }}
 interfaces = {{ {addresses} }}
 c2s_ports = {{ 5222 }}
-c2s_direct_tls_ports = {{ }}
+c2s_direct_tls_ports = {{ 5223 }}
 s2s_ports = {{ 5269 }}
 s2s_direct_tls_ports = {{ 5270 }}
 component_ports = {{ }}
@@ -203,7 +232,7 @@ use_ipv6 = {use_ipv6}
 unbound = {{ resolvconf = false; hoststxt = false;
     forward = {{ "{dns}" }}; trustfile = "{anchor}" }}
 ssl = {{ cafile = "{ca}" }}
-s2s_require_encryption = true
+s2s_require_encryption = {required}
 c2s_require_encryption = true
 allow_registration = true
 registration_throttle_period = false
@@ -216,7 +245,9 @@ modules_enabled = {{ "roster", "saslauth", "tls", "disco", "vcard_legacy",
 
 PROSODY_HOST = """
 VirtualHost "{name}"
-    ssl = {{ certificate = "{certificate}"; key = "{key}"; cafile = "{ca}" }}
+    ssl = {{ {shown} cafile = "{ca}" }}
+    c2s_ssl = {{ {pair} }}
+    s2s_direct_tls_ssl = {{ {pair} }}
     s2s_secure_auth = {secure}
     modules_enabled = {{ {modules} }}
     modules_disabled = {{ {disabled} }}
@@ -224,18 +255,30 @@ VirtualHost "{name}"
 
 
 class Prosody(Server):
+    """With is_shy it presents no certificate when it connects, nor where it
+    offers STARTTLS to servers."""
+
     name = "prosody"
 
     def host_text(self, domain):
         certificate, key = self.lab.authority.files(domain.name)
         proof = self.proof_of(domain)
+        pair = f'certificate = "{certificate}"; key = "{key}";'
         return PROSODY_HOST.format(
-            name=domain.name, certificate=certificate, key=key,
+            name=domain.name, pair=pair,
+            shown="" if self.options.get("is_shy") else pair,
             ca=self.lab.authority.root,
             secure="true" if proof == "external" else "false",
             modules="" if proof == "external" else '"dialback"',
-            disabled='"tls"' if domain.name in
-            self.options.get("without_tls", ()) else "")
+            disabled="" if self.has_tls else '"tls"')
+
+    def dialer(self, host):
+        """What is off is STARTTLS, for clients too."""
+        made = super().dialer(host)
+        if not self.has_tls:
+            made.options.address = None
+            made.options.direct_tls = self.site.v4, C2S_TLS
+        return made
 
     def command(self):
         config = self.folder / "prosody.cfg.lua"
@@ -245,8 +288,10 @@ class Prosody(Server):
             addresses=json.dumps(self.site.addresses)[1:-1],
             use_ipv6="true" if self.site.has_v6 else "false",
             dns=DNS_ADDRESS, anchor=self.names.anchor,
-            certificates=self.lab.authority.folder,
+            certificates=self.folder / "data"
+            if self.options.get("is_shy") else self.lab.authority.folder,
             level=self.options.get("log", "debug"),
+            required="true" if self.has_tls else "false",
             ca=self.lab.authority.root) +
             self.options.get("more", "") +
             "".join(map(self.host_text, self.domains)))
@@ -293,6 +338,12 @@ class Ejabberd(Server):
     name = "ejabberd"
     needs = ("resolver",)  # it asks the system's
 
+    def start(self):
+        # That of Debian 13 loses what comes before it listens for it, where
+        # it speaks TLS from the start (p1_xmpp 1.9.4, finish_tls_handshake).
+        self.lab.answer_late(S2S_TLS)
+        super().start()
+
     def listen_text(self):
         return "\n".join(
             f'  - {{port: {port}, ip: "{address}", '
@@ -316,7 +367,7 @@ class Ejabberd(Server):
             folder=self.folder, v4=self.site.v4, listen=self.listen_text(),
             ca=self.lab.authority.root, dialback=dialback or "  {}",
             hosts=", ".join(domain.name for domain in self.domains),
-            starttls=self.options.get("starttls", "required"),
+            starttls="required" if self.has_tls else "false",
             level=self.options.get("log", "debug"),
             more=self.options.get("more", "")))
         return ["erl", "-noinput", "-boot", "start_sasl", "-sasl",

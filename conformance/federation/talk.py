@@ -2,6 +2,7 @@
 
 import time
 
+from acks import Acks
 from lab import PATIENCE_S
 from servers import fresh_id
 
@@ -35,16 +36,19 @@ def answer_pings(stream):
 
 
 class Person:
-    """An account on a server, and its stream when it is online."""
+    """An account on a server, and its stream when it is online; if it wants
+    acks, with stream management."""
 
-    def __init__(self, server, name, host):
+    def __init__(self, server, name, host, wants_acks=False):
         self.server = server
+        self.wants_acks, self.acks = wants_acks, None
         self.account = server.account(name, host)
         self.jid = self.account.jid
         self.stream = None
 
     def come(self):
         self.stream = self.server.login(self.account)
+        self.acks = Acks(self.stream) if self.wants_acks else None
         answer_pings(self.stream)
         self.ask("", "<query xmlns='jabber:iq:roster'/>", "get")
         self.stream.send("<presence/>")

@@ -4,9 +4,9 @@ import json
 import os
 import sqlite3
 import subprocess
-import threading
 
 from desktop import Desktop
+from driven import Driven
 from inbox import Inbox
 from slix import Slixmpp
 
@@ -21,7 +21,7 @@ INSERT INTO settings VALUES ('soundevents', '{}'), ('status_presets', '{}'),
 """
 
 
-class Gajim:
+class Gajim(Driven):
     name = "gajim"
     scenarios = {"login", "roster", "presence", "chat", "offline",
                  "reconnect", "carbons", "catch_up", "resume"}
@@ -33,10 +33,9 @@ class Gajim:
         self.desktop = Desktop(self.home)
         self.prepare()
         self.errors = open(self.home + "/errors", "w+", encoding="utf-8")
-        self.process = self.desktop.start(
+        self.drive(self.desktop.start(
             "/usr/bin/python3", HERE + "/gajim_inside.py", text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors)
-        threading.Thread(target=self.listen, daemon=True).start()
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors))
         self.inbox.expect("ready", timeout=90)
 
     def prepare(self):
@@ -62,34 +61,11 @@ class Gajim:
                 [json.dumps({"account": account, "contact": {},
                              "group_chat": {}})])
 
-    def listen(self):
-        for line in self.process.stdout:
-            if line.startswith("["):
-                self.inbox.put(*json.loads(line))
+    def line_of(self, words):
+        return json.dumps(words)
 
-    def command(self, *words):
-        self.process.stdin.write(json.dumps(words) + "\n")
-        self.process.stdin.flush()
-
-    def login(self):
-        self.command("login")
-
-    def logout(self):
-        self.command("logout")
-        self.inbox.expect("offline")
-
-    def add(self, jid):
-        self.command("add", jid)
-
-    def approve(self, jid):
-        self.inbox.expect("subscribe", jid)
-        self.command("approve", jid)
-
-    def show(self, show):
-        self.command("show", show)
-
-    def send(self, jid, text):
-        self.command("send", jid, text)
+    def event_of(self, line):
+        return json.loads(line) if line.startswith("[") else ()
 
     def device(self, priority):
         return Slixmpp(self.stage, self.account, self.stage.server, priority)

@@ -38,7 +38,8 @@ class Pair:
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RD)
         for thread in self.threads:
-            thread.join()
+            if thread.is_alive():
+                thread.join()
         for end in self.ends:
             end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
                            RESET_ON_CLOSE)
@@ -48,6 +49,7 @@ class Pair:
 class Proxy:
     def __init__(self, server):
         self.server, self.pairs = server, []
+        self.made = self.was_cut = 0  # connections
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
@@ -65,24 +67,34 @@ class Proxy:
             client.close()
             return
         pair = Pair(client, server)
+        # Before bytes pass: who sees some may cut it.
+        self.pairs.append(pair)
+        self.made += 1
         for thread in pair.threads:
             thread.start()
-        self.pairs.append(pair)
 
     def wait(self, connected, timeout=60):
         """Until a connection runs through it, or none does."""
         deadline = time.monotonic() + timeout
         while any(pair.is_open() for pair in self.pairs) != connected:
             if time.monotonic() > deadline:
-                raise Missing("the client did not " + (
-                    "connect" if connected else "disconnect"))
+                raise Missing(
+                    "the client did not " +
+                    ("connect" if connected else "disconnect") +
+                    f"; {self.made} connections were made, {self.was_cut} cut")
             time.sleep(0.05)
 
     def cut(self):
+        """There must be something to cut."""
+        self.wait(connected=True)
+        self.end()
+
+    def end(self):
         pairs, self.pairs = self.pairs, []
+        self.was_cut += sum(pair.is_open() for pair in pairs)
         for pair in pairs:
             pair.cut()
 
     def close(self):
         self.listener.close()
-        self.cut()
+        self.end()

@@ -3,8 +3,8 @@
 import os
 import shlex
 import subprocess
-import threading
 
+from driven import Driven
 from inbox import Inbox
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -21,7 +21,7 @@ def compile_into(folder):
     return program
 
 
-class Purple:
+class Purple(Driven):
     name = "libpurple"
     scenarios = {"login", "roster", "presence", "chat", "offline",
                  "reconnect"}
@@ -29,42 +29,19 @@ class Purple:
     def __init__(self, stage, account):
         self.account, self.stage = account, stage
         self.inbox = Inbox(account.user)
-        self.process = subprocess.Popen(
+        self.drive(subprocess.Popen(
             [compile_into(stage.folder), os.path.join(stage.folder, "home"),
              account.jid + "/interop", stage.proxied[0],
              str(stage.proxied[1])],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL, text=True)
-        threading.Thread(target=self.listen, daemon=True).start()
+            stderr=subprocess.DEVNULL, text=True))
         self.command(account.password)
 
-    def listen(self):
-        for line in self.process.stdout:
-            self.inbox.put(*line.rstrip("\n").split("\t"))
+    def line_of(self, words):
+        return " ".join(words)
 
-    def command(self, *words):
-        self.process.stdin.write(" ".join(words) + "\n")
-        self.process.stdin.flush()
-
-    def login(self):
-        self.command("login")
-
-    def logout(self):
-        self.command("logout")
-        self.inbox.expect("offline")
-
-    def add(self, jid):
-        self.command("add", jid)
-
-    def approve(self, jid):
-        self.inbox.expect("subscribe", jid)
-        self.command("approve", jid)
-
-    def show(self, show):
-        self.command("show", show)
-
-    def send(self, jid, text):
-        self.command("send", jid, text)
+    def event_of(self, line):
+        return line.rstrip("\n").split("\t")
 
     def evidence(self):
         return map(str, self.inbox.seen)

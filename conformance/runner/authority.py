@@ -54,6 +54,34 @@ def sign_until(folder, signer, end):
         "-in", folder / "req", "-out", folder / "cert")
 
 
+def certify(folder, subject, names, signer, kind):
+    """A file with a certificate and its key, signed by `signer` (certificate,
+    key), or by itself if `kind` is "self-signed"."""
+    purpose = "extendedKeyUsage=serverAuth\n" if kind == "server-only" else ""
+    (folder / "ext").write_text(
+        (f"subjectAltName={names}\n" if names else "") + purpose)
+    run("req", *KEY, "-keyout", folder / "key", "-subj", f"/CN={subject}",
+        "-out", folder / "req")
+    if kind in LEFT:
+        sign_until(folder, signer, datetime.now(timezone.utc) + LEFT[kind])
+    else:
+        by = ("-signkey", folder / "key") if kind == "self-signed" else \
+            ("-CA", signer[0], "-CAkey", signer[1])
+        run("x509", "-req", "-in", folder / "req", *by, "-set_serial",
+            "0x1" + secrets.token_hex(8), "-days", "2", "-extfile",
+            folder / "ext", "-out", folder / "cert")
+    (folder / "both").write_text((folder / "cert").read_text() +
+                                 (folder / "key").read_text())
+    return folder / "both"
+
+
+def client_certificate(folder, jids, signer, kind):
+    """Such a file of a client with these JIDs."""
+    names = ",".join(f"otherName:{XMPP_ADDR};UTF8:{jid}" for jid in jids)
+    return certify(Path(tempfile.mkdtemp(dir=folder)), "A client", names,
+                   signer, kind)
+
+
 class Authority:
     """Signs with the authority that the server trusts for its peers."""
 
@@ -79,22 +107,6 @@ class Authority:
         parent = domain.partition(".")[2]
         names = NAMES[kind].format(domain=domain, parent=parent,
                                    top=parent.partition(".")[2])
-        purpose = "extendedKeyUsage=serverAuth\n" \
-            if kind == "server-only" else ""
-        (folder / "ext").write_text(f"subjectAltName={names}\n{purpose}")
-        name = domain if kind == "common-name" else "A peer"
-        run("req", *KEY, "-keyout", folder / "key", "-subj", f"/CN={name}",
-            "-out", folder / "req")
         signer = self.untrusted() if kind == "untrusted" else self.trusted
-        if kind in LEFT:
-            sign_until(folder, signer, datetime.now(timezone.utc) +
-                       LEFT[kind])
-        else:
-            by = ("-signkey", folder / "key") if kind == "self-signed" else \
-                ("-CA", signer[0], "-CAkey", signer[1])
-            run("x509", "-req", "-in", folder / "req", *by, "-set_serial",
-                "0x1" + secrets.token_hex(8), "-days", "2", "-extfile",
-                folder / "ext", "-out", folder / "cert")
-        (folder / "both").write_text((folder / "cert").read_text() +
-                                     (folder / "key").read_text())
-        return folder / "both"
+        return certify(folder, domain if kind == "common-name" else "A peer",
+                       names, signer, kind)

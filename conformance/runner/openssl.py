@@ -1,10 +1,8 @@
 """What Python's ssl module cannot do: OpenSSL called directly, and its
-command line to make client certificates."""
+command line."""
 
 import ctypes
 import subprocess
-import tempfile
-from pathlib import Path
 
 XMPP_ADDR = "1.3.6.1.5.5.7.8.5"  # id-on-xmppAddr, RFC 6120 section 13.7.1.4
 EXPORTER_LABEL = b"EXPORTER-Channel-Binding"  # RFC 9266 section 2
@@ -49,26 +47,3 @@ def renegotiate(sock):
 def run(*words):
     subprocess.run(("openssl", *map(str, words)), check=True,
                    capture_output=True)
-
-
-def client_certificate(folder, jids, authority):
-    """A file with a certificate for these JIDs and its key, signed by
-    `authority` (certificate, key) or by itself."""
-    folder = Path(tempfile.mkdtemp(dir=folder))
-    names = ",".join(f"otherName:{XMPP_ADDR};UTF8:{jid}" for jid in jids)
-    subject = ("-subj", "/CN=A client", "-newkey", "ec", "-pkeyopt",
-               "ec_paramgen_curve:prime256v1", "-nodes", "-keyout",
-               folder / "key")
-    (folder / "ext").write_text(f"subjectAltName={names}\n" if names else "")
-    if authority is None:
-        run("req", "-x509", *subject, "-days", "2", "-out", folder / "cert",
-            *(("-addext", f"subjectAltName={names}") if names else ()))
-    else:
-        run("req", *subject, "-out", folder / "req")
-        run("x509", "-req", "-in", folder / "req", "-CA", authority[0],
-            "-CAkey", authority[1], "-set_serial", "0x" + folder.name.encode()
-            .hex()[-30:], "-days", "2", "-extfile", folder / "ext", "-out",
-            folder / "cert")
-    (folder / "both").write_text((folder / "cert").read_text() +
-                                 (folder / "key").read_text())
-    return folder / "both"

@@ -177,6 +177,67 @@ class DnsTest(unittest.TestCase):
         self.assertIsNone(self.ask("_x._tcp.b.example", dns.SRV))
 
 
+class PeerTest(unittest.TestCase):
+    """README.md's table of how peers are found."""
+
+    # Priorities and whether somebody listens there, of both kinds of SRV; None
+    # where there is no target. Then whether the domain has an address.
+    WAYS = {
+        "": ([(10, True)], [], False),
+        "direct": ([], [(5, True)], False),
+        "both": ([(10, True)], [(5, True)], False),
+        "second": ([(5, False), (10, True)], [], False),
+        "no-direct": ([(10, True)], [None], False),
+        "refused": ([None], [None], True),
+        "address": ([], [], True),
+        "unreachable": ([(5, False)], [], True),
+        "no-service": ([], [], True),
+        "unknown": ([], [], False),
+        "silent": ([], [], False),
+    }
+
+    @staticmethod
+    def services(records, peer, listener):
+        """SRV records of the dictionary, as above."""
+        found = []
+        for _kind, data in records:
+            priority, port = (int.from_bytes(data[at:at + 2], "big")
+                              for at in (0, 4))
+            target = dns.encode_name(f"xmpp.{peer.domain}")
+            assert data[6:] in (target, b"\0"), data
+            found.append(None if data[6:] == b"\0" else (
+                priority, listener is not None and
+                listener.getsockname()[1] == port))
+        return found
+
+    def test_ways(self):
+        self.assertEqual(set(self.WAYS), set(scene.WAYS))
+        for how, (plain, direct, has_address) in self.WAYS.items():
+            with self.subTest(how=how):
+                self.check(how, plain, direct, has_address)
+
+    def check(self, how, plain, direct, has_address):
+        with mock.patch("threading.Thread.start"):
+            responder = dns.Responder(("127.0.0.1", 0))
+        options = mock.Mock(srv_only=False)
+        peer = peers.Peer(mock.Mock(dns=responder, options=options), "p", how)
+        try:
+            name = f"_tcp.{peer.domain}"
+            told = [self.services(responder.records.get(
+                f"{service}.{name}", ()), peer, listener)
+                for service, listener in (("_xmpp-server", peer.plain),
+                                          ("_xmpps-server", peer.direct))]
+            self.assertEqual(told, [plain, direct])
+            self.assertEqual(peer.domain in responder.records, has_address)
+            self.assertEqual(peer.domain in responder.silent, how == "silent")
+            is_usual = peer.plain is not None and \
+                peer.plain.getsockname()[1] == peers.SERVER_PORT
+            self.assertEqual(is_usual, how in ("address", "unreachable"))
+        finally:
+            peer.close()
+            responder.sock.close()
+
+
 class DialbackTest(unittest.TestCase):
     def test_example_of_xep_0185(self):
         self.assertEqual(

@@ -12,6 +12,8 @@ HASHES = {"SCRAM-SHA-1": "sha1", "SCRAM-SHA-256": "sha256",
 # DER of the signature algorithms whose hash is not SHA-256, RFC 5929 4.1.
 SHA384_OIDS = ("2a8648ce3d040303", "2a864886f70d01010c")
 SHA512_OIDS = ("2a8648ce3d040304", "2a864886f70d01010d")
+# RFC 5802, section 5.1; RFC 7677, section 4.
+LEAST_ROUNDS = 4096
 
 
 class SaslError(Exception):
@@ -23,7 +25,11 @@ def encode(data):
 
 
 def decode(text):
-    return base64.b64decode(text or "", validate=True)
+    """RFC 6120, section 13.9.1: padding bits must be zero."""
+    data = base64.b64decode(text or "", validate=True)
+    if base64.b64encode(data).decode() != (text or ""):
+        raise SaslError(f"{text} has stray bits")
+    return data
 
 
 def fields_of(message):
@@ -89,6 +95,8 @@ class Scram:
         if not fields["r"].startswith(self.nonce) or \
                 fields["r"] == self.nonce:
             raise SaslError("the server's nonce does not extend ours")
+        if int(fields["i"]) < LEAST_ROUNDS:
+            raise SaslError(f"only {fields['i']} rounds")
         salted = hashlib.pbkdf2_hmac(
             self.hash, self.password.encode(), decode(fields["s"]),
             int(fields["i"]))

@@ -2,7 +2,7 @@
 
 import ssl
 
-from . import client, openssl, sasl
+from . import authority, client, openssl, sasl
 from .steps import Failed, step
 
 MOST_SESSIONS = 200
@@ -41,13 +41,12 @@ class Secure:
         stream.close()
         raise Failed("the handshake was successful")
 
-    @step(r"(\w+) opens with (self-signed )?certificate of ([\w ,]+)")
-    def opens_with_certificate(self, who, own, names):
+    @step(r"(\w+) opens with (?:(self-signed|expired) )?certificate of ([\w ,]+)")
+    def opens_with_certificate(self, who, kind, names):
         jids = [self.variables[name] for name in names.split(" and ")
                 if name != "none"]
-        certificate = openssl.client_certificate(
-            self.options.folder, jids,
-            None if own else self.options.client_ca)
+        certificate = authority.client_certificate(
+            self.options.folder, jids, self.options.client_ca, kind)
         context = self.dialer.context(certificate=certificate)
         self.streams[who] = self.dialer.open_with(self.log_for(who), context)
 
