@@ -5,7 +5,8 @@ import re
 
 from source import files, finish, read, report
 
-UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
+# Spelt so that this file has none of them.
+UNFINISHED = re.compile(r"\b(TO[D]O|FIX[M]E|XX[X]|HAC[K])\b")
 CODE = ("*.c", "*.h", "*.py", "*.sh", "*meson.build", "run", "check", "etc",
         "conformance/*run", "*.md")
 
@@ -27,12 +28,11 @@ def unfinished(path):
 
 
 def main():
-    code = [p for p in files(*CODE) if p != "etc/lint/words.py"]
     finish(
         report("words: headers open with what they are",
                [f for p in files("*.h") for f in first_comment(p)]),
         report("words: nothing left for later",
-               [f for p in code for f in unfinished(p)]))
+               [f for p in files(*CODE) for f in unfinished(p)]))
 
 
 if __name__ == "__main__":

@@ -8,12 +8,15 @@ import shutil
 import signal
 import socket
 import sqlite3
-import ssl
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import discretion
+import reports
+import strangers
+from discretion import shown_directly
 from site_ import (
     HOST, PASSWORD, PATIENCE_S, ROOT, client, online, ping, until)
 
@@ -305,30 +308,36 @@ def keeps_the_administration_from_garbage(make):
 # --- running ----------------------------------------------------------------
 
 
-def certificate_of(site):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    with socket.create_connection(("127.0.0.1", site.tls_port)) as sock:
-        with context.wrap_socket(sock, server_hostname=HOST) as tls:
-            return tls.getpeercert(binary_form=True)
-
-
 def reloads_without_dropping_a_stream(make):
     site, other = make().start(), make()
     site.adduser("romeo")
     stream = site.login("romeo")
-    old = certificate_of(site)
+    old = shown_directly(site, HOST)
     for name in ("localhost.pem", "localhost.key"):
         (site.folder / name).write_bytes((other.folder / name).read_bytes())
     site.process.send_signal(signal.SIGHUP)
-    until("the new certificate is shown", lambda: certificate_of(site) != old)
+    until("the new certificate is shown", lambda: shown_directly(site, HOST) != old)
     ping(stream)
     site.change("localhost.pem", "elsewhere.pem")
     done = site.command("reload", may_fail=True)
     assert done.returncode == 1 and "elsewhere.pem" in done.stderr
     ping(stream, "p2")
     stream.close()
+
+
+def reloads_where_the_log_goes(make):
+    site = make()
+    site.add("log: {level: info}\n")
+    site.start()
+    site.change("log: {level: info}", "log: {where: moved.log, form: json}")
+    site.command("reload")
+    lines = (site.folder / "moved.log").read_text().splitlines()
+    assert "reloaded" in json.loads(lines[-1])["text"], lines
+    site.change("moved.log", "nowhere/moved.log")
+    done = site.command("reload", may_fail=True)
+    assert done.returncode == 1 and "could not open the log" in done.stderr
+    lines = (site.folder / "moved.log").read_text().splitlines()
+    assert "could not reload" in json.loads(lines[-1])["text"], lines
 
 
 def ends_in_order(make):
@@ -474,7 +483,7 @@ def shakes_hands_in_turn(make):
     idle = [socket.create_connection(("127.0.0.1", site.tls_port))
             for _ in range(3)]
     threads = ThreadPoolExecutor(10)
-    done = [threads.submit(certificate_of, site) for _ in range(20)]
+    done = [threads.submit(shown_directly, site, HOST) for _ in range(20)]
     assert len({each.result(PATIENCE_S) for each in done}) == 1
     for each in idle:
         each.close()
@@ -507,76 +516,6 @@ def hears_a_client_that_sends_single_bytes(make):
     assert stream.take(lambda event: event[0] == "element" and
                        event[1].get("id") == "b1") is not None
     stream.close()
-
-
-HEADER = (f"<stream:stream to='{HOST}' version='1.0' xmlns='jabber:client' "
-          "xmlns:stream='http://etherx.jabber.org/streams'>")
-IQ = HEADER + "<iq type='set' id='r'>"
-# The beginning of a TLS handshake, and what may follow one, never finished: as
-# much as is taken of a stranger.
-HELLO = b"\x16\x03\x01\x40\x00\x01" + b"x" * 16000
-UNFINISHED = (
-    "",
-    HEADER[:-1] + " a='" + "x" * 9000,
-    HEADER + "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>" + "x" * 10000,
-    IQ + "<a/>x" * 120,
-    IQ + "<a xmlns='b'>" * 60 + "x" * 9000,
-    IQ + "<a " + " ".join(f"a{i}=''" for i in range(60)) + "><b " +
-    " ".join(f"b{i}=''" for i in range(60)) + ">" + "x" * 9000,
-)
-STRANGERS = 300
-STRANGER_KIB = 96
-STRANGER_S = 8
-
-
-def strange(site, text):
-    """A connection that holds what it can."""
-    sock = socket.create_connection(("127.0.0.1", site.tls_port))
-    if not text:
-        sock.sendall(HELLO)
-        return sock
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    sock = context.wrap_socket(sock, server_hostname=HOST)
-    sock.sendall(text.encode())
-    return sock
-
-
-def memory_kib(site):
-    status = Path(f"/proc/{site.process.pid}/status").read_text()
-    return int(status.split("VmRSS:")[1].split()[0])
-
-
-def await_end(sock):
-    sock.settimeout(PATIENCE_S)
-    try:
-        while sock.recv(65536):
-            pass
-    except (ConnectionError, ssl.SSLError):
-        pass
-    sock.close()
-
-
-def strangers_cost_little(make):
-    for number, text in enumerate(UNFINISHED):
-        site = make()
-        site.add("limits: {handshakes: 1000, "
-                 f"auth_time: {STRANGER_S} s}}\n")
-        site.start()
-        certificate_of(site)
-        before = memory_kib(site)
-        crowd = [strange(site, text) for _ in range(STRANGERS)]
-        began = time.monotonic()
-        time.sleep(0.5)
-        each = (memory_kib(site) - before) / STRANGERS
-        assert each <= STRANGER_KIB, f"{number}: {each:.0f} KiB of each"
-        if number < 2:
-            for sock in crowd:
-                await_end(sock)
-            assert time.monotonic() - began < STRANGER_S + PATIENCE_S
-            assert "not authenticated in time" in site.said()
-        site.end()
 
 
 def can_log_in(site, name="romeo"):
@@ -688,7 +627,8 @@ def runs_out_of_the_box(make):
 
 # Of a build without sanitizers, which need memory for themselves.
 RELEASE_CASES = [
-    strangers_cost_little,
+    *strangers.CASES,
+    *reports.RELEASE_CASES,
     runs_out_of_the_box,
 ]
 
@@ -716,6 +656,7 @@ CASES = [
     counts_what_happens,
     keeps_the_administration_from_garbage,
     reloads_without_dropping_a_stream,
+    reloads_where_the_log_goes,
     ends_in_order,
     tells_its_service_manager,
     posts_all_that_was_left,
@@ -727,4 +668,6 @@ CASES = [
     hears_a_client_that_sends_single_bytes,
     says_why_streams_end_and_no_secrets,
     survives_its_database,
+    *discretion.CASES,
+    *reports.CASES,
 ]
