@@ -7,6 +7,7 @@
 #include <gnutls/abstract.h>
 #include <gnutls/crypto.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -246,6 +247,38 @@ authorities_vouch_for_domains(void **state)
 {
 	for (size_t i = 0; i < COUNT_OF(pkix_cases); i++)
 		check_case(&pkix_cases[i]);
+}
+
+/* Debian's, where they are installed. */
+#define SYSTEM "/etc/ssl/certs/ca-certificates.crt"
+
+/* Who names no authorities trusts those of the system, and no others. */
+static void
+the_system_says_whom_to_trust(void **state)
+{
+	struct str why = STR_NONE;
+	struct trust *trust = trust_take(rig.arena, STR_NONE, STR_NONE, &why);
+	gnutls_x509_crt_t *crts = NULL;
+	gnutls_datum_t pem = {0};
+	unsigned count = 0, found = 0;
+
+	if (trust == NULL) {
+		CHECK(access(SYSTEM, R_OK) != 0);
+		CHECK(strstr(why.text, "install ca-certificates") != NULL);
+		return;
+	}
+	CHECK(trust_issuer_of(trust, issuers[ROOT]->crt) == NULL);
+	if (gnutls_load_file(SYSTEM, &pem) == 0)
+		CHECK(gnutls_x509_crt_list_import2(
+			  &crts, &count, &pem, GNUTLS_X509_FMT_PEM, 0) >= 0);
+	for (unsigned i = 0; i < count; i++) {
+		found += trust_issuer_of(trust, crts[i]) != NULL;
+		gnutls_x509_crt_deinit(crts[i]);
+	}
+	CHECK_EQUAL(found, count);
+	gnutls_free(crts);
+	gnutls_free(pem.data);
+	trust_drop(&trust);
 }
 
 /* By whom the list is signed, of whom, and what is said of a chain that goes
@@ -663,6 +696,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(authorities_vouch_for_domains),
+	    cmocka_unit_test(the_system_says_whom_to_trust),
 	    cmocka_unit_test(revoked_certificates_prove_nothing),
 	    cmocka_unit_test(what_is_found_is_told),
 	    cmocka_unit_test(nothing_presented_proves_nothing),
