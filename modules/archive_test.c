@@ -540,6 +540,42 @@ the_oldest_go_when_their_time_has_come(void **state)
 	world_free(&world);
 }
 
+/* He keeps all, she the last few, as their hosts say. */
+static void
+each_host_keeps_as_much_as_it_says(void **state)
+{
+	static const char *const settings[] = {
+	    "hosts: {montague.example: {}, capulet.example: "
+	    "{archive: {keep_messages: 20}}}\nshards: 2\n",
+	    "hosts: {montague.example: {}, capulet.example: "
+	    "{archive: {keep_for: 2 h}}}\nshards: 2\n",
+	    "archive: {keep_messages: 20}\nhosts: {montague.example: "
+	    "{archive: {keep_messages: 0}}, capulet.example: {}}\nshards: 2\n"};
+	static const unsigned hers[] = {20, 0, 20};
+
+	(void)state;
+	for (unsigned i = 0; i < COUNT_OF(settings); i++) {
+		struct world *world = rig_world(i + 1, 2, NULL);
+		struct world_peer *romeo, *juliet;
+		char id[16];
+
+		world_reload(world, settings[i]);
+		romeo = rig_login(world, ROMEO "/orchard");
+		for (unsigned j = 0; j < 50; j++) {
+			snprintf(id, sizeof(id), "m%u", j);
+			say(romeo, id);
+		}
+		sweep_start(&world->server.shards[0]);
+		world_cut(&romeo);
+		world_sleep(world, 25 * 60 * 60 * 1000);
+		romeo = rig_bind(world, ROMEO "/orchard");
+		juliet = rig_bind(world, JULIET "/balcony");
+		CHECK_EQUAL(count_results(romeo), 50);
+		CHECK_EQUAL(count_results(juliet), hers[i]);
+		world_free(&world);
+	}
+}
+
 static void
 a_page_is_no_longer_than_the_queue(void **state)
 {
@@ -582,6 +618,7 @@ main(void)
 	    cmocka_unit_test(what_cannot_be_taken_back_stays),
 	    cmocka_unit_test(the_oldest_go_when_there_are_too_many),
 	    cmocka_unit_test(the_oldest_go_when_their_time_has_come),
+	    cmocka_unit_test(each_host_keeps_as_much_as_it_says),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
