@@ -563,6 +563,94 @@ questions_hold_no_acknowledgement(void **state)
 	}
 }
 
+/* --- rows of other releases ---------------------------------------------- */
+
+/* What this release writes of a session that its restart found: frozen, so that
+ * those of the next ones go on with it. Only add to these. */
+#define ROW(state, more)                                                       \
+	"<session xmlns='urn:jackdaw:session:1' state='" state "' "            \
+	"resource='orchard' h='3' time='1795255208000000' acked='4' "          \
+	"left='593000' wait='600000' since='1795255200000000' "                \
+	"address='198.51.0.2:40000' mechanism='PLAIN' tls='TLS1.3' lang='en' " \
+	"sent='5' priority='7'><item sent='1795255200000000' to='" ROMEO       \
+	"/orchard'>&lt;message from='" JULIET                                  \
+	"/balcony' id='m1' type='chat'&gt;&lt;body&gt;1&lt;/body&gt;"          \
+	"&lt;/message&gt;</item><presence>&lt;presence xmlns='jabber:client' " \
+	"from='" ROMEO "/orchard' xml:lang='en'/&gt;</presence>"               \
+	"<announced xmlns='urn:jackdaw:presence:1'/>"                          \
+	"<directed xmlns='urn:jackdaw:presence:1'>" JULIET "</directed>" more  \
+	"<enable xmlns='urn:xmpp:carbons:2'/>"                                 \
+	"<interested xmlns='jabber:iq:roster'/>"                               \
+	"<interested xmlns='urn:xmpp:blocking'/></session>"
+
+static const char *const released[] = {
+    ROW("whole", "<archive xmlns='urn:jackdaw:archive:sent:1' queried='0' "
+		 "sent='1' read='0'/><offline "
+		 "xmlns='urn:jackdaw:offline:sent:1' sent='0' read='0'/>"
+		 "<push xmlns='urn:xmpp:push:0' told='0'/>"),
+    /* Without modules that had nothing to say, */
+    ROW("whole", ""),
+    /* and with what only a later one knows. */
+    ROW("whole' of='the future", "<new xmlns='urn:example:future'>x</new>"),
+};
+
+/* Past the server, which sees it at its next start. */
+static void
+put_row(struct world *world, struct str key, struct str text)
+{
+	struct shard *shard = &world->server.shards[0];
+	struct store_write *write;
+
+	shard_enter(shard);
+	write = store_write_new(shard->store);
+	store_put(write, OWNER_SERVER, &kept_kind, key, text);
+	store_commit(write, NULL, NULL);
+	world_hold_store(world, false);
+	world_run(world);
+}
+
+static void
+who_was_kept_by_another_release_goes_on(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2 * COUNT_OF(released); i++) {
+		struct world *world = rig_world(i, 0, NULL);
+		struct world_peer *romeo, *garden, *juliet;
+		struct arena *arena = arena_make(0);
+
+		put_row(world, store_key2(arena, STR(ROMEO), STR("s1")),
+		    str_of(released[i / 2]));
+		arena_free(&arena);
+		world_kill(world);
+		world_run(world);
+		romeo = world_connect(world, ROMEO);
+		rig_resume(romeo, "s1", 4);
+		rig_expect(
+		    romeo, "<resumed xmlns='" SM "' previd='s1' h='3'/>");
+		rig_expect(romeo, "<message id='m1'><body>1</body></message>");
+		garden = rig_bind(world, ROMEO "/garden");
+		juliet = rig_login(world, JULIET "/balcony");
+		rig_send(juliet, "<message to='" ROMEO "/garden' type='chat'>"
+				 "<body>2</body></message>");
+		CHECK(rig_finds(romeo, "<message><received "
+				       "xmlns='urn:xmpp:carbons:2'/>"
+				       "</message>"));
+		rig_send(garden,
+		    "<iq type='set' id='r'><query xmlns='jabber:iq:roster'>"
+		    "<item jid='" JULIET "'/></query></iq><iq type='set' "
+		    "id='b'><block xmlns='urn:xmpp:blocking'>"
+		    "<item jid='tybalt@capulet.example'/></block></iq>");
+		CHECK(rig_finds(romeo, "<iq type='set'><query "
+				       "xmlns='jabber:iq:roster'/></iq>"));
+		CHECK(rig_finds(romeo, "<iq type='set'><block "
+				       "xmlns='urn:xmpp:blocking'/></iq>"));
+		rig_send(romeo, "<presence type='unavailable'/>");
+		CHECK(rig_finds(juliet,
+		    "<presence type='unavailable' from='" ROMEO "/orchard'/>"));
+		world_free(&world);
+	}
+}
+
 /* --- rows of another version --------------------------------------------- */
 
 static void
@@ -578,7 +666,6 @@ change_row(struct world *world, const char *part, const char *other)
 	struct arena *arena = arena_make(0);
 	struct shard *shard = &world->server.shards[0];
 	struct store_scan scan;
-	struct store_write *write;
 	struct str before, after;
 
 	shard_enter(shard);
@@ -591,14 +678,9 @@ change_row(struct world *world, const char *part, const char *other)
 	CHECK_EQUAL(scan.count, 1);
 	before = scan.rows[0].value;
 	after = str_of(strstr(before.text, part));
-	shard_enter(shard);
-	write = store_write_new(shard->store);
-	store_put(write, OWNER_SERVER, &kept_kind, scan.rows[0].key,
+	put_row(world, scan.rows[0].key,
 	    str_format(arena, "%.*s%s%s", (int)(after.text - before.text),
 		before.text, other, after.text + strlen(part)));
-	store_commit(write, NULL, NULL);
-	world_hold_store(world, false);
-	world_run(world);
 	arena_free(&arena);
 }
 
@@ -667,6 +749,7 @@ main(void)
 	    cmocka_unit_test(too_much_at_once_is_not_taken_for_handled),
 	    cmocka_unit_test(errors_outlive_sessions),
 	    cmocka_unit_test(what_comes_again_is_counted_once),
+	    cmocka_unit_test(who_was_kept_by_another_release_goes_on),
 	    cmocka_unit_test(a_row_of_another_version_is_refused),
 	    cmocka_unit_test(nobody_resumes_what_a_crash_would_bring_back),
 	    cmocka_unit_test(what_is_settled_last_is_in_the_whole_row),

@@ -17,13 +17,15 @@
  * again what is there already. A session without stream management costs one
  * small row when it becomes available, and its removal.
  *
- * Rows are elements whose namespace is their version. One of another version,
- * or a damaged one, is refused at the start with a line in the log, and goes:
- * its client hears that there is no such session, without h, and sends again
- * what was not acknowledged; rows that are there already are known as those of
- * before the start. Messages of its out-queue are in the archive or the offline
- * log, and come from there; what is in neither (presence, chat states, answers
- * to iqs) is lost, and nobody is told of the session's end.
+ * Rows are elements whose namespace is their version: what is only added keeps
+ * it, so that a session goes on when a newer server is started, or an older one
+ * again. One of another version, or a damaged one, is refused at the start with
+ * a line in the log, and goes: its client hears that there is no such session,
+ * without h, and sends again what was not acknowledged; rows that are there
+ * already are known as those of before the start. Messages of its out-queue are
+ * in the archive or the offline log, and come from there; what is in neither
+ * (presence, chat states, answers to iqs) is lost, and nobody is told of the
+ * session's end.
  */
 #pragma once
 
