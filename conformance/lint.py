@@ -107,7 +107,7 @@ def check_steps(each):
     if each.peers and "s2s" not in each.needs:
         yield f"{each.name}: peers need s2s"
     for name in (*HOSTS, *each.accounts, *each.peers, "nobody"):
-        for suffix in ("", ".user", ".password"):
+        for suffix in ("", ".user", ".password", ".ascii"):
             variables[name + suffix] = "x"
     for at in each.steps:
         words = [(rule.fullmatch(at.text), method) for rule, method

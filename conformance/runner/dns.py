@@ -15,6 +15,11 @@ def encode_name(name):
     return b"".join(bytes([len(each)]) + each for each in labels) + b"\0"
 
 
+def in_ascii(name):
+    """With A-labels (RFC 5890), as DNS, TLS and certificates have it."""
+    return name.encode("idna").decode()
+
+
 def read_question(packet):
     """Its name in lower case, its type, and where it ends."""
     labels, at = [], 12

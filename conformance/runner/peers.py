@@ -108,8 +108,10 @@ class Peer:
     def __init__(self, peers, name, how, home=None):
         self.peers, self.how = peers, how
         self.secret = secrets.token_hex(8)
+        mark = "-\u00fc" if how == "idn" else ""
         self.domain = f"{name}.{home.domain}" if home else \
-            f"{name}-{secrets.token_hex(4)}.{dns.ZONE}"
+            f"{name}{mark}-{secrets.token_hex(4)}.{dns.ZONE}"
+        self.ascii = dns.in_ascii(self.domain)
         self.address = home.address if home else "127.{}.{}.{}".format(
             64 + secrets.randbelow(128), *secrets.token_bytes(2))
         self.plain = home and home.plain
@@ -129,21 +131,21 @@ class Peer:
         """What DNS says of it, by `how`."""
         add = self.peers.dns.add
         host = self.address if self.peers.options.srv_only else \
-            f"xmpp.{self.domain}"
-        plain, direct = (f"_{each}._tcp.{self.domain}"
+            f"xmpp.{self.ascii}"
+        plain, direct = (f"_{each}._tcp.{self.ascii}"
                          for each in ("xmpp-server", "xmpps-server"))
         if self.how in ("address", "unreachable", "no-service"):
-            add(self.domain, dns.address(self.address))
+            add(self.ascii, dns.address(self.address))
         if self.how == "silent":
-            self.peers.dns.silence(self.domain)
+            self.peers.dns.silence(self.ascii)
         if self.how in ("refused", "no-direct"):
             add(direct, dns.service(0, 0, ""))
         if self.how == "refused":
             add(plain, dns.service(0, 0, ""))
-            add(self.domain, dns.address(self.address))
+            add(self.ascii, dns.address(self.address))
         if self.how in ("unreachable", "second"):
             add(plain, dns.service(5, 1, host))
-        if self.how in ("", "both", "second", "no-direct"):
+        if self.how in ("", "both", "second", "no-direct", "idn"):
             add(plain, dns.service(10, self.plain.getsockname()[1], host))
         if self.how in ("direct", "both"):
             add(direct, dns.service(5, self.direct.getsockname()[1], host))
@@ -206,4 +208,4 @@ class Peers:
 
     def certificate(self, domain, kind):
         return None if kind == "no" else \
-            self.authority.issue(domain, kind or "good")
+            self.authority.issue(dns.in_ascii(domain), kind or "good")

@@ -64,6 +64,7 @@ class Player(Sessions, Stanzas, Ends, Secure, Federation, Components,
             peer = Peer(self.foreign, name, how, self.peers.get(home))
             self.peers[name] = peer
             self.variables[name] = peer.domain
+            self.variables[name + ".ascii"] = peer.ascii
         if self.options.component:
             self.variables["component"] = self.options.component[1]
         nobody = fresh("nobody", self.options.hosts["host"])

@@ -184,6 +184,7 @@ class PeerTest(unittest.TestCase):
     # where there is no target. Then whether the domain has an address.
     WAYS = {
         "": ([(10, True)], [], False),
+        "idn": ([(10, True)], [], False),
         "direct": ([], [(5, True)], False),
         "both": ([(10, True)], [(5, True)], False),
         "second": ([(5, False), (10, True)], [], False),
@@ -203,7 +204,7 @@ class PeerTest(unittest.TestCase):
         for _kind, data in records:
             priority, port = (int.from_bytes(data[at:at + 2], "big")
                               for at in (0, 4))
-            target = dns.encode_name(f"xmpp.{peer.domain}")
+            target = dns.encode_name(f"xmpp.{peer.ascii}")
             assert data[6:] in (target, b"\0"), data
             found.append(None if data[6:] == b"\0" else (
                 priority, listener is not None and
@@ -222,14 +223,15 @@ class PeerTest(unittest.TestCase):
         options = mock.Mock(srv_only=False)
         peer = peers.Peer(mock.Mock(dns=responder, options=options), "p", how)
         try:
-            name = f"_tcp.{peer.domain}"
+            name = f"_tcp.{peer.ascii}"
+            self.assertEqual(peer.ascii != peer.domain, how == "idn")
             told = [self.services(responder.records.get(
                 f"{service}.{name}", ()), peer, listener)
                 for service, listener in (("_xmpp-server", peer.plain),
                                           ("_xmpps-server", peer.direct))]
             self.assertEqual(told, [plain, direct])
-            self.assertEqual(peer.domain in responder.records, has_address)
-            self.assertEqual(peer.domain in responder.silent, how == "silent")
+            self.assertEqual(peer.ascii in responder.records, has_address)
+            self.assertEqual(peer.ascii in responder.silent, how == "silent")
             is_usual = peer.plain is not None and \
                 peer.plain.getsockname()[1] == peers.SERVER_PORT
             self.assertEqual(is_usual, how in ("address", "unreachable"))

@@ -12,7 +12,7 @@ NEEDS = (
 )
 # How a peer is found, README.md says what each means.
 WAYS = ("", "direct", "both", "refused", "unknown", "silent", "unreachable",
-        "address", "second", "no-direct", "no-service")
+        "address", "second", "no-direct", "no-service", "idn")
 HEADER = re.compile(r"([a-z]+):\s+(.*\S)\s*$")
 
 
