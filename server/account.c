@@ -57,6 +57,18 @@ account_slot(struct account *account, const struct module *module)
 
 /* --- stanzas ------------------------------------------------------------ */
 
+/* Of a stream that ended before it was told its name: what it sent behind its
+ * request to bind says no more than the account. */
+static void
+complete_from(const struct session *session, struct post *letter)
+{
+	const struct stanza *stanza = letter->stanza;
+
+	if (jid_is_bare(stanza->from))
+		letter->stanza = stanza_readdress(letter->arena, stanza,
+		    jid_copy(letter->arena, session->jid), stanza->to);
+}
+
 static void
 on_sent(struct account *account, struct post *letter)
 {
@@ -68,6 +80,7 @@ on_sent(struct account *account, struct post *letter)
 		return;
 	}
 	session->active_ms = clock_mono_ms();
+	complete_from(session, letter);
 	if (hook_stanza(sent_hooks[letter->stanza->kind], account, session,
 		letter) == PASS)
 		router_route(account->owner.shard, account, letter);
@@ -242,6 +255,14 @@ static account_handler *const absent_handlers[POST_KIND_COUNT] = {
     [POST_KEPT] = kept_refuse,
 };
 
+static bool
+is_of_client(const struct post *letter)
+{
+	return letter->kind == POST_SENT || letter->kind == POST_SAID ||
+	       letter->kind == POST_NONZA || letter->kind == POST_SM_ASK ||
+	       letter->kind == POST_GONE;
+}
+
 void
 account_take(struct account *account, struct post *letter)
 {
@@ -249,6 +270,9 @@ account_take(struct account *account, struct post *letter)
 	account_handler *handler =
 	    (is_absent ? absent_handlers : handlers)[letter->kind];
 
+	if (!is_absent && !list_is_empty(&account->binds) &&
+	    is_of_client(letter) && session_awaits(account, letter))
+		return;
 	if (handler != NULL)
 		handler(account, letter);
 	else

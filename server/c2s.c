@@ -316,9 +316,11 @@ hold(struct c2s *c2s, struct arena *arena, const struct node *node)
 
 static void on_element(struct stream *, struct arena *, const struct node *);
 
+/* The first that ends the stream is the last that is taken. */
 static void
 release(struct c2s *c2s)
 {
+	const bool was_ending = c2s->stream.is_ending;
 	struct list held;
 
 	list_init(&held);
@@ -328,7 +330,7 @@ release(struct c2s *c2s)
 		struct arena *arena = item->arena;
 
 		list_remove(&item->link);
-		if (c2s->stream.is_gone)
+		if (c2s->stream.is_ending != was_ending)
 			arena_free(&arena);
 		else
 			on_element(&c2s->stream, arena, item->node);
@@ -523,7 +525,7 @@ on_idle(struct stream *stream)
 static unsigned
 on_peer_closed(struct stream *stream)
 {
-	return c2s_of(stream)->stage == C2S_BOUND ? GRACE_MS : 0;
+	return c2s_of(stream)->stage >= C2S_BINDING ? GRACE_MS : 0;
 }
 
 static bool
@@ -566,6 +568,15 @@ on_free(struct stream *stream)
 	arena_free(&c2s->bind_arena);
 }
 
+/* The answer comes too late, what was sent behind the request does not: it goes
+ * behind it to the account, which knows whether there is a session. */
+static void
+follow_bind(struct c2s *c2s)
+{
+	c2s->stage = C2S_BOUND;
+	release(c2s);
+}
+
 static void
 on_gone(struct stream *stream, const struct stream_end *end)
 {
@@ -573,6 +584,8 @@ on_gone(struct stream *stream, const struct stream_end *end)
 
 	if (stream->is_peer_ended)
 		c2s_prove_archived(c2s);
+	if (c2s->bind_arena != NULL)
+		follow_bind(c2s);
 	on_free(stream);
 	if (c2s->has_asked_bind)
 		send_gone(c2s, end);

@@ -179,16 +179,22 @@ session_restore_presence(
 
 /* --- ending ------------------------------------------------------------- */
 
+static void
+drop_all(struct list *letters)
+{
+	list_each (letter, letters, struct post, link) {
+		list_remove(&letter->link);
+		post_free(&letter);
+	}
+}
+
 void
 session_drop(struct session *session)
 {
 	struct arena *arena = session->arena;
 	struct account *account = session->account;
 
-	list_each (letter, &session->held, struct post, link) {
-		list_remove(&letter->link);
-		post_free(&letter);
-	}
+	drop_all(&session->held);
 	resume_drop(session);
 	if (account->slots != NULL)
 		hook_session(HOOK_SESSION_FORGET, session);
@@ -235,6 +241,8 @@ struct bind_wait {
 	struct timer timer;
 	struct account *account;
 	struct post *letter;
+	struct list behind; /* what came of a stream that has ended, its GONE
+			       last */
 };
 
 static struct post *
@@ -242,6 +250,7 @@ take_wait(struct bind_wait *wait)
 {
 	timer_stop(wait->account->owner.shard, &wait->timer);
 	list_remove(&wait->link);
+	drop_all(&wait->behind);
 	return wait->letter;
 }
 
@@ -266,9 +275,26 @@ session_wait(struct account *account, struct post *letter)
 
 	wait->account = account;
 	wait->letter = letter;
+	list_init(&wait->behind);
 	list_add_last(&account->binds, &wait->link);
 	timer_start(account->owner.shard, &wait->timer, GONE_WITHIN_MS,
 	    on_gone_too_late);
+}
+
+bool
+session_awaits(struct account *account, struct post *letter)
+{
+	const bool is_end = letter->kind == POST_GONE;
+
+	list_each (wait, &account->binds, struct bind_wait, link) {
+		if (wait->letter->kind != POST_BIND ||
+		    !is_stream(wait->letter->stream, letter->stream) ||
+		    (is_end && list_is_empty(&wait->behind)))
+			continue;
+		list_add_last(&wait->behind, &letter->link);
+		return true;
+	}
+	return false;
 }
 
 void
@@ -485,6 +511,15 @@ session_bind(struct account *account, struct post *letter)
 		bind_as(account, letter, resource);
 }
 
+static void
+take_behind(struct account *account, struct list *behind)
+{
+	list_each (letter, behind, struct post, link) {
+		list_remove(&letter->link);
+		account_take(account, letter);
+	}
+}
+
 /* Those that asked first come first; who still has to wait does so anew. */
 static void
 retry_binds(struct account *account, struct stream_id gone)
@@ -494,14 +529,19 @@ retry_binds(struct account *account, struct stream_id gone)
 	list_init(&binds);
 	list_move(&binds, &account->binds);
 	list_each (wait, &binds, struct bind_wait, link) {
-		struct post *letter = take_wait(wait);
+		struct list behind;
+		struct post *letter;
 
+		list_init(&behind);
+		list_move(&behind, &wait->behind);
+		letter = take_wait(wait);
 		if (is_stream(letter->stream, gone))
 			post_free(&letter);
 		else if (letter->kind == POST_BIND)
 			session_bind(account, letter);
 		else
 			resume_take(account, letter);
+		take_behind(account, &behind);
 	}
 }
 

@@ -139,6 +139,9 @@ void session_said(struct account *, struct post *);
  * most 10 s. Takes it. */
 void session_wait(struct account *, struct post *);
 void session_retry(struct account *);
+/* What comes of a stream whose BIND waits came behind that, and the stream has
+ * ended: it waits too, its GONE only behind others. Whether it was taken. */
+bool session_awaits(struct account *, struct post *);
 /* Copied into the arena. */
 void session_set_origin(
     struct session *, struct arena *, const struct session_origin *);

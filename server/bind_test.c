@@ -1,0 +1,190 @@
+/*
+ * server/bind_test.c - what a client sends right behind its request to bind,
+ * and goes: it is handled, in its order, as if it had waited.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "server/world.h"
+
+const struct module *const modules_builtin[] = {NULL};
+
+enum { SEEDS = 20, MESSAGES = 5 };
+
+#define HEADER                                                        \
+	"<stream:stream xmlns='jabber:client' to='montague.example' " \
+	"version='1.0' xmlns:stream='http://etherx.jabber.org/streams'>"
+/* \0romeo\0secret */
+#define LOGIN                                             \
+	"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' " \
+	"mechanism='PLAIN'>AHJvbWVvAHNlY3JldA==</auth>"
+#define BIND                                                          \
+	"<iq type='set' id='b'>"                                      \
+	"<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>%s" \
+	"</resource></bind></iq>"
+#define MESSAGE "<message to='juliet@capulet.example/balcony' id='m%u'/>"
+
+static struct world *
+make_world(uint64_t seed, const char *yaml)
+{
+	struct world *world =
+	    world_new(&(struct world_options){.seed = seed, .yaml = yaml});
+
+	world_add_account(world, "romeo@montague.example", NULL);
+	world_add_account(world, "juliet@capulet.example", NULL);
+	return world;
+}
+
+static struct world_peer *
+log_in(struct world *world)
+{
+	struct world_peer *peer = world_connect(world, "");
+
+	world_send(peer, HEADER LOGIN);
+	world_run(world);
+	world_send(peer, HEADER);
+	world_run(world);
+	while (world_next(peer) != NULL)
+		continue;
+	return peer;
+}
+
+static void
+send_behind(struct world_peer *peer, const char *resource, const char *first)
+{
+	char text[1000];
+	size_t len = 0;
+
+	len += (size_t)snprintf(text, sizeof(text), BIND "%s", resource, first);
+	for (unsigned i = 0; i < MESSAGES; i++)
+		len += (size_t)snprintf(
+		    text + len, sizeof(text) - len, MESSAGE, i);
+	world_send(peer, text);
+}
+
+enum end { CUT, CLOSE, SLOW_CLOSE, BROKEN, ENDS };
+
+static void
+go(struct world *world, struct world_peer **peer, enum end how)
+{
+	if (how == CUT)
+		world_cut(peer);
+	else
+		world_send(
+		    *peer, how == BROKEN ? "</wrong>" : "</stream:stream>");
+	if (how == SLOW_CLOSE)
+		world_sleep(world, 1000);
+	else
+		world_run(world);
+}
+
+/* All of it, in order, from that resource (empty: any). */
+static void
+expect_all(struct world_peer *juliet, const char *resource)
+{
+	char from[100], id[20];
+
+	snprintf(
+	    from, sizeof(from), "from='romeo@montague.example/%s", resource);
+	for (unsigned i = 0; i < MESSAGES; i++) {
+		const char *text = world_next(juliet);
+
+		snprintf(id, sizeof(id), "id='m%u'", i);
+		if (text == NULL || strstr(text, id) == NULL ||
+		    strstr(text, from) == NULL)
+			fail_msg("message %u did not come", i);
+	}
+	CHECK(world_next(juliet) == NULL);
+}
+
+static void
+play(uint64_t seed, enum end how, const char *resource, const char *first)
+{
+	struct world *world = make_world(seed, NULL);
+	struct world_peer *juliet =
+	    world_connect(world, "juliet@capulet.example/balcony");
+	struct world_peer *romeo = log_in(world);
+
+	world_hold_store(world, seed % 2 == 0);
+	send_behind(romeo, resource, first);
+	go(world, &romeo, how);
+	world_hold_store(world, false);
+	world_sleep(world, 1000);
+	expect_all(juliet, resource);
+	world_free(&world);
+}
+
+static void
+what_came_behind_a_bind_is_handled(void **state)
+{
+	for (uint64_t seed = 1; seed <= SEEDS; seed++)
+		for (enum end how = CUT; how < ENDS; how++)
+			play(seed, how, seed % 3 == 0 ? "" : "orchard", "");
+}
+
+static void
+so_it_is_with_stream_management(void **state)
+{
+	for (uint64_t seed = 1; seed <= SEEDS; seed++)
+		for (enum end how = CUT; how < ENDS; how++)
+			play(seed, how, "orchard",
+			    "<enable xmlns='urn:xmpp:sm:3'/>");
+}
+
+/* The one before it must go first. */
+static void
+so_it_is_when_another_is_replaced(void **state)
+{
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		struct world *world = make_world(seed, NULL);
+		struct world_peer *juliet =
+		    world_connect(world, "juliet@capulet.example/balcony");
+		struct world_peer *old =
+		    world_connect(world, "romeo@montague.example/orchard");
+		struct world_peer *romeo = log_in(world);
+
+		send_behind(romeo, "orchard", "");
+		go(world, &romeo, (enum end)(seed % ENDS));
+		world_sleep(world, 1000);
+		CHECK(world_is_closed(old));
+		expect_all(juliet, "orchard");
+		old = world_connect(world, "romeo@montague.example/orchard");
+		CHECK(!world_is_closed(old));
+		world_free(&world);
+	}
+}
+
+static void
+without_a_session_nothing_is(void **state)
+{
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		struct world *world =
+		    make_world(seed, "sessions.conflict: refuse\n");
+		struct world_peer *juliet =
+		    world_connect(world, "juliet@capulet.example/balcony");
+		struct world_peer *old =
+		    world_connect(world, "romeo@montague.example/orchard");
+		struct world_peer *romeo = log_in(world);
+
+		send_behind(romeo, "orchard", "");
+		go(world, &romeo, (enum end)(seed % ENDS));
+		world_sleep(world, 1000);
+		CHECK(!world_is_closed(old));
+		CHECK(world_next(juliet) == NULL);
+		world_free(&world);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(what_came_behind_a_bind_is_handled),
+	    cmocka_unit_test(so_it_is_with_stream_management),
+	    cmocka_unit_test(so_it_is_when_another_is_replaced),
+	    cmocka_unit_test(without_a_session_nothing_is),
+	};
+
+	return cmocka_run_group_tests_name("bind", tests, NULL, NULL);
+}
