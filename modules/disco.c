@@ -23,7 +23,7 @@ static const struct hook hooks[] = {
     {.on = HOOK_IQ_GET,
 	.ns = NS_DISCO_ITEMS,
 	.name = "query",
-	.scope = SCOPE_ACCOUNT | SCOPE_HOST,
+	.scope = SCOPE_ACCOUNT | SCOPE_HOST | SCOPE_NOBODY,
 	.iq = on_items},
     {.on = HOOK_END},
 };
@@ -78,11 +78,11 @@ disco_host_info(
 static bool
 may_see(const struct iq *iq)
 {
-	struct arena *arena = iq_arena(iq);
+	struct account *account = iq_account(iq);
+	const struct jid *asker = jid_to_bare(iq_arena(iq), iq_from(iq));
 
 	return iq_is_own(iq) ||
-	       (roster_sub(iq_account(iq), jid_to_bare(arena, iq_from(iq))) &
-		   SUB_FROM) != 0;
+	       (account != NULL && (roster_sub(account, asker) & SUB_FROM));
 }
 
 static struct disco_ask
@@ -167,6 +167,8 @@ on_items(struct iq *iq)
 	struct disco_ask ask = ask_of(iq, query);
 
 	if (!iq_is_for_host(iq) && !may_see(iq)) {
+		if (ask.node.len > 0)
+			node_set(query, "node", ask.node);
 		iq_reply(iq, query);
 		return;
 	}

@@ -14,8 +14,11 @@
 #define HIDDEN           RIG_ERROR("q", "cancel", "service-unavailable")
 #define INFO             "<query xmlns='" NS_DISCO_INFO "'/>"
 #define ITEMS            "<query xmlns='" NS_DISCO_ITEMS "'/>"
-#define LAST             "<query xmlns='jabber:iq:last'/>"
-#define PING             "<ping xmlns='urn:xmpp:ping'/>"
+#define SOME_ITEMS       "<query xmlns='" NS_DISCO_ITEMS "' node='some'/>"
+#define NO_ITEMS(attrs) \
+	RESULT("<query xmlns='" NS_DISCO_ITEMS "'" attrs ">{only}</query>")
+#define LAST "<query xmlns='jabber:iq:last'/>"
+#define PING "<ping xmlns='urn:xmpp:ping'/>"
 
 /* By Romeo, whom Juliet lets see her presence, and not the nurse. */
 static const struct rig_talk talks[] = {
@@ -41,6 +44,11 @@ static const struct rig_talk talks[] = {
 	       "<identity category='account' type='registered'/></query>")},
     {ASK("nurse@capulet.example", INFO), HIDDEN},
     {ASK("nobody@capulet.example", INFO), HIDDEN},
+    {ASK("nurse@capulet.example", ITEMS), NO_ITEMS("")},
+    {ASK("nobody@capulet.example", ITEMS), NO_ITEMS("")},
+    {ASK("nurse@capulet.example", SOME_ITEMS), NO_ITEMS(" node='some'")},
+    {ASK("nobody@capulet.example", SOME_ITEMS), NO_ITEMS(" node='some'")},
+    {ASK("nobody@capulet.example/x", ITEMS), HIDDEN},
     {ASK(ROMEO, ITEMS), RESULT("<query xmlns='" NS_DISCO_ITEMS
 			       "'><item jid='" ROMEO "/orchard'/></query>")},
     {ASK(HOST, "<query xmlns='jabber:iq:version'/>"),

@@ -11,7 +11,8 @@
 struct iq {
 	struct link link; /* in shard->iqs */
 	struct shard *shard;
-	struct account *account; /* NULL: a host is asked from elsewhere */
+	struct account *account; /* NULL: a host is asked from elsewhere, or
+				    nobody is */
 	struct post *letter;
 	uint64_t session; /* number of the asking one */
 	bool is_own, is_for_host, is_given_up;
@@ -20,10 +21,12 @@ struct iq {
 static void committed(struct store_commit *);
 
 static unsigned
-scope_of(bool is_own, bool is_for_host)
+scope_of(bool is_there, bool is_own, bool is_for_host)
 {
 	if (is_for_host)
 		return SCOPE_HOST;
+	if (!is_there)
+		return SCOPE_NOBODY;
 	return is_own ? SCOPE_ACCOUNT | SCOPE_SELF : SCOPE_ACCOUNT;
 }
 
@@ -34,15 +37,16 @@ iq_take(struct shard *shard, struct account *account, struct session *session,
 	const struct stanza *stanza = letter->stanza;
 	const struct node *payload = node_first(stanza->node);
 	const struct host *host =
-	    is_for_host ? setup_host(shard->setup, jid_domain(stanza->to))
-			: account->host;
+	    is_for_host || account == NULL
+		? setup_host(shard->setup, jid_domain(stanza->to))
+		: account->host;
 	const struct hook *hook = NULL;
 	struct receipt receipt = {0};
 	struct iq *iq;
 
 	if (payload != NULL && host != NULL)
 		hook = hook_iq(host, stanza->type == STANZA_SET, payload,
-		    scope_of(session != NULL, is_for_host));
+		    scope_of(account != NULL, session != NULL, is_for_host));
 	if (hook == NULL) {
 		router_bounce(
 		    shard, letter, STANZA_ERR_SERVICE_UNAVAILABLE, NULL);
@@ -122,7 +126,7 @@ iq_host(const struct iq *iq)
 	const struct setup *setup = iq->shard->setup;
 	const struct host *host;
 
-	if (!iq->is_for_host)
+	if (!iq->is_for_host && iq->account != NULL)
 		return iq->account->host;
 	host = setup_host(setup, jid_domain(iq->letter->stanza->to));
 	return host == NULL ? setup_default_host(setup) : host;

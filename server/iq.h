@@ -21,7 +21,8 @@ struct iq;
 /* By the router and account: finds the handler and gives it the duty, or
  * answers service-unavailable (RFC 6120, section 8.4). Takes the letter.
  * account is whose owner it runs at; for_host tells that to is the host: then
- * it is NULL for askers that are not ours. session is the asker's when it is
+ * it is NULL for askers that are not ours. Else it is NULL when there is no
+ * such account (SCOPE_NOBODY). session is the asker's when it is
  * the account's own, else NULL. */
 void iq_take(struct shard *, struct account *, struct session *, struct post *,
     bool for_host);
@@ -37,8 +38,9 @@ const struct jid *iq_from(const struct iq *);
 /* The child of get and set. */
 const struct node *iq_payload(const struct iq *);
 bool iq_is_set(const struct iq *);
-/* Whom it runs at: the asked account, or the asker's own when a host is asked,
- * NULL when that is not one of ours. It is pinned until the answer. */
+/* Whom it runs at: the asked account, NULL when there is none; or the asker's
+ * own when a host is asked, NULL when that is not one of ours. It is pinned
+ * until the answer. */
 struct account *iq_account(const struct iq *);
 struct shard *iq_shard(const struct iq *);
 const struct host *iq_host(const struct iq *);

@@ -118,6 +118,8 @@ enum iq_scope {
 	SCOPE_HOST = 1 << 1,    /* a local domain */
 	SCOPE_SELF = 1 << 2,    /* the same, by the account's own sessions
 				   only: without SCOPE_ACCOUNT */
+	SCOPE_NOBODY = 1 << 3,  /* the bare JID of no account: iq_account is
+				   NULL, iq_is_for_host false */
 };
 
 /* What STREAM_FEATURES is asked about. */

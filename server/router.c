@@ -95,6 +95,9 @@ router_absent(struct shard *shard, struct post *letter)
 	else if (stanza->kind == STANZA_PRESENCE ||
 		 (stanza->type == STANZA_HEADLINE && jid_is_bare(stanza->to)))
 		post_free(&letter);
+	else if (stanza->kind == STANZA_IQ && stanza_may_fail(stanza) &&
+		 jid_is_bare(stanza->to))
+		iq_take(shard, NULL, NULL, letter, false);
 	else
 		router_bounce(
 		    shard, letter, STANZA_ERR_SERVICE_UNAVAILABLE, NULL);
