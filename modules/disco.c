@@ -117,7 +117,9 @@ reply_account_info(struct iq *iq)
 	struct node *query = node_make(iq_arena(iq), "query", NS_DISCO_INFO);
 	struct disco_ask ask = ask_of(iq, query);
 
-	add_identity(query, "account", "registered", NULL);
+	add_identity(query, "account",
+	    account_is_guest(iq_account(iq)) ? "anonymous" : "registered",
+	    NULL);
 	add_features(query, hook_features_of_accounts(iq_host(iq)));
 	hook_disco(HOOK_DISCO_INFO, &ask);
 	iq_reply(iq, query);

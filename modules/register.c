@@ -46,13 +46,17 @@ struct registration {
 	struct iq *iq;
 };
 
-/* Only a local user, about the own account. */
+/* Only a local user, about the own account; which a guest's is not: it goes
+ * with the stream, and with a password others could come in. */
 static bool
 is_allowed(struct iq *iq)
 {
-	if (iq_is_own(iq))
+	if (!iq_is_own(iq))
+		iq_refuse(iq, STANZA_ERR_FORBIDDEN);
+	else if (account_is_guest(iq_account(iq)))
+		iq_refuse(iq, STANZA_ERR_NOT_ALLOWED);
+	else
 		return true;
-	iq_refuse(iq, STANZA_ERR_FORBIDDEN);
 	return false;
 }
 

@@ -368,7 +368,7 @@ let_guest_in(struct world *world, struct world_peer **peer_r)
 	text = strstr(world_next(peer), "<jid>") + strlen("<jid>");
 	snprintf(bare, sizeof(bare), "%.*s", (int)strcspn(text, "/"), text);
 	account = rig_account(world, bare);
-	CHECK(account != NULL);
+	must(account != NULL);
 	owner = account->owner.id;
 	*peer_r = peer;
 	return owner;
@@ -397,6 +397,29 @@ a_guest_goes_with_the_stream_or_a_crash(void **state)
 	}
 }
 
+static void
+a_guest_has_nothing_to_change(void **state)
+{
+	static const char *const asks[] = {QUERY("get", "r", ""),
+	    CHANGE("guest", "open sesame"), QUERY("set", "r", "<remove/>")};
+	struct world *world = rig_world(1, 0, "auth.anonymous: true\n");
+	struct world_peer *peer;
+	const owner_id guest = let_guest_in(world, &peer);
+
+	for (size_t i = 0; i < COUNT_OF(asks); i++) {
+		rig_send(peer, asks[i]);
+		rig_expect(peer, RIG_ERROR("r", "cancel", "not-allowed"));
+	}
+	CHECK(rig_has(world, guest, &guest_kind));
+	rig_send(peer, "<iq type='get' id='d'><query "
+		       "xmlns='http://jabber.org/protocol/disco#info'/></iq>");
+	rig_expect(peer, "<iq type='result' id='d'><query "
+			 "xmlns='http://jabber.org/protocol/disco#info'>"
+			 "<identity category='account' type='anonymous'/>"
+			 "</query></iq>");
+	world_free(&world);
+}
+
 int
 main(void)
 {
@@ -412,6 +435,7 @@ main(void)
 	    cmocka_unit_test(all_removed_accounts_are_purged_at_the_start),
 	    cmocka_unit_test(a_purge_that_is_killed_goes_on),
 	    cmocka_unit_test(a_guest_goes_with_the_stream_or_a_crash),
+	    cmocka_unit_test(a_guest_has_nothing_to_change),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -78,6 +78,9 @@ extern const struct store_kind guest_kind;
 void account_make_guest(struct shard *, struct account_make *,
     const struct jid *bare, void (*done)(struct account_make *));
 
+/* One that is logged in. */
+bool account_is_guest(const struct account *);
+
 /* Removes the account: one transaction marks the owner deleted and frees the
  * name, with the durable letters that HOOK_ACCOUNT_REMOVED adds. When it is
  * committed done is called (an answer still reaches its session), then the

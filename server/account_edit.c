@@ -241,6 +241,15 @@ account_make(struct shard *shard, struct account_make *make,
 	    iterations(shard->setup, host), account_keys_made);
 }
 
+bool
+account_is_guest(const struct account *account)
+{
+	session_each (session, account)
+		if (str_is(session->origin.mechanism, "ANONYMOUS"))
+			return true;
+	return false;
+}
+
 void
 account_make_guest(struct shard *shard, struct account_make *make,
     const struct jid *bare, void (*done)(struct account_make *))
