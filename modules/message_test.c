@@ -31,6 +31,8 @@ static const struct {
     {"chat", "nobody@capulet.example", "", "e"},
     {"normal", "nobody@capulet.example", "", "e"},
     {"error", "nobody@capulet.example", "", ""},
+    {"headline", "nobody@capulet.example", "", ""},
+    {"headline", "nobody@capulet.example/x", "", ""},
 };
 
 static struct world_peer *

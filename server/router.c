@@ -78,7 +78,8 @@ answer_probe(struct shard *shard, struct post *letter)
 }
 
 /* What is said of nobody must not differ from what is said of somebody who is
- * away, save for messages: better an error than one that is lost in silence. */
+ * away, save for messages: better an error than one that is lost in silence;
+ * headlines are lost there, too. */
 void
 router_absent(struct shard *shard, struct post *letter)
 {
@@ -93,7 +94,7 @@ router_absent(struct shard *shard, struct post *letter)
 	    setup_host(shard->setup, jid_domain(stanza->from)) == NULL)
 		answer_probe(shard, letter);
 	else if (stanza->kind == STANZA_PRESENCE ||
-		 (stanza->type == STANZA_HEADLINE && jid_is_bare(stanza->to)))
+		 stanza->type == STANZA_HEADLINE)
 		post_free(&letter);
 	else if (stanza->kind == STANZA_IQ && stanza_may_fail(stanza) &&
 		 jid_is_bare(stanza->to))
