@@ -8,8 +8,9 @@
 
 #define DAY_S 86400
 
-#define OID_XMPP "1.3.6.1.5.5.7.8.5"
-#define OID_SRV  "1.3.6.1.5.5.7.8.7"
+#define OID_XMPP        "1.3.6.1.5.5.7.8.5"
+#define OID_CONSTRAINTS "2.5.29.30"
+#define OID_SRV         "1.3.6.1.5.5.7.8.7"
 
 static void
 make_key(struct forged *forged, unsigned rsa_bits)
@@ -92,6 +93,9 @@ set_rest(gnutls_x509_crt_t crt, const struct forge_options *options)
 			 crt, options->purpose, 0) >= 0);
 	if (options->permitted != NULL)
 		set_permitted(crt, options->permitted);
+	if (options->is_garbled)
+		must(gnutls_x509_crt_set_extension_by_oid(
+			 crt, OID_CONSTRAINTS, "garbled", 7, 0) >= 0);
 }
 
 static struct str

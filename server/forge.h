@@ -21,6 +21,7 @@ struct forge_options {
 					     n: n - 1 */
 	const char *purpose;              /* OID */
 	const char *permitted;            /* dNSName constraint */
+	bool is_garbled;                  /* constraints nobody can read */
 	gnutls_digest_algorithm_t digest; /* 0: SHA-256 */
 	unsigned rsa_bits;                /* 0: a key of ECDSA */
 };

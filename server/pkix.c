@@ -431,7 +431,7 @@ pkix_is_trusted(
 }
 
 /* GnuTLS holds names of DNS to the constraints; the others are held to the same
- * here, stricter than RFC 5280 asks. */
+ * here, stricter than RFC 5280 asks. What cannot be read permits nothing. */
 static bool
 may_vouch(gnutls_x509_crt_t authority, struct str domain)
 {
@@ -439,13 +439,15 @@ may_vouch(gnutls_x509_crt_t authority, struct str domain)
 	    (unsigned char *)domain.text, (unsigned)domain.len};
 	gnutls_x509_name_constraints_t constraints;
 	unsigned is_critical;
+	int err;
 	bool may;
 
 	must(gnutls_x509_name_constraints_init(&constraints) >= 0);
-	may = gnutls_x509_crt_get_name_constraints(
-		  authority, constraints, 0, &is_critical) < 0 ||
-	      gnutls_x509_name_constraints_check(
-		  constraints, GNUTLS_SAN_DNSNAME, &name) != 0;
+	err = gnutls_x509_crt_get_name_constraints(
+	    authority, constraints, 0, &is_critical);
+	may = err == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE ||
+	      (err >= 0 && gnutls_x509_name_constraints_check(
+			       constraints, GNUTLS_SAN_DNSNAME, &name) != 0);
 	gnutls_x509_name_constraints_deinit(constraints);
 	return may;
 }

@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "server/forge.h"
 #include "server/outward.h"
+#include "server/pkix.h"
 #include "server/resolve.h"
 #include "server/setup_rig.h"
 #include "server/shard.h"
@@ -45,6 +46,7 @@ enum issuer {
 	MIDDLE,    /* below it */
 	STRANGER,  /* a root that nobody trusts */
 	NARROW,    /* for a.example only */
+	GARBLED,   /* nobody knows what for */
 	SHORT,     /* may sign no authorities */
 	BELOW,     /* signed by that all the same */
 	OLD,       /* expired */
@@ -63,6 +65,8 @@ static const struct {
     [NARROW] = {{.name = "Narrow",
 		    .is_authority = true,
 		    .permitted = "a.example"},
+	ROOT},
+    [GARBLED] = {{.name = "Garbled", .is_authority = true, .is_garbled = true},
 	ROOT},
     [SHORT] = {{.name = "Short", .is_authority = true, .path_len = 1}, ROOT},
     [BELOW] = {{.name = "Below", .is_authority = true}, SHORT},
@@ -279,6 +283,26 @@ the_system_says_whom_to_trust(void **state)
 	gnutls_free(crts);
 	gnutls_free(pem.data);
 	trust_drop(&trust);
+}
+
+/* Nor to GnuTLS, but DANE does not ask it. */
+static void
+constraints_that_cannot_be_read_permit_nothing(void **state)
+{
+	static const struct forge_options options = {
+	    .name = "x", .dns = {"a.example"}};
+	struct forged *leaf = forge(rig.arena, &options, issuers[GARBLED]);
+	struct str ders[ISSUER_COUNT], why = STR_NONE;
+	const size_t count = chain_of(leaf, GARBLED, ders);
+	struct name_wanted wanted;
+	struct chain chain;
+
+	CHECK(name_wanted_of(rig.arena, STR("a.example"), &wanted));
+	CHECK(chain_read(rig.arena, ders, count, &chain));
+	CHECK(!pkix_is_for(&chain, rig.arena, &wanted, &why));
+	CHECK(strstr(why.text, "was not allowed to vouch for it") != NULL);
+	chain_deinit(&chain);
+	forged_free(&leaf);
 }
 
 /* By whom the list is signed, of whom, and what is said of a chain that goes
@@ -697,6 +721,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(authorities_vouch_for_domains),
 	    cmocka_unit_test(the_system_says_whom_to_trust),
+	    cmocka_unit_test(constraints_that_cannot_be_read_permit_nothing),
 	    cmocka_unit_test(revoked_certificates_prove_nothing),
 	    cmocka_unit_test(what_is_found_is_told),
 	    cmocka_unit_test(nothing_presented_proves_nothing),
