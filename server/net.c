@@ -13,8 +13,8 @@ net_new(void)
 	net->in = malloc(NET_IN_LEN);
 	net->plain = malloc(NET_IN_LEN);
 	must(net->in != NULL && net->plain != NULL);
-	list_init(&net->accepted.waiting);
-	list_init(&net->made.waiting);
+	handshakes_init(&net->accepted);
+	handshakes_init(&net->made);
 	return net;
 }
 
@@ -29,6 +29,8 @@ net_free(struct net **net)
 	for (unsigned i = 0; i < freed->spare_count; i++)
 		buf_deinit(&freed->spares[i]);
 	buf_deinit(&freed->records);
+	handshakes_deinit(&freed->accepted);
+	handshakes_deinit(&freed->made);
 	free(freed->in);
 	free(freed->plain);
 	free(freed);

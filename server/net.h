@@ -1,6 +1,6 @@
 /*
  * server/net.h - what the sockets of a shard share: one buffer to read into,
- * one for the records that leave, spare buffers, and the count of handshakes.
+ * one for the records that leave, spare buffers, and places for handshakes.
  */
 #pragma once
 
@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 #include "base/buf.h"
-#include "base/list.h"
+#include "server/handshakes.h"
 
 struct shard;
 
@@ -19,11 +19,6 @@ struct shard;
 #define NET_READS_PER_TURN 32
 /* A buffer that grew beyond this is not kept. */
 #define NET_SPARE_LEN ((size_t)2 * 1024)
-
-struct handshakes {
-	unsigned count;      /* under way */
-	struct list waiting; /* sockets whose handshake must wait */
-};
 
 struct net {
 	char *in;           /* what recv gave, for the call */

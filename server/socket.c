@@ -61,7 +61,7 @@ struct socket {
 	uint8_t watched; /* what the loop was asked for: UV_READABLE... */
 	struct poller *poller;
 	struct timer timer; /* closing */
-	struct link waiting;
+	struct handshake handshake;
 	char *why; /* why it was closed, when there is a reason */
 	char address[INET6_ADDRSTRLEN];
 };
@@ -152,7 +152,6 @@ begin_handshake(struct socket *socket)
 	};
 
 	socket->stage = STAGE_HANDSHAKE;
-	handshakes_of(socket)->count++;
 	if (socket->tls == NULL)
 		socket->tls = tls_new(&options, &net->records);
 	else if (!list_holds(&conn->flush))
@@ -163,13 +162,12 @@ begin_handshake(struct socket *socket)
 }
 
 static void
-start_next_handshake(struct handshakes *handshakes)
+begin_handshakes(struct handshakes *handshakes)
 {
-	struct link *link = list_take_first(&handshakes->waiting);
-	struct socket *socket = list_entry(link, struct socket, waiting);
+	struct handshake *next;
 
-	if (socket != NULL)
-		begin_handshake(socket);
+	while ((next = handshakes_next(handshakes)) != NULL)
+		begin_handshake(container_of(next, struct socket, handshake));
 }
 
 /* A client, or a server to which the first bytes came: it shakes hands now or
@@ -180,14 +178,20 @@ ask_for_handshake(struct socket *socket)
 	struct handshakes *handshakes = handshakes_of(socket);
 	uint64_t max = config_int(setup_config(socket->conn.shard->setup),
 	    CONFIG_GLOBAL, SETTING(LIMITS_HANDSHAKES));
+	struct handshake *excess;
 
-	if (handshakes->count < max) {
-		begin_handshake(socket);
-		return;
-	}
 	socket->stage = STAGE_WAITING;
-	list_add_last(&handshakes->waiting, &socket->waiting);
+	handshakes_wait(handshakes, &socket->handshake, socket->conn.address,
+	    (unsigned)max);
+	begin_handshakes(handshakes);
+	if (socket->stage != STAGE_WAITING)
+		return;
 	watch(socket);
+	excess = handshakes_excess(handshakes, &socket->handshake);
+	if (excess != NULL)
+		fail(container_of(excess, struct socket, handshake),
+		    "TLS handshake failed: ",
+		    "its address has too many under way, and others wait");
 }
 
 static void
@@ -195,11 +199,11 @@ end_handshake(struct socket *socket)
 {
 	struct handshakes *handshakes = handshakes_of(socket);
 
+	handshakes_end(handshakes, &socket->handshake);
 	if (socket->stage != STAGE_HANDSHAKE)
 		return;
-	handshakes->count--;
 	timer_stop(socket->conn.shard, &socket->timer);
-	start_next_handshake(handshakes);
+	begin_handshakes(handshakes);
 }
 
 static void
@@ -208,7 +212,6 @@ finish(struct socket *socket)
 	if (socket->stage == STAGE_CLOSED)
 		return;
 	end_handshake(socket);
-	list_remove(&socket->waiting);
 	socket->stage = STAGE_CLOSED;
 	timer_stop(socket->conn.shard, &socket->timer);
 	tls_free(&socket->tls);

@@ -4,6 +4,7 @@
  */
 #include "server/socket.h"
 
+#include <errno.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -15,6 +16,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/err.h"
 #include "server/conn.h"
 #include "server/forge.h"
 #include "server/metrics.h"
@@ -35,6 +37,17 @@ static struct {
 	char key[sizeof("/tmp/socket_test.XXXXXX.key")];
 	unsigned secure, closed;
 } rig;
+
+static struct setup *
+make_setup(unsigned handshakes)
+{
+	struct str why, text = str_format(rig.arena,
+			    "hosts: {a.example: {certificate: %s, key: %s}}\n"
+			    "limits: {handshakes: %u}\n",
+			    rig.certificate, rig.key, handshakes);
+
+	return setup_rig(rig.arena, text.text, NULL, true, &why);
+}
 
 /* --- ends ----------------------------------------------------------------- */
 
@@ -115,12 +128,14 @@ open_narrow(struct two *two)
 	    socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int theirs, room = 4096;
 
+	must(listener >= 0 && ours >= 0);
 	CHECK(setsockopt(
 		  listener, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room)) == 0);
 	CHECK(bind(listener, (struct sockaddr *)&address, len) == 0);
 	CHECK(listen(listener, 1) == 0);
 	CHECK(getsockname(listener, (struct sockaddr *)&address, &len) == 0);
-	(void)connect(ours, (struct sockaddr *)&address, len);
+	CHECK(connect(ours, (struct sockaddr *)&address, len) == 0 ||
+	      errno == EINPROGRESS);
 	theirs = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	CHECK(theirs >= 0);
 	close(listener);
@@ -218,6 +233,37 @@ handshakes_take_turns(void **state)
 	CHECK_EQUAL(rig.shard.net->accepted.count, 0);
 	for (unsigned i = 0; i < PAIRS; i++)
 		close_two(&twos[i]);
+}
+
+/* Who takes all places and does not go on. */
+static void
+one_address_keeps_nobody_out(void **state)
+{
+	struct setup *setup = make_setup(4);
+	struct two greedy[PAIRS], other;
+
+	rig.secure = rig.closed = 0;
+	rig.shard.setup = setup;
+	for (unsigned i = 0; i < PAIRS; i++) {
+		open_two(&greedy[i]);
+		greedy[i].theirs.conn->address = STR("192.0.2.1");
+		conn_start_tls(greedy[i].theirs.conn);
+		conn_write(greedy[i].ours.conn, STR("\x16\x03"));
+	}
+	for (unsigned i = 0; i < 100 && rig.shard.net->accepted.count < 4; i++)
+		turn();
+	CHECK_EQUAL(rig.shard.net->accepted.count, 4);
+	open_two(&other);
+	other.theirs.conn->address = STR("192.0.2.2");
+	secure(&other);
+	run_until(&rig.secure, 2);
+	CHECK(other.ours.is_secure && other.theirs.is_secure);
+	for (unsigned i = 0; i < PAIRS; i++)
+		close_two(&greedy[i]);
+	close_two(&other);
+	CHECK_EQUAL(rig.shard.net->accepted.count, 0);
+	rig.shard.setup = rig.setup;
+	setup_unref(&setup);
 }
 
 static void
@@ -418,17 +464,6 @@ more_records_than_fit_become_one(void **state)
 
 /* --- what all share ------------------------------------------------------- */
 
-static struct setup *
-make_setup(void)
-{
-	struct str why, text = str_format(rig.arena,
-			    "hosts: {a.example: {certificate: %s, key: %s}}\n"
-			    "limits: {handshakes: 1}\n",
-			    rig.certificate, rig.key);
-
-	return setup_rig(rig.arena, text.text, NULL, true, &why);
-}
-
 static void
 make_certificate(void)
 {
@@ -456,7 +491,7 @@ set_up(void **state)
 
 	rig.arena = arena_make(0);
 	make_certificate();
-	rig.setup = make_setup();
+	rig.setup = make_setup(1);
 	CHECK(rig.setup != NULL);
 	tls_start(secret);
 	uv_loop_init(&rig.loop);
@@ -495,6 +530,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(servers_talk_in_tls),
 	    cmocka_unit_test(handshakes_take_turns),
+	    cmocka_unit_test(one_address_keeps_nobody_out),
 	    cmocka_unit_test(what_is_no_tls_is_told),
 	    cmocka_unit_test(closing_in_the_handshake_is_clean),
 	    cmocka_unit_test(a_handshake_has_a_deadline),
