@@ -23,6 +23,7 @@
 #define HEAD_LEN_MAX   (16 * 1024)
 #define BODY_LEN_MAX   (1024 * 1024)
 #define REQUEST_MS_MAX 30000
+#define ANSWER_MS_MAX  30000
 #define CONNECTION_MAX 64
 
 /* llhttp is http-parser's successor; what we use of them differs in names. */
@@ -134,6 +135,7 @@ http_status_text(unsigned status)
 	    {408, "Request Timeout"},
 	    {409, "Conflict"},
 	    {413, "Content Too Large"},
+	    {414, "URI Too Long"},
 	    {422, "Unprocessable Content"},
 	    {431, "Request Header Fields Too Large"},
 	    {500, "Internal Server Error"},
@@ -145,6 +147,12 @@ http_status_text(unsigned status)
 		if (texts[i].status == status)
 			return texts[i].text;
 	return "Unknown";
+}
+
+static void
+on_unread(uv_timer_t *timer)
+{
+	connection_close(timer->data);
 }
 
 static void
@@ -162,7 +170,7 @@ send_answer(struct connection *connection, unsigned status, const char *type,
 	uv_buf_t bytes;
 
 	uv_read_stop((uv_stream_t *)&connection->pipe);
-	uv_timer_stop(&connection->timer);
+	uv_timer_start(&connection->timer, on_unread, ANSWER_MS_MAX, 0);
 	buf_add_format(answer,
 	    "HTTP/1.1 %u %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
 	    "Connection: close\r\n\r\n",
@@ -251,8 +259,12 @@ parse(struct connection *connection, const char *bytes, size_t len)
 #ifdef HAVE_LLHTTP
 	return llhttp_execute(&connection->parser, bytes, len) == HPE_OK;
 #else
-	return http_parser_execute(
-		   &connection->parser, parser_settings(), bytes, len) == len;
+	PARSER *parser = &connection->parser;
+
+	/* An error at the last byte is said by the errno alone. */
+	return http_parser_execute(parser, parser_settings(), bytes, len) ==
+		   len &&
+	       HTTP_PARSER_ERRNO(parser) == HPE_OK;
 #endif
 }
 
@@ -314,12 +326,34 @@ on_room(uv_handle_t *handle, size_t wanted, uv_buf_t *room)
 	*room = uv_buf_init(connection->bytes, sizeof(connection->bytes));
 }
 
+/* RFC 9112, section 8: one that is cut off is never taken for whole. */
+static void
+on_end(struct connection *connection)
+{
+	if (connection->head_len > 0)
+		refuse(connection, 400);
+	else
+		connection_close(connection);
+}
+
+static unsigned
+why_bad(const struct connection *connection)
+{
+	if (connection->body.len > BODY_LEN_MAX)
+		return 413;
+	return connection->url.len > HEAD_LEN_MAX ? 414 : 400;
+}
+
 static void
 on_bytes(uv_stream_t *stream, ssize_t len, const uv_buf_t *bytes)
 {
 	struct connection *connection = stream->data;
 	bool is_good;
 
+	if (len == UV_EOF) {
+		on_end(connection);
+		return;
+	}
 	if (len < 0) {
 		connection_close(connection);
 		return;
@@ -330,8 +364,7 @@ on_bytes(uv_stream_t *stream, ssize_t len, const uv_buf_t *bytes)
 	if (connection->is_asked)
 		hand_over(connection);
 	else if (!is_good)
-		refuse(connection,
-		    connection->body.len > BODY_LEN_MAX ? 413 : 400);
+		refuse(connection, why_bad(connection));
 	else if (connection->body.len == 0 &&
 		 connection->head_len >
 		     HEAD_LEN_MAX + sizeof(connection->bytes))

@@ -3,7 +3,8 @@
  *
  * One request per connection: it is read whole, handed over, answered, and the
  * connection closes. Limits: 16 KiB of head, 1 MiB of body, 30 s for both, 64
- * connections; what breaks them is answered with 4xx.
+ * connections; what breaks them, or ends before its time, is answered with 4xx.
+ * Who does not read the answer within 30 s is cut off.
  */
 #pragma once
 
