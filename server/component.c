@@ -215,12 +215,19 @@ be_admitted(struct component *component)
 
 /* --- stanzas -------------------------------------------------------------- */
 
+static bool
+is_malformed(const struct stanza *stanza)
+{
+	return stanza->to == NULL && node_attr(stanza->node, "to").len > 0;
+}
+
 static enum stream_err
 check_addresses(const struct component *component, const struct stanza *stanza)
 {
 	const struct stream *stream = &component->stream;
 
-	if (stanza->from == NULL || stanza->to == NULL)
+	if (stanza->from == NULL ||
+	    (stanza->to == NULL && !is_malformed(stanza)))
 		return STREAM_ERR_IMPROPER_ADDRESSING;
 	if (!str_equal(domain_component(
 			   stream->shard->setup, jid_domain(stanza->from)),
@@ -238,6 +245,36 @@ route(struct component *component, struct arena *arena, struct stanza *stanza,
 		tell_heard(component);
 	router_route_foreign(
 	    component->stream.shard, arena, stanza, err, (struct receipt){0});
+}
+
+/* RFC 6120, section 8.3.3.8: a gateway that somebody told a wrong address is
+ * not to lose its stream, which it has for many others. */
+static void
+refuse_to(struct component *component, struct arena *arena,
+    const struct stanza *stanza)
+{
+	struct stanza *answer;
+
+	if (!stanza_may_fail(stanza))
+		return;
+	answer =
+	    stanza_make_error(arena, stanza, STANZA_ERR_JID_MALFORMED, NULL);
+	/* From whom it was meant for, which is no JID. */
+	node_set(stanza_body(answer), "from", node_attr(stanza->node, "to"));
+	metric_add(component->stream.shard, METRIC_STANZA_ERRORS, 1);
+	stream_send_stanza(&component->stream, answer);
+}
+
+/* False: it goes on to whom it is for. */
+static bool
+is_for_us(struct component *component, struct arena *arena,
+    const struct stanza *stanza, enum stanza_err err)
+{
+	if (is_malformed(stanza)) {
+		refuse_to(component, arena, stanza);
+		return true;
+	}
+	return err == STANZA_ERR_NONE && takes_pong(component, stanza);
 }
 
 static void
@@ -260,7 +297,7 @@ take_stanza(
 		stream_fail(stream, wrong, NULL);
 	metric_add(stream->shard, METRIC_STANZAS_IN, 1);
 	if (wrong != STREAM_ERR_NONE ||
-	    (err == STANZA_ERR_NONE && takes_pong(component, stanza)))
+	    is_for_us(component, arena, stanza, err))
 		arena_free(&arena);
 	else
 		route(component, arena, stanza, err);

@@ -200,6 +200,27 @@ who_does_not_know_the_secret_is_nobody(void **state)
 	}
 }
 
+/* A wrong address costs the stanza, not the stream. */
+static void
+a_wrong_address_is_answered(void **state)
+{
+	struct stage stage = begin(1);
+	struct world_peer *echo = join_echo(&stage);
+
+	say(echo, "<message id='w1' from='bot@" ECHO "' to='@wrong'>" BODY);
+	CHECK(comes(echo, "jid-malformed"));
+	say(echo,
+	    "<message id='w2' type='error' from='" ECHO "' to='@wrong'>" BODY);
+	CHECK(world_next(echo) == NULL);
+	CHECK(!world_is_closed(echo));
+	say(echo, TO_ROMEO("w3", ECHO));
+	CHECK(is_next(stage.romeo, "id='w3'"));
+	say(echo, "<message id='w4' from='" ROMEO "' to='@wrong'>" BODY);
+	CHECK(comes(echo, "invalid-from"));
+	CHECK(world_is_closed(echo));
+	world_free(&stage.world);
+}
+
 /* Messages wait, and come in order; other stanzas are answered. */
 static void
 what_waits_for_a_component_comes_in_order(void **state)
@@ -384,6 +405,7 @@ main(void)
 	    cmocka_unit_test(a_component_speaks_and_is_spoken_to),
 	    cmocka_unit_test(components_speak_with_each_other_and_servers),
 	    cmocka_unit_test(who_does_not_know_the_secret_is_nobody),
+	    cmocka_unit_test(a_wrong_address_is_answered),
 	    cmocka_unit_test(what_waits_for_a_component_comes_in_order),
 	    cmocka_unit_test(what_waited_long_says_so),
 	    cmocka_unit_test(nobody_waits_for_ever),
