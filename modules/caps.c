@@ -62,7 +62,11 @@ by_octets(const void *a, const void *b)
 	return str_compare(*(const struct str *)a, *(const struct str *)b);
 }
 
-/* Sorted, each with '<' behind it. */
+/* Between the parts of a text while it is sorted: less than all that XML may
+ * hold, so that what is a part of another part comes before it. */
+#define BREAK '\1'
+
+/* Sorted by their parts, each with '<' behind it. */
 static void
 write_sorted(struct buf *buf, struct texts *texts)
 {
@@ -76,6 +80,14 @@ write_sorted(struct buf *buf, struct texts *texts)
 }
 
 static void
+write_breaks(struct buf *buf, char as)
+{
+	for (size_t i = 0; i < buf->len; i++)
+		if (buf->text[i] == BREAK)
+			buf->text[i] = as;
+}
+
+static void
 write_identities(struct buf *buf, struct arena *arena, const struct node *query)
 {
 	struct texts texts = {.arena = arena};
@@ -83,12 +95,13 @@ write_identities(struct buf *buf, struct arena *arena, const struct node *query)
 	node_each (identity, query)
 		if (node_is(identity, "identity", NS_DISCO_INFO))
 			texts_add(&texts,
-			    str_format(arena, "%.*s/%.*s/%.*s/%.*s",
-				STR_ARG(node_attr(identity, "category")),
-				STR_ARG(node_attr(identity, "type")),
-				STR_ARG(node_lang(identity)),
+			    str_format(arena, "%.*s%c%.*s%c%.*s%c%.*s",
+				STR_ARG(node_attr(identity, "category")), BREAK,
+				STR_ARG(node_attr(identity, "type")), BREAK,
+				STR_ARG(node_lang(identity)), BREAK,
 				STR_ARG(node_attr(identity, "name"))));
 	write_sorted(buf, &texts);
+	write_breaks(buf, '/');
 }
 
 static void
@@ -102,7 +115,7 @@ write_features(struct buf *buf, struct arena *arena, const struct node *query)
 	write_sorted(buf, &texts);
 }
 
-/* One field: its name, then its values, sorted. */
+/* One field: its name, then its values, sorted; they have '<' between them. */
 static struct str
 field_text(struct arena *arena, const struct node *field)
 {
@@ -111,7 +124,7 @@ field_text(struct arena *arena, const struct node *field)
 	struct str text;
 
 	buf_add(&buf, node_attr(field, "var"));
-	buf_add_byte(&buf, '<');
+	buf_add_byte(&buf, BREAK);
 	node_each (value, field)
 		if (node_is(value, "value", NS_FORM))
 			texts_add(&values, node_text(arena, value));
@@ -130,9 +143,10 @@ form_text(struct arena *arena, const struct node *form)
 	struct str text;
 
 	buf_add(&buf, form_get(arena, form, "FORM_TYPE"));
-	buf_add_byte(&buf, '<');
+	buf_add_byte(&buf, BREAK);
 	node_each (field, form)
-		if (!str_is(node_attr(field, "var"), "FORM_TYPE"))
+		if (node_is(field, "field", NS_FORM) &&
+		    !str_is(node_attr(field, "var"), "FORM_TYPE"))
 			texts_add(&fields, field_text(arena, field));
 	write_sorted(&buf, &fields);
 	buf.len--;
@@ -150,6 +164,7 @@ write_forms(struct buf *buf, struct arena *arena, const struct node *query)
 		if (node_is(form, "x", NS_FORM))
 			texts_add(&texts, form_text(arena, form));
 	write_sorted(buf, &texts);
+	write_breaks(buf, '<');
 }
 
 struct str

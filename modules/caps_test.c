@@ -60,6 +60,19 @@ static const struct {
      "<identity category='a' type='a' xml:lang='DE'/>"
      "<feature var='\u00e4'/><feature var='z'/><feature var='Z'/>",
 	"kn4nbq9iIbx9JQx3GNxYVNQQ7BI="},
+    /* By category, not by what stands behind it; of a form, fields only. */
+    {"<identity category='a-b' type='x' name='n'/>"
+     "<identity category='a' type='x' name='n'/><feature var='f'/>",
+	"zcpTA41wD6U7cv30MlKPjcyuiAc="},
+    {"<identity category='a' type='b'/><feature var='f'/>"
+     "<x xmlns='jabber:x:data' type='result'>"
+     "<field var='FORM_TYPE'><value>urn:x:y</value></field>"
+     "<field var='z'><value>4</value></field></x>"
+     "<x xmlns='jabber:x:data' type='result'><title>t</title>"
+     "<field var='FORM_TYPE'><value>urn:x</value></field>"
+     "<field var='abc-x'><value>3</value></field>"
+     "<field var='abc'><value>2</value><value>1</value></field></x>",
+	"T0txHQxYfe6Dk6hMAxDj9MMPmWA="},
 };
 
 static void
