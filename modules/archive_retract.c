@@ -167,7 +167,8 @@ may_be(const struct archive_retract *retract, const struct log_row *row)
 		   wanted.len) != NULL;
 }
 
-/* NULL when it is not this row. */
+/* NULL when it is not this row. Retractions stay (section 5), whatever their
+ * ids. */
 static const struct stanza *
 read_row(const struct archive_retract *retract, const struct log_row *row)
 {
@@ -179,7 +180,7 @@ read_row(const struct archive_retract *retract, const struct log_row *row)
 	if (stanza == NULL || stanza->from == NULL ||
 	    !str_equal(stanza->id, retract->wanted) ||
 	    !is_same_sender(retract, stanza) ||
-	    node_child(stanza->node, "retracted", NS_RETRACT) != NULL)
+	    node_child(stanza->node, "retract", NS_RETRACT) != NULL)
 		return NULL;
 	return stanza;
 }
@@ -216,6 +217,18 @@ bury(struct archive_retract *retract, const struct log_row *row,
 	store_commit(write, &retract->commit, buried);
 }
 
+/* What was taken back before is not taken back again, and nothing else in its
+ * stead: an older message may have the same id. */
+static void
+take_back(struct archive_retract *retract, const struct log_row *row,
+    const struct stanza *stanza)
+{
+	if (node_child(stanza->node, "retracted", NS_RETRACT) != NULL)
+		finish(retract, ERR_NONE);
+	else
+		bury(retract, row, stanza);
+}
+
 static bool
 find(struct archive_retract *retract)
 {
@@ -225,7 +238,7 @@ find(struct archive_retract *retract)
 		const struct stanza *stanza = read_row(retract, &page->rows[i]);
 
 		if (stanza != NULL) {
-			bury(retract, &page->rows[i], stanza);
+			take_back(retract, &page->rows[i], stanza);
 			return true;
 		}
 		retract->before = page->rows[i].id;

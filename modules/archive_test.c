@@ -416,75 +416,6 @@ preferences_are_kept_or_refused(void **state)
 	world_free(&world);
 }
 
-/* --- taking back --------------------------------------------------------- */
-
-static void
-take_back(struct world_peer *romeo, const char *id)
-{
-	char text[300];
-
-	snprintf(text, sizeof(text),
-	    "<message type='chat' to='%s' id='r'><retract "
-	    "xmlns='urn:xmpp:message-retract:1' id='%s'/></message>",
-	    JULIET, id);
-	rig_send(romeo, text);
-}
-
-#define TOMB                                                               \
-	"<message><result xmlns='urn:xmpp:mam:2'><forwarded "              \
-	"xmlns='urn:xmpp:forward:0'><message xmlns='jabber:client'><body " \
-	"xmlns='jabber:client'>{not}</body><retracted "                    \
-	"xmlns='urn:xmpp:message-retract:1' id='r'/></message>"            \
-	"</forwarded></result></message>"
-
-/* Pages back, and one whose id looks otherwise in the archive. */
-static void
-what_is_taken_back_is_found(void **state)
-{
-	struct world *world = rig_world(1, 2, NULL);
-	struct world_peer *romeo = rig_login(world, ROMEO "/orchard");
-	char id[16];
-
-	say(romeo, "a&amp;b");
-	for (unsigned i = 0; i < 320; i++) {
-		snprintf(id, sizeof(id), "m%u", i);
-		say(romeo, id);
-	}
-	take_back(romeo, "a&amp;b");
-	take_back(romeo, "m7");
-	take_back(romeo, "none");
-	world_run(world);
-	rig_send(romeo, QUERY(SET("<max>9</max>")));
-	rig_expect(romeo, TOMB);
-	for (unsigned i = 0; i < 7; i++) {
-		snprintf(id, sizeof(id), "m%u", i);
-		CHECK(strstr(world_next(romeo), id) != NULL);
-	}
-	rig_expect(romeo, TOMB);
-	world_free(&world);
-}
-
-static void
-what_cannot_be_taken_back_stays(void **state)
-{
-	struct world *world = rig_world(1, 2, NULL);
-	struct world_peer *romeo = rig_login(world, ROMEO "/orchard");
-
-	say(romeo, "m1");
-	world_send(romeo,
-	    "<message type='chat' to='" JULIET "' id='r'><retract "
-	    "xmlns='urn:xmpp:message-retract:1' id='m1'/>"
-	    "</message>");
-	world_step(world, 6);
-	world_break_store(world, ERR_UNAVAILABLE);
-	world_run(world);
-	world_break_store(world, ERR_NONE);
-	world_sleep(world, 40000);
-	rig_send(romeo, ASK);
-	CHECK(rig_finds(romeo, "<iq type='result' id='q'/>"));
-	world_free(&world);
-}
-
 /* --- how much is kept ---------------------------------------------------- */
 
 static unsigned
@@ -614,8 +545,6 @@ main(void)
 	    cmocka_unit_test(rows_and_their_order_survive_a_crash),
 	    cmocka_unit_test(archives_can_be_switched_off),
 	    cmocka_unit_test(preferences_are_kept_or_refused),
-	    cmocka_unit_test(what_is_taken_back_is_found),
-	    cmocka_unit_test(what_cannot_be_taken_back_stays),
 	    cmocka_unit_test(the_oldest_go_when_there_are_too_many),
 	    cmocka_unit_test(the_oldest_go_when_their_time_has_come),
 	    cmocka_unit_test(each_host_keeps_as_much_as_it_says),
