@@ -108,7 +108,7 @@ const struct module archive_module = {
 	NS_RETRACT "#tombstone", NULL},
     .hooks = hooks,
     .kinds = (const struct store_kind *const[]){&archive_kind,
-	&archive_mark_kind, &archive_prefs_kind, NULL},
+	&archive_mark_kind, &archive_prefs_kind, &archive_retract_kind, NULL},
     .settings = archive_settings,
     .account_size = sizeof(struct archive),
     .session_size = sizeof(struct archive_session),
@@ -163,6 +163,7 @@ on_load(struct account *account, struct join *join)
 	    account->owner.id, &archive_kind, last_found);
 	archive_prefs_load(account, &loading->join);
 	archive_wait_load(account, &loading->join);
+	archive_retract_load(account, &loading->join);
 	join_wait_done(&loading->join, ERR_NONE);
 }
 
@@ -200,6 +201,7 @@ on_forget(struct account *account)
 	archive_keep_forget(account);
 	archive_prefs_forget(account);
 	archive_wait_forget(account);
+	archive_retract_forget(account);
 	repeats_forget(&archive_of(account)->repeats);
 	archive_of(account)->account = NULL;
 }

@@ -194,7 +194,8 @@ send_row(const struct catch_up *catch_up, struct session *session,
 {
 	struct account *account = session->account;
 	struct arena *arena = catch_up->arena;
-	const struct stanza *stanza = stanza_parse(arena, row->value);
+	const struct stanza *stanza =
+	    stanza_parse(arena, archive_retract_text(account, row));
 	const struct str host = account->host->name;
 
 	if (stanza == NULL) {

@@ -135,9 +135,11 @@ read_page(struct archive_indexing *indexing)
 
 /* What people wrote. */
 static struct str
-words_of(struct arena *arena, const struct log_row *row)
+words_of(
+    struct account *account, struct arena *arena, const struct log_row *row)
 {
-	const struct stanza *stanza = stanza_parse(arena, row->value);
+	const struct stanza *stanza =
+	    stanza_parse(arena, archive_retract_text(account, row));
 	struct str words = STR("");
 
 	if (stanza == NULL)
@@ -162,7 +164,7 @@ write_page(struct archive_indexing *indexing)
 
 	for (size_t i = 0; i < page->count; i++) {
 		const struct log_row *row = &page->rows[i];
-		const struct str words = words_of(indexing->rows, row);
+		const struct str words = words_of(account, indexing->rows, row);
 
 		if (words.len > 0)
 			store_log_words(write, account->owner.id, &archive_kind,

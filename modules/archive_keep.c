@@ -366,6 +366,8 @@ batch_add(struct batch *batch, struct store_write *write, struct row_open *open)
 	}
 	open->write = NULL;
 	store_append_own(write, &archive_kind, &open->row);
+	if (open->retract != NULL)
+		archive_retract_note(write, &open->row);
 	list_add_last(&batch->rows, &open->link);
 }
 
@@ -464,6 +466,8 @@ awaited_add(struct resume_row *row, struct store_write *write)
 	struct row_open *open = container_of(row, struct row_open, awaited);
 
 	store_append(write, &archive_kind, &open->row);
+	if (open->retract != NULL)
+		archive_retract_note(write, &open->row);
 	list_remove(&open->link);
 	tell_awaits(open->account);
 }

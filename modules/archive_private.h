@@ -8,6 +8,7 @@
 
 #include "base/list.h"
 #include "modules/archive.h"
+#include "modules/archive_retract.h"
 #include "modules/archive_wait.h"
 #include "modules/repeat.h"
 #include "server/iq.h"
@@ -30,7 +31,7 @@ extern const struct setting archive_settings[ARCHIVE_SETTINGS + 1];
 
 struct archive_indexing;
 struct archive_prefs;
-struct archive_retract;
+struct archive_retracts;
 
 /* Of an account. */
 struct archive {
@@ -40,12 +41,13 @@ struct archive {
 	size_t queue_len;        /* bytes of them */
 	unsigned writing;        /* commits of such that are under way */
 	bool is_careful;         /* one row at a time: one of them is refused */
+	bool has_read_notes;     /* of what is to be taken back */
 	uint16_t buried;    /* rows taken back: they may be read as they were */
 	struct timer retry; /* of the queue, after one failed */
 	struct list deferred; /* rows that wait for others; likewise */
-	struct list retracts; /* struct archive_retract; likewise */
-	struct list awaits;   /* struct archive_await; likewise */
-	unsigned retry_ms;    /* until the next try */
+	struct archive_retracts *retracts; /* NULL: none is under way */
+	struct list awaits;                /* struct archive_await; likewise */
+	unsigned retry_ms;                 /* until the next try */
 	unsigned failures; /* rows that could not be written: what is read while
 			       it grows may lack some */
 	uint64_t failing_ms; /* since the first of these tries: clock_mono_ms */
@@ -118,16 +120,6 @@ uint64_t archive_queued(struct account *);
 void archive_keep_drain(struct account *);
 /* Forgets rows that are yet to be written. */
 void archive_keep_forget(struct account *);
-
-/* --- taking back -------------------------------------------------------- */
-
-/* When the message takes back an earlier one: what to do once its row is there.
- * NULL for all others. */
-struct archive_retract *archive_retract_new(struct account *,
-    const struct stanza *, const struct jid *peer, uint64_t row);
-/* Finds the earlier one and puts a tombstone in its place. Takes it. */
-void archive_retract_start(struct archive_retract *);
-void archive_retract_free(struct archive_retract **);
 
 /* --- how much is kept ---------------------------------------------------- */
 

@@ -311,7 +311,7 @@ send_row(const struct reading *reading, struct session *session,
 	add_attr(
 	    buf, "stamp", clock_format(iq_arena(reading->iq), row->time_us));
 	buf_add(buf, STR("/>"));
-	buf_add(buf, row->value);
+	buf_add(buf, archive_retract_text(session->account, row));
 	buf_add(buf, STR("</forwarded></result></message>"));
 	blob = blob_new(buf_str(buf));
 	share(reading, session, blob);

@@ -1,6 +1,7 @@
 /* Who takes back a message (XEP-0424) leaves a tombstone in its place. */
 #include "modules/archive.h"
 
+#include "modules/archive_retract.h"
 #include "modules/modules_rig.h"
 
 static void
@@ -81,7 +82,6 @@ what_is_taken_back_is_found(void **state)
 	struct world_peer *romeo = rig_login(world, ROMEO "/orchard");
 	char id[16];
 
-	(void)state;
 	say(romeo, "a&amp;b");
 	for (unsigned i = 0; i < 320; i++) {
 		snprintf(id, sizeof(id), "m%u", i);
@@ -107,7 +107,6 @@ a_retraction_takes_back_one_message(void **state)
 	struct world_peer *romeo = rig_login(world, ROMEO "/orchard");
 	struct world_peer *juliet;
 
-	(void)state;
 	say(romeo, "m");
 	say(romeo, "m");
 	take_back_as(romeo, "m", "r");
@@ -124,25 +123,144 @@ a_retraction_takes_back_one_message(void **state)
 	world_free(&world);
 }
 
-static void
-what_cannot_be_taken_back_stays(void **state)
-{
-	struct world *world = rig_world(1, 2, NULL);
-	struct world_peer *romeo = rig_login(world, ROMEO "/orchard");
+/* --- what goes wrong ----------------------------------------------------- */
 
-	(void)state;
-	say(romeo, "m1");
-	world_send(romeo,
-	    "<message type='chat' to='" JULIET "' id='r'><retract "
-	    "xmlns='urn:xmpp:message-retract:1' id='m1'/>"
-	    "</message>");
-	world_step(world, 6);
-	world_break_store(world, ERR_UNAVAILABLE);
-	world_run(world);
-	world_break_store(world, ERR_NONE);
-	world_sleep(world, 40000);
-	CHECK(strlen(shape(romeo)) == 2);
-	world_free(&world);
+#define RETRACT                                        \
+	"<message type='chat' to='" JULIET "' id='r'>" \
+	"<retract xmlns='urn:xmpp:message-retract:1' " \
+	"id='m1'/></message>"
+
+/* A world in which Romeo is about to take back what he said. */
+static struct world *
+about_to(unsigned seed, struct world_peer **romeo_r)
+{
+	struct world *world = rig_world(seed, 2, NULL);
+
+	*romeo_r = rig_login(world, ROMEO "/orchard");
+	say(*romeo_r, "m1");
+	rig_skip(*romeo_r);
+	return world;
+}
+
+/* Whether an account that has the retraction has the tombstone, too. */
+static bool
+is_done(struct world *world, const char *jid)
+{
+	struct world_peer *peer = rig_login(world, jid);
+	const char *is = shape(peer);
+
+	return strcmp(is, "W") == 0 || strcmp(is, "TR") == 0;
+}
+
+/* Killed at any moment, also once more when it is about to do the rest. */
+static void
+what_was_taken_back_is_so_after_a_crash(void **state)
+{
+	for (unsigned i = 0; i < 80; i++) {
+		struct world_peer *romeo;
+		struct world *world = about_to(i, &romeo);
+
+		world_send(romeo, RETRACT);
+		world_kill_after(world, 1 + i / 2);
+		world_run(world);
+		(void)world_was_killed(world);
+		world_cut(&romeo);
+		if (i % 2 == 1) {
+			rig_bind(world, ROMEO "/garden");
+			world_kill(world);
+		}
+		CHECK(is_done(world, ROMEO "/orchard"));
+		CHECK(is_done(world, JULIET "/balcony"));
+		world_free(&world);
+	}
+}
+
+/* More at once than wait in memory. */
+static void
+all_that_is_taken_back_is_so(void **state)
+{
+	for (unsigned is_killed = 0; is_killed < 2; is_killed++) {
+		struct world *world = rig_world(1, 2, NULL);
+		struct world_peer *romeo = rig_login(world, ROMEO "/orchard");
+		char id[16], text[300];
+
+		for (unsigned i = 0; i < 120; i++) {
+			snprintf(id, sizeof(id), "m%u", i);
+			say(romeo, id);
+		}
+		world_hold_store(world, true);
+		for (unsigned i = 0; i < 120; i++) {
+			snprintf(text, sizeof(text),
+			    "<message type='chat' to='" JULIET "' id='r%u'>"
+			    "<retract xmlns='urn:xmpp:message-retract:1' "
+			    "id='m%u'/></message>",
+			    i, i);
+			world_send(romeo, text);
+		}
+		world_run(world);
+		world_hold_store(world, false);
+		world_step(world, 30);
+		if (is_killed == 1) {
+			world_kill(world);
+			world_cut(&romeo);
+			romeo = rig_login(world, ROMEO "/orchard");
+		}
+		world_run(world);
+		CHECK(strchr(shape(romeo), 'W') == NULL);
+		world_free(&world);
+	}
+}
+
+/* Reads and writes fail for a while, from any moment on. */
+static void
+what_cannot_be_taken_back_now_is_so_later(void **state)
+{
+	static const enum err errors[] = {
+	    ERR_UNAVAILABLE, ERR_FULL, ERR_UNCERTAIN, ERR_INVALID};
+
+	for (unsigned i = 0; i < 40 * COUNT_OF(errors); i++) {
+		struct world_peer *romeo;
+		struct world *world = about_to(i, &romeo);
+
+		world_send(romeo, RETRACT);
+		world_step(world, i / COUNT_OF(errors));
+		world_break_store(world, errors[i % COUNT_OF(errors)]);
+		world_sleep(world, 20000);
+		world_break_store(world, ERR_NONE);
+		world_sleep(world, 20000);
+		CHECK(is_done(world, ROMEO "/garden"));
+		CHECK(is_done(world, JULIET "/balcony"));
+		world_free(&world);
+	}
+}
+
+/* The tombstone is not written yet, and everybody sees it all the same. */
+static void
+what_is_taken_back_is_not_shown(void **state)
+{
+	unsigned tombs = 0;
+
+	for (unsigned i = 0; i < 160; i++) {
+		struct world_peer *romeo;
+		struct world *world = about_to(1, &romeo);
+		const owner_id owner = rig_account(world, ROMEO)->owner.id;
+
+		world_send(romeo, RETRACT);
+		world_step(world, i / 4);
+		world_break_store(world, ERR_FULL);
+		world_step(world, 1 + i % 4);
+		world_break_store(world, ERR_NONE);
+		world_run(world);
+		if (rig_has(world, owner, &archive_retract_kind) &&
+		    strcmp(shape(romeo), "TR") == 0 &&
+		    rig_has(world, owner, &archive_retract_kind))
+			tombs++;
+		world_sleep(world, 6000);
+		CHECK_TEXT(shape(romeo), "TR");
+		CHECK(!rig_has(world, owner, &archive_retract_kind));
+		world_free(&world);
+	}
+	CHECK(tombs > 0);
 }
 
 int
@@ -151,7 +269,10 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(what_is_taken_back_is_found),
 	    cmocka_unit_test(a_retraction_takes_back_one_message),
-	    cmocka_unit_test(what_cannot_be_taken_back_stays),
+	    cmocka_unit_test(what_was_taken_back_is_so_after_a_crash),
+	    cmocka_unit_test(all_that_is_taken_back_is_so),
+	    cmocka_unit_test(what_cannot_be_taken_back_now_is_so_later),
+	    cmocka_unit_test(what_is_taken_back_is_not_shown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
