@@ -75,7 +75,7 @@ struct job {
 	bool is_alone;      /* for the backend: commit it by itself */
 	bool is_begun;      /* the backend's: it cannot be withdrawn */
 	bool is_orphan;     /* its done was called already */
-	bool is_maybe_done; /* its connection was lost while it ran */
+	bool is_maybe_done; /* a commit of it ended without a word */
 	bool is_purge;
 	bool minds_fresh; /* it reads or changes rows that may be fresh */
 

@@ -68,6 +68,7 @@ struct segment {
 	unsigned asked_count;
 	unsigned results;    /* SETUP, WRITES: seen so far */
 	bool is_failed;      /* the server undid it */
+	bool is_cut;         /* it went before all was done that was asked */
 	bool may_repeat;     /* it was no fault of theirs */
 	struct job *culprit; /* of a failed write: whose step it was */
 	enum err err;
@@ -132,6 +133,8 @@ enum err pipe_err(const PGresult *, const struct step *);
 bool pipe_may_repeat(const PGresult *);
 /* The server is going away, or is gone: so is the connection. */
 bool pipe_is_ending(const PGresult *);
+/* It says so itself, in place of an answer. */
+bool pipe_is_cut(const PGresult *);
 
 /* --- postgres_rows.c -------------------------------------------------- */
 

@@ -546,6 +546,8 @@ take_result(struct line *line, PGresult *result)
 		if (is_setup)
 			ready(line);
 	} else if (pipe_is_ending(result)) {
+		segment->is_cut = pipe_is_cut(result) &&
+				  segment->results < segment->asked_count;
 		line_lost(line, PQresultErrorMessage(result));
 	} else if (segment->kind == SEGMENT_SETUP) {
 		setup_result(line, segment, result);
@@ -662,22 +664,30 @@ tell_waiting(struct line *line)
 	}
 }
 
-/* Of a commit that was under way. Who waits for it no more has been told that
- * it is uncertain, and would not like to see it later. */
+/* Of a commit that may have been done, unless the server said before it went
+ * that it was not. Who waits for it no more has been told that it is uncertain,
+ * and would not like to see it later. */
+static void
+writes_lost(struct line *line, struct segment *segment)
+{
+	list_each (job, &segment->jobs, struct job, link) {
+		if (job->is_orphan || (job->is_once && !segment->is_cut))
+			end(job, ERR_UNCERTAIN);
+		else if (!segment->is_cut)
+			job->is_maybe_done = true;
+	}
+	put_back(&line->writes, &segment->jobs);
+}
+
 static void
 segment_lost(struct line *line, struct segment *segment)
 {
-	if (segment->kind == SEGMENT_READS) {
+	if (segment->kind == SEGMENT_READS)
 		put_back(&line->reads, &segment->jobs);
-	} else {
-		list_each (job, &segment->jobs, struct job, link) {
-			if (job->is_once || job->is_orphan)
-				end(job, ERR_UNCERTAIN);
-			else
-				job->is_maybe_done = true;
-		}
-		put_back(&line->writes, &segment->jobs);
-	}
+	else if (segment->is_failed)
+		writes_undone(line, segment);
+	else
+		writes_lost(line, segment);
 	segment_free(line, segment);
 }
 

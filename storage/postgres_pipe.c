@@ -201,7 +201,6 @@ static const struct {
     {"53", ERR_UNAVAILABLE},
     {"25006", ERR_UNAVAILABLE}, /* a standby: reads only */
     {"57", ERR_UNAVAILABLE},
-    {"08", ERR_UNAVAILABLE},
     {"40", ERR_UNAVAILABLE}, /* repeated until the deadline */
     {"22", ERR_INVALID},
     {"XX001", ERR_CORRUPT},
@@ -235,11 +234,18 @@ pipe_may_repeat(const PGresult *result)
 }
 
 bool
+pipe_is_cut(const PGresult *result)
+{
+	return str_starts(state_of(result), STR("57P"));
+}
+
+bool
 pipe_is_ending(const PGresult *result)
 {
 	struct str state = state_of(result);
 
-	/* What libpq says itself has no SQLSTATE. */
-	return str_starts(state, STR("57P")) ||
+	/* What libpq says itself has no SQLSTATE; class 08 is of who stands
+	 * between, and lost the server. */
+	return pipe_is_cut(result) || str_starts(state, STR("08")) ||
 	       (state.len == 0 && PQresultStatus(result) == PGRES_FATAL_ERROR);
 }

@@ -131,6 +131,27 @@ note_outcome(struct sqlite *sqlite, enum err err)
 		sqlite->is_failing = err != ERR_NONE;
 }
 
+/* All of it was given to the disk, which does not say whether it has it: until
+ * something else is written there, a crash brings it back. */
+static bool
+is_in_doubt(const struct sqlite_conn *conn, enum err err)
+{
+	return err != ERR_NONE &&
+	       sqlite3_extended_errcode(conn->db) == SQLITE_IOERR_FSYNC;
+}
+
+static enum err
+commit(struct sqlite_conn *conn, struct list *jobs)
+{
+	const enum err err = sqlite_conn_do(conn, SQL_COMMIT);
+	const bool may_come = is_in_doubt(conn, err);
+
+	list_each (job, jobs, struct job, link)
+		if (may_come || err == ERR_NONE)
+			job->is_maybe_done = may_come;
+	return err;
+}
+
 static enum err
 commit_jobs(struct sqlite *sqlite, struct list *jobs)
 {
@@ -151,7 +172,7 @@ commit_jobs(struct sqlite *sqlite, struct list *jobs)
 	if (err == ERR_NONE)
 		err = fresh_write(&sqlite->fresh, conn);
 	if (err == ERR_NONE)
-		err = sqlite_conn_do(conn, SQL_COMMIT);
+		err = commit(conn, jobs);
 	note_outcome(sqlite, err);
 	if (err != ERR_NONE && sqlite3_get_autocommit(conn->db) == 0)
 		(void)!sqlite_conn_do(conn, SQL_ROLLBACK);

@@ -21,9 +21,10 @@
  * UNCERTAIN, CANCELED (shutdown), FULL (disk), TOO_LARGE, INVALID (text that
  * is none), CORRUPT, IO. Unconditional writes are idempotent: after a lost
  * connection the store repeats them itself until their deadline. UNCERTAIN ends
- * conditional writes whose connection was lost, any write that fails when it is
- * repeated, and any whose deadline passed while it was being committed; all
- * other errors mean: not written.
+ * conditional writes whose connection was lost while the server may have been
+ * committing them, any write that fails when it is repeated, any whose deadline
+ * passed while it was being committed, and any that was given to a disk which
+ * does not say whether it has it; all other errors mean: not written.
  *
  * The parts: store_kind.h, store_owner.h, store_map.h, store_log.h,
  * store_write.h. A user includes this one.

@@ -27,9 +27,8 @@ rig_has_postgres(void)
 }
 
 void
-rig_postgres_do(const char *conninfo, const char *text)
+rig_postgres_run(PGconn *conn, const char *text)
 {
-	PGconn *conn = PQconnectdb(conninfo);
 	PGresult *result;
 
 	must(PQsendQuery(conn, text) == 1);
@@ -37,6 +36,14 @@ rig_postgres_do(const char *conninfo, const char *text)
 		must(PQresultStatus(result) != PGRES_FATAL_ERROR);
 		PQclear(result);
 	}
+}
+
+void
+rig_postgres_do(const char *conninfo, const char *text)
+{
+	PGconn *conn = PQconnectdb(conninfo);
+
+	rig_postgres_run(conn, text);
 	PQfinish(conn);
 }
 

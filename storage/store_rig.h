@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <libpq-fe.h>
 #include <uv.h>
 
 #include "storage/store.h"
@@ -27,6 +28,12 @@ bool rig_has_postgres(void);
 bool rig_postgres_control(const char *command);
 /* Statements, by a connection of their own. */
 void rig_postgres_do(const char *conninfo, const char *text);
+/* The same by one that is there. */
+void rig_postgres_run(PGconn *, const char *text);
+/* Ends all connections of the database but the one that says so. */
+#define RIG_END_OTHERS                                           \
+	"SELECT pg_terminate_backend(pid) FROM pg_stat_activity" \
+	" WHERE pid <> pg_backend_pid() AND datname = current_database()"
 
 /* No file of this process may become longer than so many bytes; 0: any may. */
 void rig_limit_files(uint64_t max);
