@@ -133,6 +133,14 @@ static const char *const kind_texts[] = {
 #undef X
 };
 
+/* Nothing happens on a shard that is closed; but what it did before is told. */
+static bool
+is_dropped(const struct shard *shard, const struct post *letter)
+{
+	return shard->is_closed && letter->kind != POST_DRAIN &&
+	       letter->kind != POST_SETTLED;
+}
+
 bool
 mailbox_work(struct shard *shard, unsigned max)
 {
@@ -146,7 +154,7 @@ mailbox_work(struct shard *shard, unsigned max)
 
 		count++;
 		err_doing(kind_texts[letter->kind]);
-		if (shard->is_closed && letter->kind != POST_DRAIN)
+		if (is_dropped(shard, letter))
 			post_free(&letter);
 		else
 			post_handlers[letter->kind](shard, letter);

@@ -80,7 +80,7 @@ receipt_settle(struct shard *shard, struct receipt *receipt)
 	const struct receipt settled = *receipt;
 
 	*receipt = (struct receipt){0};
-	if (settled.counter == 0 || shard->is_ended)
+	if (settled.counter == 0 || shard->is_closed || shard->is_ended)
 		return;
 	if (settled.shard == shard->index)
 		handled_take(shard, &settled);

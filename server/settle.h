@@ -16,7 +16,8 @@
 
 /* Moves it out of the letter. */
 struct receipt receipt_take(struct post *);
-/* Tells who counted; harmless for one that is settled or was never there. */
+/* Tells who counted; harmless for one that is settled or was never there. What
+ * a closed shard drops was not done, and is not settled. */
 void receipt_settle(struct shard *, struct receipt *);
 
 /* The handler of SETTLED. */
