@@ -142,7 +142,6 @@ add_whole(struct node *node, struct session *session)
 {
 	const struct resume *resume = session->resume;
 
-	set_number(node, "acked", resume->acked);
 	set_number(node, "left", left_ms(resume));
 	set_number(node, "wait", resume->wait_ms);
 	set_number(node, "since", session->bound_us);
