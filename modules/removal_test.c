@@ -206,6 +206,48 @@ all_rows_of_a_removed_account_go(void **state)
 	}
 }
 
+/* Also at the start. */
+static void
+rows_go_though_the_store_fails_at_first(void **state)
+{
+	(void)state;
+	for (unsigned is_killed = 0; is_killed < 2; is_killed++) {
+		struct stage stage = push_begin_with(NULL);
+		owner_id owner;
+
+		leave_all(&stage);
+		owner = rig_account(stage.world, JULIET)->owner.id;
+		world_send(stage.juliet, REMOVE);
+		while (!rig_finds(stage.juliet, "<iq type='result' id='r'/>"))
+			CHECK(world_step(stage.world, 1));
+		world_break_store(stage.world, ERR_IO);
+		if (is_killed)
+			world_kill(stage.world);
+		world_sleep(stage.world, 10 * MINUTES);
+		world_break_store(stage.world, ERR_NONE);
+		CHECK(count_kinds(stage.world, owner) > 0);
+		world_sleep(stage.world, 10 * MINUTES);
+		CHECK_EQUAL(count_kinds(stage.world, owner), 0);
+		push_end(&stage);
+	}
+}
+
+/* And nobody waits for it at the end. */
+static void
+a_store_that_fails_keeps_no_server(void **state)
+{
+	struct stage stage = push_begin_with(NULL);
+
+	(void)state;
+	leave_all(&stage);
+	world_send(stage.juliet, REMOVE);
+	while (!rig_finds(stage.juliet, "<iq type='result' id='r'/>"))
+		CHECK(world_step(stage.world, 1));
+	world_break_store(stage.world, ERR_IO);
+	world_sleep(stage.world, MINUTES);
+	push_end(&stage);
+}
+
 /* A device that is still registered there is not woken for the new account:
  * what was under way when the old one went says nothing to it. */
 static void
@@ -235,6 +277,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(all_rows_of_a_removed_account_go),
+	    cmocka_unit_test(rows_go_though_the_store_fails_at_first),
+	    cmocka_unit_test(a_store_that_fails_keeps_no_server),
 	    cmocka_unit_test(a_push_under_way_is_nobodys),
 	};
 

@@ -11,6 +11,7 @@
 #include "server/metrics.h"
 #include "server/net.h"
 #include "server/owner.h"
+#include "server/purge.h"
 #include "server/remote.h"
 #include "server/s2s.h"
 #include "server/settle.h"
@@ -108,6 +109,7 @@ shard_init(struct shard *shard, struct server *server, unsigned index,
 	table_init(&shard->outbox_waits);
 	table_init(&shard->handled);
 	list_init(&shard->outbox_again);
+	list_init(&shard->purges);
 	list_init(&shard->flushes);
 	list_init(&shard->iqs);
 	list_init(&shard->loads);
@@ -122,6 +124,7 @@ shard_deinit(struct shard *shard)
 	timers_stop(&shard->timers);
 	settle_free(shard);
 	kept_free(shard);
+	purge_free_all(shard);
 	wake_free(shard);
 	sweep_free(shard);
 	streams_free(&shard->streams);

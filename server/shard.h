@@ -75,6 +75,7 @@ struct shard {
 	struct table asks;         /* server/iq_ask.h */
 	struct table outbox_waits; /* server/outbox.h */
 	struct list outbox_again;  /* questions the store did not answer */
+	struct list purges;        /* server/purge.c: to be tried again */
 	struct remotes *remotes;   /* server/remote.h */
 	uint64_t outbox_last;
 	struct table handled;              /* server/handled.h */
