@@ -290,8 +290,8 @@ account_close_sessions(
 			session_close(session, err, NULL);
 }
 
-void
-account_setup_changed(struct account *account)
+static void
+setup_changed(struct account *account)
 {
 	struct setup *setup = account->owner.shard->setup;
 	const struct host *host = setup_host(setup, account->host->name);
@@ -307,6 +307,27 @@ account_setup_changed(struct account *account)
 	account->setup = setup_ref(setup);
 	if (!is_same)
 		owner_reload(&account->owner);
+}
+
+/* Pinned, all of them: one that ends may push out another. */
+void
+account_setup_changed(struct shard *shard)
+{
+	struct arena *arena = arena_make(0);
+	size_t count = 0, max = shard->owners.count;
+	struct owner **owners = arena_array(arena, struct owner *, max);
+	struct table_link *link = NULL;
+
+	while ((link = table_next(&shard->owners, link)) != NULL) {
+		owners[count] = container_of(link, struct owner, link);
+		owner_pin(owners[count++]);
+	}
+	while (count-- > 0) {
+		setup_changed(
+		    container_of(owners[count], struct account, owner));
+		owner_unpin(owners[count]);
+	}
+	arena_free(&arena);
 }
 
 /* The more there are, the longer they may take. */

@@ -102,8 +102,9 @@ void account_set_disabled(struct account *, bool is_disabled,
 
 /* Letters for an account's owner come here from owner_take, unless it loads. */
 void account_take(struct account *, struct post *);
-/* The shard has a new configuration: another host, other modules. */
-void account_setup_changed(struct account *);
+/* The shard has a new configuration: its hosts and their modules may be others.
+ */
+void account_setup_changed(struct shard *);
 /* Ends the account in memory: its streams are told, hooks run, letters find it
  * no more. */
 void account_end(struct account *, enum stream_err);

@@ -142,6 +142,46 @@ owners_load_some_at_a_time(void **state)
 	world_free(&world);
 }
 
+/* Of those that load when a reload takes their host, and of those that wait for
+ * their turn. */
+static void
+who_waits_for_a_host_that_goes_is_answered(void **state)
+{
+	struct world *world =
+	    world_new(&(struct world_options){.seed = 1, .shard_count = 1});
+	struct world_peer *romeo;
+	unsigned answers = 0;
+	const char *text;
+
+	(void)state;
+	world_add_account(world, "romeo@montague.example", NULL);
+	romeo = world_connect(world, "romeo@montague.example/orchard");
+	world_hold_store(world, true);
+	for (unsigned i = 0; i < LOADS_MAX + 10; i++) {
+		char iq[120];
+
+		snprintf(iq, sizeof(iq),
+		    "<iq type='get' id='g' to='guard%u@capulet.example'>"
+		    "<x xmlns='u'/></iq>",
+		    i);
+		world_send(romeo, iq);
+		world_run(world);
+	}
+	CHECK_EQUAL(count_waiting(&world->server.shards[0]), 10);
+	world_reload(world, "hosts: {montague.example: {}}\n");
+	CHECK_EQUAL(count_waiting(&world->server.shards[0]), 0);
+	world_hold_store(world, false);
+	world_run(world);
+	while ((text = world_next(romeo)) != NULL)
+		answers += strstr(text, "type='error'") != NULL;
+	CHECK_EQUAL(answers, LOADS_MAX + 10);
+	CHECK_EQUAL(world->server.shards[0].load_count, 0);
+	world_sleep(world, 61 * 1000);
+	CHECK_EQUAL(world->server.shards[0].owners.count, 1);
+	CHECK_EQUAL(world->server.shards[0].absent_count, 0);
+	world_free(&world);
+}
+
 #define ABSENTS_MAX 1024
 #define NAMES       3000
 
@@ -424,6 +464,7 @@ main(void)
 	    cmocka_unit_test(one_too_many_is_refused),
 	    cmocka_unit_test(registrations_of_an_address_are_few),
 	    cmocka_unit_test(owners_load_some_at_a_time),
+	    cmocka_unit_test(who_waits_for_a_host_that_goes_is_answered),
 	    cmocka_unit_test(names_guessed_are_few),
 	    cmocka_unit_test(pauses_are_short),
 	    cmocka_unit_test(who_has_too_much_in_flight_waits),

@@ -243,19 +243,23 @@ set_unloaded(struct owner *owner, enum owner_stage stage)
 
 static void put_back_inbox(struct owner *);
 
+/* Letters go on, unless something is under way: then they do when it ends. */
 static void
-stop_catching(struct owner *owner)
+stop_waiting(struct owner *owner)
 {
-	if (!owner->is_catching)
-		return;
-	owner->is_catching = owner->is_loading = false;
-	put_back_inbox(owner);
+	const bool is_queued =
+	    owner->stage == OWNER_LOADING && list_holds(&owner->queue);
+
+	if (owner->is_catching || is_queued)
+		owner->is_catching = owner->is_loading = false;
+	if (!owner->is_loading)
+		put_back_inbox(owner);
 }
 
 void
 owner_detach(struct owner *owner)
 {
-	stop_catching(owner);
+	stop_waiting(owner);
 	owner->is_detached = true;
 	table_remove(&owner->shard->owners, &owner->link);
 	set_unloaded(owner, OWNER_ABSENT);
@@ -761,27 +765,7 @@ owner_take_hashed(struct shard *shard, struct post *letter, uint64_t hash)
 		account_take(account_in(owner), letter);
 }
 
-/* --- the configuration changes; the end --------------------------------- */
-
-/* Pinned, all of them: one that ends may push out another. */
-void
-owner_setup_changed(struct shard *shard)
-{
-	struct arena *arena = arena_make(0);
-	size_t count = 0, max = shard->owners.count;
-	struct owner **owners = arena_array(arena, struct owner *, max);
-	struct table_link *link = NULL;
-
-	while ((link = table_next(&shard->owners, link)) != NULL) {
-		owners[count] = container_of(link, struct owner, link);
-		owner_pin(owners[count++]);
-	}
-	while (count-- > 0) {
-		account_setup_changed(account_in(owners[count]));
-		owner_unpin(owners[count]);
-	}
-	arena_free(&arena);
-}
+/* --- the end ------------------------------------------------------------- */
 
 void
 owner_free_all(struct shard *shard)

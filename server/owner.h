@@ -102,7 +102,5 @@ void owner_detach(struct owner *);
 /* The server goes: iqs that wait for owners that load are answered, but for
  * those that a session is to count: its client sends them again. */
 void owner_give_up_iqs(struct shard *);
-/* A new configuration: hosts and modules may have changed. */
-void owner_setup_changed(struct shard *);
 /* At the end of a shard: frees all. */
 void owner_free_all(struct shard *);

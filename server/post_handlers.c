@@ -23,7 +23,7 @@ reload(struct shard *shard, struct post *letter)
 
 	shard->setup = letter->setup;
 	letter->setup = NULL;
-	owner_setup_changed(shard);
+	account_setup_changed(shard);
 	streams_setup_changed(shard);
 	dns_setup_changed(shard);
 	setup_unref(&old);
