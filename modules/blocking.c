@@ -18,6 +18,7 @@
 #define NS_BLOCKING_ERRORS "urn:xmpp:blocking:errors"
 
 static void on_load(struct account *, struct join *);
+static void on_loaded(struct account *);
 static void on_forget(struct account *);
 static enum verdict on_sent(struct account *, struct session *, struct post *);
 static enum verdict on_received(
@@ -40,6 +41,7 @@ static void on_restore(struct session *, const struct node *);
 
 static const struct hook hooks[] = {
     {.on = HOOK_ACCOUNT_LOAD, .load = on_load},
+    {.on = HOOK_ACCOUNT_LOADED, .account = on_loaded},
     {.on = HOOK_ACCOUNT_FORGET, .account = on_forget},
     {.on = HOOK_SENT_MESSAGE, .order = -100, .stanza = on_sent},
     {.on = HOOK_SENT_PRESENCE, .order = -100, .stanza = on_sent},
@@ -65,6 +67,15 @@ struct blocked {
 struct block_list {
 	struct table blocked;
 	struct table by_bare; /* those with a resource */
+	struct list told;     /* changes that failed, until it is loaded anew */
+};
+
+/* Contacts saw the change, which may or may not hold. */
+struct told {
+	struct link link;
+	struct arena *arena;
+	const struct jid *jid;
+	bool is_uncertain; /* it is not what the sessions know */
 };
 
 struct blocking_session {
@@ -107,20 +118,22 @@ on_restore(struct session *session, const struct node *node)
 
 /* --- the list in memory -------------------------------------------------- */
 
+static struct block_list *
+list_of(struct account *account)
+{
+	return account_slot(account, &blocking_module);
+}
+
 static struct table *
 table_of(struct account *account)
 {
-	struct block_list *list = account_slot(account, &blocking_module);
-
-	return &list->blocked;
+	return &list_of(account)->blocked;
 }
 
 static struct table *
 table_by_bare(struct account *account)
 {
-	struct block_list *list = account_slot(account, &blocking_module);
-
-	return &list->by_bare;
+	return &list_of(account)->by_bare;
 }
 
 static bool
@@ -179,7 +192,7 @@ next(struct account *account, struct blocked *blocked)
 }
 
 static void
-on_forget(struct account *account)
+clear(struct account *account)
 {
 	struct blocked *blocked = next(account, NULL);
 
@@ -193,8 +206,38 @@ on_forget(struct account *account)
 	table_deinit(table_by_bare(account));
 }
 
-bool
-blocking_blocks(struct account *account, const struct jid *jid)
+static void
+forget_told(struct told *told)
+{
+	struct arena *arena = told->arena;
+
+	list_remove(&told->link);
+	arena_free(&arena);
+}
+
+static void
+on_forget(struct account *account)
+{
+	struct list *all = &list_of(account)->told;
+
+	clear(account);
+	if (all->head.next == NULL)
+		return;
+	list_each (told, all, struct told, link)
+		forget_told(told);
+}
+
+static bool
+has_other(struct account *account, struct str jid, const struct jid *item)
+{
+	return (item == NULL || !str_equal(jid, jid_full(item))) &&
+	       find(account, jid) != NULL;
+}
+
+/* Whether an item of the list blocks it, other than this one (or NULL). */
+static bool
+blocks_without(
+    struct account *account, const struct jid *jid, const struct jid *item)
 {
 	struct arena *arena;
 	bool is_blocked;
@@ -202,16 +245,23 @@ blocking_blocks(struct account *account, const struct jid *jid)
 	if (table_of(account)->count == 0 ||
 	    jid_equal_bare(jid, account_jid(account)))
 		return false;
-	if (find(account, jid_full(jid)) != NULL ||
-	    find(account, jid_bare(jid)) != NULL)
+	if (has_other(account, jid_full(jid), item) ||
+	    has_other(account, jid_bare(jid), item))
 		return true;
 	arena = arena_make(0);
-	is_blocked =
-	    find(account, jid_domain(jid)) != NULL ||
-	    find(account, jid_full(jid_make(arena, STR_NONE, jid_domain(jid),
-			      jid_resource(jid)))) != NULL;
+	is_blocked = has_other(account, jid_domain(jid), item) ||
+		     has_other(account,
+			 jid_full(jid_make(arena, STR_NONE, jid_domain(jid),
+			     jid_resource(jid))),
+			 item);
 	arena_free(&arena);
 	return is_blocked;
+}
+
+bool
+blocking_blocks(struct account *account, const struct jid *jid)
+{
+	return blocks_without(account, jid, NULL);
 }
 
 /* --- presence that some resources must not see --------------------------- */
@@ -294,9 +344,11 @@ take_list(struct account *account, const struct store_scan *scan)
 static void
 on_load(struct account *account, struct join *join)
 {
-	on_forget(account);
+	clear(account);
 	table_init(table_of(account));
 	table_init(table_by_bare(account));
+	if (list_of(account)->told.head.next == NULL)
+		list_init(&list_of(account)->told);
 	account_load_rows(account, join, &blocking_kind, UINT16_MAX, take_list);
 }
 
@@ -409,8 +461,8 @@ read_items(struct iq *iq, size_t *count_r)
 }
 
 /* Who may see our presence sees us go, or come back: sections 3.3 and 3.4. A
- * domain or a resource stands for all contacts it matches. The item is not in
- * the list: whom another one blocks sees nothing before and after. */
+ * domain or a resource stands for all contacts it matches. Whom another item
+ * blocks sees nothing before and after. */
 static void
 tell_contacts(struct account *account, const struct jid *jid, bool is_available)
 {
@@ -428,7 +480,7 @@ tell_contacts(struct account *account, const struct jid *jid, bool is_available)
 			continue;
 		to = jid_make(arena, jid_local(contact->jid), jid_domain(jid),
 		    jid_resource(jid));
-		if (!blocking_blocks(account, to))
+		if (!blocks_without(account, to, jid))
 			roster_send_presence(account, to, is_available);
 	}
 	arena_free(&arena);
@@ -443,20 +495,18 @@ struct change {
 	struct store_write *write;
 	const struct jid **jids; /* that were not in the list, or were */
 	size_t count;
-	bool is_block;
 };
 
 static void list_committed(struct store_commit *);
 
 static struct change *
-change_new(struct iq *iq, bool is_block, size_t max)
+change_new(struct iq *iq, size_t max)
 {
 	struct change *change = arena_new(iq_arena(iq), struct change);
 
 	change->iq = iq;
 	change->write = store_write_new(iq_store(iq));
 	change->jids = arena_array(iq_arena(iq), const struct jid *, max);
-	change->is_block = is_block;
 	return change;
 }
 
@@ -484,20 +534,54 @@ unblock(struct account *account, struct blocked *blocked)
 	arena_free(&arena);
 }
 
-/* Contacts were told already; so they are told what holds. */
+/* Contacts were told already. */
 static void
-take_back(struct change *change)
+note_told(struct account *account, const struct jid *jid, enum err err)
 {
-	struct account *account = iq_account(change->iq);
+	struct arena *arena = arena_make(128);
+	struct told *told = arena_new(arena, struct told);
 
-	for (size_t i = 0; i < change->count; i++) {
-		struct blocked *blocked =
-		    find(account, jid_full(change->jids[i]));
+	told->arena = arena;
+	told->jid = jid_copy(arena, jid);
+	told->is_uncertain = err == ERR_UNCERTAIN;
+	list_add_last(&list_of(account)->told, &told->link);
+}
 
-		if (change->is_block && blocked != NULL)
-			unblock(account, blocked);
-		else if (!change->is_block && blocked == NULL)
-			block(account, change->jids[i]);
+static void
+push(struct account *account, const struct node *payload)
+{
+	session_each (session, account) {
+		const struct blocking_session *slot;
+
+		slot = session_slot(session, &blocking_module);
+		if (slot->is_interested)
+			own_iq_send(session, payload);
+	}
+}
+
+static void
+push_item(struct account *account, const struct told *told, bool is_blocked)
+{
+	struct node *list = node_make(
+	    told->arena, is_blocked ? "block" : "unblock", NS_BLOCKING);
+
+	node_set(
+	    node_add(list, "item", NS_BLOCKING), "jid", jid_full(told->jid));
+	push(account, list);
+}
+
+/* After changes that failed all are told what holds. */
+static void
+on_loaded(struct account *account)
+{
+	list_each (told, &list_of(account)->told, struct told, link) {
+		const bool is_blocked =
+		    find(account, jid_full(told->jid)) != NULL;
+
+		if (told->is_uncertain)
+			push_item(account, told, is_blocked);
+		tell_contacts(account, told->jid, !is_blocked);
+		forget_told(told);
 	}
 }
 
@@ -505,13 +589,7 @@ take_back(struct change *change)
 static void
 list_saved(struct iq *iq)
 {
-	session_each (session, iq_account(iq)) {
-		const struct blocking_session *slot;
-
-		slot = session_slot(session, &blocking_module);
-		if (slot->is_interested)
-			own_iq_send(session, iq_payload(iq));
-	}
+	push(iq_account(iq), iq_payload(iq));
 	iq_reply(iq, NULL);
 }
 
@@ -519,13 +597,15 @@ static void
 list_committed(struct store_commit *commit)
 {
 	struct change *change = container_of(commit, struct change, commit);
+	struct account *account = iq_account(change->iq);
 
 	if (commit->err == ERR_NONE) {
 		list_saved(change->iq);
 		return;
 	}
-	take_back(change);
-	owner_reload(&iq_account(change->iq)->owner);
+	for (size_t i = 0; i < change->count; i++)
+		note_told(account, change->jids[i], commit->err);
+	owner_reload(&account->owner);
 	iq_refuse(change->iq, stanza_err_of(commit->err));
 }
 
@@ -559,7 +639,7 @@ on_block(struct iq *iq)
 		    "the block list is full");
 		return;
 	}
-	change = change_new(iq, true, count);
+	change = change_new(iq, count);
 	for (size_t i = 0; i < count; i++) {
 		if (find(account, jid_full(jids[i])) == NULL) {
 			block(account, jids[i]);
@@ -613,7 +693,7 @@ on_unblock(struct iq *iq)
 	if ((jids = read_items(iq, &count)) == NULL)
 		return;
 	change = change_new(
-	    iq, false, count == 0 ? table_of(iq_account(iq))->count : count);
+	    iq, count == 0 ? table_of(iq_account(iq))->count : count);
 	if (count == 0)
 		unblock_all(change);
 	else

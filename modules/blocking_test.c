@@ -261,10 +261,11 @@ what_cannot_be_kept_is_not_shown(void **state)
 		rig_send(romeo, rows[i].change);
 		rig_expect(romeo, "<iq type='error' id='b'/>");
 		rig_expect(juliet, "<presence/>");
-		rig_expect(juliet, rows[i].after);
 		rig_expect_nothing(juliet);
 		world_break_store(world, ERR_NONE);
 		world_sleep(world, 120000);
+		rig_expect(juliet, rows[i].after);
+		rig_expect_nothing(juliet);
 		rig_send(romeo, "<presence><show>away</show></presence>");
 		if (i == 0)
 			rig_expect(
@@ -272,6 +273,109 @@ what_cannot_be_kept_is_not_shown(void **state)
 		rig_expect_nothing(juliet);
 		world_free(&world);
 	}
+}
+
+/* Both fail, in whatever order; what holds is what was before. */
+static void
+changes_that_undo_each_other_fail_together(void **state)
+{
+	static const struct {
+		const char *before, *sent;
+		bool is_shown;
+	} rows[] = {
+	    {BLOCK("a", "tybalt@" VERONA),
+		BLOCK("b", JULIET) UNBLOCK("c", JULIET), true},
+	    {BLOCK("a", JULIET), UNBLOCK("b", JULIET) BLOCK("c", JULIET),
+		false},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < 10; i++) {
+		const size_t row = i % COUNT_OF(rows);
+		struct world *world = rig_world(i + 1, 0, NULL);
+		struct world_peer *romeo, *juliet;
+		bool is_shown = false;
+		const char *text;
+
+		befriend(world);
+		romeo = rig_login(world, ROMEO "/orchard");
+		juliet = rig_login(world, JULIET "/balcony");
+		rig_send(romeo, rows[row].before);
+		rig_skip(romeo);
+		rig_skip(juliet);
+		world_break_store(world, ERR_IO);
+		world_hold_store(world, true);
+		rig_send(romeo, rows[row].sent);
+		world_hold_store(world, false);
+		world_run(world);
+		rig_expect(romeo, "<iq type='error' id='b'/>");
+		rig_expect(romeo, "<iq type='error' id='c'/>");
+		world_break_store(world, ERR_NONE);
+		world_sleep(world, 120000);
+		while ((text = world_next(juliet)) != NULL)
+			is_shown = strstr(text, "unavailable") == NULL;
+		CHECK_EQUAL(is_shown, rows[row].is_shown);
+		rig_send(romeo, GET);
+		CHECK_EQUAL(rig_finds(romeo,
+				"<iq type='result' id='g'><blocklist xmlns='" NS
+				"'><item jid='" JULIET "'/></blocklist></iq>"),
+		    !rows[row].is_shown);
+		world_free(&world);
+	}
+}
+
+/* It was said to have failed, and was kept: sessions and contacts hear that. */
+static void
+what_was_kept_after_all_is_shown(void **state)
+{
+	struct world *world = rig_world(1, 0, NULL);
+	struct world_peer *romeo, *other, *juliet;
+
+	(void)state;
+	befriend(world);
+	romeo = rig_login(world, ROMEO "/orchard");
+	other = rig_bind(world, ROMEO "/garden");
+	juliet = rig_login(world, JULIET "/balcony");
+	rig_send(other, GET);
+	rig_skip(other);
+	rig_skip(romeo);
+	world_break_store(world, ERR_UNCERTAIN);
+	rig_send(romeo, BLOCK("b", JULIET));
+	world_break_store(world, ERR_NONE);
+	world_sleep(world, 5000);
+	rig_expect(romeo, "<iq type='error' id='b'/>");
+	rig_expect(other, "<iq type='set'><block xmlns='" NS
+			  "'><item jid='" JULIET "'/></block></iq>");
+	CHECK(rig_hears(juliet, "type='unavailable'") > 0);
+	world_break_store(world, ERR_UNCERTAIN);
+	rig_send(romeo, UNBLOCK("b", JULIET));
+	world_break_store(world, ERR_NONE);
+	world_sleep(world, 5000);
+	rig_expect(other, "<iq type='set'><unblock xmlns='" NS
+			  "'><item jid='" JULIET "'/></unblock></iq>");
+	CHECK_EQUAL(rig_hears(juliet, "type='unavailable'"), 0);
+	world_free(&world);
+}
+
+/* What the item did not change is not told either: nobody learns a resource. */
+static void
+who_is_blocked_otherwise_hears_of_no_failure(void **state)
+{
+	struct world *world = rig_world(1, 0, NULL);
+	struct world_peer *romeo, *juliet;
+
+	(void)state;
+	befriend(world);
+	romeo = rig_login(world, ROMEO "/orchard");
+	juliet = rig_login(world, JULIET "/balcony");
+	rig_send(romeo, BLOCK("b", "capulet.example"));
+	rig_skip(juliet);
+	world_break_store(world, ERR_IO);
+	rig_send(romeo, BLOCK("b", JULIET));
+	world_break_store(world, ERR_NONE);
+	world_sleep(world, 60000);
+	rig_expect_nothing(juliet);
+	world_free(&world);
 }
 
 /* Section 3.3: presence of a blocked address is not answered, of whatever kind;
@@ -528,6 +632,9 @@ main(void)
 	    cmocka_unit_test(presence_to_who_is_blocked_is_refused),
 	    cmocka_unit_test(what_two_items_block_is_shown_without_both),
 	    cmocka_unit_test(what_cannot_be_kept_is_not_shown),
+	    cmocka_unit_test(changes_that_undo_each_other_fail_together),
+	    cmocka_unit_test(what_was_kept_after_all_is_shown),
+	    cmocka_unit_test(who_is_blocked_otherwise_hears_of_no_failure),
 	    cmocka_unit_test(a_blocked_server_hears_nothing),
 	    cmocka_unit_test(a_blocked_resource_sees_nobody_online),
 	    cmocka_unit_test(an_answer_is_of_its_moment),

@@ -362,6 +362,13 @@ hook_load(struct account *account, struct join *join)
 	    row->hook->load(account, join);
 }
 
+void
+hook_loaded(struct account *account)
+{
+	hook_each(row, list_of(account->host, HOOK_ACCOUNT_LOADED))
+	    row->hook->account(account);
+}
+
 static void
 forget(const struct module *module, struct account *account)
 {

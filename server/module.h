@@ -87,6 +87,10 @@ enum verdict {
 	X(DOMAIN)                                                              \
 	/* Reads what the module keeps of an account, before any letter. */    \
 	X(ACCOUNT_LOAD)                                                        \
+	/* All modules have read that; letters follow. After a write that      \
+	 * failed there are sessions, and what they and contacts were told of  \
+	 * it may not hold. */                                                 \
+	X(ACCOUNT_LOADED)                                                      \
 	/* The memory of an account goes: free what is not in its arena. Also  \
 	 * where the module is off, for it may have been on. */                \
 	X(ACCOUNT_FORGET)                                                      \

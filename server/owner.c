@@ -569,6 +569,8 @@ owner_loaded(struct join *loading)
 	}
 	if (!owner->is_detached)
 		owner->stage = OWNER_READY;
+	if (!owner->is_detached && !owner->is_stale)
+		hook_loaded(account_in(owner));
 	work_inbox(owner);
 	if (owner->is_stale)
 		owner_reload(owner);

@@ -66,6 +66,7 @@ void hook_session_save(struct session *, struct node *);
 void hook_session_restore(struct session *, const struct node *);
 void hook_proved(struct session *, uint64_t ticket);
 void hook_load(struct account *, struct join *);
+void hook_loaded(struct account *);
 /* ACCOUNT_FORGET of all modules: one that is off now may have been on. */
 void hook_forget(struct account *);
 void hook_domain(struct account *, const struct domain_note *);
