@@ -469,6 +469,30 @@ a_blocked_resource_sees_nobody_online(void **state)
 	}
 }
 
+/* He looks offline to her; but both rosters know that it is over. */
+static void
+a_blocked_contact_that_is_removed_sees_no_resource(void **state)
+{
+	struct world *world = rig_world(1, 0, NULL);
+	struct world_peer *romeo, *juliet;
+
+	(void)state;
+	befriend(world);
+	romeo = rig_login(world, ROMEO "/orchard");
+	juliet = rig_login(world, JULIET "/balcony");
+	rig_send(romeo, BLOCK("b", JULIET));
+	rig_skip(romeo);
+	rig_skip(juliet);
+	rig_send(romeo,
+	    "<iq type='set' id='b'><query xmlns='jabber:iq:roster'>"
+	    "<item jid='" JULIET "' subscription='remove'/></query></iq>");
+	rig_expect(romeo, DONE);
+	CHECK_EQUAL(rig_hears(juliet, "orchard"), 0);
+	CHECK_EQUAL(rig_sub(world, ROMEO, JULIET), 0);
+	CHECK_EQUAL(rig_sub(world, JULIET, ROMEO), 0);
+	world_free(&world);
+}
+
 /* What the other side does to the subscription is not shown, but kept. */
 static const struct {
 	const char *type;
@@ -637,6 +661,8 @@ main(void)
 	    cmocka_unit_test(who_is_blocked_otherwise_hears_of_no_failure),
 	    cmocka_unit_test(a_blocked_server_hears_nothing),
 	    cmocka_unit_test(a_blocked_resource_sees_nobody_online),
+	    cmocka_unit_test(
+		a_blocked_contact_that_is_removed_sees_no_resource),
 	    cmocka_unit_test(an_answer_is_of_its_moment),
 	    cmocka_unit_test(rosters_agree_in_spite_of_blocks),
 	    cmocka_unit_test(

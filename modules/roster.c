@@ -7,6 +7,7 @@
 
 #include "base/hash.h"
 #include "base/prefetch.h"
+#include "modules/blocking.h"
 #include "modules/own_iq.h"
 #include "modules/roster_item.h"
 #include "modules/roster_private.h"
@@ -407,14 +408,16 @@ on_get(struct iq *iq)
 /* --- set ---------------------------------------------------------------- */
 
 /* RFC 6121, section 2.5.2: whoever is subscribed is told. A request that waits
- * for an answer is denied by the same letter. */
+ * for an answer is denied by the same letter. To who is blocked the account is
+ * offline already, and its resources are none of his business. */
 static void
 cancel_subscriptions(struct roster_edit *edit, struct account *account,
     const struct contact *contact)
 {
 	if ((contact->sub & (SUB_TO | SUB_ASK)) != 0)
 		roster_edit_letter(edit, contact->jid, STANZA_UNSUBSCRIBE);
-	if ((contact->sub & SUB_FROM) != 0)
+	if ((contact->sub & SUB_FROM) != 0 &&
+	    !blocking_blocks(account, contact->jid))
 		roster_send_presence(account, contact->jid, false);
 	if ((contact->sub & (SUB_FROM | SUB_PENDING_IN)) != 0)
 		roster_edit_letter(edit, contact->jid, STANZA_UNSUBSCRIBED);
