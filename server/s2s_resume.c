@@ -210,20 +210,30 @@ s2s_ask_kept(struct s2s *s2s, struct str id)
 	    str_dup(letter->arena, jid_full(s2s->stream.peer));
 	letter->resume = resume;
 	letter->stream = s2s->stream.id;
+	letter->ticket = shard->server->shard_count - 1;
 	post_send_to(shard, (unsigned)index, letter);
 	return true;
 }
 
+static bool
+is_former(const struct stream *stream, const struct s2s_kept *asked)
+{
+	const struct s2s *s2s = container_of(stream, struct s2s, stream);
+
+	return stream->role->is_of_servers && !stream->is_gone &&
+	       !s2s->is_out && str_equal(s2s->sm_id, asked->id) &&
+	       str_equal(stream->host_name, asked->local) &&
+	       str_equal(jid_full(stream->peer), asked->domain);
+}
+
 /* Section 5: a stream that seems to be there still has ended for its peer. */
 static void
-end_former(struct shard *shard, struct str id)
+end_former(struct shard *shard, const struct s2s_kept *asked)
 {
 	struct stream *stream = NULL;
 
 	while ((stream = stream_next(shard, stream)) != NULL) {
-		if (!stream->role->is_of_servers || stream->is_gone ||
-		    s2s_of(stream)->is_out ||
-		    !str_equal(s2s_of(stream)->sm_id, id))
+		if (!is_former(stream, asked))
 			continue;
 		stream_fail(stream, STREAM_ERR_CONFLICT, "resumed elsewhere");
 		return;
@@ -289,6 +299,19 @@ is_asked_for(const struct s2s_kept *kept, const struct s2s_kept *asked)
 	       str_equal(kept->domain, asked->domain);
 }
 
+/* The stream was resumed before, on another shard than the id names. */
+static void
+ask_next(struct shard *shard, struct post *letter)
+{
+	if (letter->ticket == 0) {
+		tell_stream(shard, &letter, NULL);
+		return;
+	}
+	letter->ticket--;
+	post_send_to(
+	    shard, (shard->index + 1) % shard->server->shard_count, letter);
+}
+
 /* What came on the former stream is done with first: else it would come
  * again. */
 void
@@ -297,10 +320,10 @@ s2s_take_resume(struct shard *shard, struct post *letter)
 	const struct s2s_kept *asked = &letter->resume->kept;
 	struct s2s_kept *kept;
 
-	end_former(shard, asked->id);
+	end_former(shard, asked);
 	kept = find(shard, asked->id);
 	if (!is_asked_for(kept, asked)) {
-		tell_stream(shard, &letter, NULL);
+		ask_next(shard, letter);
 		return;
 	}
 	if (kept->asked != NULL)

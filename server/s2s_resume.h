@@ -25,8 +25,9 @@ struct s2s_kept {
 	size_t mark_count;
 };
 
-/* RESUME: id, local, domain; RESUMED: what is known too, and how many stanzas
- * of the peer are handled. */
+/* RESUME: id, local, domain, and the ticket is the number of shards that are
+ * still to be asked; RESUMED: what is known too, and how many stanzas of the
+ * peer are handled. */
 struct s2s_resume {
 	bool is_known;
 	struct s2s_kept kept;
@@ -35,7 +36,7 @@ struct s2s_resume {
 
 /* The stream was cut; false when it cannot be resumed. */
 bool s2s_keep(struct s2s *);
-/* A new SM-ID, which names the shard. */
+/* A new SM-ID, which names the shard where it is looked for first. */
 struct str s2s_kept_id(struct s2s *);
 /* Of a stream that we opened; or NULL. */
 struct s2s_kept *s2s_kept_of_pair(
@@ -46,7 +47,7 @@ uint64_t s2s_kept_h(const struct s2s_kept *);
  * that is more than was. */
 bool s2s_go_on(struct s2s *, const struct s2s_kept *, uint64_t h);
 void s2s_forget(struct s2s *, struct str id);
-/* Asks the shard of the SM-ID, who answers with s2s_sm_resumed; false when
- * there is none. */
+/* Asks the shard of the SM-ID, and then the others; the one that has it, or the
+ * last, answers with s2s_sm_resumed. False when the SM-ID is none of ours. */
 bool s2s_ask_kept(struct s2s *, struct str id);
 void s2s_kept_free(struct shard *);

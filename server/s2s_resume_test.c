@@ -223,6 +223,32 @@ what_went_before_it_was_resumed_does_not_count(void **state)
 	world_free(&stage.world);
 }
 
+/* Each time it comes to any shard, and is looked for on all. */
+static void
+a_stream_is_resumed_again_and_again(void **state)
+{
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		struct stage stage = stage_begin(seed, CLEAR);
+		struct world_peer *peer =
+		    stage_arrive_certified(&stage, VERONA);
+		char said[200];
+
+		resume_text(peer, said, sizeof(said));
+		stage_say(&stage, "m1");
+		CHECK(stage_comes(peer, "id='m1'"));
+		for (unsigned i = 0; i < 4; i++) {
+			if ((seed + i) % 2 == 0)
+				world_cut(&peer);
+			peer = stage_arrive_certified(&stage, VERONA);
+			world_send(peer, said);
+			CHECK(stage_comes(peer, "<resumed"));
+			world_run(stage.world);
+			CHECK(world_next(peer) == NULL);
+		}
+		world_free(&stage.world);
+	}
+}
+
 /* Both connect at once: theirs carries m1, ours comes second. */
 static struct stage
 begin_crossed(struct world_peer **theirs, struct world_peer **ours)
@@ -313,6 +339,7 @@ main(void)
 	    cmocka_unit_test(who_does_not_resume_is_not_awaited_for_long),
 	    cmocka_unit_test(what_the_peer_resumes_comes_once),
 	    cmocka_unit_test(what_went_before_it_was_resumed_does_not_count),
+	    cmocka_unit_test(a_stream_is_resumed_again_and_again),
 	    cmocka_unit_test(the_second_stream_waits_but_not_for_long),
 	    cmocka_unit_test(each_stream_is_awaited_for_what_it_carried),
 	    cmocka_unit_test(a_second_stream_of_ours_is_resumed_once),
