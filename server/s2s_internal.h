@@ -51,7 +51,9 @@ struct s2s_path {
 struct s2s_mark {
 	struct link link;
 	struct s2s_path *path;
-	uint64_t ticket, sent; /* stanzas that were sent then */
+	uint64_t ticket, sent; /* stanzas that were sent then; of what went
+				  before management began one more, as only
+				  the next one that is counted proves it */
 };
 
 struct s2s {
@@ -78,8 +80,9 @@ struct s2s {
 	struct list marks;      /* struct s2s_mark, in order */
 	uint64_t sent, asked;   /* stanzas: sent, up to the last question */
 	uint64_t sent_before;   /* stream management began */
-	struct handled handled; /* received, since then; role NULL: it has not
-				   begun */
+	struct handled handled; /* received, since then or since we asked for
+				   it; role NULL: it has not begun */
+	uint64_t early; /* of those, before the peer's answer: not of h */
 	uint64_t handled_before, told_h; /* on a former stream; h, last */
 	uint64_t used_ms;                /* when the last one passed */
 	struct timer ask, idle;
@@ -186,6 +189,8 @@ void s2s_tell_resumed(struct s2s *);
 void s2s_send_ping(struct s2s *, struct str local, struct str domain);
 /* Asks the peer, at the end of the turn, to acknowledge what was sent. */
 void s2s_want_ack(struct s2s *);
+/* From now on the peer counts: what went before is proved by what follows. */
+void s2s_begin_marks(struct s2s *);
 /* All up to that count of stanzas was handled by the peer. */
 void s2s_acked(struct s2s *, uint64_t count);
 void s2s_tell_acked(

@@ -117,7 +117,8 @@ static const struct handled_role kept_role = {.on_returned = on_returned};
 uint64_t
 s2s_kept_h(const struct s2s_kept *kept)
 {
-	return kept->handled_before + kept->handled.returned;
+	return kept->handled_before +
+	       sm_counted(kept->handled.returned, kept->early);
 }
 
 bool
@@ -133,6 +134,7 @@ s2s_keep(struct s2s *s2s)
 	    s2s->is_out ? stream->target : jid_full(stream->peer));
 	kept->is_out = s2s->is_out;
 	kept->local = str_dup(kept->arena, stream->host_name);
+	kept->early = s2s->early;
 	kept->handled_before = s2s->handled_before;
 	handled_move(&kept->handled, &s2s->handled, &kept_role);
 	s2s->handled = (struct handled){0};
@@ -172,9 +174,9 @@ s2s_go_on(struct s2s *s2s, const struct s2s_kept *kept, uint64_t h)
 	if (ticket > 0)
 		s2s_tell_acked(s2s, kept->local, kept->domain, ticket);
 	s2s->has_acks = true;
-	s2s->is_ack_open = false;
 	/* What this stream sends counts from there. */
 	s2s->sent_before = s2s->sent - acked;
+	s2s_begin_marks(s2s);
 	s2s->sm_id = str_dup(s2s->stream.arena, kept->id);
 	return true;
 }

@@ -16,7 +16,7 @@ struct s2s_kept {
 	uint64_t until_ms;
 	uint64_t sent;
 	struct handled handled; /* of the stream */
-	uint64_t handled_before;
+	uint64_t early, handled_before;
 	struct post *asked;    /* RESUME, which waits for receipts; or NULL */
 	struct timer patience; /* how long */
 	struct s2s_kept_mark {

@@ -193,7 +193,7 @@ what_the_peer_resumes_comes_once(void **state)
 }
 
 /* What goes before <resume/> comes is not of the count, but acknowledged with
- * it. */
+ * what follows: a ping, and m3. */
 static void
 what_went_before_it_was_resumed_does_not_count(void **state)
 {
@@ -214,13 +214,73 @@ what_went_before_it_was_resumed_does_not_count(void **state)
 	CHECK(stage_comes(peer, "<resumed"));
 	stage_say(&stage, "m3");
 	CHECK(stage_comes(peer, "id='m3'"));
-	world_send(peer, "<a xmlns='urn:xmpp:sm:3' h='2'/>");
+	world_send(peer, "<a xmlns='urn:xmpp:sm:3' h='3'/>");
 	world_run(stage.world);
 	world_cut(&peer);
 	peer = stage_arrive_certified(&stage, VERONA);
 	world_sleep(stage.world, 20000);
 	CHECK(!stage_comes(peer, "<message"));
 	world_free(&stage.world);
+}
+
+/* It is not of the count, so what is said of that proves nothing. */
+static void
+what_went_before_it_was_resumed_is_not_lost(void **state)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		struct stage stage = stage_begin(i + 1, CLEAR);
+		struct world_peer *peer =
+		    stage_arrive_certified(&stage, VERONA);
+		char said[200];
+
+		resume_text(peer, said, sizeof(said));
+		stage_say(&stage, "m1");
+		CHECK(stage_comes(peer, "id='m1'"));
+		world_send(peer, "<a xmlns='urn:xmpp:sm:3' h='1'/>");
+		world_run(stage.world);
+		world_cut(&peer);
+		peer = stage_arrive_certified(&stage, VERONA);
+		stage_say(&stage, "m2");
+		CHECK(stage_comes(peer, "id='m2'"));
+		world_send(peer, said);
+		CHECK(stage_comes(peer, "<resumed"));
+		if (i == 1)
+			world_send(peer, "<a xmlns='urn:xmpp:sm:3' h='1'/>");
+		world_run(stage.world);
+		world_cut(&peer);
+		peer = stage_arrive_certified(&stage, VERONA);
+		world_send(peer, said);
+		CHECK(stage_comes(peer, "<resumed"));
+		CHECK(stage_comes(peer, "id='m2'"));
+		world_free(&stage.world);
+	}
+}
+
+/* What went before <enable/> came is proved by the next stanza that is of the
+ * count, and there is one. */
+static void
+what_went_before_it_was_enabled_is_not_lost(void **state)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		struct stage stage = stage_begin(i + 1, CLEAR);
+		struct world_peer *peer =
+		    stage_arrive_certified(&stage, VERONA);
+
+		stage_say(&stage, "m1");
+		CHECK(stage_comes(peer, "id='m1'"));
+		world_send(peer, ENABLE);
+		CHECK(stage_comes(peer, "<enabled"));
+		CHECK(stage_comes(peer, "urn:xmpp:ping"));
+		CHECK(stage_comes(peer, "<r "));
+		world_send(peer, i == 0 ? "<a xmlns='urn:xmpp:sm:3' h='0'/>"
+					: "<a xmlns='urn:xmpp:sm:3' h='1'/>");
+		world_run(stage.world);
+		world_cut(&peer);
+		peer = stage_arrive_certified(&stage, VERONA);
+		world_sleep(stage.world, 20000);
+		CHECK(stage_comes(peer, "id='m1'") == (i == 0));
+		world_free(&stage.world);
+	}
 }
 
 /* Each time it comes to any shard, and is looked for on all. */
@@ -328,6 +388,57 @@ a_second_stream_of_ours_is_resumed_once(void **state)
 	world_free(&stage.world);
 }
 
+/* --- what they send on a stream of ours ----------------------------------- */
+
+#define TO_TYBALT(id)                                                \
+	"<message id='" id "' from='escalus@" VERONA "' to='" TYBALT \
+	"'><body>x</body></message>"
+#define TYBALT "tybalt@montague.example"
+
+/* A stream of ours that awaits the answer to "<enable/>" or "<resume/>". */
+static struct world_peer *
+answer_both_ways(const struct stage *stage)
+{
+	struct world_peer *peer = world_dialled(stage->world, VERONA);
+
+	CHECK(peer != NULL);
+	stage_answer(peer, 2);
+	CHECK(stage_comes(peer, "<stream:stream>"));
+	world_send(peer, ANSWER
+	    "<stream:features><dialback xmlns='urn:xmpp:features:dialback'>"
+	    "<errors/></dialback><bidi xmlns='urn:xmpp:features:bidi'/>"
+	    "<sm xmlns='urn:xmpp:sm:3'/></stream:features>");
+	CHECK(stage_comes(peer, "<result"));
+	world_send(peer, "<db:result" PAIR " type='valid'/>");
+	return peer;
+}
+
+/* It is not of the count, but VERONA may take h for a proof of it. */
+static void
+what_comes_before_the_answer_is_done_with_first(void **state)
+{
+	struct stage stage = stage_begin(1, CLEAR);
+	struct world_peer *peer;
+
+	world_add_account(stage.world, TYBALT, NULL);
+	stage_say(&stage, "m1");
+	peer = answer_both_ways(&stage);
+	CHECK(stage_comes(peer, "<enable"));
+	world_hold_store(stage.world, true);
+	world_send(peer, TO_TYBALT("t1"));
+	world_run(stage.world);
+	world_send(peer, ENABLED);
+	world_send(
+	    peer, MESSAGE("escalus@" VERONA) "<r xmlns='urn:xmpp:sm:3'/>");
+	world_sleep(stage.world, 1000);
+	CHECK(stage_comes(peer, "<a xmlns='urn:xmpp:sm:3' h='0'"));
+	CHECK(!stage_comes(peer, "<a "));
+	world_hold_store(stage.world, false);
+	world_sleep(stage.world, 1000);
+	CHECK(stage_comes(peer, "<a xmlns='urn:xmpp:sm:3' h='1'"));
+	world_free(&stage.world);
+}
+
 int
 main(void)
 {
@@ -339,10 +450,13 @@ main(void)
 	    cmocka_unit_test(who_does_not_resume_is_not_awaited_for_long),
 	    cmocka_unit_test(what_the_peer_resumes_comes_once),
 	    cmocka_unit_test(what_went_before_it_was_resumed_does_not_count),
+	    cmocka_unit_test(what_went_before_it_was_resumed_is_not_lost),
+	    cmocka_unit_test(what_went_before_it_was_enabled_is_not_lost),
 	    cmocka_unit_test(a_stream_is_resumed_again_and_again),
 	    cmocka_unit_test(the_second_stream_waits_but_not_for_long),
 	    cmocka_unit_test(each_stream_is_awaited_for_what_it_carried),
 	    cmocka_unit_test(a_second_stream_of_ours_is_resumed_once),
+	    cmocka_unit_test(what_comes_before_the_answer_is_done_with_first),
 	};
 
 	return cmocka_run_group_tests_name("s2s_resume", tests, NULL, NULL);

@@ -29,7 +29,8 @@ send_number(
 static uint32_t
 settled_h(const struct s2s *s2s)
 {
-	return (uint32_t)(s2s->handled_before + s2s->handled.settled);
+	return (uint32_t)(s2s->handled_before +
+			  sm_counted(s2s->handled.settled, s2s->early));
 }
 
 static void
@@ -136,6 +137,7 @@ s2s_sm_enable(struct s2s *s2s)
 
 	node_set(enable, "resume", STR("true"));
 	stream_send(&s2s->stream, enable);
+	start_counting(s2s);
 	arena_free(&arena);
 }
 
@@ -163,6 +165,7 @@ s2s_sm_resume(struct s2s *s2s)
 	s2s->former = str_dup(stream->arena, kept->id);
 	s2s->former_h = s2s_kept_h(kept);
 	send_resume(s2s, "resume", kept->id, s2s->former_h);
+	start_counting(s2s);
 	return true;
 }
 
@@ -195,14 +198,15 @@ on_ack(struct s2s *s2s, const struct node *node)
 }
 
 /* Section 4: what was sent and received before <enable/> and <enabled/> does
- * not count. */
+ * not count. But the peer may take h for a proof of that too. */
 static void
 begin(struct s2s *s2s)
 {
 	s2s->has_acks = true;
-	s2s->is_ack_open = false;
 	s2s->sent_before = s2s->sent;
 	start_counting(s2s);
+	s2s->early = s2s->handled.taken;
+	s2s_begin_marks(s2s);
 }
 
 static bool
@@ -315,7 +319,7 @@ on_resumed(struct s2s *s2s, const struct node *node)
 	}
 	s2s->is_resumed = true;
 	s2s->handled_before = s2s->former_h;
-	start_counting(s2s);
+	s2s->early = s2s->handled.taken;
 	s2s_forget(s2s, s2s->former);
 	log_info(&stream->log, "goes on where it was cut");
 	return true;
@@ -332,8 +336,10 @@ s2s_sm_answered(struct s2s *s2s, const struct node *node)
 		on_enabled(s2s, node);
 		return true;
 	}
-	if (!is_resume)
+	if (!is_resume) {
+		s2s_sm_stop(s2s);
 		return true;
+	}
 	s2s_forget(s2s, s2s->former);
 	s2s->former = STR_NONE;
 	s2s_sm_enable(s2s);

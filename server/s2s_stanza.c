@@ -295,6 +295,26 @@ s2s_send_ping(struct s2s *s2s, struct str local, struct str domain)
 	arena_free(&arena);
 }
 
+void
+s2s_begin_marks(struct s2s *s2s)
+{
+	s2s->is_ack_open = false;
+	list_each (mark, &s2s->marks, struct s2s_mark, link)
+		mark->sent = s2s->sent + 1;
+	if (!list_is_empty(&s2s->marks))
+		s2s_want_ack(s2s);
+}
+
+/* What went before the peer counts, and nothing behind it yet. */
+static bool
+is_uncounted(const struct s2s *s2s)
+{
+	const struct s2s_mark *mark =
+	    list_entry(list_first(&s2s->marks), struct s2s_mark, link);
+
+	return mark != NULL && mark->sent > s2s->sent;
+}
+
 /* Behind all that this turn sent: one question at a time. */
 static void
 ask(struct timer *timer)
@@ -306,10 +326,10 @@ ask(struct timer *timer)
 	if (s2s->stream.is_ending || s2s->is_ack_open || path == NULL)
 		return;
 	s2s->is_ack_open = true;
+	if (!s2s->has_acks || is_uncounted(s2s))
+		s2s_send_ping(s2s, path->local, path->domain);
 	if (s2s->has_acks)
 		s2s_sm_ask(s2s);
-	else
-		s2s_send_ping(s2s, path->local, path->domain);
 }
 
 void

@@ -21,3 +21,11 @@ sm_behind(uint64_t sent, uint32_t h, uint64_t *behind_r)
 	*behind_r = behind;
 	return behind <= UINT32_MAX / 2;
 }
+
+/* How many of the stanzas that came are of h: the early ones were there before
+ * the peer counted. */
+static inline uint64_t
+sm_counted(uint64_t came, uint64_t early)
+{
+	return came > early ? came - early : 0;
+}
