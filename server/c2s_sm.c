@@ -189,23 +189,6 @@ send_h(struct c2s *c2s, const char *name, const struct sm_note *note)
 	arena_free(&arena);
 }
 
-/* Section 6. */
-static void
-end_too_high(struct c2s *c2s, const struct sm_note *note)
-{
-	struct arena *arena = arena_make(0);
-	struct node *specific =
-	    node_make(arena, "handled-count-too-high", NS_SM);
-	struct str text = str_format(
-	    arena, "you acknowledged %u stanzas, of %u", note->h, note->sent);
-
-	node_set_format(specific, "h", "%u", note->h);
-	node_set_format(specific, "send-count", "%u", note->sent);
-	stream_fail_with(
-	    &c2s->stream, STREAM_ERR_UNDEFINED_CONDITION, text.text, specific);
-	arena_free(&arena);
-}
-
 static void
 on_resumed(struct c2s *c2s, const struct sm_note *note)
 {
@@ -237,7 +220,7 @@ c2s_sm_take_letter(struct c2s *c2s, const struct post *letter)
 		c2s_bound(c2s, NULL, NULL);
 		break;
 	case SM_TOO_HIGH:
-		end_too_high(c2s, note);
+		sm_end_too_high(&c2s->stream, note->h, note->sent);
 		break;
 	case SM_CREDIT:
 		on_credit(c2s, note->h);

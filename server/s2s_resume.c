@@ -90,11 +90,15 @@ kept_new(struct shard *shard, struct str id, struct str domain)
 	return kept;
 }
 
+/* Of a stream that the peer opened. */
 static struct s2s_kept *
-find(struct shard *shard, struct str id)
+find(struct shard *shard, const struct s2s_kept *asked)
 {
 	list_each (kept, all(shard), struct s2s_kept, link)
-		if (str_equal(kept->id, id) && kept->until_ms > clock_mono_ms())
+		if (!kept->is_out && str_equal(kept->id, asked->id) &&
+		    str_equal(kept->local, asked->local) &&
+		    str_equal(kept->domain, asked->domain) &&
+		    kept->until_ms > clock_mono_ms())
 			return kept;
 	return NULL;
 }
@@ -181,10 +185,20 @@ s2s_go_on(struct s2s *s2s, const struct s2s_kept *kept, uint64_t h)
 	return true;
 }
 
-void
-s2s_forget(struct s2s *s2s, struct str id)
+struct s2s_kept *
+s2s_kept_former(const struct s2s *s2s)
 {
-	struct s2s_kept *kept = find(s2s->stream.shard, id);
+	const struct stream *stream = &s2s->stream;
+	struct s2s_kept *kept =
+	    s2s_kept_of_pair(stream->shard, stream->host_name, stream->target);
+
+	return kept != NULL && str_equal(kept->id, s2s->former) ? kept : NULL;
+}
+
+void
+s2s_forget(struct s2s *s2s)
+{
+	struct s2s_kept *kept = s2s_kept_former(s2s);
 
 	if (kept != NULL)
 		forget(s2s->stream.shard, kept);
@@ -293,14 +307,6 @@ on_returned(struct handled *handled)
 		go_on(handled->shard, kept);
 }
 
-static bool
-is_asked_for(const struct s2s_kept *kept, const struct s2s_kept *asked)
-{
-	return kept != NULL && !kept->is_out &&
-	       str_equal(kept->local, asked->local) &&
-	       str_equal(kept->domain, asked->domain);
-}
-
 /* The stream was resumed before, on another shard than the id names. */
 static void
 ask_next(struct shard *shard, struct post *letter)
@@ -323,8 +329,8 @@ s2s_take_resume(struct shard *shard, struct post *letter)
 	struct s2s_kept *kept;
 
 	end_former(shard, asked);
-	kept = find(shard, asked->id);
-	if (!is_asked_for(kept, asked)) {
+	kept = find(shard, asked);
+	if (kept == NULL) {
 		ask_next(shard, letter);
 		return;
 	}

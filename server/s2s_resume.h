@@ -46,7 +46,10 @@ uint64_t s2s_kept_h(const struct s2s_kept *);
 /* The stream is what it was; the peer has so much of what was sent. False when
  * that is more than was. */
 bool s2s_go_on(struct s2s *, const struct s2s_kept *, uint64_t h);
-void s2s_forget(struct s2s *, struct str id);
+/* What a stream that we opened asked to go on with; NULL when it was too long
+ * ago. */
+struct s2s_kept *s2s_kept_former(const struct s2s *);
+void s2s_forget(struct s2s *);
 /* Asks the shard of the SM-ID, and then the others; the one that has it, or the
  * last, answers with s2s_sm_resumed. False when the SM-ID is none of ours. */
 bool s2s_ask_kept(struct s2s *, struct str id);

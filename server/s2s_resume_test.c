@@ -439,6 +439,199 @@ what_comes_before_the_answer_is_done_with_first(void **state)
 	world_free(&stage.world);
 }
 
+/* --- false answers ------------------------------------------------------- */
+
+/* The next attempt, to go on. */
+static struct world_peer *
+await_resume(const struct stage *stage)
+{
+	struct world_peer *peer;
+
+	world_sleep(stage->world, 5000);
+	peer = world_dialled(stage->world, VERONA);
+	CHECK(peer != NULL);
+	stage_answer(peer, STAGE_LINES - 1);
+	CHECK(stage_comes(peer, "<resume "));
+	return peer;
+}
+
+static const char *
+next_message(struct world_peer *peer)
+{
+	const char *text;
+
+	do
+		text = world_next(peer);
+	while (text != NULL && strstr(text, "<message") == NULL);
+	return text == NULL ? "" : text;
+}
+
+/* The next attempt, to begin anew: both come again, in order, and m3. */
+static void
+all_comes_again(const struct stage *stage)
+{
+	struct world_peer *peer;
+
+	world_sleep(stage->world, 5000);
+	peer = world_dialled(stage->world, VERONA);
+	CHECK(peer != NULL);
+	stage_answer(peer, STAGE_LINES - 1);
+	CHECK(stage_comes(peer, "<enable "));
+	world_send(peer, ENABLED);
+	world_run(stage->world);
+	for (unsigned i = 1; i <= 3; i++) {
+		char id[16];
+
+		snprintf(id, sizeof(id), "id='m%u'", i);
+		CHECK(strstr(next_message(peer), id) != NULL);
+	}
+	CHECK(!stage_comes(peer, "<message"));
+}
+
+static void
+false_answers_prove_nothing(void **state)
+{
+	static const struct {
+		const char *said, *error;
+	} cases[] = {
+	    {"<resumed xmlns='urn:xmpp:sm:3' previd='s2' h='2'/>",
+		"<undefined-condition"},
+	    {"<resumed xmlns='urn:xmpp:sm:3' h='2'/>", "<undefined-condition"},
+	    {"<resumed xmlns='urn:xmpp:sm:3' previd='s1' h='3'/>",
+		"<handled-count-too-high xmlns='urn:xmpp:sm:3' h='3' "
+		"send-count='2'/>"},
+	    {"<resumed xmlns='urn:xmpp:sm:3' previd='s1' h='4294967295'/>",
+		"<handled-count-too-high"},
+	    {"<resumed xmlns='urn:xmpp:sm:3' previd='s1' h='-1'/>",
+		"<bad-format"},
+	    {"<resumed xmlns='urn:xmpp:sm:3' previd='s1'/>", "<bad-format"},
+	    {ENABLED, "<undefined-condition"},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct stage stage = begin_cut(i + 1);
+		struct world_peer *peer = await_resume(&stage);
+
+		stage_say(&stage, "m3");
+		world_send(peer, cases[i].said);
+		if (!stage_comes(peer, cases[i].error))
+			fail_msg("%s", cases[i].said);
+		all_comes_again(&stage);
+		world_free(&stage.world);
+	}
+}
+
+/* Without <resume/>, and what ends it before it is an answer. */
+static void
+nobody_resumes_what_is_new(void **state)
+{
+	struct stage stage = stage_begin(1, CLEAR);
+	struct world_peer *peer;
+
+	for (unsigned i = 1; i <= 3; i++) {
+		char id[16];
+
+		snprintf(id, sizeof(id), "m%u", i);
+		stage_say(&stage, id);
+	}
+	peer = world_dialled(stage.world, VERONA);
+	stage_answer(peer, STAGE_LINES - 1);
+	CHECK(stage_comes(peer, "<enable"));
+	world_send(peer, RESUMED);
+	CHECK(stage_comes(peer, "<undefined-condition"));
+	all_comes_again(&stage);
+	world_free(&stage.world);
+}
+
+/* The second is the answer to <enable/>: pings have to do. */
+static void
+who_refuses_twice_gets_all_again(void **state)
+{
+	struct stage stage = begin_cut(1);
+	struct world_peer *peer = await_resume(&stage);
+
+	world_send(peer, "<failed xmlns='urn:xmpp:sm:3'/>"
+			 "<failed xmlns='urn:xmpp:sm:3'/>" ENABLED);
+	CHECK(stage_comes(peer, "id='m1'"));
+	CHECK(stage_comes(peer, "id='m2'"));
+	CHECK(stage_comes(peer, "urn:xmpp:ping"));
+	world_send(peer, "<a xmlns='urn:xmpp:sm:3' h='2'/>");
+	stage_say(&stage, "m3");
+	world_cut(&peer);
+	all_comes_again(&stage);
+	world_free(&stage.world);
+}
+
+/* So does who acknowledges too much on a stream that is open, as nothing that
+ * it counts can be believed. */
+static void
+who_acknowledges_too_much_gets_all_again(void **state)
+{
+	struct stage stage = stage_begin(1, CLEAR);
+	struct world_peer *peer;
+
+	stage_say(&stage, "m1");
+	stage_say(&stage, "m2");
+	peer = world_dialled(stage.world, VERONA);
+	stage_answer(peer, STAGE_LINES - 1);
+	world_send(peer, ENABLED);
+	CHECK(stage_comes(peer, "id='m2'"));
+	world_send(peer, "<a xmlns='urn:xmpp:sm:3' h='3'/>");
+	CHECK(stage_comes(peer, "<handled-count-too-high xmlns='urn:xmpp:sm:3' "
+				"h='3' send-count='2'/>"));
+	stage_say(&stage, "m3");
+	all_comes_again(&stage);
+	world_free(&stage.world);
+}
+
+/* What it had is not doubted, and what it says of the rest is believed. */
+static void
+who_takes_back_what_it_acknowledged_gets_the_rest(void **state)
+{
+	struct stage stage = begin_cut(1);
+	struct world_peer *peer = await_resume(&stage);
+
+	world_send(peer, "<resumed xmlns='urn:xmpp:sm:3' previd='s1' h='1'/>");
+	CHECK(stage_comes(peer, "id='m2'"));
+	stage_say(&stage, "m3");
+	CHECK(stage_comes(peer, "id='m3'"));
+	world_cut(&peer);
+	peer = await_resume(&stage);
+	world_send(peer, "<resumed xmlns='urn:xmpp:sm:3' previd='s1' h='0'/>");
+	world_run(stage.world);
+	CHECK(strstr(next_message(peer), "id='m2'") != NULL);
+	CHECK(strstr(next_message(peer), "id='m3'") != NULL);
+	world_send(peer, "<a xmlns='urn:xmpp:sm:3' h='1'/>");
+	world_run(stage.world);
+	world_cut(&peer);
+	peer = await_resume(&stage);
+	world_send(peer, "<resumed xmlns='urn:xmpp:sm:3' previd='s1' h='1'/>");
+	world_run(stage.world);
+	CHECK(strstr(next_message(peer), "id='m3'") != NULL);
+	world_free(&stage.world);
+}
+
+/* On a stream of theirs. */
+static void
+who_resumes_with_too_much_gets_all_again(void **state)
+{
+	struct stage stage = stage_begin(1, CLEAR);
+	struct world_peer *peer = stage_arrive_certified(&stage, VERONA);
+	char said[200];
+
+	resume_text(peer, said, sizeof(said));
+	world_run(stage.world);
+	world_cut(&peer);
+	peer = stage_arrive_certified(&stage, VERONA);
+	world_send(peer, said);
+	CHECK(stage_comes(peer, "<handled-count-too-high xmlns='urn:xmpp:sm:3' "
+				"h='1' send-count='0'/>"));
+	peer = stage_arrive_certified(&stage, VERONA);
+	world_send(peer, said);
+	CHECK(stage_comes(peer, "<failed"));
+	world_free(&stage.world);
+}
+
 int
 main(void)
 {
@@ -457,6 +650,12 @@ main(void)
 	    cmocka_unit_test(each_stream_is_awaited_for_what_it_carried),
 	    cmocka_unit_test(a_second_stream_of_ours_is_resumed_once),
 	    cmocka_unit_test(what_comes_before_the_answer_is_done_with_first),
+	    cmocka_unit_test(false_answers_prove_nothing),
+	    cmocka_unit_test(nobody_resumes_what_is_new),
+	    cmocka_unit_test(who_refuses_twice_gets_all_again),
+	    cmocka_unit_test(who_acknowledges_too_much_gets_all_again),
+	    cmocka_unit_test(who_takes_back_what_it_acknowledged_gets_the_rest),
+	    cmocka_unit_test(who_resumes_with_too_much_gets_all_again),
 	};
 
 	return cmocka_run_group_tests_name("s2s_resume", tests, NULL, NULL);

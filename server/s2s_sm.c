@@ -175,6 +175,24 @@ s2s_sm_ask(struct s2s *s2s)
 	send_number(s2s, "r", NULL, 0);
 }
 
+/* What the peer counts is not believed any more: the next stream begins anew.
+ */
+static void
+disbelieve(struct s2s *s2s, enum stream_err err, const char *why)
+{
+	s2s_forget(s2s);
+	s2s->sm_id = STR_NONE;
+	stream_fail(&s2s->stream, err, why);
+}
+
+static void
+end_too_high(struct s2s *s2s, uint64_t h, uint64_t sent)
+{
+	s2s_forget(s2s);
+	s2s->sm_id = STR_NONE;
+	sm_end_too_high(&s2s->stream, (uint32_t)h, (uint32_t)sent);
+}
+
 static void
 on_ack(struct s2s *s2s, const struct node *node)
 {
@@ -187,8 +205,7 @@ on_ack(struct s2s *s2s, const struct node *node)
 	}
 	sent = s2s->sent - s2s->sent_before;
 	if (!sm_behind(sent, (uint32_t)h, &behind)) {
-		stream_fail(&s2s->stream, STREAM_ERR_UNDEFINED_CONDITION,
-		    "more was acknowledged than was sent");
+		end_too_high(s2s, h, sent);
 		return;
 	}
 	s2s->is_ack_open = false;
@@ -296,8 +313,7 @@ s2s_sm_resumed(struct s2s *s2s, const struct s2s_resume *resume)
 		s2s_tell_resumed(s2s);
 		log_info(&s2s->stream.log, "goes on where it was cut");
 	} else {
-		stream_fail(&s2s->stream, STREAM_ERR_UNDEFINED_CONDITION,
-		    "more was acknowledged than was sent");
+		end_too_high(s2s, s2s->former_h, resume->kept.sent);
 	}
 }
 
@@ -305,24 +321,46 @@ s2s_sm_resumed(struct s2s *s2s, const struct s2s_resume *resume)
 static bool
 on_resumed(struct s2s *s2s, const struct node *node)
 {
-	struct stream *stream = &s2s->stream;
-	const struct s2s_kept *kept =
-	    s2s_kept_of_pair(stream->shard, stream->host_name, stream->target);
+	const struct s2s_kept *kept = s2s_kept_former(s2s);
 	uint64_t h;
 
-	if (kept == NULL || !str_equal(kept->id, s2s->former) ||
-	    !str_to_u64(node_attr(node, "h"), UINT32_MAX, &h) ||
-	    !s2s_go_on(s2s, kept, h)) {
-		stream_fail(stream, STREAM_ERR_UNDEFINED_CONDITION,
-		    "more was acknowledged than was sent");
+	if (kept == NULL || !str_equal(node_attr(node, "previd"), kept->id)) {
+		disbelieve(s2s, STREAM_ERR_UNDEFINED_CONDITION,
+		    "this is not what was to be resumed");
+		return false;
+	}
+	if (!str_to_u64(node_attr(node, "h"), UINT32_MAX, &h)) {
+		disbelieve(s2s, STREAM_ERR_BAD_FORMAT,
+		    "<resumed/> without a number h");
+		return false;
+	}
+	if (!s2s_go_on(s2s, kept, h)) {
+		end_too_high(s2s, h, kept->sent);
 		return false;
 	}
 	s2s->is_resumed = true;
 	s2s->handled_before = s2s->former_h;
 	s2s->early = s2s->handled.taken;
-	s2s_forget(s2s, s2s->former);
-	log_info(&stream->log, "goes on where it was cut");
+	s2s_forget(s2s);
+	log_info(&s2s->stream.log, "goes on where it was cut");
 	return true;
+}
+
+static bool
+on_failed(struct s2s *s2s)
+{
+	const bool is_resume = s2s->former.len > 0;
+
+	if (!is_resume) {
+		s2s_sm_stop(s2s);
+		return true;
+	}
+	log_info(&s2s->stream.log, "the server does not resume: what it has "
+				   "not acknowledged goes again");
+	s2s_forget(s2s);
+	s2s->former = STR_NONE;
+	s2s_sm_enable(s2s);
+	return false;
 }
 
 bool
@@ -330,20 +368,17 @@ s2s_sm_answered(struct s2s *s2s, const struct node *node)
 {
 	const bool is_resume = s2s->former.len > 0;
 
-	if (str_is(node->name, "resumed"))
-		return is_resume && on_resumed(s2s, node);
-	if (str_is(node->name, "enabled")) {
-		on_enabled(s2s, node);
-		return true;
+	if (str_is(node->name, "failed"))
+		return on_failed(s2s);
+	if (is_resume != str_is(node->name, "resumed")) {
+		disbelieve(s2s, STREAM_ERR_UNDEFINED_CONDITION,
+		    "this is no answer to what was asked");
+		return false;
 	}
-	if (!is_resume) {
-		s2s_sm_stop(s2s);
-		return true;
-	}
-	s2s_forget(s2s, s2s->former);
-	s2s->former = STR_NONE;
-	s2s_sm_enable(s2s);
-	return false;
+	if (is_resume)
+		return on_resumed(s2s, node);
+	on_enabled(s2s, node);
+	return true;
 }
 
 static bool

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct stream;
+
 #define NS_SM "urn:xmpp:sm:3"
 
 /* Section 4: h wraps at 2^32, so it stands for the count nearest to what was
@@ -29,3 +31,6 @@ sm_counted(uint64_t came, uint64_t early)
 {
 	return came > early ? came - early : 0;
 }
+
+/* Section 6: the peer says that it handled more than it was sent. */
+void sm_end_too_high(struct stream *, uint32_t h, uint32_t sent);
