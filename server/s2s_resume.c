@@ -13,9 +13,12 @@
 #define KEPT_OF_DOMAIN 50
 #define KEPT_MS        (5 * MINUTE)
 #define RANDOM_LEN     20
-/* Receipts of the former stream are waited for so long. */
-#define PATIENCE_MS (10 * SECOND)
+/* Receipts of the former stream are waited for so long; by who asks, then by
+ * who is asked. Both together stay below what the peer's remote waits. */
+#define OWN_PATIENCE_MS (4 * SECOND)
+#define PATIENCE_MS     (10 * SECOND)
 
+static void on_patience_end(struct timer *);
 static void tell_stream(
     struct shard *, struct post **asked, const struct s2s_kept *);
 
@@ -287,8 +290,29 @@ tell_stream(
 static void
 go_on(struct shard *shard, struct s2s_kept *kept)
 {
-	tell_stream(shard, &kept->asked, kept);
-	forget(shard, kept);
+	struct stream *stream;
+
+	if (!kept->is_out) {
+		tell_stream(shard, &kept->asked, kept);
+		forget(shard, kept);
+		return;
+	}
+	stream = stream_find(shard, kept->waiter);
+	kept->waiter = (struct stream_id){0};
+	timer_stop(shard, &kept->patience);
+	if (stream != NULL && !stream->is_ending && !stream->is_gone)
+		s2s_sm_may_resume(s2s_of(stream));
+}
+
+bool
+s2s_kept_is_done(struct s2s *s2s, struct s2s_kept *kept)
+{
+	if (handled_open(&kept->handled) == 0)
+		return true;
+	kept->waiter = s2s->stream.id;
+	timer_start(s2s->stream.shard, &kept->patience, OWN_PATIENCE_MS,
+	    on_patience_end);
+	return false;
 }
 
 /* What is still open then comes again. */
@@ -303,7 +327,8 @@ on_returned(struct handled *handled)
 {
 	struct s2s_kept *kept = container_of(handled, struct s2s_kept, handled);
 
-	if (kept->asked != NULL && handled_open(handled) == 0)
+	if ((kept->asked != NULL || kept->waiter.use != 0) &&
+	    handled_open(handled) == 0)
 		go_on(handled->shard, kept);
 }
 

@@ -17,8 +17,9 @@ struct s2s_kept {
 	uint64_t sent;
 	struct handled handled; /* of the stream */
 	uint64_t early, handled_before;
-	struct post *asked;    /* RESUME, which waits for receipts; or NULL */
-	struct timer patience; /* how long */
+	struct post *asked;      /* RESUME, which waits for receipts; or NULL */
+	struct stream_id waiter; /* is_out: who waits to ask; or use 0 */
+	struct timer patience;   /* how long */
 	struct s2s_kept_mark {
 		uint64_t ticket, sent;
 	} *marks;
@@ -41,6 +42,9 @@ struct str s2s_kept_id(struct s2s *);
 /* Of a stream that we opened; or NULL. */
 struct s2s_kept *s2s_kept_of_pair(
     struct shard *, struct str local, struct str domain);
+/* The stream wants to go on. Whether what came is done with; if not, it hears
+ * by s2s_sm_may_resume, soon at the latest. */
+bool s2s_kept_is_done(struct s2s *, struct s2s_kept *);
 /* How many stanzas of the peer are handled. */
 uint64_t s2s_kept_h(const struct s2s_kept *);
 /* The stream is what it was; the peer has so much of what was sent. False when

@@ -439,6 +439,45 @@ what_comes_before_the_answer_is_done_with_first(void **state)
 	world_free(&stage.world);
 }
 
+/* It would come again, to be done twice; but not without end. */
+static void
+what_came_is_done_with_before_it_is_resumed(void **state)
+{
+	for (unsigned i = 0; i < 3; i++) {
+		struct stage stage = stage_begin(i + 1, CLEAR);
+		struct world_peer *peer;
+
+		world_add_account(stage.world, TYBALT, NULL);
+		stage_say(&stage, "m1");
+		peer = answer_both_ways(&stage);
+		CHECK(stage_comes(peer, "<enable"));
+		world_send(peer, ENABLED);
+		world_run(stage.world);
+		world_hold_store(stage.world, true);
+		world_send(peer, TO_TYBALT("t1"));
+		world_run(stage.world);
+		world_cut(&peer);
+		world_sleep(stage.world, 2000);
+		peer = answer_both_ways(&stage);
+		world_sleep(stage.world, 3000);
+		CHECK(!stage_comes(peer, "<resume"));
+		if (i == 2) { /* too soon */
+			world_send(peer, RESUMED);
+			CHECK(stage_comes(peer, "<undefined-condition"));
+			world_hold_store(stage.world, false);
+			world_free(&stage.world);
+			continue;
+		}
+		world_hold_store(stage.world, i == 0);
+		world_sleep(stage.world, 2000);
+		CHECK(stage_comes(peer, i == 0 ? "h='0'" : "h='1'"));
+		world_hold_store(stage.world, false);
+		world_send(peer, RESUMED);
+		world_run(stage.world);
+		world_free(&stage.world);
+	}
+}
+
 /* --- false answers ------------------------------------------------------- */
 
 /* The next attempt, to go on. */
@@ -650,6 +689,7 @@ main(void)
 	    cmocka_unit_test(each_stream_is_awaited_for_what_it_carried),
 	    cmocka_unit_test(a_second_stream_of_ours_is_resumed_once),
 	    cmocka_unit_test(what_comes_before_the_answer_is_done_with_first),
+	    cmocka_unit_test(what_came_is_done_with_before_it_is_resumed),
 	    cmocka_unit_test(false_answers_prove_nothing),
 	    cmocka_unit_test(nobody_resumes_what_is_new),
 	    cmocka_unit_test(who_refuses_twice_gets_all_again),

@@ -157,16 +157,30 @@ bool
 s2s_sm_resume(struct s2s *s2s)
 {
 	struct stream *stream = &s2s->stream;
-	const struct s2s_kept *kept =
+	struct s2s_kept *kept =
 	    s2s_kept_of_pair(stream->shard, stream->host_name, stream->target);
 
 	if (kept == NULL)
 		return false;
 	s2s->former = str_dup(stream->arena, kept->id);
+	start_counting(s2s);
+	if (s2s_kept_is_done(s2s, kept))
+		s2s_sm_may_resume(s2s);
+	return true;
+}
+
+void
+s2s_sm_may_resume(struct s2s *s2s)
+{
+	const struct s2s_kept *kept = s2s_kept_former(s2s);
+
+	if (kept == NULL) {
+		s2s->former = STR_NONE;
+		s2s_sm_enable(s2s);
+		return;
+	}
 	s2s->former_h = s2s_kept_h(kept);
 	send_resume(s2s, "resume", kept->id, s2s->former_h);
-	start_counting(s2s);
-	return true;
 }
 
 void
@@ -324,7 +338,8 @@ on_resumed(struct s2s *s2s, const struct node *node)
 	const struct s2s_kept *kept = s2s_kept_former(s2s);
 	uint64_t h;
 
-	if (kept == NULL || !str_equal(node_attr(node, "previd"), kept->id)) {
+	if (kept == NULL || kept->waiter.use != 0 ||
+	    !str_equal(node_attr(node, "previd"), kept->id)) {
 		disbelieve(s2s, STREAM_ERR_UNDEFINED_CONDITION,
 		    "this is not what was to be resumed");
 		return false;

@@ -13,8 +13,10 @@ struct s2s_resume;
 bool s2s_sm_take(struct s2s *, const struct node *);
 /* Asks for it. */
 void s2s_sm_enable(struct s2s *);
-/* Goes on where a former stream of the pair stopped; false without one. */
+/* Goes on where a former stream of the pair stopped, when what came on that is
+ * done with: else it would come again. False without one. */
 bool s2s_sm_resume(struct s2s *);
+void s2s_sm_may_resume(struct s2s *);
 /* The answer to either; false: another one follows. */
 bool s2s_sm_answered(struct s2s *, const struct node *);
 void s2s_sm_resumed(struct s2s *, const struct s2s_resume *);
