@@ -243,6 +243,9 @@ route(struct component *component, struct arena *arena, struct stanza *stanza,
 	component->received++;
 	if (clock_mono_ms() - component->told_ms >= TELL_MS)
 		tell_heard(component);
+	if (err == STANZA_ERR_NONE)
+		remote_hear(component->stream.shard, STR_NONE,
+		    component->stream.host_name, stanza);
 	router_route_foreign(
 	    component->stream.shard, arena, stanza, err, (struct receipt){0});
 }

@@ -275,12 +275,26 @@ ask(struct pair *pair)
 	    shard, pair->local, jid_full(pair->remote->domain));
 }
 
+static bool
+is_same(struct stream_id a, struct stream_id b)
+{
+	return a.slot == b.slot && a.use == b.use && a.shard == b.shard &&
+	       a.node == b.node;
+}
+
+static void
+end_doubt(struct pair *pair, bool is_resumed)
+{
+	pair->doubt = DOUBT_NONE;
+	queue_settle_fates(pair, is_resumed);
+}
+
 static void
 on_doubt_end(struct timer *timer)
 {
 	struct pair *pair = container_of(timer, struct pair, doubt_end);
 
-	pair->doubt = DOUBT_NONE;
+	end_doubt(pair, false);
 	pair_advance(pair);
 }
 
@@ -391,11 +405,14 @@ begin_losing(struct pair *pair)
 static void
 weigh_doubt(struct pair *pair, const struct path_note *note)
 {
+	const bool is_it =
+	    note->is_resumed && is_same(note->former, pair->doubted);
+
 	if (note->is_out)
 		pair->is_ours_to_resume = false;
 	if (pair->doubt == (note->is_out ? DOUBT_OURS : DOUBT_THEIRS) &&
-	    (note->is_out || note->is_resumed))
-		pair->doubt = DOUBT_NONE;
+	    (note->is_out || is_it))
+		end_doubt(pair, is_it);
 }
 
 /* What was sent on a path that is resumed arrives after all. */
@@ -465,18 +482,11 @@ remote_take(struct shard *shard, struct post *letter)
 
 /* --- paths ---------------------------------------------------------------- */
 
-static bool
-is_path(const struct path *path, struct stream_id id)
-{
-	return path->stream.slot == id.slot && path->stream.use == id.use &&
-	       path->stream.shard == id.shard && path->stream.node == id.node;
-}
-
 static struct path *
 path_find(struct path *paths, unsigned count, struct stream_id id)
 {
 	for (unsigned i = 0; i < count; i++)
-		if (is_path(&paths[i], id))
+		if (is_same(paths[i].stream, id))
 			return &paths[i];
 	return NULL;
 }
@@ -595,7 +605,7 @@ on_failed(struct pair *pair, const struct post *letter)
 	if (pair->path_count > 0) {
 		pair->is_ours_to_resume = false;
 		if (pair->doubt == DOUBT_OURS)
-			pair->doubt = DOUBT_NONE;
+			end_doubt(pair, false);
 		return;
 	}
 	pair->is_refused = letter->path->is_final;
@@ -638,8 +648,10 @@ begin_doubt(struct pair *pair, const struct post *letter)
 		return;
 	if (path->is_out && (path == pair->paths || has_lasted(path)))
 		pair->is_ours_to_resume = true;
-	if (path == pair->paths && !list_is_empty(&pair->sent))
-		pair->doubt = path->is_out ? DOUBT_OURS : DOUBT_THEIRS;
+	if (path != pair->paths || list_is_empty(&pair->sent))
+		return;
+	pair->doubt = path->is_out ? DOUBT_OURS : DOUBT_THEIRS;
+	pair->doubted = letter->stream;
 }
 
 static void
@@ -682,7 +694,7 @@ lose_first(struct pair *pair, const struct post *letter)
 
 	path_remove(pair->paths, &pair->path_count, letter->stream);
 	pair->is_fruitful = false;
-	queue_unsend(pair);
+	queue_unsend(pair, letter->path->can_resume);
 	if (pair->path_count == 0)
 		lose_last(pair, letter->path, is_vain);
 	else if (pair_is_component(pair))
@@ -696,12 +708,42 @@ on_gone(struct pair *pair, const struct post *letter)
 
 	path_remove(pair->ears, &pair->ear_count, letter->stream);
 	begin_doubt(pair, letter);
-	if (pair->path_count > 0 && is_path(pair->paths, letter->stream))
+	if (pair->path_count > 0 &&
+	    is_same(pair->paths[0].stream, letter->stream))
 		lose_first(pair, letter);
 	else
 		path_remove(pair->paths, &pair->path_count, letter->stream);
 	if (!was_silent && pair_is_silent(pair))
 		pair_shard(pair)->remotes->silent_count++;
+}
+
+static void
+on_answered(struct pair *pair, const struct post *letter)
+{
+	queue_answered(pair, letter->stanza);
+}
+
+void
+remote_hear(struct shard *shard, struct str local, struct str domain,
+    const struct stanza *stanza)
+{
+	struct post *letter;
+	struct path_note *note;
+
+	if (stanza->kind != STANZA_IQ ||
+	    (stanza->type != STANZA_RESULT && stanza->type != STANZA_ERROR))
+		return;
+	letter = post_new(POST_PATH, NULL);
+	note = arena_new(letter->arena, struct path_note);
+	note->event = PATH_ANSWERED;
+	note->local = str_dup(letter->arena, local);
+	letter->path = note;
+	letter->to = jid_parse(letter->arena, domain);
+	letter->stanza = stanza_make(letter->arena, STANZA_IQ, stanza->type,
+	    jid_copy(letter->arena, stanza->from),
+	    jid_copy(letter->arena, stanza->to),
+	    str_dup(letter->arena, stanza->id));
+	post_send(shard, letter);
 }
 
 void
@@ -714,6 +756,7 @@ remote_take_path(struct shard *shard, struct post *letter)
 	    [PATH_GONE] = on_gone,
 	    [PATH_ALIVE] = on_alive,
 	    [PATH_HEARD] = on_heard,
+	    [PATH_ANSWERED] = on_answered,
 	};
 	const struct path_note *note = letter->path;
 	struct pair *pair;

@@ -21,6 +21,11 @@
  * growing in the order of sending) is to be ACKED; stanzas that were sent again
  * have the ticket that they had.
  *
+ * A request that changes something (an iq of type set) is not sent again when
+ * nobody knows what became of it: the stream broke, and is not resumed. Its
+ * answer may come still, from that server; if it does not, the sender is told
+ * after s2s.hold_others.
+ *
  * A component's domain (server/domains.h) is a remote too. It has one pair for
  * all who write to it, other servers as well; nobody is asked for its paths,
  * whose bytes are in the namespace of components. The first path that is READY
@@ -49,9 +54,11 @@ enum path_event {
 			that HEARD */
 	PATH_ALIVE, /* a component's stream, asked by RIVAL: its peer answers */
 	PATH_HEARD, /* the peer of this stream may send from the remote to
-		       local, and letter->ticket stanzas came since the last
-		       HEARD: when that was proved, and at times (not for each
-		       stanza), so that it can be seen */
+		    local, and letter->ticket stanzas came since the last
+		    HEARD: when that was proved, and at times (not for each
+		    stanza), so that it can be seen */
+	PATH_ANSWERED, /* an iq that went there was answered: letter->stanza is
+			  the head of the answer */
 };
 
 /* PATH: from a stream (letter->stream; for FAILED none) to the remote that
@@ -69,12 +76,13 @@ struct path_note {
 			  policy, certificate): what waits is answered */
 	/* READY and HEARD, for those who watch: */
 	bool is_out, is_bidi, has_acks, is_resumed;
-	unsigned proof;        /* enum proof */
-	uint64_t max_bytes;    /* of a stanza that the peer takes (XEP-0478);
-				  0: not said */
-	struct str proof_text; /* "certificate", "dialback", ... */
-	struct str tls;        /* "TLS1.3"; empty without */
-	struct str address;    /* of the peer */
+	struct stream_id former; /* is_resumed: of the one that goes on */
+	unsigned proof;          /* enum proof */
+	uint64_t max_bytes;      /* of a stanza that the peer takes (XEP-0478);
+				    0: not said */
+	struct str proof_text;   /* "certificate", "dialback", ... */
+	struct str tls;          /* "TLS1.3"; empty without */
+	struct str address;      /* of the peer */
 };
 
 /* DOMAIN, to every shard: what accounts with contacts there should know. */
@@ -99,6 +107,10 @@ bool remote_is_on(const struct shard *);
  * that is not ours, or a component's; router_route and router_fan_out make it
  * so. Takes it. */
 void remote_take(struct shard *, struct post *);
+/* A stanza of that domain came, for local, on a stream of either: if it answers
+ * an iq, the remote is told (ANSWERED). */
+void remote_hear(
+    struct shard *, struct str local, struct str domain, const struct stanza *);
 /* The handler of PATH. */
 void remote_take_path(struct shard *, struct post *);
 /* Whether something was sent and is not acknowledged yet. */

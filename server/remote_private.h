@@ -55,6 +55,13 @@ enum doubt {
 	DOUBT_THEIRS
 };
 
+/* What became of an iq that was sent on a stream that is gone. */
+enum fate {
+	FATE_NONE, /* none was, or it did not arrive */
+	FATE_OPEN, /* the stream may be resumed, which tells */
+	FATE_LOST  /* nobody knows */
+};
+
 struct pair {
 	struct link link;
 	struct remote *remote;
@@ -64,6 +71,7 @@ struct pair {
 	struct list sent;  /* struct entry, by ticket; then come those of */
 	struct list waits; /* these, by ticket too */
 	size_t count, bytes; /* of both */
+	size_t iq_count;     /* requests among them */
 	size_t window;       /* bytes on the wire of those that are sent */
 	uint64_t last_ticket;
 	struct path paths[PATHS_MAX];
@@ -74,8 +82,9 @@ struct pair {
 	bool is_refused;  /* it failed for good; until the next one */
 	bool is_fruitful; /* something was acknowledged since READY */
 	enum doubt doubt;
-	bool is_ours_to_resume; /* a stream that we opened; the peer may wait
-				   for it too */
+	struct stream_id doubted; /* that stream */
+	bool is_ours_to_resume;   /* a stream that we opened; the peer may wait
+				     for it too */
 	unsigned failures;
 	enum stanza_err err; /* of the last failure */
 	struct arena *why_arena;
@@ -104,7 +113,9 @@ struct entry {
 	size_t bytes, sent_bytes; /* in memory; on the wire, once it was sent */
 	bool is_keepable, is_unsure; /* its sender's commit is awaited */
 	bool is_kept;                /* its row is committed */
-	bool is_late;                /* its bytes say since when it waits */
+	bool is_answered;            /* an iq, before it was acknowledged */
+	enum fate fate;
+	bool is_late; /* its bytes say since when it waits */
 	struct outbox_wait wait;
 };
 
@@ -144,8 +155,13 @@ void queue_add(struct pair *, struct post *);
 void queue_send(struct pair *);
 /* All up to the ticket was handled. */
 void queue_acked(struct pair *, uint64_t ticket);
-/* What was sent waits again. */
-void queue_unsend(struct pair *);
+/* What was sent waits again; of iqs the fate may still be told. */
+void queue_unsend(struct pair *, bool can_resume);
+/* It was told, or will not be: what the stream's peer had not taken when it was
+ * resumed did not arrive. */
+void queue_settle_fates(struct pair *, bool is_resumed);
+/* An iq was answered: it is not sent again, nor told to be lost. */
+void queue_answered(struct pair *, const struct stanza *answer);
 /* Answers what waits and may be answered; only what has waited too long, or
  * all. */
 void queue_sweep(struct pair *, bool is_all);

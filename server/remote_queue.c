@@ -20,6 +20,9 @@
 #define LATE_MS (10 * SECOND)
 
 #define STOPPED "the server is being stopped"
+#define LOST                                                    \
+	"the stream broke before an answer came; nobody knows " \
+	"whether the request was carried out"
 
 static void on_sweep(struct timer *);
 static void sender_sure(struct outbox_wait *);
@@ -48,6 +51,24 @@ static bool
 is_question(const struct post *letter)
 {
 	return letter->stanza->kind == STANZA_IQ && is_answered(letter);
+}
+
+/* Whether it is an iq that waits for an answer. */
+static bool
+is_request(const struct post *letter)
+{
+	return letter->kind == POST_STANZA &&
+	       letter->stanza->kind == STANZA_IQ &&
+	       (letter->stanza->type == STANZA_GET ||
+		   letter->stanza->type == STANZA_SET);
+}
+
+/* Sent again, it might be done twice. */
+static bool
+is_lost(const struct entry *entry)
+{
+	return entry->fate == FATE_LOST && is_request(entry->letter) &&
+	       entry->letter->stanza->type == STANZA_SET;
 }
 
 /* The answer to a message that was written down takes its place, in one
@@ -180,6 +201,7 @@ add(struct pair *pair, struct post *letter)
 	list_add_last(&pair->waits, &entry->link);
 	metric_add(pair_shard(pair), METRIC_S2S_QUEUED, 1);
 	pair->count++;
+	pair->iq_count += is_request(letter);
 	pair->bytes += entry->bytes;
 	pair_shard(pair)->remotes->bytes += entry->bytes;
 	if (letter->durable.row != 0 && !letter->durable.is_sure) {
@@ -231,6 +253,7 @@ take(struct entry *entry)
 	list_remove(&entry->link);
 	metric_add(pair_shard(pair), METRIC_S2S_QUEUED, -1);
 	pair->count--;
+	pair->iq_count -= is_request(entry->letter);
 	pair->bytes -= entry->bytes;
 	pair_shard(pair)->remotes->bytes -= entry->bytes;
 	return entry->letter;
@@ -354,6 +377,8 @@ queue_send(struct pair *pair)
 	list_each (entry, &pair->waits, struct entry, link) {
 		if (entry->is_unsure || pair->window >= WINDOW_BYTES)
 			return;
+		if (is_lost(entry))
+			continue;
 		if (entry->letter->blob == NULL ||
 		    is_late(entry) != entry->is_late)
 			serialise(pair, entry);
@@ -385,6 +410,16 @@ end_entry(struct entry *entry, struct store_write **write)
 	post_free(&letter);
 }
 
+static void
+forget_answered(struct entry *entry)
+{
+	struct store_write *write = NULL;
+
+	end_entry(entry, &write);
+	if (write != NULL)
+		store_commit_lazy(write, NULL, NULL);
+}
+
 void
 queue_acked(struct pair *pair, uint64_t ticket)
 {
@@ -400,16 +435,29 @@ queue_acked(struct pair *pair, uint64_t ticket)
 	list_each (entry, &pair->waits, struct entry, link) {
 		if (entry->ticket > ticket)
 			break;
-		end_entry(entry, &write);
+		if (!is_lost(entry))
+			end_entry(entry, &write);
 	}
 	if (write != NULL)
 		store_commit_lazy(write, NULL, NULL);
 }
 
+static void
+leave_open(struct pair *pair, bool can_resume)
+{
+	list_each (entry, &pair->sent, struct entry, link) {
+		entry->fate = can_resume ? FATE_OPEN : FATE_LOST;
+		if (entry->is_answered)
+			forget_answered(entry);
+	}
+}
+
 void
-queue_unsend(struct pair *pair)
+queue_unsend(struct pair *pair, bool can_resume)
 {
 	struct list later;
+
+	leave_open(pair, can_resume);
 
 	list_init(&later);
 	list_move(&later, &pair->waits);
@@ -420,6 +468,41 @@ queue_unsend(struct pair *pair)
 		entry->sent_bytes = 0;
 		sweep_at(pair, entry->since_ms + hold_ms(entry));
 	}
+}
+
+void
+queue_settle_fates(struct pair *pair, bool is_resumed)
+{
+	list_each (entry, &pair->waits, struct entry, link) {
+		if (entry->fate != FATE_OPEN)
+			continue;
+		entry->fate = is_resumed ? FATE_NONE : FATE_LOST;
+		if (is_lost(entry))
+			sweep_at(pair, entry->since_ms + hold_ms(entry));
+	}
+}
+
+static bool
+is_answer_to(const struct stanza *answer, const struct entry *entry)
+{
+	const struct stanza *asked = entry->letter->stanza;
+
+	return is_request(entry->letter) && str_equal(asked->id, answer->id) &&
+	       jid_equal(asked->from, answer->to) &&
+	       jid_equal(asked->to, answer->from);
+}
+
+void
+queue_answered(struct pair *pair, const struct stanza *answer)
+{
+	if (pair->iq_count == 0)
+		return;
+	list_each (entry, &pair->sent, struct entry, link)
+		if (is_answer_to(answer, entry))
+			entry->is_answered = true;
+	list_each (entry, &pair->waits, struct entry, link)
+		if (is_answer_to(answer, entry))
+			forget_answered(entry);
 }
 
 /* --- what waits too long -------------------------------------------------- */
@@ -450,9 +533,13 @@ queue_sweep(struct pair *pair, bool is_all)
 	list_each (entry, &pair->waits, struct entry, link) {
 		const uint64_t due = entry->since_ms + hold_ms(entry);
 
-		if (entry->is_unsure)
+		if (entry->is_unsure ||
+		    (pair->path_count > 0 && !is_lost(entry)))
 			continue;
-		if (is_all || due <= now)
+		if (is_lost(entry) && due <= now)
+			queue_refuse(pair, take(entry),
+			    STANZA_ERR_REMOTE_SERVER_TIMEOUT, LOST);
+		else if (is_all || due <= now)
 			queue_refuse(pair, take(entry), err, text);
 		else
 			sweep_at(pair, due);
@@ -474,8 +561,7 @@ on_sweep(struct timer *timer)
 {
 	struct pair *pair = container_of(timer, struct pair, sweep);
 
-	if (pair->path_count == 0)
-		queue_sweep(pair, false);
+	queue_sweep(pair, false);
 	pair_advance(pair);
 }
 

@@ -51,9 +51,7 @@ struct s2s_path {
 struct s2s_mark {
 	struct link link;
 	struct s2s_path *path;
-	uint64_t ticket, sent; /* stanzas that were sent then; of what went
-				  before management began one more, as only
-				  the next one that is counted proves it */
+	uint64_t ticket, sent; /* stanzas that were sent when it is proved */
 };
 
 struct s2s {
@@ -67,21 +65,20 @@ struct s2s {
 	bool is_resumed, is_kept; /* it goes on; it is over and may do so */
 	struct str sm_id;         /* it can be resumed by; empty: it cannot */
 	struct str former;        /* the SM-ID that is to be resumed */
+	struct stream_id resumed; /* is_resumed: that stream */
 	uint64_t former_h; /* what its peer has of it; out: what we have */
 	unsigned proof;    /* enum proof: of the domain that was proved with the
 			      stream itself; pairs have their own */
-	int64_t ends_s;    /* when the first of its proofs does, since 1970; 0:
-			      none does */
+	int64_t ends_s;    /* when its first proof does, since 1970; 0: none */
 	uint64_t max_bytes, idle_s; /* XEP-0478: of the peer; 0: not said */
 	struct attempt *attempt;    /* out: until it is over */
 	struct list rights;         /* struct s2s_right */
 	unsigned right_count;
 	struct list paths;      /* struct s2s_path */
 	struct list marks;      /* struct s2s_mark, in order */
-	uint64_t sent, asked;   /* stanzas: sent, up to the last question */
+	uint64_t sent;          /* stanzas */
 	uint64_t sent_before;   /* stream management began */
-	struct handled handled; /* received, since then or since we asked for
-				   it; role NULL: it has not begun */
+	struct handled handled; /* received, since somebody asked for it */
 	uint64_t early; /* of those, before the peer's answer: not of h */
 	uint64_t handled_before, told_h; /* on a former stream; h, last */
 	uint64_t used_ms;                /* when the last one passed */
@@ -189,7 +186,7 @@ void s2s_tell_resumed(struct s2s *);
 void s2s_send_ping(struct s2s *, struct str local, struct str domain);
 /* Asks the peer, at the end of the turn, to acknowledge what was sent. */
 void s2s_want_ack(struct s2s *);
-/* From now on the peer counts: what went before is proved by what follows. */
+/* The peer counts from now on: what follows proves what went before. */
 void s2s_begin_marks(struct s2s *);
 /* All up to that count of stanzas was handled by the peer. */
 void s2s_acked(struct s2s *, uint64_t count);

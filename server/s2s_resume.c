@@ -139,6 +139,7 @@ s2s_keep(struct s2s *s2s)
 		return false;
 	kept = kept_new(shard, s2s->sm_id,
 	    s2s->is_out ? stream->target : jid_full(stream->peer));
+	kept->stream = stream->id;
 	kept->is_out = s2s->is_out;
 	kept->local = str_dup(kept->arena, stream->host_name);
 	kept->early = s2s->early;
@@ -181,6 +182,8 @@ s2s_go_on(struct s2s *s2s, const struct s2s_kept *kept, uint64_t h)
 	if (ticket > 0)
 		s2s_tell_acked(s2s, kept->local, kept->domain, ticket);
 	s2s->has_acks = true;
+	s2s->is_resumed = true;
+	s2s->resumed = kept->stream;
 	/* What this stream sends counts from there. */
 	s2s->sent_before = s2s->sent - acked;
 	s2s_begin_marks(s2s);
@@ -274,6 +277,7 @@ tell_stream(
 	found->kept.domain = str_dup(letter->arena, named->domain);
 	if (kept != NULL) {
 		found->taken = s2s_kept_h(kept);
+		found->kept.stream = kept->stream;
 		found->kept.sent = kept->sent;
 		found->kept.mark_count = kept->mark_count;
 		found->kept.marks = arena_array(

@@ -12,6 +12,7 @@ struct s2s_kept {
 	struct link link;    /* in shard->kept */
 	struct arena *arena; /* lifetime: kept */
 	struct str id, local, domain;
+	struct stream_id stream;
 	bool is_out;
 	uint64_t until_ms;
 	uint64_t sent;

@@ -321,7 +321,6 @@ s2s_sm_resumed(struct s2s *s2s, const struct s2s_resume *resume)
 		s2s_sm_stop(s2s);
 		send_failed(s2s, STANZA_ERR_ITEM_NOT_FOUND);
 	} else if (s2s_go_on(s2s, &resume->kept, s2s->former_h)) {
-		s2s->is_resumed = true;
 		s2s->handled_before = resume->taken;
 		send_resume(s2s, "resumed", resume->kept.id, resume->taken);
 		s2s_tell_resumed(s2s);
@@ -353,7 +352,6 @@ on_resumed(struct s2s *s2s, const struct node *node)
 		end_too_high(s2s, h, kept->sent);
 		return false;
 	}
-	s2s->is_resumed = true;
 	s2s->handled_before = s2s->former_h;
 	s2s->early = s2s->handled.taken;
 	s2s_forget(s2s);

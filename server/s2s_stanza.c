@@ -67,6 +67,7 @@ describe(struct s2s *s2s, struct path_note *note, unsigned proof,
 	note->is_bidi = s2s->is_bidi;
 	note->has_acks = s2s->has_acks;
 	note->is_resumed = s2s->is_resumed;
+	note->former = s2s->resumed;
 	note->proof = proof;
 	note->proof_text = str_of(proof_text((enum proof)proof));
 	note->tls = stream_is_secure(stream)
@@ -520,6 +521,9 @@ s2s_take_stanza(struct s2s *s2s, struct arena *arena, const struct node *node)
 		receipt_settle(s2s->stream.shard, &receipt);
 		arena_free(&arena);
 	} else {
+		if (err == STANZA_ERR_NONE)
+			remote_hear(s2s->stream.shard, jid_domain(stanza->to),
+			    jid_domain(stanza->from), stanza);
 		router_route_foreign(
 		    s2s->stream.shard, arena, stanza, err, receipt);
 	}
