@@ -52,7 +52,8 @@ class Proxy:
         self.made = self.was_cut = 0  # connections
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
+        self.accepting = threading.Thread(target=self.accept, daemon=True)
+        self.accepting.start()
 
     def accept(self):
         with contextlib.suppress(OSError):
@@ -96,5 +97,10 @@ class Proxy:
             pair.cut()
 
     def close(self):
+        """Its thread must let go of the socket first: an accept that a signal
+        interrupts begins again with the same number, which by then may be
+        that of the next relay's socket."""
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.accepting.join()
         self.listener.close()
         self.end()
