@@ -116,6 +116,27 @@ class ReaderTest(unittest.TestCase):
         self.assertIn("broken", self.kinds(
             f"{head}<c:iq xmlns:c='jabber:client'/>"))
 
+    def test_byte_order_mark(self):
+        head = f"<s:stream {CLIENT} xmlns:s='urn:s'>"
+        self.assertEqual(self.kinds(f"\ufeff{head}"), ["broken", "stream"])
+        self.assertEqual(self.kinds(f"{head}<message>\ufeff</message>"),
+                         ["stream", "element"])
+
+    def test_negotiation(self):
+        """No whitespace until its last element has come."""
+        sasl_ns = "xmlns='urn:ietf:params:xml:ns:xmpp-sasl'"
+        challenge, success = (f"<{name} {sasl_ns}/>"
+                              for name in ("challenge", "success"))
+        for text, kinds in (
+                (f"{challenge}{success} ", ["element"] * 2),
+                (f"{challenge} {success}", ["element", "broken", "element"])):
+            reader = Reader()
+            reader.feed(f"<s:stream {CLIENT} xmlns:s='urn:s'>".encode())
+            reader.negotiates = True
+            reader.feed(f"{text}<iq/>".encode())
+            self.assertEqual([kind for kind, _ in reader.events],
+                             ["stream", *kinds, "element"])
+
     def test_server(self):
         reader = Reader("jabber:server")
         reader.feed(b"<s:stream xmlns='jabber:server' xmlns:s='urn:s'>"

@@ -1,5 +1,6 @@
 """One connection to the server: TCP, TLS, and the elements that arrive."""
 
+import codecs
 import os
 import select
 import socket
@@ -12,6 +13,9 @@ from collections import deque
 STREAMS = "http://etherx.jabber.org/streams"
 CLIENT = "jabber:client"
 DIALBACK = "jabber:server:dialback"
+NEGOTIATED = {"urn:ietf:params:xml:ns:xmpp-tls}proceed",
+              "urn:ietf:params:xml:ns:xmpp-sasl}success",
+              "urn:ietf:params:xml:ns:xmpp-sasl}failure"}
 HEAD = ("<?xml version='1.0'?><stream:stream to='{to}' version='1.0' "
         f"xml:lang='en' xmlns='{CLIENT}' xmlns:stream='{STREAMS}'>")
 
@@ -50,7 +54,7 @@ class Reader:
         parser.StartDoctypeDeclHandler = lambda *_: self.refuse("a DTD")
         parser.XmlDeclHandler = self.on_declaration
         self.parser, self.depth, self.builder = parser, 0, None
-        self.declared = False
+        self.declared = self.begun = self.negotiates = False
         self.held = b""
 
     def feed(self, data):
@@ -58,6 +62,10 @@ class Reader:
         data = self.held + data
         end = data.rfind(b">") + 1
         self.held = data[end:]
+        if end and not self.begun and data.startswith(codecs.BOM_UTF8):
+            # RFC 6120 section 11.6 forbids it to whoever sends.
+            self.refuse("a byte order mark")
+        self.begun = self.begun or end > 0
         try:
             self.parser.Parse(data[:end], False)
         except xml.parsers.expat.ExpatError as err:
@@ -98,10 +106,14 @@ class Reader:
         if self.depth == 1:
             self.events.append(("element", self.builder.close()))
             self.builder = None
+            self.negotiates = self.negotiates and name not in NEGOTIATED
 
     def on_text(self, text):
         if self.builder is not None:
             self.builder.data(text)
+        elif self.negotiates:
+            # RFC 6120 sections 5.3.3 and 6.3.5 forbid it to whoever sends.
+            self.refuse("whitespace in a negotiation")
 
 
 class Stream:
@@ -145,6 +157,8 @@ class Stream:
         if isinstance(data, str):
             data = data.encode("utf-8", "surrogateescape")
         self.log.append(("sent", data))
+        if data.startswith((b"<starttls ", b"<auth ")):
+            self.reader.negotiates = True
         self.midway = not data.rstrip().endswith(b">") and data.strip() != b""
         try:
             self.sock.sendall(data)
