@@ -20,7 +20,6 @@
 #define JSON_TYPE "application/json"
 #define METRICS_TYPE \
 	"application/openmetrics-text; version=1.0.0; charset=utf-8"
-#define LIST_MAX 1000
 
 struct admin {
 	struct shard *shard;
@@ -424,14 +423,14 @@ list_accounts(
 	struct listing *listing = arena_new(request->arena, struct listing);
 	struct str host = http_parameter(request, "host");
 	struct str after = http_parameter(request, "after");
-	uint64_t max = LIST_MAX;
+	uint64_t max = ADMIN_LIST_MAX;
 
 	(void)rest;
 	if (setup_host(admin->shard->setup, host) == NULL) {
 		fail(request, 422, "host must be a domain that is served here");
 		return;
 	}
-	str_to_u64(http_parameter(request, "max"), LIST_MAX, &max);
+	str_to_u64(http_parameter(request, "max"), ADMIN_LIST_MAX, &max);
 	listing->request = request;
 	store_owner_list(admin->shard->store, &listing->owners, request->arena,
 	    &(struct owner_query){host, after, (unsigned)max}, accounts_listed);

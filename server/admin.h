@@ -36,6 +36,8 @@
 #include "server/owner.h"
 #include "server/post.h"
 
+#define ADMIN_LIST_MAX 1000 /* accounts that one answer lists */
+
 struct admin;
 
 /* What the API asks of the process itself; by the daemon. */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "server/admin.h"
 #include "server/command_http.h"
 
 /* One command at work. */
@@ -35,29 +36,39 @@ show_failure(const struct command *command, const struct http_reply *reply)
 	return COMMAND_FAILED;
 }
 
-/* Takes the body, which may be NULL. With --json the answer is printed. */
+/* Takes the body, which may be NULL; the answer goes to command->json. */
 static enum command_exit
-ask(struct command *command, const char *method, const char *path, json_t *body)
+fetch(struct command *command, const char *method, const char *path,
+    json_t *body, struct http_reply *reply_r)
 {
 	const struct http_ask asked = {
 	    command->options->socket, method, path, body};
-	struct http_reply reply;
 	struct str why;
 
-	if (!command_http(command->arena, &asked, &reply, &why)) {
+	if (!command_http(command->arena, &asked, reply_r, &why)) {
 		fprintf(stderr, "jackdaw: %.*s\n", STR_ARG(why));
 		return COMMAND_UNREACHABLE;
 	}
 	json_decref(command->json);
-	command->json = reply.body.len == 0 ? NULL
-					    : json_loadb(reply.body.text,
-						  reply.body.len, 0, NULL);
-	if (reply.status >= 300)
-		return show_failure(command, &reply);
-	if (command->options->is_json)
+	command->json =
+	    reply_r->body.len == 0
+		? NULL
+		: json_loadb(reply_r->body.text, reply_r->body.len, 0, NULL);
+	return reply_r->status >= 300 ? show_failure(command, reply_r)
+				      : COMMAND_OK;
+}
+
+/* Likewise; with --json the answer is printed. */
+static enum command_exit
+ask(struct command *command, const char *method, const char *path, json_t *body)
+{
+	struct http_reply reply;
+	enum command_exit result = fetch(command, method, path, body, &reply);
+
+	if (result == COMMAND_OK && command->options->is_json)
 		printf("%.*s\n",
 		    STR_ARG(reply.body.len == 0 ? STR("{}") : reply.body));
-	return COMMAND_OK;
+	return result;
 }
 
 static const char *
@@ -248,44 +259,61 @@ deluser(struct command *command)
 	return result;
 }
 
-/* The answer of users is read page by page. */
+static void
+show_account(const json_t *account)
+{
+	printf("%s%s\n", json_string_value(json_object_get(account, "jid")),
+	    json_is_true(json_object_get(account, "disabled")) ? " (disabled)"
+							       : "");
+}
+
+/* One page, of those after that name; it goes to the end of accounts. */
 static enum command_exit
-users(struct command *command)
+fetch_users(struct command *command, struct str after, json_t *accounts)
 {
 	const char *host =
 	    command_http_escape(command->arena, command->argv[0]).text;
+	struct http_reply reply;
+	enum command_exit result = fetch(command, "GET",
+	    str_format(command->arena, "/v1/accounts?host=%s&after=%s", host,
+		command_http_escape(
+		    command->arena, str_dup(command->arena, after).text)
+		    .text)
+		.text,
+	    NULL, &reply);
+
+	if (result == COMMAND_OK)
+		json_array_extend(
+		    accounts, json_object_get(command->json, "accounts"));
+	return result;
+}
+
+/* The answer is read page by page, and printed as one. */
+static enum command_exit
+users(struct command *command)
+{
+	json_t *all = json_pack("{s:[]}", "accounts");
+	json_t *accounts = json_object_get(all, "accounts"), *account;
 	struct str after = STR("");
 	enum command_exit result;
-	json_t *account;
-	size_t count, i;
+	size_t before, i;
 
 	do {
-		result = ask(command, "GET",
-		    str_format(command->arena,
-			"/v1/accounts?host=%s&after=%.*s", host, STR_ARG(after))
-			.text,
-		    NULL);
-		if (result != COMMAND_OK)
-			return result;
-		count =
-		    json_array_size(json_object_get(command->json, "accounts"));
-		json_array_foreach (
-		    json_object_get(command->json, "accounts"), i, account) {
-			const char *jid =
-			    json_string_value(json_object_get(account, "jid"));
-			struct str local;
-
-			str_cut(str_of(jid), '@', &local, &(struct str){0});
-			after = command_http_escape(command->arena,
-			    str_dup(command->arena, local).text);
-			if (!command->options->is_json)
-				printf("%s%s\n", jid,
-				    json_is_true(
-					json_object_get(account, "disabled"))
-					? " (disabled)"
-					: "");
-		}
-	} while (count >= 1000);
+		before = json_array_size(accounts);
+		result = fetch_users(command, after, accounts);
+		account =
+		    json_array_get(accounts, json_array_size(accounts) - 1);
+		str_cut(
+		    str_of(json_string_value(json_object_get(account, "jid"))),
+		    '@', &after, &(struct str){0});
+	} while (json_array_size(accounts) - before >= ADMIN_LIST_MAX);
+	json_array_foreach (accounts, i, account)
+		if (is_for_people(command, result))
+			show_account(account);
+	if (result == COMMAND_OK && command->options->is_json &&
+	    json_dumpf(all, stdout, JSON_COMPACT) == 0)
+		putchar('\n');
+	json_decref(all);
 	return result;
 }
 

@@ -15,25 +15,31 @@
 static struct {
 	char path[64];
 	int fd;
-	const char *body;
-	char asked[512];
+	const char *const *bodies; /* one for each request, then NULL */
+	char asked[512];           /* the last one */
 } admin;
 
-static void *
-answer(void *unused)
+static void
+answer(const char *body)
 {
 	int fd = accept(admin.fd, NULL, NULL);
 	char head[128];
 	ssize_t len = read(fd, admin.asked, sizeof(admin.asked) - 1);
 
-	(void)unused;
 	admin.asked[len < 0 ? 0 : len] = '\0';
 	snprintf(head, sizeof(head),
-	    "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n",
-	    strlen(admin.body));
+	    "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n", strlen(body));
 	(void)!write(fd, head, strlen(head));
-	(void)!write(fd, admin.body, strlen(admin.body));
+	(void)!write(fd, body, strlen(body));
 	close(fd);
+}
+
+static void *
+answer_all(void *unused)
+{
+	(void)unused;
+	for (size_t i = 0; admin.bodies[i] != NULL; i++)
+		answer(admin.bodies[i]);
 	return NULL;
 }
 
@@ -62,24 +68,25 @@ stop(void **state)
 
 /* --- what is printed ------------------------------------------------------ */
 
-static char printed[4096];
+static char printed[65536];
 
 /* Runs it with standard output going there. */
 static enum command_exit
-run(char *command, const char *body)
+run_words(bool is_json, char **words, const char *const *bodies)
 {
-	const struct command_options options = {.socket = admin.path};
+	const struct command_options options = {
+	    .socket = admin.path, .is_json = is_json};
 	FILE *file = tmpfile();
 	int stdout_fd = dup(STDOUT_FILENO);
 	pthread_t thread;
 	enum command_exit result;
 	size_t len;
 
-	admin.body = body;
-	pthread_create(&thread, NULL, answer, NULL);
+	admin.bodies = bodies;
+	pthread_create(&thread, NULL, answer_all, NULL);
 	fflush(stdout);
 	dup2(fileno(file), STDOUT_FILENO);
-	result = command_run(&options, 1, &command);
+	result = command_run(&options, words[1] == NULL ? 1 : 2, words);
 	fflush(stdout);
 	dup2(stdout_fd, STDOUT_FILENO);
 	close(stdout_fd);
@@ -89,6 +96,13 @@ run(char *command, const char *body)
 	printed[len] = '\0';
 	fclose(file);
 	return result;
+}
+
+static enum command_exit
+run(char *command, const char *body)
+{
+	return run_words(false, (char *[]){command, NULL},
+	    (const char *const[]){body, NULL});
 }
 
 #define STREAM(direction, bidi, proof, tls, age)                   \
@@ -156,12 +170,49 @@ ages_are_short(void **state)
 	}
 }
 
+static const char *
+page_of(struct arena *arena, unsigned first, unsigned count)
+{
+	const char *text = "{\"accounts\":[";
+
+	for (unsigned i = first; i < first + count; i++)
+		text = str_format(arena,
+		    "%s%s{\"jid\":\"u%u+@a.example\",\"disabled\":%s}", text,
+		    i == first ? "" : ",", i, i == 1 ? "true" : "false")
+			   .text;
+	return str_format(arena, "%s]}", text).text;
+}
+
+/* However many answers that takes; for scripts they are one. */
+static void
+all_accounts_are_listed(void **state)
+{
+	char users[] = "users", host[] = "a.example";
+	char *words[] = {users, host, NULL};
+	struct arena *arena = arena_make(0);
+	const char *const bodies[] = {
+	    page_of(arena, 0, 1000), page_of(arena, 1000, 2), NULL};
+
+	(void)state;
+	assert_int_equal(run_words(false, words, bodies), COMMAND_OK);
+	assert_non_null(strstr(
+	    admin.asked, "/v1/accounts?host=a.example&after=u999%2b HTTP"));
+	assert_non_null(
+	    strstr(printed, "u0+@a.example\nu1+@a.example (disabled)\nu2+@"));
+	assert_non_null(strstr(printed, "\nu999+@a.example\nu1000+@"));
+	assert_int_equal(run_words(true, words, bodies), COMMAND_OK);
+	assert_string_equal(
+	    printed, str_format(arena, "%s\n", page_of(arena, 0, 1002)).text);
+	arena_free(&arena);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(links_are_listed),
 	    cmocka_unit_test(ages_are_short),
+	    cmocka_unit_test(all_accounts_are_listed),
 	};
 
 	return cmocka_run_group_tests_name("command", tests, start, stop);
