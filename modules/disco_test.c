@@ -89,9 +89,6 @@ questions_are_answered(void **state)
 	world_free(&world);
 }
 
-#define SID(by) "<stanza-id xmlns='urn:xmpp:sid:0' id='1' by='" by "'/>"
-
-/* XEP-0359, section 3: only what claims to be by her own account goes. */
 static void
 the_operating_system_is_told_when_wanted(void **state)
 {
@@ -105,6 +102,9 @@ the_operating_system_is_told_when_wanted(void **state)
 	world_free(&world);
 }
 
+#define SID(by) "<stanza-id xmlns='urn:xmpp:sid:0' id='1' by='" by "'/>"
+
+/* XEP-0359, section 3: only what claims to be by her own account goes. */
 static void
 forged_stanza_ids_go(void **state)
 {
