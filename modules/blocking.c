@@ -67,12 +67,12 @@ struct blocked {
 struct block_list {
 	struct table blocked;
 	struct table by_bare; /* those with a resource */
-	struct list told;     /* changes that failed, until it is loaded anew */
+	struct told *told;    /* changes that failed, until it is loaded anew */
 };
 
 /* Contacts saw the change, which may or may not hold. */
 struct told {
-	struct link link;
+	struct told *next;
 	struct arena *arena;
 	const struct jid *jid;
 	bool is_uncertain; /* it is not what the sessions know */
@@ -207,24 +207,20 @@ clear(struct account *account)
 }
 
 static void
-forget_told(struct told *told)
+forget_first_told(struct block_list *list)
 {
-	struct arena *arena = told->arena;
+	struct arena *arena = list->told->arena;
 
-	list_remove(&told->link);
+	list->told = list->told->next;
 	arena_free(&arena);
 }
 
 static void
 on_forget(struct account *account)
 {
-	struct list *all = &list_of(account)->told;
-
 	clear(account);
-	if (all->head.next == NULL)
-		return;
-	list_each (told, all, struct told, link)
-		forget_told(told);
+	while (list_of(account)->told != NULL)
+		forget_first_told(list_of(account));
 }
 
 static bool
@@ -347,8 +343,6 @@ on_load(struct account *account, struct join *join)
 	clear(account);
 	table_init(table_of(account));
 	table_init(table_by_bare(account));
-	if (list_of(account)->told.head.next == NULL)
-		list_init(&list_of(account)->told);
 	account_load_rows(account, join, &blocking_kind, UINT16_MAX, take_list);
 }
 
@@ -544,7 +538,8 @@ note_told(struct account *account, const struct jid *jid, enum err err)
 	told->arena = arena;
 	told->jid = jid_copy(arena, jid);
 	told->is_uncertain = err == ERR_UNCERTAIN;
-	list_add_last(&list_of(account)->told, &told->link);
+	told->next = list_of(account)->told;
+	list_of(account)->told = told;
 }
 
 static void
@@ -574,14 +569,16 @@ push_item(struct account *account, const struct told *told, bool is_blocked)
 static void
 on_loaded(struct account *account)
 {
-	list_each (told, &list_of(account)->told, struct told, link) {
+	struct block_list *list = list_of(account);
+
+	for (; list->told != NULL; forget_first_told(list)) {
+		const struct told *told = list->told;
 		const bool is_blocked =
 		    find(account, jid_full(told->jid)) != NULL;
 
 		if (told->is_uncertain)
 			push_item(account, told, is_blocked);
 		tell_contacts(account, told->jid, !is_blocked);
-		forget_told(told);
 	}
 }
 

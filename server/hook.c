@@ -28,7 +28,8 @@ struct hooks {
 
 /* --- slots -------------------------------------------------------------- */
 
-#define SLOT_ALIGN         16
+/* Modules keep pointers and numbers of 64 bits there, nothing wider. */
+#define SLOT_ALIGN         8
 #define SLOT_ALIGN_UP(len) (((len) + SLOT_ALIGN - 1) / SLOT_ALIGN * SLOT_ALIGN)
 
 static struct slot *

@@ -193,7 +193,7 @@ slots_do_not_overlap(void **state)
 	size_t one = hook_account_slot(setup, &first);
 	size_t two = hook_account_slot(setup, &second);
 
-	CHECK(one % 16 == 0 && two % 16 == 0);
+	CHECK(one % 8 == 0 && two % 8 == 0);
 	CHECK(two >= one + 3 && hook_account_slots_len(setup) >= two + 20);
 	CHECK(hook_session_slots_len(setup) >= 100);
 	CHECK_ABORTS((void)hook_account_slot(setup, &rival));

@@ -186,7 +186,7 @@ struct module {
 	const struct hook *hooks;              /* ends with HOOK_END */
 	const struct store_kind *const *kinds; /* ends with NULL */
 	const struct setting *settings;        /* ends with a NULL name */
-	size_t account_size, session_size;     /* of its slots */
+	size_t account_size, session_size;     /* of its slots, on 8 bytes */
 	bool is_off; /* unless the configuration switches it on */
 };
 
