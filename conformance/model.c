@@ -123,7 +123,7 @@ is_in_order(const struct model *model, const struct device *device,
 
 	return (may_be_late && strstr(text, "<delay") != NULL) ||
 	       number >= device->latest[from][message->is_full] ||
-	       message->is_repeated || message->is_late || message->is_shaken;
+	       message->is_repeated || message->is_late;
 }
 
 /* To what waits: else the copy of a message, which it is sent all the same, is
@@ -134,15 +134,14 @@ has_right(const struct device *device)
 	return device->is_there && !device->was_away;
 }
 
-/* Nobody knows of one whose session ended while the store was away. Where
- * nothing is archived, nothing tells of a message that was proved before
- * the last start but the first one after the kill (modules/repeat.h). */
+/* Where nothing is archived, nothing tells of a message that was proved before
+ * the last start but the first one after the kill (modules/repeat.h): its row
+ * is gone. */
 static bool
 is_forgotten(const struct model *model, const struct message *message)
 {
-	return message->is_shaken ||
-	       (!model->has_archives && message->is_repeated &&
-		   message->starts != model->starts);
+	return !model->has_archives && message->is_repeated &&
+	       message->starts != model->starts;
 }
 
 static void

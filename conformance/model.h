@@ -18,10 +18,7 @@ struct message {
 	bool is_refused;  /* by an error that was lost in a kill */
 	bool is_late;     /* the store was away too long for its order */
 	bool is_full;     /* to a device, the others get a copy */
-	bool is_shaken;   /* sent anew when its session had ended while the
-			     store was away: nobody told what became of it */
-	/* That there had been when it was sent. */
-	unsigned kills, breaks, starts;
+	unsigned kills, starts; /* that there had been when it was sent */
 };
 
 struct device {
@@ -55,7 +52,6 @@ struct model {
 	struct message message[DEVICES][MESSAGES];
 	int count[DEVICES]; /* of messages */
 	unsigned kills;     /* of the server */
-	unsigned breaks;    /* of the store */
 	unsigned starts;    /* of the server, in order */
 	bool is_broken;
 	uint64_t broken_ms; /* since when: clock_mono_ms */

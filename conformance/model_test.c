@@ -88,7 +88,6 @@ begin_anew(struct model *model, struct device *device)
 		    &model->message[device_index(model, device)][again[i]];
 
 		message->is_repeated |= message->kills != model->kills;
-		message->is_shaken |= message->breaks != model->breaks;
 		device_say(model, device, again[i]);
 	}
 }
@@ -184,7 +183,6 @@ send_one(struct model *model, struct device *device)
 		return;
 	model->message[at][model->count[at]] =
 	    (struct message){.kills = model->kills,
-		.breaks = model->breaks - model->is_broken,
 		.starts = model->starts,
 		.is_full = model_draw(model, 4) == 0};
 	device_say(model, device, model->count[at]++);
@@ -214,7 +212,6 @@ break_store(struct model *model)
 	if (!model->is_broken)
 		model->broken_ms = clock_mono_ms();
 	model->is_broken = true;
-	model->breaks++;
 }
 
 static struct model *looking;
@@ -312,7 +309,7 @@ is_refused(const struct model *model, unsigned from, int number)
 {
 	const struct message *message = &model->message[from][number];
 
-	return message->is_bounced || message->is_refused || message->is_shaken;
+	return message->is_bounced || message->is_refused;
 }
 
 static void

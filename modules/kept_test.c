@@ -242,71 +242,6 @@ what_was_refused_is_not_handled(void **state)
 	}
 }
 
-static void
-flood(struct world_peer *juliet)
-{
-	for (unsigned i = 0; i < 12; i++)
-		world_send(juliet,
-		    "<message to='" ROMEO "/orchard' type='chat'>"
-		    "<body>x</body></message>");
-	world_run(juliet->world);
-}
-
-/* Who does not acknowledge is cut off; what is on its way then counts yet. */
-static void
-who_is_cut_off_learns_what_was_handled(void **state)
-{
-	(void)state;
-	for (uint64_t seed = 1; seed <= 10; seed++) {
-		struct world *world =
-		    rig_world(seed, 0, "sessions.queue: 10\n");
-		struct world_peer *juliet = rig_login(world, JULIET "/balcony");
-		char id[RIG_ID_LEN];
-		struct world_peer *romeo = enable(world, id);
-
-		world_hold_store(world, true);
-		rig_send(romeo, "<message to='" JULIET
-				"' id='m1'><body>1</body></message>");
-		flood(juliet);
-		CHECK(world_is_closed(romeo));
-		world_hold_store(world, false);
-		romeo = world_connect(world, ROMEO);
-		world_hold_store(world, true);
-		rig_resume(romeo, id, 0);
-		rig_expect_nothing(romeo);
-		world_hold_store(world, false);
-		world_sleep(world, 1000);
-		rig_expect(romeo, "<failed xmlns='" SM "' h='1'/>");
-		world_free(&world);
-	}
-}
-
-/* What does not end as the store fails takes no more either. */
-static void
-who_is_cut_off_keeps_no_more_than_the_queue(void **state)
-{
-	struct world *world = rig_world(1, 0, "sessions.queue: 10\n");
-	struct world_peer *juliet = rig_login(world, JULIET "/balcony");
-	struct account *account = rig_account(world, ROMEO);
-	char id[RIG_ID_LEN];
-	struct world_peer *romeo = enable(world, id);
-
-	(void)state;
-	world_hold_store(world, true);
-	rig_send(
-	    romeo, "<message to='" JULIET "' id='m1'><body>1</body></message>");
-	flood(juliet);
-	CHECK(world_is_closed(romeo));
-	CHECK_EQUAL(account->session_count, 1);
-	flood(juliet);
-	CHECK_EQUAL(account->session_count, 0);
-	world_hold_store(world, false);
-	romeo = rig_bind(world, ROMEO "/garden");
-	rig_send(romeo, "<presence/>");
-	CHECK_EQUAL(rig_hears(romeo, "<message"), 24);
-	world_free(&world);
-}
-
 /* How many of his messages are there, and how many he is told to be handled,
  * when the server is killed so soon after the store works again. */
 static bool
@@ -744,8 +679,6 @@ main(void)
 		messages_of_a_session_that_nobody_resumes_are_kept),
 	    cmocka_unit_test(what_is_sent_again_after_a_crash_comes_once),
 	    cmocka_unit_test(what_was_refused_is_not_handled),
-	    cmocka_unit_test(who_is_cut_off_learns_what_was_handled),
-	    cmocka_unit_test(who_is_cut_off_keeps_no_more_than_the_queue),
 	    cmocka_unit_test(too_much_at_once_is_not_taken_for_handled),
 	    cmocka_unit_test(errors_outlive_sessions),
 	    cmocka_unit_test(what_comes_again_is_counted_once),

@@ -173,7 +173,8 @@ on_stanza(struct account *account, struct post *letter)
 		owner_take(account->owner.shard, letter);
 		return;
 	}
-	if (hook_stanza(received_hooks[kind], account, NULL, letter) == TAKEN)
+	if (resume_takes_error(account, letter) ||
+	    hook_stanza(received_hooks[kind], account, NULL, letter) == TAKEN)
 		return;
 	if (!jid_is_bare(letter->stanza->to))
 		session = session_find(account, letter->stanza->to);
@@ -378,6 +379,8 @@ void
 account_drop_sessions(struct account *account)
 {
 	session_each (session, account)
+		session_drop(session);
+	session_each_spent (session, account)
 		session_drop(session);
 }
 

@@ -23,6 +23,7 @@ struct account {
 	char *slots;             /* of the modules */
 	struct list sessions;    /* struct session, oldest first */
 	unsigned session_count;
+	struct list spent;     /* struct session: session_spend */
 	bool is_leaving;       /* being deleted */
 	uint64_t password_ms;  /* since when it has its password, if that was
 				  changed while in memory: clock_mono_ms */

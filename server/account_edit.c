@@ -270,6 +270,8 @@ account_end(struct account *account, enum stream_err err)
 	session_refuse_binds(account);
 	session_each (session, account)
 		session_end(session);
+	session_each_spent (session, account)
+		session_end(session);
 	owner_detach(&account->owner);
 }
 

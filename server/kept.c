@@ -212,13 +212,6 @@ add_row(struct session *session, struct store_write *write, const char *state,
 	arena_free(&arena);
 }
 
-static bool
-is_refusal(const struct post *letter)
-{
-	return letter->refuses != 0 && letter->stanza != NULL &&
-	       letter->stanza->kind == STANZA_MESSAGE;
-}
-
 /* That of a stream, which is from nobody, is the account's. */
 static struct post *
 error_to_keep(struct session *session, const struct stanza *stanza)
@@ -245,7 +238,7 @@ write_ended(struct session *session, struct list *errors)
 	list_each (letter, &session->resume->unacked, struct post, link) {
 		struct post *error;
 
-		if (!is_refusal(letter))
+		if (!resume_is_refusal(letter))
 			continue;
 		error = error_to_keep(session, letter->stanza);
 		outbox_keep(shard, write, error, clock_wall_us());
@@ -272,10 +265,15 @@ is_whole(const struct session *session)
 	return session->row != NULL && session->row->is_whole;
 }
 
+/* The end of one that is spent is written once more, with its errors. */
 void
 kept_add(struct session *session, struct store_write *write, uint64_t h)
 {
-	if (session->resume->id.len > 0)
+	if (session->resume->id.len == 0)
+		return;
+	if (session->is_spent)
+		add_row(session, write, "ended", safe_h(session->resume, h));
+	else
 		add_row(
 		    session, write, is_whole(session) ? "whole" : "live", h);
 }
@@ -318,6 +316,7 @@ void
 kept_note(struct session *session)
 {
 	if (kept_can_resume(session) && !is_whole(session) &&
+	    !session->is_spent &&
 	    !timer_is_running(&kept_row_of(session)->note))
 		note_after(session, NOTE_MS);
 }
@@ -411,7 +410,7 @@ static void
 drop_refusals(struct resume *resume)
 {
 	list_each (letter, &resume->unacked, struct post, link)
-		if (is_refusal(letter)) {
+		if (resume_is_refusal(letter)) {
 			list_remove(&letter->link);
 			post_free(&letter);
 		}
@@ -435,17 +434,21 @@ ending_written(struct store_commit *commit)
 	struct kept_ending *ending =
 	    container_of(commit, struct kept_ending, commit);
 	struct account *account = ending->account;
-	struct session *session = session_of_number(account, ending->session);
+	struct shard *shard = account->owner.shard;
+	struct handled *handled =
+	    handled_find(shard, &resume_handled, ending->session);
 	struct arena *arena = ending->arena;
+	struct resume *resume = NULL;
 
-	post_errors(
-	    account->owner.shard, &ending->errors, commit->err == ERR_NONE);
-	if (session != NULL && commit->err == ERR_NONE)
-		drop_refusals(session->resume);
-	if (session != NULL)
-		session->resume->is_ending = false;
-	if (session != NULL && commit->err != ERR_CANCELED)
-		resume_end_written(session->resume, commit->err);
+	if (handled != NULL)
+		resume = container_of(handled, struct resume, handled);
+	post_errors(shard, &ending->errors, commit->err == ERR_NONE);
+	if (resume != NULL && commit->err == ERR_NONE)
+		drop_refusals(resume);
+	if (resume != NULL)
+		resume->is_ending = false;
+	if (resume != NULL && commit->err != ERR_CANCELED)
+		resume_end_written(resume, commit->err);
 	arena_free(&arena);
 	owner_unpin(&account->owner);
 }

@@ -94,6 +94,7 @@ owner_new(struct shard *shard, const struct jid *jid, const struct host *host)
 	account->host = host;
 	account->setup = setup_ref(shard->setup);
 	list_init(&account->sessions);
+	list_init(&account->spent);
 	list_init(&account->binds);
 	list_init(&account->farewells);
 	table_add(&shard->owners, &owner->link, owner_hash(owner->jid));

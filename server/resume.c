@@ -18,7 +18,8 @@
 #define SECONDS_MAX (7 * DAY / SECOND)
 /* What is sent again after so long is late. */
 #define LATE_US ((uint64_t)SECOND * 1000)
-/* One that is over waits so long, while the store fails, to be settled. */
+/* One that is over is there so long, while the store fails, until it is
+ * settled; then it is spent. */
 #define SETTLE_MS DAY
 
 static struct shard *
@@ -310,6 +311,19 @@ end_now(struct resume *resume)
 	owner_unpin(&account->owner);
 }
 
+/* Its client is told what was handled, however long the store fails; but it
+ * takes no more, and nobody waits for it for ever. */
+static void
+end_told(struct resume *resume)
+{
+	struct session *session = resume->session;
+
+	if (!session->is_spent && (!is_settled(resume) || is_overfull(resume)))
+		session_spend(session);
+	if (is_settled(resume))
+		kept_write_end(session);
+}
+
 /* What comes back would be behind what waits in the inbox of one that loads. */
 static void
 end_over(struct timer *timer)
@@ -319,11 +333,10 @@ end_over(struct timer *timer)
 
 	if (owner->stage == OWNER_LOADING)
 		timer_start(owner->shard, timer, AGAIN_MS, end_over);
-	else if (resume->id.len > 0 && is_settled(resume) &&
-		 !is_overfull(resume))
-		kept_write_end(resume->session);
-	else
+	else if (resume->id.len == 0)
 		end_now(resume);
+	else
+		end_told(resume);
 }
 
 void
@@ -442,6 +455,9 @@ find_id(struct account *account, struct str id)
 	session_each (session, account)
 		if (session->resume != NULL && id.len > 0 &&
 		    str_equal(session->resume->id, id))
+			return session;
+	session_each_spent (session, account)
+		if (str_equal(session->resume->id, id))
 			return session;
 	return NULL;
 }
@@ -608,16 +624,12 @@ is_iq(const struct post *letter)
 
 /* Section 4: as if they had been sent to a resource that is not there. Copies
  * that were made for this session alone have no stanza. */
-void
-resume_end(struct session *session)
+static void
+give_back(struct session *session, struct list *letters)
 {
-	struct resume *resume = session->resume;
 	struct shard *shard = shard_of_session(session);
 
-	if (resume == NULL)
-		return;
-	stop(resume);
-	list_each (letter, &resume->unacked, struct post, link) {
+	list_each (letter, letters, struct post, link) {
 		add_delay(session, letter);
 		if (is_iq(letter)) {
 			list_remove(&letter->link);
@@ -625,7 +637,59 @@ resume_end(struct session *session)
 			    STANZA_ERR_SERVICE_UNAVAILABLE, NULL);
 		}
 	}
-	router_return_all(shard, &resume->unacked);
+	router_return_all(shard, letters);
+}
+
+void
+resume_end(struct session *session)
+{
+	struct resume *resume = session->resume;
+
+	if (resume == NULL)
+		return;
+	stop(resume);
+	give_back(session, &resume->unacked);
+}
+
+bool
+resume_is_refusal(const struct post *letter)
+{
+	return letter->refuses != 0 && letter->stanza != NULL &&
+	       letter->stanza->kind == STANZA_MESSAGE;
+}
+
+void
+resume_spend(struct session *session)
+{
+	struct resume *resume = session->resume;
+	struct list rest;
+
+	list_init(&rest);
+	resume->acked = resume->sent;
+	list_each (letter, &resume->unacked, struct post, link) {
+		if (resume_is_refusal(letter)) {
+			resume->acked--;
+			continue;
+		}
+		list_remove(&letter->link);
+		list_add_last(&rest, &letter->link);
+	}
+	give_back(session, &rest);
+}
+
+bool
+resume_takes_error(struct account *account, struct post *letter)
+{
+	if (letter->receipt.counter == 0 || letter->durable.row != 0 ||
+	    letter->stanza->kind != STANZA_MESSAGE)
+		return false;
+	session_each_spent (session, account)
+		if (session_is_refused(session, letter)) {
+			letter->to = letter->stanza->to;
+			resume_send(session, letter);
+			return true;
+		}
+	return false;
 }
 
 void

@@ -8,6 +8,12 @@
  *
  * A stanza of the client counts as handled (h) once it and all before it are
  * settled (server/settle.h).
+ *
+ * A session that is over, but was not ended by its client, stays until all that
+ * the client sent is settled, so that it is told with <failed/> what not to
+ * send again (server/kept.h). When the store fails for a day, or the session is
+ * sent too much meanwhile, it is spent: it ends for all others, and only its
+ * count is left, with the errors for its client.
  */
 #pragma once
 
@@ -90,5 +96,10 @@ void resume_detach(struct session *);
 bool resume_must_settle(struct session *, const struct stream_end *);
 /* The session ends: what was not acknowledged goes back to the router. */
 void resume_end(struct session *);
+/* The same for one that is spent, which keeps the errors that answer its
+ * client, and takes those that come yet: whether this letter is one. Its client
+ * is told of them with the count. */
+void resume_spend(struct session *);
+bool resume_takes_error(struct account *, struct post *);
 /* At the end of a shard. */
 void resume_drop(struct session *);

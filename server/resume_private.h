@@ -37,6 +37,8 @@ struct resume {
 struct resume *resume_new(struct session *);
 /* It waits for its client from now on, so long. */
 void resume_wait(struct session *, uint64_t ms);
+/* Whether it is the error that answers a message of the client. */
+bool resume_is_refusal(const struct post *);
 /* --- resume_handled.c ----------------------------------------------------- */
 
 extern const struct handled_role resume_handled;

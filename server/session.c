@@ -196,12 +196,12 @@ session_drop(struct session *session)
 
 	drop_all(&session->held);
 	resume_drop(session);
-	if (account->slots != NULL)
+	if (account->slots != NULL && !session->is_spent)
 		hook_session(HOOK_SESSION_FORGET, session);
 	kept_drop(session);
 	if (list_holds(&session->link)) {
 		list_remove(&session->link);
-		account->session_count--;
+		account->session_count -= !session->is_spent;
 	}
 	metric_add(account->owner.shard, METRIC_SESSIONS, -1);
 	arena_free(&session->presence_arena);
@@ -209,8 +209,8 @@ session_drop(struct session *session)
 }
 
 /* While the account's modules are loaded anew there is nothing to tell them. */
-void
-session_end(struct session *session)
+static void
+leave(struct session *session)
 {
 	struct account *account = session->account;
 	bool was_available = session->is_available;
@@ -225,6 +225,30 @@ session_end(struct session *session)
 		hook_session(HOOK_SESSION_CLOSED, session);
 	}
 	kept_end(session);
+}
+
+void
+session_spend(struct session *session)
+{
+	struct account *account = session->account;
+
+	leave(session);
+	resume_spend(session);
+	session_return_held(session);
+	if (account->slots != NULL)
+		hook_session(HOOK_SESSION_FORGET, session);
+	session->is_spent = true;
+	list_add_last(&account->spent, &session->link);
+	log_debug(&session->log, "session ended but for its count");
+}
+
+void
+session_end(struct session *session)
+{
+	struct account *account = session->account;
+
+	if (!session->is_spent)
+		leave(session);
 	resume_end(session);
 	session_return_held(session);
 	log_debug(&session->log, "session ended");
@@ -415,6 +439,16 @@ refuse_or_wait(struct account *account, struct post *letter)
 	session_wait(account, letter);
 }
 
+static unsigned
+count_sessions(const struct account *account)
+{
+	unsigned count = account->session_count;
+
+	session_each_spent (session, account)
+		count++;
+	return count;
+}
+
 static void
 bind_as(struct account *account, struct post *letter, struct str resource)
 {
@@ -422,7 +456,7 @@ bind_as(struct account *account, struct post *letter, struct str resource)
 	uint64_t max = host_int(account->host, SETTING(SESSIONS_PER_ACCOUNT));
 	struct session *session;
 
-	if (account->session_count >= max) {
+	if (count_sessions(account) >= max) {
 		refuse_or_wait(account, letter);
 		return;
 	}

@@ -26,7 +26,7 @@ struct session_origin {
 #define SESSION_PROOFS_MANY 64
 
 struct session {
-	struct link link; /* in account->sessions */
+	struct link link; /* in account->sessions, or ->spent */
 	struct account *account;
 	struct arena *arena;   /* lifetime: session */
 	const struct jid *jid; /* full */
@@ -34,6 +34,7 @@ struct session {
 	struct stream_id stream;
 	bool is_closing;       /* CLOSE was sent; GONE will come */
 	bool is_detached;      /* it waits for its client: server/resume.h */
+	bool is_spent;         /* only what it has handled is left of it */
 	bool is_available;     /* its last presence was not unavailable */
 	int8_t priority;       /* of that presence */
 	struct list held;      /* places, and letters behind the first */
@@ -147,6 +148,9 @@ void session_set_origin(
     struct session *, struct arena *, const struct session_origin *);
 /* Ends the session at once, with its hooks; its GONE will find nobody. */
 void session_end(struct session *);
+/* The same, but who counts what its client sent counts on, until session_end:
+ * nobody else finds it any more. */
+void session_spend(struct session *);
 /* Without hooks: at the end of a shard. */
 void session_drop(struct session *);
 /* Answers a BIND so; takes it. */
@@ -157,6 +161,8 @@ void session_drop_binds(struct account *);
 
 #define session_each(each, of) \
 	list_each (each, &(of)->sessions, struct session, link)
+#define session_each_spent(each, of) \
+	list_each (each, &(of)->spent, struct session, link)
 
 /* BIND: what the stream wants. From then on its last letter is a GONE, also
  * before the answer. */
