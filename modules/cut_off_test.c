@@ -218,6 +218,31 @@ errors_find_who_has_no_session(void **state)
 	}
 }
 
+/* He is not told that nobody knows of his session when nobody could look. */
+static void
+who_cannot_be_told_comes_again(void **state)
+{
+	struct world *world = rig_world(1, 0, NULL);
+	char id[RIG_ID_LEN];
+	struct world_peer *romeo = enable(world, id);
+
+	(void)state;
+	rig_send(
+	    romeo, "<message to='" JULIET "' id='m1'><body>1</body></message>");
+	world_cut(&romeo);
+	world_sleep(world, 15 * MINUTE);
+	romeo = rig_bind(world, ROMEO "/garden");
+	rig_skip(romeo);
+	romeo = world_connect(world, ROMEO);
+	world_break_store(world, ERR_UNAVAILABLE);
+	rig_resume(romeo, id, 0);
+	rig_expect(romeo, "<stream:error/>");
+	world_break_store(world, ERR_NONE);
+	world_sleep(world, 10 * SECOND);
+	resume(world, id, "<failed xmlns='" SM "' h='1'/>");
+	world_free(&world);
+}
+
 /* What is left of his session counts as one. */
 static void
 who_has_many_sessions_gets_no_more(void **state)
@@ -275,6 +300,7 @@ main(void)
 	    cmocka_unit_test(whose_session_is_gone_learns_it_after_a_restart),
 	    cmocka_unit_test(nobody_waits_too_long_to_learn_it),
 	    cmocka_unit_test(errors_find_who_has_no_session),
+	    cmocka_unit_test(who_cannot_be_told_comes_again),
 	    cmocka_unit_test(who_has_many_sessions_gets_no_more),
 	    cmocka_unit_test(who_goes_learns_nothing),
 	};

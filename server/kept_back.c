@@ -416,12 +416,11 @@ struct kept_asking {
 	struct post *letter;
 };
 
+/* With what its row says that was handled. */
 static void
-row_found(struct store_get *get)
+tell_missing(
+    struct shard *shard, struct post *letter, const struct store_get *get)
 {
-	struct kept_asking *asking = container_of(get, struct kept_asking, get);
-	struct account *account = asking->account;
-	struct post *letter = asking->letter;
 	const struct node *node = NULL;
 	uint64_t h = 0;
 	bool has_h;
@@ -431,9 +430,22 @@ row_found(struct store_get *get)
 	has_h = node != NULL && node_attr(node, "h").len > 0;
 	if (has_h)
 		h = number_of(node, "h");
-	resume_fail(account->owner.shard, letter->stream,
-	    STANZA_ERR_ITEM_NOT_FOUND, has_h ? &h : NULL);
+	resume_fail(shard, letter->stream, STANZA_ERR_ITEM_NOT_FOUND,
+	    has_h ? &h : NULL);
 	post_free(&letter);
+}
+
+static void
+row_found(struct store_get *get)
+{
+	struct kept_asking *asking = container_of(get, struct kept_asking, get);
+	struct account *account = asking->account;
+	struct post *letter = asking->letter;
+
+	if (get->err == ERR_NONE || get->err == ERR_NOT_FOUND)
+		tell_missing(account->owner.shard, letter, get);
+	else
+		resume_too_late(account->owner.shard, letter);
 	owner_unpin(&account->owner);
 }
 
