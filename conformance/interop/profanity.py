@@ -5,14 +5,18 @@ to 0.15 it looks for an archive at the server's domain instead of the account
 (XEP-0313, section 7), finds none there, and so does not catch up from it.
 """
 
+import contextlib
+import glob
 import os
 import re
 import subprocess
 import threading
 import time
 
-from inbox import Inbox
+from console import Console
+from inbox import Inbox, Missing
 from slix import Slixmpp
+from tail import Tail
 
 SETTINGS = """[connection]
 carbons=true
@@ -36,30 +40,15 @@ password={password}
 resource=interop
 """
 
-SHOWN = {"online": "available", "away": "away", "dnd": "dnd",
-         "offline": "unavailable"}
+LOGGED = re.compile(r"^\S+ - ([^ ]+@[^ :]+|me): (.*)$")
 
-CONSOLE = (
-    (re.compile(r"logged in successfully"), lambda m: ("online",)),
-    (re.compile(r"logged out successfully|[Ll]ost connection"),
-     lambda m: ("offline",)),
-    (re.compile(r"authorization request from (\S+)"),
-     lambda m: ("subscribe", m[1])),
-    (re.compile(r"(?:\+\+|--|\*\*) (\S+) .*is (\w+)"),
-     lambda m: ("presence", m[1], SHOWN.get(m[2], m[2]))),
-)
-
-LOGGED = re.compile(r"^\S+ - ([^ ]+@[^ :]+|me): (.*)$", re.MULTILINE)
+ROWS = 500
 
 
 def write(path, text):
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)
-
-
-def last_lines(text):
-    return [line for line in text.split("\n") if line.strip()][-30:]
 
 
 class Profanity:
@@ -71,19 +60,18 @@ class Profanity:
         self.account, self.stage = account, stage
         self.inbox = Inbox(account.user)
         self.home = os.path.join(stage.folder, "profanity")
-        self.written = self.home + "/data/profanity/logs/profanity.log"
-        self.lock, self.open = threading.Lock(), True
-        self.lines, self.messages, self.resumed = 0, 0, 0
+        self.console, self.chats = Console(ROWS), {}
+        self.log, self.logged = Tail(
+            self.home + "/data/profanity/logs/profanity.log"), []
+        self.inputs, self.open = [], True
         write(self.home + "/config/profanity/profrc", SETTINGS)
         write(self.home + "/data/profanity/accounts", ACCOUNT.format(
             jid=account.jid, password=account.password,
             server=stage.proxied[0], port=stage.proxied[1]))
-        # High enough that the console never scrolls.
         self.tmux("-f", "/dev/null", "new-session", "-d", "-x", "250", "-y",
-                  "500", "exec profanity -l DEBUG")
-        threading.Thread(target=self.watch, daemon=True).start()
-        self.wait_for_prompt()
-        self.type("/presence console all")
+                  str(ROWS), "exec profanity -l DEBUG")
+        self.watching = threading.Thread(target=self.watch, daemon=True)
+        self.watching.start()
 
     def tmux(self, *words):
         return subprocess.run(
@@ -93,75 +81,65 @@ class Profanity:
                      XDG_CONFIG_HOME=self.home + "/config",
                      XDG_DATA_HOME=self.home + "/data")).stdout
 
-    def wait_for_prompt(self):
-        deadline = time.monotonic() + 20
-        while not self.lines and time.monotonic() < deadline:
-            time.sleep(0.1)
+    def wait(self, done, what, timeout=60):
+        deadline = time.monotonic() + timeout
+        while not done():
+            if time.monotonic() > deadline:
+                raise Missing(f"Profanity did not {what}")
+            time.sleep(0.02)
 
     def watch(self):
-        while True:
-            with self.lock:
-                if not self.open:
-                    return
+        try:
+            while self.open:
                 self.read_console()
+                self.read_chats()
                 self.read_log()
-                self.read_resumed()
-            time.sleep(0.1)
+                time.sleep(0.05)
+        except subprocess.CalledProcessError as err:
+            self.inbox.put("ended", err.stderr.strip())
 
     def read_console(self):
-        """New lines, when it is the console that is on the screen."""
-        screen = self.tmux("capture-pane", "-p").rstrip().split("\n")
-        if not screen[0].startswith(" Profanity"):
-            return
-        lines = [line for line in screen[1:-1] if line.strip()]
-        for line in lines[self.lines:]:
-            for pattern, event in CONSOLE:
-                match = pattern.search(line)
-                if match:
-                    self.inbox.put(*event(match))
-        self.lines = max(self.lines, len(lines))
+        cursor, _, screen = self.tmux(
+            "display-message", "-p", "#{cursor_y}", ";",
+            "capture-pane", "-p").partition("\n")
+        for event in self.console.events(cursor, screen):
+            self.inbox.put(*event)
+
+    def read_chats(self):
+        for path in sorted(glob.glob(
+                self.home + "/data/profanity/chatlogs/**/*.log",
+                recursive=True)):
+            chat = self.chats.setdefault(path, Tail(path))
+            for line in chat.news():
+                if found := LOGGED.match(line):
+                    self.inbox.put("message", found[1], found[2])
 
     def read_log(self):
-        logs = []
-        for folder, _, names in os.walk(self.home + "/data"):
-            logs += [os.path.join(folder, name) for name in names
-                     if name.endswith(".log") and "chatlogs" in folder]
-        text = ""
-        for log in sorted(logs):
-            with open(log, encoding="utf-8") as file:
-                text += file.read()
-        found = LOGGED.findall(text)
-        for sender, body in found[self.messages:]:
-            self.inbox.put("message", sender, body)
-        self.messages = len(found)
-
-    def read_resumed(self):
-        """Only what it writes for its developers tells that."""
-        if not os.path.exists(self.written):
-            return
-        with open(self.written, encoding="utf-8", errors="replace") as log:
-            resumed = log.read().count("Session resumed successfully")
-        for _ in range(self.resumed, resumed):
-            self.inbox.put("resumed")
-        self.resumed = resumed
+        """Only what it writes for its developers tells what it was typed, and
+        that it resumed a session."""
+        news = self.log.news()
+        self.logged += news
+        for line in news:
+            _, typed, text = line.partition(" Input received: ")
+            if typed:
+                self.inputs.append(text)
+            if "Session resumed successfully" in line:
+                self.inbox.put("resumed")
 
     def type(self, *lines):
-        with self.lock:
-            for line in lines:
-                self.tmux("send-keys", "-l", line)
-                self.tmux("send-keys", "Enter")
-                time.sleep(0.2)
+        """Each when the one before was taken."""
+        for line in lines:
+            taken = len(self.inputs)
+            self.tmux("send-keys", "-l", line)
+            self.tmux("send-keys", "Enter")
+            self.wait(lambda: line in self.inputs[taken:], f"take {line!r}")
 
     def evidence(self):
-        """The end of what its screen shows and of what it writes down."""
-        with self.lock:
-            screen = self.tmux("capture-pane", "-p")
-        with open(self.written, encoding="utf-8", errors="replace") as log:
-            written = log.read()
-        return last_lines(screen) + last_lines(written)
+        return self.console.lines[-15:] + self.logged[-15:]
 
     def login(self):
-        self.type("/connect me")
+        self.wait(lambda: self.console.lines, "show its console")
+        self.type("/presence console all", "/connect me")
 
     def logout(self):
         self.type("/disconnect")
@@ -184,6 +162,7 @@ class Profanity:
         self.type(f"/msg {jid} {text}", "/win 1")
 
     def close(self):
-        with self.lock:
-            self.open = False
+        self.open = False
+        self.watching.join()
+        with contextlib.suppress(subprocess.CalledProcessError):
             self.tmux("kill-server")

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from desktop import Desktop
 from herald import Herald
 from inbox import Inbox, Missing
+from tail import Tail
 
 OPTIONS = """<!DOCTYPE options>
 <options xmlns="http://psi-im.org/options" version="1.5"><options>
@@ -82,13 +83,6 @@ def write(path, text, mode=0o600):
     os.chmod(path, mode)
 
 
-def lines_of(path):
-    if not os.path.exists(path):
-        return []
-    with open(path, encoding="utf-8") as file:
-        return file.read().splitlines()
-
-
 class Psi:
     name = "psi"
     scenarios = {"login", "roster", "presence", "chat", "offline",
@@ -98,13 +92,13 @@ class Psi:
         self.account, self.stage = account, stage
         self.inbox = Inbox(account.user)
         self.home = os.path.join(stage.folder, "psi")
-        self.contact, self.seen, self.open = None, {}, True
+        self.contact, self.read, self.open = None, {}, True
         self.herald = Herald(stage)
         self.prepare()
         self.desktop = Desktop(self.home)
         self.desktop.start("psi", "--profile=default")
-        self.dbus("wake", until=time.monotonic() + 90)
-        threading.Thread(target=self.watch, daemon=True).start()
+        self.watching = threading.Thread(target=self.watch, daemon=True)
+        self.watching.start()
 
     def prepare(self):
         profile = self.home + "/.config/psi/profiles/default/"
@@ -159,10 +153,8 @@ class Psi:
             time.sleep(0.1)
 
     def news(self, path, tell):
-        lines = lines_of(path)
-        for line in lines[self.seen.get(path, 0):]:
+        for line in self.read.setdefault(path, Tail(path)).news():
             tell(path, line)
-        self.seen[path] = len(lines)
 
     def on_history(self, path, line):
         name = os.path.basename(path)[:-len(".history")]
@@ -178,6 +170,7 @@ class Psi:
         self.inbox.put("presence", self.contact, line)
 
     def login(self):
+        self.dbus("wake", until=time.monotonic() + 90)
         self.herald.announce(self.account)
         self.dbus("setStatus", "online", "")
 
@@ -206,5 +199,6 @@ class Psi:
 
     def close(self):
         self.open = False
+        self.watching.join()
         self.herald.close()
         self.desktop.close()
