@@ -18,7 +18,7 @@ class Desktop:
         self.start_display()
         self.start_bus()
 
-    def start(self, *words, **more):
+    def start(self, words, **more):
         process = subprocess.Popen(words, env=self.environment, **{
             "stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL,
             "stderr": subprocess.DEVNULL, **more})
@@ -27,15 +27,16 @@ class Desktop:
 
     def start_display(self):
         read, written = os.pipe()
-        self.start("Xvfb", "-displayfd", str(written), "-screen", "0",
-                   "1000x700x24", "-nolisten", "tcp", pass_fds=(written,))
+        self.start(["Xvfb", "-displayfd", str(written), "-screen", "0",
+                    "1000x700x24", "-nolisten", "tcp"], pass_fds=(written,))
         os.close(written)
         with os.fdopen(read) as number:
             self.environment["DISPLAY"] = ":" + number.readline().strip()
 
     def start_bus(self):
-        bus = self.start("dbus-daemon", "--session", "--nofork",
-                         "--print-address", f"--address=unix:dir={self.home}",
+        bus = self.start(["dbus-daemon", "--session", "--nofork",
+                          "--print-address",
+                          f"--address=unix:dir={self.home}"],
                          stdout=subprocess.PIPE, text=True)
         self.environment["DBUS_SESSION_BUS_ADDRESS"] = \
             bus.stdout.readline().strip()
@@ -47,4 +48,8 @@ class Desktop:
     def close(self):
         for process in reversed(self.processes):
             process.terminate()
-            process.wait()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()

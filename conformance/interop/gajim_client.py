@@ -3,11 +3,11 @@
 import json
 import os
 import sqlite3
-import subprocess
+import threading
 
 from desktop import Desktop
 from driven import Driven
-from inbox import Inbox
+from inbox import Inbox, Missing
 from slix import Slixmpp
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -32,11 +32,9 @@ class Gajim(Driven):
         self.home = os.path.join(stage.folder, "gajim")
         self.desktop = Desktop(self.home)
         self.prepare()
-        self.errors = open(self.home + "/errors", "w+", encoding="utf-8")
-        self.drive(self.desktop.start(
-            "/usr/bin/python3", HERE + "/gajim_inside.py", text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors))
-        self.inbox.expect("ready", timeout=90)
+        self.ready = threading.Event()
+        self.drive(self.desktop.start, "/usr/bin/python3",
+                   HERE + "/gajim_inside.py")
 
     def prepare(self):
         certificates = self.home + "/.local/share/gajim/cert_store/"
@@ -65,15 +63,18 @@ class Gajim(Driven):
         return json.dumps(words)
 
     def event_of(self, line):
-        return json.loads(line) if line.startswith("[") else ()
+        event = json.loads(line) if line.startswith("[") else ()
+        if event == ["ready"]:
+            self.ready.set()
+        return event
+
+    def login(self):
+        if not self.ready.wait(90):
+            raise Missing("Gajim did not start")
+        super().login()
 
     def device(self, priority):
         return Slixmpp(self.stage, self.account, self.stage.server, priority)
 
-    def evidence(self):
-        self.errors.seek(0)
-        return [*map(str, self.inbox.seen), *self.errors.read().split("\n")]
-
     def close(self):
         self.desktop.close()
-        self.errors.close()

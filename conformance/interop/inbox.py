@@ -8,6 +8,16 @@ class Missing(Exception):
     """What a scenario waited for did not come."""
 
 
+class Story:
+    """What happened, each with its time, for who looks into a failure."""
+
+    def __init__(self):
+        self.lines = []
+
+    def tell(self, what):
+        self.lines.append(f"{time.strftime('%H:%M:%S')} {what}")
+
+
 class Inbox:
     """Events are tuples; the first word says what kind the rest is of:
 
@@ -23,12 +33,13 @@ class Inbox:
     """
 
     def __init__(self, name):
-        self.name, self.seen = name, []
+        self.name, self.seen, self.story = name, [], Story()
         self.changed = threading.Condition()
 
     def put(self, *event):
         with self.changed:
             self.seen.append(event)
+            self.story.tell(" ".join(map(str, event)))
             self.changed.notify_all()
 
     def clear(self):

@@ -135,7 +135,7 @@ class Profanity:
             self.wait(lambda: line in self.inputs[taken:], f"take {line!r}")
 
     def evidence(self):
-        return self.console.lines[-15:] + self.logged[-15:]
+        return {"console": self.console.lines, "log": self.logged}
 
     def login(self):
         self.wait(lambda: self.console.lines, "show its console")

@@ -96,7 +96,7 @@ class Psi:
         self.herald = Herald(stage)
         self.prepare()
         self.desktop = Desktop(self.home)
-        self.desktop.start("psi", "--profile=default")
+        self.desktop.start(["psi", "--profile=default"])
         self.watching = threading.Thread(target=self.watch, daemon=True)
         self.watching.start()
 
@@ -195,7 +195,7 @@ class Psi:
         self.keys(jid, ("type", text), ("key", "Return"))
 
     def evidence(self):
-        return map(str, self.inbox.seen)
+        return {}
 
     def close(self):
         self.open = False

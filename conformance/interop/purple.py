@@ -29,12 +29,10 @@ class Purple(Driven):
     def __init__(self, stage, account):
         self.account, self.stage = account, stage
         self.inbox = Inbox(account.user)
-        self.drive(subprocess.Popen(
-            [compile_into(stage.folder), os.path.join(stage.folder, "home"),
-             account.jid + "/interop", stage.proxied[0],
-             str(stage.proxied[1])],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL, text=True))
+        self.drive(subprocess.Popen, compile_into(stage.folder),
+                   os.path.join(stage.folder, "home"),
+                   account.jid + "/interop", stage.proxied[0],
+                   str(stage.proxied[1]))
         self.command(account.password)
 
     def line_of(self, words):
@@ -42,9 +40,6 @@ class Purple(Driven):
 
     def event_of(self, line):
         return line.rstrip("\n").split("\t")
-
-    def evidence(self):
-        return map(str, self.inbox.seen)
 
     def close(self):
         try:

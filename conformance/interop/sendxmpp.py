@@ -53,7 +53,7 @@ class Sendxmpp:
                        timeout=20)
 
     def evidence(self):
-        return map(str, self.inbox.seen)
+        return {}
 
     def close(self):
         self.herald.close()
