@@ -217,17 +217,28 @@ parse_path(struct parse *parse, const struct yaml *yaml)
 	return true;
 }
 
+/* What YAML writes as "\n" or "\0" would break lines of logs, names of files
+ * and XML. */
+static bool
+check_line(struct parse *parse, struct str text)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		if ((unsigned char)text.text[i] >= ' ' && text.text[i] != 0x7f)
+			continue;
+		*parse->why_r = STR("must be a single line of text, without "
+				    "control characters");
+		return false;
+	}
+	return true;
+}
+
 static bool
 parse_text(struct parse *parse, const struct yaml *yaml)
 {
 	struct setting_value *value = parse->value;
 
-	/* A line break would break lines of logs and of protocols. */
-	if (memchr(yaml->text.text, '\n', yaml->text.len) != NULL) {
-		*parse->why_r =
-		    str_dup(parse->arena, STR("must be a single line of text"));
+	if (!check_line(parse, yaml->text))
 		return false;
-	}
 	if (parse->setting->type == SETTING_PATH)
 		return parse_path(parse, yaml);
 	value->text = str_dup(parse->arena, yaml->text);
@@ -255,7 +266,7 @@ check_item(struct parse *parse, const struct yaml *item)
 	if (parse->setting->type == SETTING_CHOICES &&
 	    !find_choice(parse->setting, item->text, &index))
 		return refuse_kind(parse, item);
-	return true;
+	return check_line(parse, item->text);
 }
 
 static bool

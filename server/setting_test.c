@@ -72,6 +72,8 @@ numbers_have_units(void **state)
 	}
 }
 
+#define LINE "must be a single line of text, without control characters"
+
 static const struct {
 	enum row row;
 	const char *text, *why;
@@ -98,7 +100,11 @@ static const struct {
     {TIME, "2 h", "must be a time from 1 s to 90 min, not 2 h"},
     {SIZE, "64 KB", "must be a size like \"64 KiB\", not \"64 KB\""},
     {SIZE, "1 KiB", "must be a size of at least 1536 B, not 1 KiB"},
-    {TEXT, "\"a\\nb\"", "must be a single line of text"},
+    {TEXT, "\"a\\nb\"", LINE},
+    {TEXT, "\"a\\rb\"", LINE},
+    {PATH, "\"a\\0b\"", LINE},
+    {LIST, "\"a\\x01b\"", LINE},
+    {LIST, "[a, \"b\\n\"]", LINE},
     {TEXT, "[a]", "must be text, not a list"},
     {PATH, "", "must be a path, not nothing"},
     {SINK, "[]", "must be a path or one of stderr, not a list"},
