@@ -294,14 +294,11 @@ ask_keys(struct auth *auth)
 {
 	struct stream *stream = &auth->c2s->stream;
 	struct post *letter = post_new(POST_KEYS_ASK, NULL);
-	struct keys_ask *ask = arena_new(letter->arena, struct keys_ask);
 
 	auth->stage = AUTH_KEYS;
-	ask->address = str_dup(letter->arena, stream->conn->address);
 	letter->to = jid_copy(letter->arena, auth->sasl.jid);
 	letter->stream = stream->id;
 	letter->ticket = ++auth->ticket;
-	letter->keys_ask = ask;
 	post_send(stream->shard, letter);
 }
 

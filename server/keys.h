@@ -20,11 +20,9 @@ struct scram_keys {
 	struct str stored_key, server_key;
 };
 
-/* KEYS_ASK: of a stream that logs somebody in. Answered also for accounts that
- * do not exist: with keys that no password fits, the same ones each time. */
-struct keys_ask {
-	struct str address; /* of the peer, for the brake */
-};
+/* KEYS, asked for by a stream that logs somebody in. Answered also for accounts
+ * that do not exist: with keys that no password fits, the same ones each time.
+ */
 struct keys {
 	enum err err; /* UNAVAILABLE...: temporary-auth-failure */
 	bool exists, is_disabled;

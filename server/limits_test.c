@@ -202,7 +202,6 @@ ask_keys(struct shard *shard, unsigned number)
 
 	letter->to = jid_parse(letter->arena,
 	    str_format(letter->arena, "guard%u@montague.example", number));
-	letter->keys_ask = arena_new(letter->arena, struct keys_ask);
 	owner_take(shard, letter);
 }
 

@@ -130,7 +130,6 @@ struct post {
 	bool is_returned; /* STANZA: its session was gone; it passed the hooks
 			     of the account once already */
 	union {           /* what else a kind says; in the arena */
-		const struct keys_ask *keys_ask;
 		const struct keys *keys;
 		const struct login *login;
 		const struct bind_ask *bind;
