@@ -122,7 +122,27 @@ def ends_what_floods_it_before_tls(make):
     shown_directly(site, HOST)
 
 
+def one_address_keeps_nobody_out(make):
+    """Whatever it begins and does not go on with."""
+    site = make()
+    site.add("limits: {handshakes: 8}\n")
+    site.start()
+    crowd = [socket.create_connection(("127.0.0.1", site.tls_port),
+                                      source_address=("127.0.0.2", 0))
+             for _ in range(200)]
+    for sock in crowd:
+        sock.sendall(HELLO[:100])
+    time.sleep(0.5)
+    began = time.monotonic()
+    for _ in range(5):
+        shown_directly(site, HOST)
+    assert time.monotonic() - began < 5
+    for sock in crowd:
+        sock.close()
+
+
 CASES = [
     strangers_cost_little,
+    one_address_keeps_nobody_out,
     ends_what_floods_it_before_tls,
 ]
