@@ -385,6 +385,20 @@ streams_text(struct command *command, const json_t *pair)
 	return text[0] == '\0' ? "-" : text;
 }
 
+/* The last error; and how much may have arrived before a stream broke. */
+static const char *
+trouble_text(struct command *command, const json_t *pair)
+{
+	const long long count =
+	    json_integer_value(json_object_get(pair, "in_doubt"));
+
+	if (count == 0)
+		return text_of(pair, "last_error");
+	return str_format(command->arena, "%s; %lld in doubt",
+	    text_of(pair, "last_error"), count)
+	    .text;
+}
+
 static enum command_exit
 s2s(struct command *command)
 {
@@ -403,7 +417,7 @@ s2s(struct command *command)
 		    text_of(pair, "state"), streams_text(command, pair),
 		    json_integer_value(json_object_get(pair, "queued")),
 		    age_text(command, pair, "oldest_s"),
-		    text_of(pair, "last_error"));
+		    trouble_text(command, pair));
 	return result;
 }
 

@@ -128,7 +128,8 @@ links_are_listed(void **state)
 			    "\"queued\":2,\"oldest_s\":7,\"last_error\":null},"
 			    "{\"local\":\"a.example\",\"remote\":\"c.example\","
 			    "\"state\":\"waiting\",\"streams\":[],"
-			    "\"queued\":30,\"oldest_s\":600,"
+			    "\"queued\":30,\"in_doubt\":4,"
+			    "\"oldest_s\":600,"
 			    "\"last_error\":\"connection refused\"}]}"),
 	    COMMAND_OK);
 	assert_int_equal(strncmp(admin.asked, "GET /v1/s2s ", 12), 0);
@@ -141,7 +142,7 @@ links_are_listed(void **state)
 	    "2       7 s     -\n"
 	    "a.example                c.example                waiting    "
 	    "-                                             30      10 min  "
-	    "connection refused\n");
+	    "connection refused; 4 in doubt\n");
 }
 
 /* Rounded down, in the largest unit that fits. */

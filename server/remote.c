@@ -294,6 +294,8 @@ on_doubt_end(struct timer *timer)
 {
 	struct pair *pair = container_of(timer, struct pair, doubt_end);
 
+	log_info(&pair->log, "the stream was not resumed in time: what was not "
+			     "acknowledged goes again");
 	end_doubt(pair, false);
 	pair_advance(pair);
 }
@@ -652,6 +654,8 @@ begin_doubt(struct pair *pair, const struct post *letter)
 		return;
 	pair->doubt = path->is_out ? DOUBT_OURS : DOUBT_THEIRS;
 	pair->doubted = letter->stream;
+	log_info(&pair->log, "the stream broke before all was acknowledged: "
+			     "what was not waits for its resumption");
 }
 
 static void

@@ -104,6 +104,18 @@ kept_count(const struct list *entries)
 	return count;
 }
 
+/* What a stream carried that broke: nobody knows yet whether it arrived. */
+static uint64_t
+doubted_count(const struct pair *pair)
+{
+	uint64_t count = 0;
+
+	list_each (entry, &pair->waits, struct entry, link)
+		if (entry->fate == FATE_OPEN || queue_is_lost(entry))
+			count++;
+	return count;
+}
+
 static json_t *
 next_try_s(const struct pair *pair)
 {
@@ -128,6 +140,7 @@ pair_json(const struct pair *pair)
 	json_object_set_new(json, "queued", number(pair->count));
 	json_object_set_new(json, "kept",
 	    number(kept_count(&pair->sent) + kept_count(&pair->waits)));
+	json_object_set_new(json, "in_doubt", number(doubted_count(pair)));
 	json_object_set_new(json, "oldest_s", number(oldest_s(pair)));
 	json_object_set_new(json, "next_try_s", next_try_s(pair));
 	json_object_set_new(json, "last_error", text(pair->why));

@@ -8,5 +8,7 @@
 struct shard;
 
 /* The pairs of the shard, as the API tells them (GET /v1/s2s). Of a stream that
- * we opened "resumed" says whether it goes on where an earlier one was cut. */
+ * we opened "resumed" says whether it goes on where an earlier one was cut;
+ * "in_doubt" is how much of what is queued was on a stream that broke, and may
+ * have arrived. */
 json_t *remote_list(struct shard *);

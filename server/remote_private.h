@@ -160,6 +160,8 @@ void queue_unsend(struct pair *, bool can_resume);
 /* It was told, or will not be: what the stream's peer had not taken when it was
  * resumed did not arrive. */
 void queue_settle_fates(struct pair *, bool is_resumed);
+/* A request that, sent again, might be carried out twice. */
+bool queue_is_lost(const struct entry *);
 /* An iq was answered: it is not sent again, nor told to be lost. */
 void queue_answered(struct pair *, const struct stanza *answer);
 /* Answers what waits and may be answered; only what has waited too long, or

@@ -63,9 +63,8 @@ is_request(const struct post *letter)
 		   letter->stanza->type == STANZA_SET);
 }
 
-/* Sent again, it might be done twice. */
-static bool
-is_lost(const struct entry *entry)
+bool
+queue_is_lost(const struct entry *entry)
 {
 	return entry->fate == FATE_LOST && is_request(entry->letter) &&
 	       entry->letter->stanza->type == STANZA_SET;
@@ -377,7 +376,7 @@ queue_send(struct pair *pair)
 	list_each (entry, &pair->waits, struct entry, link) {
 		if (entry->is_unsure || pair->window >= WINDOW_BYTES)
 			return;
-		if (is_lost(entry))
+		if (queue_is_lost(entry))
 			continue;
 		if (entry->letter->blob == NULL ||
 		    is_late(entry) != entry->is_late)
@@ -435,7 +434,7 @@ queue_acked(struct pair *pair, uint64_t ticket)
 	list_each (entry, &pair->waits, struct entry, link) {
 		if (entry->ticket > ticket)
 			break;
-		if (!is_lost(entry))
+		if (!queue_is_lost(entry))
 			end_entry(entry, &write);
 	}
 	if (write != NULL)
@@ -477,7 +476,7 @@ queue_settle_fates(struct pair *pair, bool is_resumed)
 		if (entry->fate != FATE_OPEN)
 			continue;
 		entry->fate = is_resumed ? FATE_NONE : FATE_LOST;
-		if (is_lost(entry))
+		if (queue_is_lost(entry))
 			sweep_at(pair, entry->since_ms + hold_ms(entry));
 	}
 }
@@ -534,9 +533,9 @@ queue_sweep(struct pair *pair, bool is_all)
 		const uint64_t due = entry->since_ms + hold_ms(entry);
 
 		if (entry->is_unsure ||
-		    (pair->path_count > 0 && !is_lost(entry)))
+		    (pair->path_count > 0 && !queue_is_lost(entry)))
 			continue;
-		if (is_lost(entry) && due <= now)
+		if (queue_is_lost(entry) && due <= now)
 			queue_refuse(pair, take(entry),
 			    STANZA_ERR_REMOTE_SERVER_TIMEOUT, LOST);
 		else if (is_all || due <= now)

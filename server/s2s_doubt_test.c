@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "server/remote_list.h"
 #include "server/s2s_stage.h"
 
 /* Without modules: stanzas go straight between sessions and streams. */
@@ -217,6 +218,22 @@ who_resumes_tells_what_was_done(void **state)
 	}
 }
 
+/* What the administration sees, of the pair with VERONA. */
+static long long
+doubted(const struct stage *stage)
+{
+	long long sum = 0;
+
+	for (unsigned i = 0; i < stage->world->server.shard_count; i++) {
+		json_t *pairs = remote_list(&stage->world->server.shards[i]);
+
+		sum += json_integer_value(
+		    json_object_get(json_array_get(pairs, 0), "in_doubt"));
+		json_decref(pairs);
+	}
+	return sum;
+}
+
 /* Who does not resume it says nothing. */
 static void
 who_does_not_resume_tells_nothing(void **state)
@@ -226,9 +243,12 @@ who_does_not_resume_tells_nothing(void **state)
 
 	world_send(peer, "<failed xmlns='urn:xmpp:sm:3'/>");
 	CHECK(stage_comes(peer, "<enable"));
+	CHECK_EQUAL(doubted(&stage), 2);
 	world_send(peer, PASSING);
 	CHECK(only_m1_comes(peer));
+	CHECK_EQUAL(doubted(&stage), 1);
 	hears(&stage, TIMEOUT);
+	CHECK_EQUAL(doubted(&stage), 0);
 	CHECK_EQUAL(count(peer, "id='q1'"), 0);
 	world_free(&stage.world);
 }
