@@ -727,22 +727,39 @@ on_answered(struct pair *pair, const struct post *letter)
 	queue_answered(pair, letter->stanza);
 }
 
+static struct post *
+new_letter(enum path_event event, struct str local, struct str domain)
+{
+	struct post *letter = post_new(POST_PATH, NULL);
+	struct path_note *note = arena_new(letter->arena, struct path_note);
+
+	note->event = event;
+	note->local = str_dup(letter->arena, local);
+	letter->path = note;
+	letter->to = jid_parse(letter->arena, domain);
+	return letter;
+}
+
+void
+remote_tell_acked(
+    struct shard *shard, struct str local, struct str domain, uint64_t ticket)
+{
+	struct post *letter = new_letter(PATH_ACKED, local, domain);
+
+	letter->ticket = ticket;
+	post_send(shard, letter);
+}
+
 void
 remote_hear(struct shard *shard, struct str local, struct str domain,
     const struct stanza *stanza)
 {
 	struct post *letter;
-	struct path_note *note;
 
 	if (stanza->kind != STANZA_IQ ||
 	    (stanza->type != STANZA_RESULT && stanza->type != STANZA_ERROR))
 		return;
-	letter = post_new(POST_PATH, NULL);
-	note = arena_new(letter->arena, struct path_note);
-	note->event = PATH_ANSWERED;
-	note->local = str_dup(letter->arena, local);
-	letter->path = note;
-	letter->to = jid_parse(letter->arena, domain);
+	letter = new_letter(PATH_ANSWERED, local, domain);
 	letter->stanza = stanza_make(letter->arena, STANZA_IQ, stanza->type,
 	    jid_copy(letter->arena, stanza->from),
 	    jid_copy(letter->arena, stanza->to),

@@ -107,6 +107,9 @@ bool remote_is_on(const struct shard *);
  * that is not ours, or a component's; router_route and router_fan_out make it
  * so. Takes it. */
 void remote_take(struct shard *, struct post *);
+/* All up to the ticket was handled by that domain (ACKED). */
+void remote_tell_acked(
+    struct shard *, struct str local, struct str domain, uint64_t ticket);
 /* A stanza of that domain came, for local, on a stream of either: if it answers
  * an iq, the remote is told (ANSWERED). */
 void remote_hear(

@@ -290,6 +290,41 @@ who_resumes_another_tells_nothing(void **state)
 	}
 }
 
+/* --- pings --------------------------------------------------------------- */
+
+/* Its answer comes on another stream, when that which it proves the end of is
+ * gone. */
+static void
+a_ping_is_answered_after_the_cut(void **state)
+{
+	static const char *const froms[] = {VERONA, "mantua.example"};
+
+	for (unsigned i = 0; i < COUNT_OF(froms); i++) {
+		struct stage stage = stage_begin(i + 1, CLEAR);
+		struct world_peer *other, *peer;
+		char said[300];
+		const char *id;
+
+		stage_say(&stage, "m1");
+		peer = await(&stage);
+		world_send(peer, "<failed xmlns='urn:xmpp:sm:3'/>");
+		CHECK(stage_comes(peer, "id='m1'"));
+		id = strstr(world_next(peer), " id='") + 5;
+		snprintf(said, sizeof(said),
+		    "<iq type='result' id='%.*s' from='%s' "
+		    "to='montague.example'/>",
+		    (int)strcspn(id, "'"), id, froms[i]);
+		world_cut(&peer);
+		world_run(stage.world);
+		other = stage_arrive_one_way(&stage, froms[i]);
+		world_send(other, said);
+		peer = await(&stage);
+		world_send(peer, PASSING);
+		CHECK_EQUAL(count(peer, "id='m1'"), i);
+		world_free(&stage.world);
+	}
+}
+
 int
 main(void)
 {
@@ -301,6 +336,7 @@ main(void)
 	    cmocka_unit_test(who_resumes_tells_what_was_done),
 	    cmocka_unit_test(who_does_not_resume_tells_nothing),
 	    cmocka_unit_test(who_resumes_another_tells_nothing),
+	    cmocka_unit_test(a_ping_is_answered_after_the_cut),
 	};
 
 	return cmocka_run_group_tests_name("s2s_doubt", tests, NULL, NULL);

@@ -190,8 +190,6 @@ void s2s_want_ack(struct s2s *);
 void s2s_begin_marks(struct s2s *);
 /* All up to that count of stanzas was handled by the peer. */
 void s2s_acked(struct s2s *, uint64_t count);
-void s2s_tell_acked(
-    struct s2s *, struct str local, struct str domain, uint64_t ticket);
 bool s2s_on_idle(struct stream *);
 /* Closes the stream when nobody uses it; from now on. */
 void s2s_watch_idle(struct s2s *);

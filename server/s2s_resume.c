@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/rand.h"
+#include "server/remote.h"
 #include "server/setting.h"
 #include "server/shard.h"
 
@@ -30,7 +31,8 @@ forget(struct shard *shard, struct s2s_kept *kept)
 	if (kept->asked != NULL)
 		tell_stream(shard, &kept->asked, NULL);
 	timer_stop(shard, &kept->patience);
-	handled_stop(&kept->handled);
+	if (kept->handled.role != NULL)
+		handled_stop(&kept->handled);
 	list_remove(&kept->link);
 	shard->kept_count--;
 	arena_free(&arena);
@@ -110,7 +112,8 @@ struct s2s_kept *
 s2s_kept_of_pair(struct shard *shard, struct str local, struct str domain)
 {
 	list_each (kept, all(shard), struct s2s_kept, link)
-		if (kept->is_out && str_equal(kept->domain, domain) &&
+		if (kept->is_out && kept->id.len > 0 &&
+		    str_equal(kept->domain, domain) &&
 		    str_equal(kept->local, local) &&
 		    kept->until_ms > clock_mono_ms())
 			return kept;
@@ -128,25 +131,9 @@ s2s_kept_h(const struct s2s_kept *kept)
 	       sm_counted(kept->handled.returned, kept->early);
 }
 
-bool
-s2s_keep(struct s2s *s2s)
+static void
+keep_marks(struct s2s_kept *kept, struct s2s *s2s)
 {
-	struct stream *stream = &s2s->stream;
-	struct shard *shard = stream->shard;
-	struct s2s_kept *kept;
-
-	if (s2s->sm_id.len == 0 || s2s->right_count > 1 || shard->is_draining)
-		return false;
-	kept = kept_new(shard, s2s->sm_id,
-	    s2s->is_out ? stream->target : jid_full(stream->peer));
-	kept->stream = stream->id;
-	kept->is_out = s2s->is_out;
-	kept->local = str_dup(kept->arena, stream->host_name);
-	kept->early = s2s->early;
-	kept->handled_before = s2s->handled_before;
-	handled_move(&kept->handled, &s2s->handled, &kept_role);
-	s2s->handled = (struct handled){0};
-	kept->sent = s2s->sent - s2s->sent_before;
 	list_each (mark, &s2s->marks, struct s2s_mark, link)
 		kept->mark_count++;
 	kept->marks =
@@ -155,7 +142,54 @@ s2s_keep(struct s2s *s2s)
 	list_each (mark, &s2s->marks, struct s2s_mark, link)
 		kept->marks[kept->mark_count++] = (struct s2s_kept_mark){
 		    mark->ticket, mark->sent - s2s->sent_before};
+}
+
+bool
+s2s_keep(struct s2s *s2s)
+{
+	struct stream *stream = &s2s->stream;
+	struct shard *shard = stream->shard;
+	const bool can_resume = s2s->sm_id.len > 0;
+	struct s2s_kept *kept;
+
+	if (s2s->right_count > 1 || shard->is_draining ||
+	    (!can_resume && (s2s->has_acks || list_is_empty(&s2s->marks))))
+		return false;
+	kept = kept_new(shard, s2s->sm_id,
+	    s2s->is_out ? stream->target : jid_full(stream->peer));
+	kept->stream = stream->id;
+	kept->is_out = s2s->is_out;
+	kept->local = str_dup(kept->arena, stream->host_name);
+	keep_marks(kept, s2s);
+	if (!can_resume)
+		return false;
+	kept->early = s2s->early;
+	kept->handled_before = s2s->handled_before;
+	handled_move(&kept->handled, &s2s->handled, &kept_role);
+	s2s->handled = (struct handled){0};
+	kept->sent = s2s->sent - s2s->sent_before;
 	return true;
+}
+
+void
+s2s_kept_pong(struct shard *shard, const struct post *letter)
+{
+	uint64_t ticket = 0;
+
+	list_each (kept, all(shard), struct s2s_kept, link) {
+		if (kept->id.len > 0 ||
+		    kept->stream.slot != letter->stream.slot ||
+		    kept->stream.use != letter->stream.use ||
+		    !str_equal(kept->domain, jid_full(letter->to)))
+			continue;
+		for (size_t i = 0; i < kept->mark_count; i++)
+			if (kept->marks[i].sent <= letter->ticket)
+				ticket = kept->marks[i].ticket;
+		if (ticket > 0)
+			remote_tell_acked(
+			    shard, kept->local, kept->domain, ticket);
+		return;
+	}
 }
 
 struct str
@@ -180,7 +214,8 @@ s2s_go_on(struct s2s *s2s, const struct s2s_kept *kept, uint64_t h)
 		if (kept->marks[i].sent <= acked)
 			ticket = kept->marks[i].ticket;
 	if (ticket > 0)
-		s2s_tell_acked(s2s, kept->local, kept->domain, ticket);
+		remote_tell_acked(
+		    s2s->stream.shard, kept->local, kept->domain, ticket);
 	s2s->has_acks = true;
 	s2s->is_resumed = true;
 	s2s->resumed = kept->stream;

@@ -11,7 +11,8 @@
 struct s2s_kept {
 	struct link link;    /* in shard->kept */
 	struct arena *arena; /* lifetime: kept */
-	struct str id, local, domain;
+	struct str id; /* empty: it cannot be resumed, but a ping is open */
+	struct str local, domain;
 	struct stream_id stream;
 	bool is_out;
 	uint64_t until_ms;
@@ -36,7 +37,8 @@ struct s2s_resume {
 	uint64_t taken;
 };
 
-/* The stream was cut; false when it cannot be resumed. */
+/* The stream was cut; false when it cannot be resumed. Without stream
+ * management its ping may be answered yet. */
 bool s2s_keep(struct s2s *);
 /* A new SM-ID, which names the shard where it is looked for first. */
 struct str s2s_kept_id(struct s2s *);
@@ -58,4 +60,6 @@ void s2s_forget(struct s2s *);
 /* Asks the shard of the SM-ID, and then the others; the one that has it, or the
  * last, answers with s2s_sm_resumed. False when the SM-ID is none of ours. */
 bool s2s_ask_kept(struct s2s *, struct str id);
+/* A ping of a stream that is gone was answered, which may be kept. */
+void s2s_kept_pong(struct shard *, const struct post *);
 void s2s_kept_free(struct shard *);

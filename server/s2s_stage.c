@@ -158,8 +158,9 @@ stage_s2s(struct world_peer *peer)
 	return NULL;
 }
 
-struct world_peer *
-stage_arrive_certified(const struct stage *stage, const char *domain)
+static struct world_peer *
+arrive_certified(
+    const struct stage *stage, const char *domain, const char *first)
 {
 	struct world_peer *peer = stage_arrive(stage);
 	char opening[300];
@@ -169,11 +170,23 @@ stage_arrive_certified(const struct stage *stage, const char *domain)
 	world_send(peer, opening);
 	CHECK(stage_comes(peer, "features"));
 	stage_s2s(peer)->certified = PROOF_PKIX;
-	world_send(peer, "<bidi xmlns='urn:xmpp:bidi'/>"
-			 "<auth" NS("sasl") " mechanism='EXTERNAL'>=</auth>");
+	world_send(peer, first);
+	world_send(peer, "<auth" NS("sasl") " mechanism='EXTERNAL'>=</auth>");
 	CHECK(stage_comes(peer, "<success"));
 	world_peer_restart(peer);
 	world_send(peer, opening);
 	CHECK(stage_comes(peer, "features"));
 	return peer;
+}
+
+struct world_peer *
+stage_arrive_certified(const struct stage *stage, const char *domain)
+{
+	return arrive_certified(stage, domain, "<bidi xmlns='urn:xmpp:bidi'/>");
+}
+
+struct world_peer *
+stage_arrive_one_way(const struct stage *stage, const char *domain)
+{
+	return arrive_certified(stage, domain, "");
 }

@@ -49,6 +49,8 @@ struct world_peer *stage_arrive_with_key(const struct stage *);
 struct world_peer *stage_arrive_proved(const struct stage *);
 /* One that the certificate of that domain proved, for both ways. */
 struct world_peer *stage_arrive_certified(const struct stage *, const char *);
+/* The same, to send only. */
+struct world_peer *stage_arrive_one_way(const struct stage *, const char *);
 /* Our end of a stream. */
 struct s2s *stage_s2s(struct world_peer *);
 /* The part of VERONA as the authority of a key; whether it was asked. */

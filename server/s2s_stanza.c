@@ -239,21 +239,10 @@ s2s_deinit(struct s2s *s2s)
 
 /* --- acknowledgements ----------------------------------------------------- */
 
-void
-s2s_tell_acked(
-    struct s2s *s2s, struct str local, struct str domain, uint64_t ticket)
-{
-	struct post *letter;
-
-	(void)new_note(s2s, local, domain, PATH_ACKED, &letter);
-	letter->ticket = ticket;
-	post_send(s2s->stream.shard, letter);
-}
-
 static void
 tell_acked(struct s2s *s2s, const struct s2s_path *path, uint64_t ticket)
 {
-	s2s_tell_acked(s2s, path->local, path->domain, ticket);
+	remote_tell_acked(s2s->stream.shard, path->local, path->domain, ticket);
 }
 
 /* One letter for each stretch of marks of one path. */
@@ -416,7 +405,9 @@ s2s_take_pong(struct shard *shard, struct post *letter)
 {
 	struct stream *stream = stream_find(shard, letter->stream);
 
-	if (stream != NULL && !stream->is_gone && stream->role->is_of_servers)
+	if (stream == NULL || stream->is_gone)
+		s2s_kept_pong(shard, letter);
+	else if (stream->role->is_of_servers)
 		on_pong(s2s_of(stream), letter);
 	post_free(&letter);
 }
