@@ -371,6 +371,7 @@ what_is_found_is_told(void **state)
 	    .count = chain_of(leaf, MIDDLE, ders),
 	    .domain = STR("a.example")};
 	struct verify verify;
+	char day[CLOCK_TEXT_LEN];
 	int64_t left_s;
 
 	run(&verify, &ask, PROOF_PKIX);
@@ -378,6 +379,12 @@ what_is_found_is_told(void **state)
 	CHECK(left_s > 99 * DAY_S && left_s < 101 * DAY_S);
 	CHECK_STR(verify.names, "a.example, *.b.example");
 	CHECK_STR(verify.issuer, "Middle");
+	clock_text(day, (uint64_t)verify.ends_s * 1000000);
+	CHECK(verify.days.len == strlen("2026-01-02 to 2027-01-01"));
+	CHECK(strncmp(verify.days.text + 10, " to ", 4) == 0);
+	CHECK(strncmp(verify.days.text + 14, day, 10) == 0);
+	clock_text(day, clock_wall_us());
+	CHECK(strncmp(verify.days.text, day, 10) < 0);
 	CHECK(verify.why.len == 0);
 	forged_free(&leaf);
 }
