@@ -236,6 +236,7 @@ ssl = {{ key = "{dir}/key.pem", certificate = "{dir}/cert.pem" }}
 c2s_require_encryption = true
 allow_registration = true
 authentication = "internal_hashed"
+default_iteration_count = 4096
 storage = "internal"
 modules_disabled = {{ "s2s" }}
 modules_enabled = {{ "roster", "saslauth", "tls", "disco", "private",
