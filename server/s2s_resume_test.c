@@ -463,7 +463,7 @@ what_came_is_done_with_before_it_is_resumed(void **state)
 		CHECK(!stage_comes(peer, "<resume"));
 		if (i == 2) { /* too soon */
 			world_send(peer, RESUMED);
-			CHECK(stage_comes(peer, "<undefined-condition"));
+			CHECK(stage_comes(peer, "<bad-format"));
 			world_hold_store(stage.world, false);
 			world_free(&stage.world);
 			continue;
@@ -534,8 +534,8 @@ false_answers_prove_nothing(void **state)
 		const char *said, *error;
 	} cases[] = {
 	    {"<resumed xmlns='urn:xmpp:sm:3' previd='s2' h='2'/>",
-		"<undefined-condition"},
-	    {"<resumed xmlns='urn:xmpp:sm:3' h='2'/>", "<undefined-condition"},
+		"<bad-format"},
+	    {"<resumed xmlns='urn:xmpp:sm:3' h='2'/>", "<bad-format"},
 	    {"<resumed xmlns='urn:xmpp:sm:3' previd='s1' h='3'/>",
 		"<handled-count-too-high xmlns='urn:xmpp:sm:3' h='3' "
 		"send-count='2'/>"},
@@ -544,7 +544,7 @@ false_answers_prove_nothing(void **state)
 	    {"<resumed xmlns='urn:xmpp:sm:3' previd='s1' h='-1'/>",
 		"<bad-format"},
 	    {"<resumed xmlns='urn:xmpp:sm:3' previd='s1'/>", "<bad-format"},
-	    {ENABLED, "<undefined-condition"},
+	    {ENABLED, "<bad-format"},
 	};
 
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
@@ -577,7 +577,7 @@ nobody_resumes_what_is_new(void **state)
 	stage_answer(peer, STAGE_LINES - 1);
 	CHECK(stage_comes(peer, "<enable"));
 	world_send(peer, RESUMED);
-	CHECK(stage_comes(peer, "<undefined-condition"));
+	CHECK(stage_comes(peer, "<bad-format"));
 	all_comes_again(&stage);
 	world_free(&stage.world);
 }

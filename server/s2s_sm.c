@@ -192,11 +192,11 @@ s2s_sm_ask(struct s2s *s2s)
 /* What the peer counts is not believed any more: the next stream begins anew.
  */
 static void
-disbelieve(struct s2s *s2s, enum stream_err err, const char *why)
+disbelieve(struct s2s *s2s, const char *why)
 {
 	s2s_forget(s2s);
 	s2s->sm_id = STR_NONE;
-	stream_fail(&s2s->stream, err, why);
+	stream_fail(&s2s->stream, STREAM_ERR_BAD_FORMAT, why);
 }
 
 static void
@@ -339,13 +339,11 @@ on_resumed(struct s2s *s2s, const struct node *node)
 
 	if (kept == NULL || kept->waiter.use != 0 ||
 	    !str_equal(node_attr(node, "previd"), kept->id)) {
-		disbelieve(s2s, STREAM_ERR_UNDEFINED_CONDITION,
-		    "this is not what was to be resumed");
+		disbelieve(s2s, "this is not what was to be resumed");
 		return false;
 	}
 	if (!str_to_u64(node_attr(node, "h"), UINT32_MAX, &h)) {
-		disbelieve(s2s, STREAM_ERR_BAD_FORMAT,
-		    "<resumed/> without a number h");
+		disbelieve(s2s, "<resumed/> without a number h");
 		return false;
 	}
 	if (!s2s_go_on(s2s, kept, h)) {
@@ -384,8 +382,7 @@ s2s_sm_answered(struct s2s *s2s, const struct node *node)
 	if (str_is(node->name, "failed"))
 		return on_failed(s2s);
 	if (is_resume != str_is(node->name, "resumed")) {
-		disbelieve(s2s, STREAM_ERR_UNDEFINED_CONDITION,
-		    "this is no answer to what was asked");
+		disbelieve(s2s, "this is no answer to what was asked");
 		return false;
 	}
 	if (is_resume)
