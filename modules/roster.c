@@ -28,6 +28,7 @@ static void on_restore(struct session *, const struct node *);
 
 static const struct hook hooks[] = {
     {.on = HOOK_ACCOUNT_LOAD, .order = -100, .load = on_load},
+    {.on = HOOK_ACCOUNT_LOADED, .account = roster_amend_all},
     {.on = HOOK_ACCOUNT_FORGET, .account = on_forget},
     {.on = HOOK_IQ_GET,
 	.ns = NS_ROSTER,
@@ -154,8 +155,9 @@ roster_init(struct account *account)
 		list_move(&gets, &roster->gets);
 	}
 	clear(roster);
-	*roster = (struct roster){
-	    .edits_made = roster->edits_made, .edits_open = roster->edits_open};
+	*roster = (struct roster){.edits_made = roster->edits_made,
+	    .edits_open = roster->edits_open,
+	    .amends = roster->amends};
 	table_init(&roster->contacts);
 	list_init(&roster->edits);
 	list_init(&roster->gets);
@@ -292,6 +294,7 @@ static void
 on_forget(struct account *account)
 {
 	clear(roster_of(account));
+	roster_amend_forget(roster_of(account));
 }
 
 /* --- get ---------------------------------------------------------------- */

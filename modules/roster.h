@@ -5,9 +5,10 @@
  * does. A contact is also kept here while it only asked for a subscription, or
  * was removed (a tombstone, for roster versions); such are not listed.
  *
- * Changes go through an edit: they show in memory at once; pushes and the
- * answer leave when the write is committed. When it fails for good the account
- * is loaded anew and the answer is an error.
+ * Changes go through an edit: they show in memory at once; what sessions are
+ * told leaves when the write is committed. When it fails for good the answer is
+ * an error, the account is loaded anew, and then all who were told of it, or
+ * should be, hear what holds.
  */
 #pragma once
 
@@ -80,6 +81,10 @@ void roster_edit_seen(struct roster_edit *, uint64_t turn);
 /* The letter that asks for this change is carried out with its commit. One of
  * another server is bounced when that fails; its receipt waits until then. */
 void roster_edit_received(struct roster_edit *, struct post *letter);
+/* That letter is shown to these sessions when it is committed, before the push
+ * (RFC 6121, section 3.1.6). When none is available HOOK_KEPT is run then. */
+enum roster_show { SHOW_NONE, SHOW_INTERESTED, SHOW_AVAILABLE };
+void roster_edit_show(struct roster_edit *, enum roster_show);
 /* What a session sent, and so changes this: done with when it is committed, or
  * bounced. Takes it. */
 void roster_edit_cause(struct roster_edit *, struct post *letter);

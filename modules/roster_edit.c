@@ -18,6 +18,7 @@
 #include "server/router.h"
 #include "server/session.h"
 #include "server/settle.h"
+#include "server/setup.h"
 
 struct push {
 	struct push *next;
@@ -27,6 +28,7 @@ struct push {
 struct hold {
 	uint64_t session; /* number */
 	unsigned place;
+	bool is_shown, is_pushed;
 };
 
 struct roster_edit {
@@ -37,8 +39,11 @@ struct roster_edit {
 	struct account *account; /* pinned */
 	struct arena *arena;
 	struct store_write *write;
+	const struct jid *jid;  /* whom it is about; NULL: nothing changes */
+	unsigned before, after; /* SUB_ bits */
 	struct push *first, **last;
-	struct hold *held; /* sessions that wait for the pushes */
+	enum roster_show show; /* the letter or cause */
+	struct hold *held;     /* sessions that wait for that and the pushes */
 	size_t held_count;
 	struct iq *iq;
 	bool is_request;
@@ -86,6 +91,20 @@ void
 roster_edit_seen(struct roster_edit *edit, uint64_t turn)
 {
 	edit->seen = turn;
+}
+
+void
+roster_edit_show(struct roster_edit *edit, enum roster_show show)
+{
+	edit->show = show;
+}
+
+static void
+note_change(struct roster_edit *edit, const struct jid *jid, unsigned sub)
+{
+	edit->jid = jid_copy(edit->arena, jid);
+	edit->before = roster_sub(edit->account, jid);
+	edit->after = sub;
 }
 
 static void
@@ -139,6 +158,7 @@ roster_edit_sub(struct roster_edit *edit, const struct jid *jid, unsigned sub,
 	const bool was_listed = old != NULL && old->is_listed;
 	struct contact *contact;
 
+	note_change(edit, jid, sub);
 	if (old != NULL && !was_listed && !is_listed && !old->is_removed &&
 	    sub == 0) {
 		forget_row(edit, old);
@@ -167,6 +187,7 @@ roster_edit_item(
 	const struct contact *old = roster_find(roster_of(edit->account), jid);
 	struct contact *contact = roster_item_make(jid, item);
 
+	note_change(edit, jid, old == NULL ? 0 : old->sub);
 	count_turns(edit, old, contact);
 	if (old != NULL) {
 		contact->sub = old->sub;
@@ -222,6 +243,7 @@ roster_edit_remove(struct roster_edit *edit, const struct jid *jid)
 {
 	struct contact *contact = roster_item_make(jid, NULL);
 
+	note_change(edit, jid, 0);
 	count_turns(edit, roster_find(roster_of(edit->account), jid), contact);
 	contact->is_removed = true;
 	keep(edit, contact, true);
@@ -289,14 +311,22 @@ hold_sessions(struct roster_edit *edit)
 {
 	struct account *account = edit->account;
 
-	if (edit->first == NULL)
+	if (edit->first == NULL && edit->show == SHOW_NONE)
 		return;
 	edit->held =
 	    arena_array(edit->arena, struct hold, account->session_count);
 	session_each (session, account) {
-		if (roster_is_interested(session))
-			edit->held[edit->held_count++] = (struct hold){
-			    session->number, session_hold(session)};
+		const struct hold hold = {
+		    .session = session->number,
+		    .is_shown = roster_shows_to(edit->show, session),
+		    .is_pushed =
+			edit->first != NULL && roster_is_interested(session),
+		};
+
+		if (!hold.is_shown && !hold.is_pushed)
+			continue;
+		edit->held[edit->held_count] = hold;
+		edit->held[edit->held_count++].place = session_hold(session);
 	}
 }
 
@@ -366,6 +396,24 @@ roster_give_up(struct account *account)
 
 /* --- when it is committed ----------------------------------------------- */
 
+static struct post *
+shown(const struct roster_edit *edit)
+{
+	return edit->letter != NULL ? edit->letter : edit->cause;
+}
+
+static void
+fill_place(const struct roster_edit *edit, const struct hold *hold,
+    struct session *session)
+{
+	if (hold->is_shown)
+		session_fill(session, hold->place, shown(edit)->stanza, 0);
+	if (!hold->is_pushed)
+		return;
+	for (const struct push *push = edit->first; push; push = push->next)
+		own_iq_fill(session, hold->place, push->query);
+}
+
 /* A session that became interested since saw the change already. */
 static void
 fill_places(struct roster_edit *edit, bool is_committed)
@@ -377,11 +425,20 @@ fill_places(struct roster_edit *edit, bool is_committed)
 
 		if (session == NULL)
 			continue;
-		for (const struct push *push = edit->first;
-		    push != NULL && is_committed; push = push->next)
-			own_iq_fill(session, hold->place, push->query);
+		if (is_committed)
+			fill_place(edit, hold, session);
 		session_release(session, hold->place);
 	}
+}
+
+static void
+tell_that_it_is_kept(struct roster_edit *edit)
+{
+	struct account *account = edit->account;
+
+	if (edit->show == SHOW_AVAILABLE && edit->held_count == 0 &&
+	    !account->owner.is_detached)
+		(void)hook_stanza(HOOK_KEPT, account, NULL, shown(edit));
 }
 
 static void
@@ -413,8 +470,27 @@ try_again(struct roster_edit *edit)
 }
 
 static void
+note_failure(struct roster_edit *edit, enum err err)
+{
+	const struct post *letter = shown(edit);
+
+	if (edit->jid == NULL || edit->account->owner.is_detached)
+		return;
+	roster_amend_note(roster_of(edit->account),
+	    &(struct roster_failure){
+		.jid = edit->jid,
+		.sub = edit->after,
+		.is_seen = ((edit->before ^ edit->after) & SUB_FROM) != 0,
+		.is_uncertain = err == ERR_UNCERTAIN,
+		.show = letter == NULL ? SHOW_NONE : edit->show,
+		.stanza = letter == NULL ? NULL : letter->stanza,
+	    });
+}
+
+static void
 fail(struct roster_edit *edit, enum err err)
 {
+	note_failure(edit, err);
 	log_warn(&edit->account->owner.log, "could not save the roster: %s",
 	    err_text(err));
 	if (edit->iq != NULL)
@@ -446,6 +522,7 @@ committed(struct store_commit *commit)
 	if (edit->iq != NULL)
 		iq_reply(edit->iq, NULL);
 	fill_places(edit, true);
+	tell_that_it_is_kept(edit);
 	post_free(&edit->letter);
 	post_free(&edit->cause);
 	done_with(edit);

@@ -22,6 +22,7 @@ struct roster {
 	unsigned edits_open; /* of those, not ended yet */
 	bool is_void;        /* memory is ahead of what can be committed */
 	struct list gets;    /* struct roster_get, oldest first */
+	struct roster_amend *amends; /* roster_amend.c; oldest first */
 };
 
 /* A request for the roster that waits until what was changed before it is kept
@@ -48,6 +49,25 @@ struct contact *roster_find(struct roster *, const struct jid *);
 void roster_put(struct roster *, struct contact *);
 /* Removes and frees it. */
 void roster_drop(struct roster *, struct contact *);
+
+/* --- roster_amend.c ----------------------------------------------------- */
+
+struct roster_failure { /* a change that could not be committed */
+	const struct jid *jid;
+	unsigned sub;      /* what would hold then */
+	bool is_seen;      /* the contact saw presence that belongs to it */
+	bool is_uncertain; /* it may hold all the same */
+	enum roster_show show;
+	const struct stanza *stanza; /* what was to be shown; or NULL */
+};
+
+/* All hear what holds when the account was loaded anew. Copies it. */
+void roster_amend_note(struct roster *, const struct roster_failure *);
+void roster_amend_forget(struct roster *);
+/* It was. */
+void roster_amend_all(struct account *);
+/* Whether the session is one of those. */
+bool roster_shows_to(enum roster_show, struct session *);
 
 /* --- roster_edit.c ------------------------------------------------------ */
 

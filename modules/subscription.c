@@ -246,26 +246,6 @@ on_sent(struct account *account, struct session *session, struct post *letter)
 
 /* --- inbound: appendix A.3 ------------------------------------------------ */
 
-static void
-deliver(const struct change *change, bool to_interested)
-{
-	if (change->is_blocked)
-		return;
-	session_each (session, change->account)
-		if (to_interested ? roster_is_interested(session)
-				  : session->is_available)
-			session_send(session, change->letter->stanza);
-}
-
-static bool
-has_available(const struct account *account)
-{
-	session_each (session, account)
-		if (session->is_available)
-			return true;
-	return false;
-}
-
 static struct roster_edit *
 edit_of(const struct change *change)
 {
@@ -276,14 +256,16 @@ edit_of(const struct change *change)
 	return edit;
 }
 
-/* Our new state, and an answer to the contact (type NONE: STANZA_ERROR), in one
- * transaction; the letter is done with its commit. */
+/* Our new state, and an answer to the contact (none: STANZA_ERROR), in one
+ * transaction; the letter is done with its commit, and is shown then. */
 static void
 keep(const struct change *change, unsigned sub, const struct node *request,
-    enum stanza_type answer)
+    enum stanza_type answer, enum roster_show show)
 {
 	struct roster_edit *edit = edit_of(change);
 
+	if (!change->is_blocked)
+		roster_edit_show(edit, show);
 	roster_edit_sub(edit, change->contact, sub, change->is_listed, request);
 	if (answer != STANZA_ERROR)
 		roster_edit_letter(edit, change->contact, answer);
@@ -345,7 +327,7 @@ receive_subscribe(const struct change *change)
 		ignore(change);
 	} else if ((sub & SUB_APPROVED) != 0 && !change->is_blocked) {
 		keep(change, (sub & ~(unsigned)SUB_PENDING_IN) | SUB_FROM, NULL,
-		    STANZA_SUBSCRIBED);
+		    STANZA_SUBSCRIBED, SHOW_NONE);
 		roster_send_presence(change->account, change->contact, true);
 	} else if ((sub & SUB_PENDING_IN) != 0) {
 		ignore(change);
@@ -356,12 +338,7 @@ receive_subscribe(const struct change *change)
 		ignore(change);
 	} else {
 		keep(change, sub | SUB_PENDING_IN, change->letter->stanza->node,
-		    STANZA_ERROR);
-		if (has_available(change->account))
-			deliver(change, false);
-		else if (!change->is_blocked)
-			(void)hook_stanza(
-			    HOOK_KEPT, change->account, NULL, change->letter);
+		    STANZA_ERROR, SHOW_AVAILABLE);
 	}
 }
 
@@ -377,13 +354,13 @@ receive_unsubscribe(const struct change *change)
 		ignore(change);
 		return;
 	}
-	deliver(change, true);
 	if ((change->sub & SUB_FROM) != 0 && !change->is_blocked)
 		roster_send_presence(change->account, change->contact, false);
 	keep(change, change->sub & ~ends, NULL,
 	    change->letter->durable.row != 0 || change->is_blocked
 		? STANZA_ERROR
-		: STANZA_UNSUBSCRIBED);
+		: STANZA_UNSUBSCRIBED,
+	    SHOW_INTERESTED);
 }
 
 /* An answer that the contact gave before it saw our last request, which it will
@@ -403,9 +380,8 @@ receive_subscribed(const struct change *change)
 		ignore(change);
 		return;
 	}
-	deliver(change, true);
 	keep(change, (change->sub & ~(unsigned)SUB_ASK) | SUB_TO, NULL,
-	    STANZA_ERROR);
+	    STANZA_ERROR, SHOW_INTERESTED);
 }
 
 static void
@@ -421,8 +397,7 @@ receive_unsubscribed(const struct change *change)
 	}
 	if (is_late(change))
 		sub |= SUB_ASK;
-	deliver(change, true);
-	keep(change, sub, NULL, STANZA_ERROR);
+	keep(change, sub, NULL, STANZA_ERROR, SHOW_INTERESTED);
 }
 
 static enum verdict
