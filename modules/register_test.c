@@ -80,6 +80,53 @@ a_new_password_ends_the_other_sessions(void **state)
 	world_free(&world);
 }
 
+/* Nobody knows whether it was committed; it was. */
+static void
+a_password_that_may_be_new_ends_the_other_sessions(void **state)
+{
+	struct world *world = rig_world(1, 2, NULL);
+	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+	struct world_peer *other = rig_bind(world, ROMEO "/garden");
+
+	(void)state;
+	world_break_store(world, ERR_UNCERTAIN);
+	rig_send(romeo, CHANGE("Romeo", "open sesame"));
+	world_break_store(world, ERR_NONE);
+	rig_expect(romeo, "<iq type='error' id='r'/>");
+	world_sleep(world, 60000);
+	CHECK(world_is_closed(other));
+	CHECK(!world_is_closed(romeo));
+	CHECK(can_login(world, "open sesame"));
+	world_free(&world);
+}
+
+static void
+state_set(struct store_commit *commit)
+{
+	CHECK_EQUAL(commit->err, ERR_UNCERTAIN);
+}
+
+static void
+who_is_disabled_after_all_goes(void **state)
+{
+	struct world *world = rig_world(1, 2, NULL);
+	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+	struct account *account = rig_account(world, ROMEO);
+	struct store_commit commit;
+
+	(void)state;
+	world_break_store(world, ERR_UNCERTAIN);
+	shard_enter(account->owner.shard);
+	account_set_disabled(account, true, &commit, state_set);
+	world_hold_store(world, false);
+	world_run(world);
+	world_break_store(world, ERR_NONE);
+	world_sleep(world, 60000);
+	CHECK(world_is_closed(romeo));
+	CHECK(!can_login(world, "secret"));
+	world_free(&world);
+}
+
 /* Who logged in with the old one and has no session yet gets none. */
 static void
 a_new_password_is_asked_of_who_is_not_bound(void **state)
@@ -426,6 +473,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(requests_are_checked),
 	    cmocka_unit_test(a_new_password_ends_the_other_sessions),
+	    cmocka_unit_test(
+		a_password_that_may_be_new_ends_the_other_sessions),
+	    cmocka_unit_test(who_is_disabled_after_all_goes),
 	    cmocka_unit_test(a_new_password_is_asked_of_who_is_not_bound),
 	    cmocka_unit_test(what_cannot_be_kept_changes_nothing),
 	    cmocka_unit_test(a_removed_account_is_gone),

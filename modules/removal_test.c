@@ -206,6 +206,40 @@ all_rows_of_a_removed_account_go(void **state)
 	}
 }
 
+/* The answer said that nobody knows; when that is known she is gone like
+ * others, and who had her in his roster hears of it. */
+static void
+what_was_removed_after_all_is_gone(void **state)
+{
+	struct stage stage = push_begin_with(NULL);
+	struct world_peer *garden;
+	owner_id owner;
+
+	(void)state;
+	rig_send(stage.romeo, "<iq type='get' id='g'><query "
+			      "xmlns='jabber:iq:roster'/></iq>");
+	rig_send(stage.romeo, "<presence type='subscribe' to='" JULIET "'/>");
+	rig_send(stage.juliet, "<presence type='subscribed' to='" ROMEO "'/>");
+	garden = rig_login(stage.world, JULIET "/garden");
+	owner = rig_account(stage.world, JULIET)->owner.id;
+	rig_skip(stage.romeo);
+	rig_skip(stage.juliet);
+	world_break_store(stage.world, ERR_UNCERTAIN);
+	world_send(stage.juliet, REMOVE);
+	while (!rig_finds(stage.juliet, "<iq type='error' id='r'/>"))
+		CHECK(world_step(stage.world, 1));
+	world_break_store(stage.world, ERR_NONE);
+	world_sleep(stage.world, 5 * SECONDS);
+	CHECK(world_is_closed(stage.juliet) && world_is_closed(garden));
+	CHECK(rig_finds(
+	    stage.romeo, "<presence type='unsubscribed' from='" JULIET "'/>"));
+	CHECK_EQUAL(rig_outbox(stage.world), 0);
+	CHECK_EQUAL(count_kinds(stage.world, owner), 0);
+	world_add_account(stage.world, JULIET, NULL);
+	expect_nothing_left(&stage);
+	push_end(&stage);
+}
+
 /* Also at the start. */
 static void
 rows_go_though_the_store_fails_at_first(void **state)
@@ -277,6 +311,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(all_rows_of_a_removed_account_go),
+	    cmocka_unit_test(what_was_removed_after_all_is_gone),
 	    cmocka_unit_test(rows_go_though_the_store_fails_at_first),
 	    cmocka_unit_test(a_store_that_fails_keeps_no_server),
 	    cmocka_unit_test(a_push_under_way_is_nobodys),

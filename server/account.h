@@ -109,6 +109,12 @@ void account_setup_changed(struct shard *);
 /* Ends the account in memory: its streams are told, hooks run, letters find it
  * no more. */
 void account_end(struct account *, enum stream_err);
+/* It was removed, as is certain now: the same follows, and what it says when it
+ * goes leaves. */
+void account_removed(struct account *);
+/* It is there, and may be disabled: a change that seemed to fail was done, or
+ * was not. Its modules are loaded next. */
+void account_found(struct account *);
 /* The handler of DOMAIN: to all accounts of the shard with sessions. */
 void account_take_domain(struct shard *, struct post *);
 /* HOOK_ACCOUNT_DRAIN for all of the shard. */

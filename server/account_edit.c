@@ -121,7 +121,9 @@ edit_password_done(struct store_commit *commit)
 	struct edit *edit = container_of(commit, struct edit, commit);
 	struct account *account = edit->account;
 
-	if (commit->err == ERR_NONE && !account->owner.is_detached) {
+	/* Who may have an old password has to say the new one. */
+	if ((commit->err == ERR_NONE || commit->err == ERR_UNCERTAIN) &&
+	    !account->owner.is_detached) {
 		account->password_ms = clock_mono_ms();
 		account_close_sessions(account,
 		    session_of_number(account, edit->keep), STREAM_ERR_RESET);
@@ -158,6 +160,8 @@ edit_state_done(struct store_commit *commit)
 		if (edit->is_disabled)
 			account_close_sessions(
 			    account, NULL, STREAM_ERR_NOT_AUTHORIZED);
+	} else if (commit->err == ERR_UNCERTAIN) {
+		owner_reload(&account->owner);
 	}
 	edit_free(edit);
 }
@@ -295,25 +299,54 @@ account_remove(struct account *account, struct store_commit *wait,
 
 /* Unavailable goes before unsubscribed: RFC 6121, section 3.2.2. Sessions that
  * end may write, so the purge comes last. */
+void
+account_removed(struct account *account)
+{
+	struct shard *shard = account->owner.shard;
+
+	account->is_leaving = true;
+	if (!account->owner.is_detached)
+		account_end(account, STREAM_ERR_NOT_AUTHORIZED);
+	list_each (letter, &account->farewells, struct post, link) {
+		list_remove(&letter->link);
+		post_send(shard, letter);
+	}
+	purge_owner(shard, account->owner.id);
+}
+
+static void
+drop_farewells(struct account *account)
+{
+	list_each (letter, &account->farewells, struct post, link) {
+		list_remove(&letter->link);
+		post_free(&letter);
+	}
+}
+
+void
+account_found(struct account *account)
+{
+	if (!account->is_leaving)
+		drop_farewells(account);
+	if (account->owner.state == OWNER_DISABLED)
+		account_close_sessions(
+		    account, NULL, STREAM_ERR_NOT_AUTHORIZED);
+}
+
+/* What is uncertain shows when it is loaded anew. */
 static void
 edit_removed(struct store_commit *commit)
 {
 	struct edit *edit = container_of(commit, struct edit, commit);
 	struct account *account = edit->account;
-	struct shard *shard = account->owner.shard;
 
-	account->is_leaving = commit->err == ERR_NONE;
-	if (account->is_leaving && !account->owner.is_detached)
-		account_end(account, STREAM_ERR_NOT_AUTHORIZED);
-	list_each (letter, &account->farewells, struct post, link) {
-		list_remove(&letter->link);
-		if (account->is_leaving)
-			post_send(shard, letter);
-		else
-			post_free(&letter);
-	}
-	if (account->is_leaving)
-		purge_owner(shard, account->owner.id);
+	account->is_leaving = false;
+	if (commit->err == ERR_NONE)
+		account_removed(account);
+	else if (commit->err != ERR_UNCERTAIN)
+		drop_farewells(account);
 	resume(edit);
+	if (commit->err == ERR_UNCERTAIN)
+		owner_reload(&account->owner);
 	edit_free(edit);
 }

@@ -534,11 +534,24 @@ load_modules(struct owner *owner)
 	join_wait_done(&owner->loading, ERR_NONE);
 }
 
+/* Also one that was loaded: a removal that seemed to fail was done. */
+static void
+set_absent(struct owner *owner)
+{
+	if (owner->id == 0)
+		set_unloaded(owner, OWNER_ABSENT);
+	else
+		account_removed(account_in(owner));
+	work_inbox(owner);
+}
+
 static void
 owner_found(struct store_owner *find)
 {
 	struct owner_load *wait = container_of(find, struct owner_load, find);
 	struct owner *owner = wait->owner;
+	const bool is_other = find->err == ERR_NONE && owner->id != 0 &&
+			      owner->id != find->row.id;
 
 	shard_must_be_current(owner->shard);
 	if (owner->is_detached) {
@@ -546,15 +559,15 @@ owner_found(struct store_owner *find)
 	} else if (find->err == ERR_NOT_FOUND && owner->is_stale) {
 		load_ended(owner);
 		load(owner);
-	} else if (find->err == ERR_NOT_FOUND) {
-		set_unloaded(owner, OWNER_ABSENT);
-		work_inbox(owner);
+	} else if (find->err == ERR_NOT_FOUND || is_other) {
+		set_absent(owner);
 	} else if (find->err != ERR_NONE) {
 		load_failed(owner, find->err);
 	} else {
 		owner->id = find->row.id;
 		owner->state = find->row.state;
 		owner->made_us = find->row.made_us;
+		account_found(account_in(owner));
 		load_modules(owner);
 	}
 }
