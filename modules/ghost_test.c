@@ -213,6 +213,36 @@ who_went_is_not_missed(void **state)
 	}
 }
 
+/* Nor who went while the store failed. Who came back meanwhile is. */
+static void
+who_went_in_an_outage_is_not_missed(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		struct stage stage = begin(i);
+		const bool is_back = i % 2 == 1;
+
+		world_break_store(stage.world, ERR_IO);
+		world_cut(&stage.romeo);
+		world_sleep(stage.world, 20 * SECONDS);
+		rig_expect(stage.juliet, GONE);
+		world_break_store(stage.world, ERR_NONE);
+		if (is_back)
+			stage.romeo = rig_login(stage.world, ROMEO "/orchard");
+		world_sleep(stage.world, 100 * SECONDS);
+		world_cut(&stage.juliet);
+		world_sleep(stage.world, 2 * SECONDS);
+		CHECK_EQUAL(
+		    rig_has(stage.world, OWNER_SERVER, &kept_kind), is_back);
+		world_kill(stage.world);
+		stage.juliet = rig_login(stage.world, JULIET "/balcony");
+		world_sleep(stage.world, 100 * SECONDS);
+		CHECK_EQUAL(
+		    rig_hears(stage.juliet, "type='unavailable'"), is_back);
+		world_free(&stage.world);
+	}
+}
+
 /* Nor is the count of one that nobody came back for kept for ever. */
 static void
 what_was_handled_is_forgotten(void **state)
@@ -383,6 +413,7 @@ main(void)
 	    cmocka_unit_test(who_enables_later_is_missed_once),
 	    cmocka_unit_test(who_is_missed_makes_room),
 	    cmocka_unit_test(who_went_is_not_missed),
+	    cmocka_unit_test(who_went_in_an_outage_is_not_missed),
 	    cmocka_unit_test(what_was_handled_is_forgotten),
 	    cmocka_unit_test(rows_of_nobody_go),
 	    cmocka_unit_test(a_session_is_what_it_was),

@@ -10,7 +10,8 @@
 #include "xml/node.h"
 #include "xml/writer.h"
 
-#define NOTE_MS 1000
+#define NOTE_MS        1000
+#define REMOVE_LAST_MS (64 * NOTE_MS)
 
 const struct store_kind kept_kind = {"session", STORE_MAP, 0};
 
@@ -474,20 +475,116 @@ kept_write_end(struct session *session)
 	    &ending->commit, ending_written);
 }
 
+/* --- a row that goes ----------------------------------------------------- */
+
+struct kept_removal {
+	struct link link; /* in shard->kept_removals, until it is tried again */
+	struct timer again;
+	uint64_t wait_ms; /* that it waits for that */
+	struct store_commit commit;
+	struct arena *arena;
+	struct shard *shard;
+	const struct jid *bare;
+	struct str id;
+};
+
+static void row_removed(struct store_commit *);
+
+static void
+removal_free(struct kept_removal *removal)
+{
+	struct arena *arena = removal->arena;
+
+	arena_free(&arena);
+}
+
+/* Another session of that resource was seen since. */
+static bool
+is_taken(const struct kept_removal *removal)
+{
+	struct account *account = account_find(removal->shard, removal->bare);
+
+	if (account == NULL)
+		return false;
+	session_each (session, account)
+		if (session->row != NULL && session->row->is_written &&
+		    str_equal(session->row->id, removal->id))
+			return true;
+	return false;
+}
+
+static void
+remove_row(struct kept_removal *removal)
+{
+	struct store_write *write = store_write_new(removal->shard->store);
+
+	store_remove(write, OWNER_SERVER, &kept_kind,
+	    kept_key(store_write_arena(write), removal->bare, removal->id));
+	store_commit_lazy(write, &removal->commit, row_removed);
+}
+
+static void
+remove_again(struct timer *timer)
+{
+	struct kept_removal *removal =
+	    container_of(timer, struct kept_removal, again);
+
+	list_remove(&removal->link);
+	if (is_taken(removal))
+		removal_free(removal);
+	else
+		remove_row(removal);
+}
+
+/* What is left would be missed after a crash. */
+static void
+row_removed(struct store_commit *commit)
+{
+	struct kept_removal *removal =
+	    container_of(commit, struct kept_removal, commit);
+	struct shard *shard = removal->shard;
+
+	if (commit->err == ERR_NONE || commit->err == ERR_CANCELED ||
+	    shard->is_draining) {
+		removal_free(removal);
+		return;
+	}
+	list_add_last(&shard->kept_removals, &removal->link);
+	timer_start(shard, &removal->again, removal->wait_ms, remove_again);
+	if (removal->wait_ms < REMOVE_LAST_MS)
+		removal->wait_ms *= 2;
+}
+
 void
 kept_end(struct session *session)
 {
 	const struct kept_row *row = session->row;
-	struct store_write *write;
+	struct kept_removal *removal;
+	struct arena *arena;
 
 	stop_notes(session);
 	if (row == NULL || !row->is_written ||
 	    (kept_can_resume(session) && session->resume->is_over))
 		return;
-	write = store_write_new(shard_of_session(session)->store);
-	take_away(write, row);
-	store_commit_lazy(write, NULL, NULL);
+	arena = arena_make(512);
+	removal = arena_new(arena, struct kept_removal);
+	removal->arena = arena;
+	removal->shard = shard_of_session(session);
+	removal->bare = jid_copy(arena, account_jid(session->account));
+	removal->id = str_dup(arena, row->id);
+	removal->wait_ms = NOTE_MS;
+	remove_row(removal);
 }
+
+void
+kept_forget_removals(struct shard *shard)
+{
+	list_each (removal, &shard->kept_removals, struct kept_removal, link)
+		removal_free(removal);
+	list_init(&shard->kept_removals);
+}
+
+/* --- the server ends ------------------------------------------------------ */
 
 static void
 save(struct resume *resume)

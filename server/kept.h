@@ -43,7 +43,7 @@ void kept_show(struct session *);
 /* The session is over, not by its client: its row says so, and then
  * resume_end_written is called. */
 void kept_write_end(struct session *);
-/* The session ends: its row goes, unless it says so. */
+/* The session ends: its row goes, unless it says so; sooner or later. */
 void kept_end(struct session *);
 /* A client wants to resume a session that is not there: answers with what is
  * known of it. Takes the SM_ASK. */

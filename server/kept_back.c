@@ -406,6 +406,7 @@ kept_free(struct shard *shard)
 	    shard->kept_reading == NULL ? NULL : shard->kept_reading->arena;
 
 	arena_free(&arena);
+	kept_forget_removals(shard);
 }
 
 /* --- a session that is not there ----------------------------------------- */

@@ -29,6 +29,8 @@ bool kept_is_plain(struct str id);
 void kept_write(struct session *, const char *state);
 /* In place of what the run before left; until it is done. */
 void kept_renew(struct session *);
+/* At the end of a shard: what kept_end could not remove stays. */
+void kept_forget_removals(struct shard *);
 
 static inline bool
 kept_can_resume(const struct session *session)

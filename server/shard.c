@@ -110,6 +110,7 @@ shard_init(struct shard *shard, struct server *server, unsigned index,
 	table_init(&shard->handled);
 	list_init(&shard->outbox_again);
 	list_init(&shard->purges);
+	list_init(&shard->kept_removals);
 	list_init(&shard->flushes);
 	list_init(&shard->iqs);
 	list_init(&shard->loads);

@@ -80,6 +80,7 @@ struct shard {
 	uint64_t outbox_last;
 	struct table handled;              /* server/handled.h */
 	struct kept_reading *kept_reading; /* server/kept.c; or NULL */
+	struct list kept_removals;         /* likewise; to be tried again */
 	struct waking *waking;             /* server/wake.c; or NULL */
 	struct settle_batch *settled;      /* server/settle.h */
 	struct sweep *sweep;               /* server/sweep.h; or NULL */
