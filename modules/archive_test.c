@@ -416,6 +416,81 @@ preferences_are_kept_or_refused(void **state)
 	world_free(&world);
 }
 
+/* --- what is worth it ---------------------------------------------------- */
+
+#define HINT(name)  "<" name " xmlns='urn:xmpp:hints'/>"
+#define BODY        "<body>x</body>"
+#define MARK(name)  "<" name " xmlns='urn:xmpp:chat-markers:0' id='x'/>"
+#define STATE(name) "<" name " xmlns='http://jabber.org/protocol/chatstates'/>"
+
+static const struct {
+	const char *type, *content;
+	bool is_kept;
+} worths[] = {
+    {"chat", BODY, true},
+    {"normal", BODY, true},
+    {"headline", BODY, false},
+    {"groupchat", BODY, false},
+    {"chat", "<body/>" STATE("active"), true},
+    {"chat", STATE("active"), false},
+    {"chat", "<subject>x</subject>", false},
+    /* what only its reader can read */
+    {"chat", "<encryption xmlns='urn:xmpp:eme:0' namespace='x'/>", true},
+    {"chat", "<encrypted xmlns='urn:xmpp:omemo:2'/>", true},
+    {"normal", "<encrypted xmlns='eu.siacs.conversations.axolotl'/>", true},
+    {"chat", "<openpgp xmlns='urn:xmpp:openpgp:0'>x</openpgp>", true},
+    {"chat", "<x xmlns='jabber:x:encrypted'>x</x>", true},
+    {"chat", "<x xmlns='jabber:x:signed'>x</x>", false},
+    /* what all devices want to know */
+    {"chat", "<received xmlns='urn:xmpp:receipts' id='x'/>", true},
+    {"normal", "<received xmlns='urn:xmpp:receipts' id='x'/>", true},
+    {"chat", "<request xmlns='urn:xmpp:receipts'/>", false},
+    {"chat", MARK("received"), true},
+    {"chat", MARK("displayed"), true},
+    {"chat", MARK("acknowledged"), true},
+    {"chat", "<markable xmlns='urn:xmpp:chat-markers:0'/>", false},
+    {"chat", "<reactions xmlns='urn:xmpp:reactions:0' id='x'/>", true},
+    /* what its sender wants */
+    {"chat", HINT("store"), true},
+    {"chat", STATE("active") HINT("store"), true},
+    {"chat", BODY HINT("no-copy"), true},
+    {"chat", BODY HINT("no-store"), false},
+    {"chat", BODY HINT("no-permanent-store"), false},
+    {"chat", MARK("displayed") HINT("no-store"), false},
+    {"headline", BODY HINT("store"), false},
+};
+
+/* By both, or by nobody. */
+static void
+what_is_worth_it_is_kept(void **state)
+{
+	struct world *world = rig_world(1, 2, NULL);
+	struct world_peer *ends[] = {rig_bind(world, ROMEO "/orchard"),
+	    rig_login(world, JULIET "/balcony")};
+	char text[400];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(worths); i++) {
+		snprintf(text, sizeof(text),
+		    "<message type='%s' to='" JULIET
+		    "/balcony' id='w%zu'>%s</message>",
+		    worths[i].type, i, worths[i].content);
+		rig_send(ends[0], text);
+	}
+	for (size_t end = 0; end < COUNT_OF(ends); end++) {
+		rig_skip(ends[end]);
+		rig_send(ends[end], QUERY(SET("<max>100</max>")));
+		for (size_t i = 0; i < COUNT_OF(worths); i++) {
+			if (!worths[i].is_kept)
+				continue;
+			snprintf(text, sizeof(text), RESULT("w%zu"), i);
+			rig_expect(ends[end], text);
+		}
+		rig_expect(ends[end], FIN);
+	}
+	world_free(&world);
+}
+
 /* --- how much is kept ---------------------------------------------------- */
 
 static unsigned
@@ -547,6 +622,7 @@ main(void)
 	    cmocka_unit_test(preferences_are_kept_or_refused),
 	    cmocka_unit_test(the_oldest_go_when_there_are_too_many),
 	    cmocka_unit_test(the_oldest_go_when_their_time_has_come),
+	    cmocka_unit_test(what_is_worth_it_is_kept),
 	    cmocka_unit_test(each_host_keeps_as_much_as_it_says),
 	};
 
