@@ -82,8 +82,10 @@ end(struct account *account, struct session *session, unsigned place)
 	archive_of(account)->waiting.is_reading = false;
 	if (session == NULL)
 		return;
-	if (is_away(session))
+	if (is_away(session)) {
 		session_take_back(session, place, archive_wait_again);
+		archive_ring(account);
+	}
 	session_release(session, place);
 }
 

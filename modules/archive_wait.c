@@ -342,24 +342,33 @@ archive_wait_sent(struct session *session, uint64_t id, bool is_read)
 	return TICKET_ARCHIVE | tickets_add(sent, session->arena, id, is_read);
 }
 
-/* One session less has yet to prove it. */
-static void
+/* One session less has yet to prove it. Whether it waits again. */
+static bool
 give_up(struct archive_waiting *waiting, uint64_t id, bool is_proved)
 {
 	struct archive_open *open = find(waiting, id);
 
 	if (open == NULL)
-		return;
+		return false;
 	if (is_proved) {
 		open->is_proved = true;
 		is_done(waiting, id);
 	}
 	if (--open->sent > 0)
-		return;
+		return false;
 	is_proved = open->is_proved;
 	remove_open(waiting, open);
 	if (!is_proved)
 		wait_for(waiting, id);
+	return !is_proved;
+}
+
+/* From a session that was sent it as it came. */
+static void
+come_back(struct account *account, uint64_t id)
+{
+	if (give_up(waiting_of(account), id, false))
+		archive_ring_add(account, id);
 }
 
 void
@@ -373,7 +382,7 @@ archive_wait_proved(struct session *session, uint64_t ticket)
 	if ((ticket & TICKET_ARCHIVE) == 0)
 		return;
 	while (tickets_take(sent, ticket, &id))
-		give_up(waiting, id, true);
+		(void)give_up(waiting, id, true);
 	save_later(account);
 	archive_catch_up_on(session);
 }
@@ -388,7 +397,7 @@ archive_wait_again(struct session *session, const struct post *letter)
 	    letter->to == NULL || letter->to->resource_len > 0 ||
 	    !tickets_take_one(sent, letter->ticket, &id))
 		return false;
-	give_up(waiting_of(session->account), id, false);
+	come_back(session->account, id);
 	return true;
 }
 
@@ -399,11 +408,14 @@ archive_wait_closed(struct session *session)
 	struct tickets *sent = &archive_session_of(session)->sent;
 	uint64_t id;
 
+	while (tickets_take(sent, ~TICKET_ROWS, &id))
+		come_back(account, id);
 	while (tickets_take_any(sent, &id))
-		give_up(waiting_of(account), id, false);
+		(void)give_up(waiting_of(account), id, false);
 	save_now(account);
 	archive_catch_up_closed(session);
 	archive_offer(account);
+	archive_ring(account);
 }
 
 void
@@ -497,6 +509,7 @@ archive_wait_forget(struct account *account)
 		store_commit_lazy(write_mark(account), NULL, NULL);
 	timer_stop(shard, &waiting->save);
 	timer_stop(shard, &waiting->retry);
+	archive_ring_forget(account);
 	id_ranges_free(&waiting->ranges);
 	free(waiting->list);
 	*waiting = (struct archive_waiting){0};

@@ -1,6 +1,6 @@
 /*
  * modules/archive_wait.h - which rows of an archive who comes online is sent:
- * archive_wait.c knows, archive_catch_up.c sends.
+ * archive_wait.c knows, archive_catch_up.c sends, archive_ring.c tells devices.
  */
 #pragma once
 
@@ -8,6 +8,8 @@
 #include "modules/tickets.h"
 #include "server/session.h"
 #include "server/timer.h"
+
+struct archive_ring;
 
 /* A row that sessions were sent. */
 struct archive_open {
@@ -25,12 +27,13 @@ struct archive_waiting {
 	uint64_t done; /* the newest row that is done with */
 	uint64_t mark; /* as it is stored: archive_wait.c */
 	bool is_reading;
-	unsigned place;      /* that who is paused holds */
-	uint64_t paused;     /* session->number: more is read for it when it has
-				proved some of what it was sent, and the next
-				row is written; 0: none */
-	struct timer save;   /* of the mark */
-	struct timer retry;  /* of a read that failed */
+	unsigned place;  /* that who is paused holds */
+	uint64_t paused; /* session->number: more is read for it when it has
+			    proved some of what it was sent, and the next
+			    row is written; 0: none */
+	struct archive_ring *ring; /* NULL: nothing came back */
+	struct timer save;         /* of the mark */
+	struct timer retry;        /* of a read that failed */
 	uint64_t failing_ms; /* since when reads fail: clock_mono_ms; 0: they do
 				not */
 };
@@ -91,3 +94,9 @@ void archive_catch_up_written(struct account *);
 void archive_catch_up_closed(struct session *);
 /* To whichever session may. */
 void archive_offer(struct account *);
+
+/* This row came back from a session that was sent it as it came. */
+void archive_ring_add(struct account *, uint64_t id);
+/* Devices are told of those, if nobody is there: archive_ring.c. */
+void archive_ring(struct account *);
+void archive_ring_forget(struct account *);

@@ -7,6 +7,7 @@
  */
 #include "modules/push.h"
 
+#include "modules/carbons.h"
 #include "modules/presence.h"
 #include "modules/push_private.h"
 #include "server/iq.h"
@@ -547,7 +548,18 @@ is_anybody_served(const struct account *account)
 	return false;
 }
 
-/* What comes back from a session that waited in vain was told its device. */
+/* What comes back from a session that waited in vain was told its device; or
+ * it has its carbon (XEP-0280), also if it is not available. */
+static bool
+has_had(const struct registration *registration)
+{
+	struct session *session = session_of(registration);
+
+	return registration->has_waited ||
+	       (session != NULL && !session->is_detached &&
+		   carbons_is_enabled(session));
+}
+
 static enum verdict
 on_kept(struct account *account, struct session *session, struct post *letter)
 {
@@ -560,10 +572,13 @@ on_kept(struct account *account, struct session *session, struct post *letter)
 	    (!is_request && !push_rings(letter->arena, account_jid(account),
 				STR_NONE, stanza, &ring)))
 		return PASS;
-	registration_each(
-	    each, account) if (!is_served(session_of(each)) &&
-			       !(letter->is_returned && each->has_waited))
-	    push_notify(each, is_request ? NULL : &ring);
+	registration_each(each, account)
+	{
+		if (is_served(session_of(each)) ||
+		    (letter->is_returned && has_had(each)))
+			continue;
+		push_notify(each, is_request ? NULL : &ring);
+	}
 	return PASS;
 }
 

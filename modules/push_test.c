@@ -1,6 +1,7 @@
 #include "modules/push.h"
 
 #include "modules/push_rig.h"
+#include "modules/waiting_rig.h"
 
 /* --- registering -------------------------------------------------------- */
 
@@ -257,6 +258,7 @@ who_is_there_needs_no_push(void **state)
 	/* Another device takes it. */
 	garden = rig_login(stage.world, JULIET "/garden");
 	CHECK(!push_rings_once(&stage));
+	waiting_prove(stage.world, garden);
 	/* It takes none. */
 	rig_send(garden, "<presence><priority>-1</priority></presence>");
 	CHECK(push_rings_once(&stage));
@@ -266,6 +268,7 @@ who_is_there_needs_no_push(void **state)
 	CHECK(push_rings_once(&stage));
 	rig_send(stage.juliet, "<presence/>");
 	CHECK(!push_rings_once(&stage));
+	waiting_prove(stage.world, stage.juliet);
 	world_cut(&stage.juliet);
 	world_run(stage.world);
 	CHECK(push_rings_once(&stage));
@@ -325,9 +328,125 @@ one_at_a_time_and_not_too_often(void **state)
 	push_end(&stage);
 }
 
+/* --- what comes back ----------------------------------------------------- */
+
+#define MANAGE  "<enable xmlns='urn:xmpp:sm:3' resume='true' max='60'/>"
+#define CARBONS SET("c", "<enable xmlns='urn:xmpp:carbons:2'/>")
+#define RINGS_ONCE(stage)                                 \
+	do {                                              \
+		world_sleep((stage)->world, 3 * SECONDS); \
+		push_expect((stage), COUNTS("1"), "");    \
+		push_succeed(stage);                      \
+		world_sleep((stage)->world, 9 * SECONDS); \
+		CHECK(push_next(stage) == NULL);          \
+	} while (0)
+
+/* Kept by an archive, or because its sender is told when it is. */
+static const char *const keepers[] = {NULL, "modules: {archive: false}\n"};
+
+/* Her device has no session; what another one was sent, and did not prove, is
+ * for it when that one ends, and is told once. */
+static void
+what_a_lost_session_had_rings(void **state)
+{
+	for (unsigned i = 0; i < COUNT_OF(keepers); i++) {
+		struct stage stage = push_begin(keepers[i]);
+		struct world_peer *garden =
+		    rig_login(stage.world, JULIET "/garden");
+
+		rig_send(stage.romeo, MANAGE);
+		push_say(&stage);
+		CHECK(push_next(&stage) == NULL);
+		world_cut(&garden);
+		RINGS_ONCE(&stage);
+		/* Who reads it, and is lost, too. */
+		garden = rig_login(stage.world, JULIET "/garden");
+		world_cut(&garden);
+		world_sleep(stage.world, 9 * SECONDS);
+		CHECK(push_next(&stage) == NULL);
+		push_end(&stage);
+	}
+}
+
+/* The row fails, or cannot be read, or the device comes, at any moment. */
+static void
+what_a_lost_session_had_rings_when_it_is_written(void **state)
+{
+	for (unsigned i = 0; i < 40; i++) {
+		struct stage stage = push_begin(NULL);
+		struct world_peer *garden =
+		    rig_login(stage.world, JULIET "/garden");
+
+		if (i % 2 == 0) {
+			world_break_store(stage.world, ERR_UNAVAILABLE);
+			push_say(&stage);
+			world_cut(&garden);
+		} else {
+			push_say(&stage);
+			world_cut(&garden);
+			world_step(stage.world, i / 2);
+			world_break_store(stage.world, ERR_UNAVAILABLE);
+		}
+		world_sleep(stage.world, 20 * SECONDS);
+		world_break_store(stage.world, ERR_NONE);
+		world_sleep(stage.world, 20 * SECONDS);
+		RINGS_ONCE(&stage);
+		push_end(&stage);
+	}
+}
+
+static void
+what_another_device_has_does_not_ring(void **state)
+{
+	/* It is sent what comes back; it has its carbon, and is there for
+	 * messages or not. */
+	static const char *const there[] = {"<presence/>",
+	    CARBONS "<presence/>", CARBONS,
+	    CARBONS "<presence><priority>-1</priority></presence>"};
+
+	for (unsigned i = 0; i < COUNT_OF(there); i++) {
+		struct stage stage = push_begin_with(NULL);
+		struct world_peer *garden;
+
+		rig_send(stage.juliet, ENABLE(SERVICE, NODE, ""));
+		rig_send(stage.juliet, there[i]);
+		garden = rig_login(stage.world, JULIET "/garden");
+		rig_skip(stage.juliet);
+		rig_send(stage.romeo,
+		    "<message type='chat' to='" JULIET "/garden' id='m1'>"
+		    "<body>x</body></message>");
+		CHECK(push_next(&stage) == NULL);
+		world_cut(&garden);
+		world_sleep(stage.world, 9 * SECONDS);
+		CHECK(push_next(&stage) == NULL);
+		CHECK_EQUAL(rig_hears(stage.juliet, "'m1'"), 1);
+		waiting_prove(stage.world, stage.juliet);
+		push_end(&stage);
+	}
+}
+
+/* What waits behind what is read is new; who is not available any more is not
+ * sent it. */
+static void
+what_is_turned_away_rings(void **state)
+{
+	struct stage stage = push_begin_with("sessions.queue: 50\n");
+	struct world_peer *garden;
+
+	waiting_say_many(stage.romeo, 0, 100);
+	rig_send(stage.juliet, ENABLE(SERVICE, NODE, ""));
+	garden = rig_bind(stage.world, JULIET "/garden");
+	rig_send(garden, MANAGE "<presence/>");
+	push_say(&stage);
+	CHECK(push_next(&stage) == NULL);
+	rig_send(garden, "<presence type='unavailable'/>");
+	RINGS_ONCE(&stage);
+	world_cut(&garden);
+	push_end(&stage);
+}
+
 /* --- sessions that wait for their clients: XEP-0198 ---------------------- */
 
-#define MANAGE "<enable xmlns='urn:xmpp:sm:3' resume='true' max='60'/>"
 #define IN_HALL(text)                                                     \
 	"<message xmlns='jabber:client' type='groupchat' from="           \
 	"'hall@" SERVICE "/nurse' to='" BALCONY "'><body>" text "</body>" \
@@ -379,16 +498,12 @@ who_waits_is_pushed_to(void **state)
 	push_end(&stage);
 }
 
-/* Kept by an archive, or because its sender is told when it is. */
 static void
 what_waited_in_vain_rings_once(void **state)
 {
-	static const char *const settings[] = {
-	    NULL, "modules: {archive: false}\n"};
-
 	(void)state;
-	for (unsigned i = 0; i < COUNT_OF(settings); i++) {
-		struct stage stage = begin_waiting_with(settings[i], "");
+	for (unsigned i = 0; i < COUNT_OF(keepers); i++) {
+		struct stage stage = begin_waiting_with(keepers[i], "");
 
 		rig_send(stage.romeo, MANAGE);
 		push_say(&stage);
@@ -491,8 +606,7 @@ what_was_not_acknowledged_rings(void **state)
 static void
 a_carbon_rings(void **state)
 {
-	struct stage stage = begin_waiting_with(
-	    NULL, SET("c", "<enable xmlns='urn:xmpp:carbons:2'/>"));
+	struct stage stage = begin_waiting_with(NULL, CARBONS);
 	struct world_peer *garden = rig_login(stage.world, JULIET "/garden");
 
 	rig_send(stage.romeo, "<message type='chat' to='" JULIET "/garden'>"
@@ -560,6 +674,10 @@ main(void)
 	    cmocka_unit_test(who_is_there_needs_no_push),
 	    cmocka_unit_test(the_count_begins_anew),
 	    cmocka_unit_test(one_at_a_time_and_not_too_often),
+	    cmocka_unit_test(what_a_lost_session_had_rings),
+	    cmocka_unit_test(what_a_lost_session_had_rings_when_it_is_written),
+	    cmocka_unit_test(what_another_device_has_does_not_ring),
+	    cmocka_unit_test(what_is_turned_away_rings),
 	    cmocka_unit_test(who_waits_is_pushed_to),
 	    cmocka_unit_test(what_waited_in_vain_rings_once),
 	    cmocka_unit_test(who_is_there_keeps_others_quiet),
