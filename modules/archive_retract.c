@@ -22,8 +22,11 @@
 #define QUEUE_MAX 100
 
 #define RETRY_MS (5 * SECOND)
+/* Rows that are yet to be written are looked for so often. */
+#define WAIT_MS SECOND
 
 static void read_page(struct archive_retract *);
+static void read_again(struct timer *);
 static void page_read(struct store_page *);
 static void buried(struct store_commit *);
 static void read_notes(struct account *, struct join *);
@@ -348,6 +351,12 @@ read_page(struct archive_retract *retract)
 	    .is_backward = true,
 	    .max = PAGE_ROWS};
 
+	/* It may be one that waits for its recipient. */
+	if (archive_unwritten(account) < retract->row) {
+		timer_start(
+		    account->owner.shard, &retract->retry, WAIT_MS, read_again);
+		return;
+	}
 	retract->rows = arena_make(0);
 	store_page(account->owner.shard->store, &retract->page, retract->rows,
 	    &query, page_read);

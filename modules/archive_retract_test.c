@@ -34,6 +34,11 @@ take_back(struct world_peer *romeo, const char *id)
 	take_back_as(romeo, id, "r");
 }
 
+#define RETRACT                                        \
+	"<message type='chat' to='" JULIET "' id='r'>" \
+	"<retract xmlns='urn:xmpp:message-retract:1' " \
+	"id='m1'/></message>"
+
 static char
 shape_of(const char *result)
 {
@@ -123,12 +128,33 @@ a_retraction_takes_back_one_message(void **state)
 	world_free(&world);
 }
 
-/* --- what goes wrong ----------------------------------------------------- */
+/* What has stream management is written when its recipient has it; another
+ * device does not wait for that. */
+static void
+what_another_device_takes_back_is_found(void **state)
+{
+	for (unsigned i = 0; i < 60; i++) {
+		struct world *world = rig_world(i, 2, NULL);
+		struct world_peer *romeo = rig_login(world, ROMEO "/orchard");
+		struct world_peer *other = rig_login(world, ROMEO "/garden");
+		char id[RIG_ID_LEN];
+		const char *is;
 
-#define RETRACT                                        \
-	"<message type='chat' to='" JULIET "' id='r'>" \
-	"<retract xmlns='urn:xmpp:message-retract:1' " \
-	"id='m1'/></message>"
+		rig_skip(romeo);
+		rig_enable(romeo, id);
+		world_send(romeo,
+		    "<message type='chat' to='" JULIET "' id='m1'>"
+		    "<body>Hi</body></message>");
+		world_step(world, i / 4);
+		world_send(other, RETRACT);
+		world_sleep(world, 20000);
+		is = shape(other);
+		CHECK(strcmp(is, "TR") == 0 || strcmp(is, "RW") == 0);
+		world_free(&world);
+	}
+}
+
+/* --- what goes wrong ----------------------------------------------------- */
 
 /* A world in which Romeo is about to take back what he said. */
 static struct world *
@@ -269,6 +295,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(what_is_taken_back_is_found),
 	    cmocka_unit_test(a_retraction_takes_back_one_message),
+	    cmocka_unit_test(what_another_device_takes_back_is_found),
 	    cmocka_unit_test(what_was_taken_back_is_so_after_a_crash),
 	    cmocka_unit_test(all_that_is_taken_back_is_so),
 	    cmocka_unit_test(what_cannot_be_taken_back_now_is_so_later),
