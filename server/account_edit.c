@@ -270,6 +270,8 @@ account_make_guest(struct shard *shard, struct account_make *make,
 void
 account_end(struct account *account, enum stream_err err)
 {
+	session_each (session, account)
+		session_release_all(session);
 	account_close_sessions(account, NULL, err);
 	session_refuse_binds(account);
 	session_each (session, account)

@@ -100,6 +100,8 @@ unsigned session_hold(struct session *); /* the place, > 0 */
 void session_fill(
     struct session *, unsigned place, const struct stanza *, uint64_t ticket);
 void session_release(struct session *, unsigned place);
+/* Nothing will fill them any more: what waits behind them goes. */
+void session_release_all(struct session *);
 /* Before that: of the letters behind the place, newest first, those are freed
  * that has_back says its module has back. */
 void session_take_back(struct session *, unsigned place,

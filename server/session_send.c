@@ -275,6 +275,16 @@ session_release(struct session *session, unsigned place)
 }
 
 void
+session_release_all(struct session *session)
+{
+	struct link *first;
+
+	while ((first = list_first(&session->held)) != NULL)
+		session_release(session,
+		    (unsigned)container_of(first, struct post, link)->ticket);
+}
+
+void
 session_take_back(struct session *session, unsigned place,
     bool (*has_back)(struct session *, const struct post *))
 {
