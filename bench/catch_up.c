@@ -26,13 +26,14 @@ struct reader {
 static struct {
 	struct reader readers[READERS_MAX];
 	uint64_t filled;
+	bool is_filling;
 	uint64_t messages, pages;
 	uint64_t missed; /* there at first, not there later, or never */
 	bool ending;
 	unsigned under_way;
 } state;
 
-/* Both of a pair write in turn. */
+/* Both of a pair write in turn. What comes before is of an earlier workload. */
 static size_t
 heard_message(struct client *client, const char *text, size_t len)
 {
@@ -40,6 +41,8 @@ heard_message(struct client *client, const char *text, size_t len)
 	size_t left = len;
 
 	while (mark_next(&text, &left, &mark)) {
+		if (!state.is_filling)
+			continue;
 		state.filled++;
 		if (client->sent < client->plan->each)
 			client_say(client, usage_clock_ns());
@@ -58,7 +61,7 @@ fill(struct swarm *swarm)
 
 	swarm_login(swarm, &work, 0, 1);
 	swarm_settle(swarm, 300);
-	state.filled = 0;
+	state.is_filling = true;
 	end = usage_clock_ns() + FILL_MAX_NS;
 	for (unsigned i = 0; i < plan->sessions; i++)
 		client_say(&swarm->clients[i], usage_clock_ns());
