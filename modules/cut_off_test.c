@@ -20,15 +20,6 @@ enable(struct world *world, char *id)
 }
 
 static void
-resume(struct world *world, const char *id, const char *wanted)
-{
-	struct world_peer *again = world_connect(world, ROMEO);
-
-	rig_resume(again, id, 0);
-	rig_expect(again, wanted);
-}
-
-static void
 flood(struct world_peer *juliet)
 {
 	for (unsigned i = 0; i < 12; i++)
@@ -188,7 +179,7 @@ nobody_waits_too_long_to_learn_it(void **state)
 	CHECK_EQUAL(rig_account(world, ROMEO)->session_count, 0);
 	world_break_store(world, ERR_NONE);
 	world_sleep(world, 60 * SECOND);
-	resume(world, id, "<failed xmlns='" SM "' h='1'/>");
+	rig_come_back(world, ROMEO, id, 0, "<failed xmlns='" SM "' h='1'/>");
 	world_free(&world);
 }
 
@@ -212,7 +203,8 @@ errors_find_who_has_no_session(void **state)
 		world_break_store(world, ERR_NONE);
 		world_sleep(world, MINUTE);
 		CHECK(rig_finds(garden, "<message type='error' id='m1'/>"));
-		resume(world, id, "<failed xmlns='" SM "' h='1'/>");
+		rig_come_back(
+		    world, ROMEO, id, 0, "<failed xmlns='" SM "' h='1'/>");
 		CHECK_EQUAL(rig_outbox(world), 0);
 		world_free(&world);
 	}
@@ -239,7 +231,7 @@ who_cannot_be_told_comes_again(void **state)
 	rig_expect(romeo, "<stream:error/>");
 	world_break_store(world, ERR_NONE);
 	world_sleep(world, 10 * SECOND);
-	resume(world, id, "<failed xmlns='" SM "' h='1'/>");
+	rig_come_back(world, ROMEO, id, 0, "<failed xmlns='" SM "' h='1'/>");
 	world_free(&world);
 }
 

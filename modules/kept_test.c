@@ -24,15 +24,6 @@ enable(struct world *world, char *id)
 }
 
 static void
-resume(struct world *world, const char *id, const char *wanted)
-{
-	struct world_peer *again = world_connect(world, ROMEO);
-
-	rig_resume(again, id, 0);
-	rig_expect(again, wanted);
-}
-
-static void
 befriend(struct world *world)
 {
 	struct world_peer *romeo = rig_login(world, ROMEO "/setup");
@@ -69,7 +60,7 @@ a_crash_ends_it(void **state)
 		rig_send(juliet, "<presence/>");
 		CHECK(
 		    rig_finds(juliet, "<presence from='" ROMEO "/orchard'/>"));
-		resume(world, id,
+		rig_come_back(world, ROMEO, id, 0,
 		    "<failed xmlns='" SM
 		    "' h='1'><item-not-found xmlns='" STANZAS "'/></failed>");
 		world_sleep(world, 65 * 1000);
@@ -235,7 +226,7 @@ what_was_refused_is_not_handled(void **state)
 			world_restart(world);
 		world_sleep(world, 2000);
 		world_kill(world);
-		resume(world, id,
+		rig_come_back(world, ROMEO, id, 0,
 		    "<failed xmlns='" SM
 		    "' h='1'><item-not-found xmlns='" STANZAS "'/></failed>");
 		world_free(&world);
@@ -311,7 +302,7 @@ errors_outlive_sessions(void **state)
 	world_cut(&romeo);
 	world_break_store(world, ERR_NONE);
 	world_sleep(world, 15 * 60 * 1000);
-	resume(world, id, "<failed xmlns='" SM "' h='1'/>");
+	rig_come_back(world, ROMEO, id, 0, "<failed xmlns='" SM "' h='1'/>");
 	romeo = rig_bind(world, ROMEO "/garden");
 	rig_send(romeo, "<presence/>");
 	CHECK(rig_finds(romeo, "<message type='error' id='m1'/>"));
@@ -379,7 +370,8 @@ what_is_written_later_is_before_a_restart(void **state)
 		world_sleep(world, 100);
 		CHECK(rig_finds(romeo, "<a xmlns='" SM "' h='0'/>"));
 		world_restart(world);
-		resume(world, id, "<resumed xmlns='" SM "' h='1'/>");
+		rig_come_back(
+		    world, ROMEO, id, 0, "<resumed xmlns='" SM "' h='1'/>");
 		world_free(&world);
 	}
 }
@@ -416,7 +408,7 @@ nobody_resumes_what_a_crash_would_bring_back(void **state)
 		rig_send(juliet,
 		    "<message to='" ROMEO
 		    "/orchard' id='m2' type='chat'><body>2</body></message>");
-		resume(world, id, "<failed xmlns='" SM "'/>");
+		rig_come_back(world, ROMEO, id, 0, "<failed xmlns='" SM "'/>");
 		romeo = rig_bind(world, ROMEO "/orchard");
 		rig_send(romeo, "<presence/>");
 		CHECK(rig_finds(romeo, "<message id='m2'/>"));
@@ -445,7 +437,8 @@ what_is_settled_last_is_in_the_whole_row(void **state)
 		world_hold_store(world, false);
 		world_sleep(world, 3000);
 		world_kill(world);
-		resume(world, id, "<resumed xmlns='" SM "' h='1'/>");
+		rig_come_back(
+		    world, ROMEO, id, 0, "<resumed xmlns='" SM "' h='1'/>");
 		world_free(&world);
 	}
 }
@@ -641,7 +634,7 @@ a_row_of_another_version_is_refused(void **state)
 		world_kill(world);
 		world_run(world);
 		CHECK(!rig_has(world, OWNER_SERVER, &kept_kind));
-		resume(world, id,
+		rig_come_back(world, ROMEO, id, 0,
 		    "<failed xmlns='" SM
 		    "' h='{none}'><item-not-found xmlns='" STANZAS
 		    "'/></failed>");

@@ -144,6 +144,17 @@ rig_resume(struct world_peer *peer, const char *id, unsigned h)
 	rig_send(peer, xml);
 }
 
+struct world_peer *
+rig_come_back(struct world *world, const char *bare, const char *id, unsigned h,
+    const char *wanted)
+{
+	struct world_peer *again = world_connect(world, bare);
+
+	rig_resume(again, id, h);
+	rig_expect(again, wanted);
+	return again;
+}
+
 void
 rig_talks(struct world_peer *peer, const struct rig_talk *talks, size_t count)
 {

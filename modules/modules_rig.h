@@ -50,6 +50,9 @@ unsigned rig_hears(struct world_peer *, const char *text);
 void rig_enable(struct world_peer *, char id[static RIG_ID_LEN]);
 /* Asks for the session to go on with a peer that has only logged in. */
 void rig_resume(struct world_peer *, const char *id, unsigned h);
+/* The same with a new one of that account; the answer matches wanted. */
+struct world_peer *rig_come_back(struct world *, const char *bare,
+    const char *id, unsigned h, const char *wanted);
 /* Nothing came. */
 #define rig_expect_nothing(peer) \
 	rig_expect_nothing_at((peer), __FILE__, __LINE__)

@@ -82,16 +82,6 @@ begin(uint64_t seed)
 	return begin_with(seed, NULL);
 }
 
-static struct world_peer *
-resume(struct world *world, const char *id, const char *wanted)
-{
-	struct world_peer *again = world_connect(world, ROMEO);
-
-	rig_resume(again, id, 0);
-	rig_expect(again, wanted);
-	return again;
-}
-
 /* --- what is asked ------------------------------------------------------- */
 
 static const struct {
@@ -149,7 +139,8 @@ open_iqs_of_who_is_away_are_answered(void **state)
 		rig_send(romeo, cases[i].asked);
 		world_cut(&romeo);
 		world_restart(world);
-		romeo = resume(world, id, "<resumed xmlns='" SM "' h='1'/>");
+		romeo = rig_come_back(
+		    world, ROMEO, id, 0, "<resumed xmlns='" SM "' h='1'/>");
 		rig_expect(romeo, cases[i].answer);
 		rig_expect(romeo, "<r xmlns='" SM "'/>");
 		rig_expect_nothing(romeo);
@@ -177,7 +168,8 @@ answers_are_not_answered(void **state)
 		rig_enable(romeo, id);
 		rig_send(romeo, rows[i]);
 		world_restart(world);
-		romeo = resume(world, id, "<resumed xmlns='" SM "' h='1'/>");
+		romeo = rig_come_back(
+		    world, ROMEO, id, 0, "<resumed xmlns='" SM "' h='1'/>");
 		rig_expect_nothing(romeo);
 		world_free(&world);
 	}
@@ -223,8 +215,8 @@ what_is_sent_again_says_since_when(void **state)
 	for (unsigned i = 0; i < 2; i++) {
 		char id[RIG_ID_LEN];
 		struct world *world = leave_unread(i, id, i == 1);
-		struct world_peer *romeo =
-		    resume(world, id, "<resumed xmlns='" SM "' h='0'/>");
+		struct world_peer *romeo = rig_come_back(
+		    world, ROMEO, id, 0, "<resumed xmlns='" SM "' h='0'/>");
 
 		rig_expect(romeo, DELAYED);
 		world_free(&world);

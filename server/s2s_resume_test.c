@@ -192,26 +192,36 @@ what_the_peer_resumes_comes_once(void **state)
 	}
 }
 
+/* m1 is acknowledged; m2 goes on the new connection before it is resumed. */
+static struct world_peer *
+say_before_it_is_resumed(struct stage *stage, char *said, size_t size)
+{
+	struct world_peer *peer = stage_arrive_certified(stage, VERONA);
+
+	resume_text(peer, said, size);
+	stage_say(stage, "m1");
+	CHECK(stage_comes(peer, "id='m1'"));
+	world_send(peer, "<a xmlns='urn:xmpp:sm:3' h='1'/>");
+	world_run(stage->world);
+	world_cut(&peer);
+	peer = stage_arrive_certified(stage, VERONA);
+	stage_say(stage, "m2");
+	CHECK(stage_comes(peer, "id='m2'"));
+	world_send(peer, said);
+	CHECK(stage_comes(peer, "<resumed"));
+	return peer;
+}
+
 /* What goes before <resume/> comes is not of the count, but acknowledged with
  * what follows: a ping, and m3. */
 static void
 what_went_before_it_was_resumed_does_not_count(void **state)
 {
 	struct stage stage = stage_begin(1, CLEAR);
-	struct world_peer *peer = stage_arrive_certified(&stage, VERONA);
 	char said[200];
+	struct world_peer *peer =
+	    say_before_it_is_resumed(&stage, said, sizeof(said));
 
-	resume_text(peer, said, sizeof(said));
-	stage_say(&stage, "m1");
-	CHECK(stage_comes(peer, "id='m1'"));
-	world_send(peer, "<a xmlns='urn:xmpp:sm:3' h='1'/>");
-	world_run(stage.world);
-	world_cut(&peer);
-	peer = stage_arrive_certified(&stage, VERONA);
-	stage_say(&stage, "m2");
-	CHECK(stage_comes(peer, "id='m2'"));
-	world_send(peer, said);
-	CHECK(stage_comes(peer, "<resumed"));
 	stage_say(&stage, "m3");
 	CHECK(stage_comes(peer, "id='m3'"));
 	world_send(peer, "<a xmlns='urn:xmpp:sm:3' h='3'/>");
@@ -229,21 +239,10 @@ what_went_before_it_was_resumed_is_not_lost(void **state)
 {
 	for (unsigned i = 0; i < 2; i++) {
 		struct stage stage = stage_begin(i + 1, CLEAR);
-		struct world_peer *peer =
-		    stage_arrive_certified(&stage, VERONA);
 		char said[200];
+		struct world_peer *peer =
+		    say_before_it_is_resumed(&stage, said, sizeof(said));
 
-		resume_text(peer, said, sizeof(said));
-		stage_say(&stage, "m1");
-		CHECK(stage_comes(peer, "id='m1'"));
-		world_send(peer, "<a xmlns='urn:xmpp:sm:3' h='1'/>");
-		world_run(stage.world);
-		world_cut(&peer);
-		peer = stage_arrive_certified(&stage, VERONA);
-		stage_say(&stage, "m2");
-		CHECK(stage_comes(peer, "id='m2'"));
-		world_send(peer, said);
-		CHECK(stage_comes(peer, "<resumed"));
 		if (i == 1)
 			world_send(peer, "<a xmlns='urn:xmpp:sm:3' h='1'/>");
 		world_run(stage.world);
