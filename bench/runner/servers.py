@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 PATIENCE_S = 30
+POSTGRES_PORT = 5432  # names its Unix socket, too
 LOG_SEGMENTS = 40  # of 16 MiB
 DOMAIN = "localhost"
 PASSWORD = "secret"
@@ -163,25 +164,25 @@ class Postgres:
                              "--locale=C", "--no-sync"))
         if made.wait() != 0:
             raise SystemExit("initdb failed")
-        listen = ("-c", "listen_addresses=") if port is None else (
-            "-c", "listen_addresses=127.0.0.1", "-p", str(port))
+        listen = "" if port is None else "127.0.0.1"
+        number = ("-p", str(port or POSTGRES_PORT))
         self.process = self.as_user((programs / "postgres", "-D",
                                      where / "rows", "-k", where,
-                                     "-c", "min_wal_size=1GB", *listen))
+                                     "-c", "min_wal_size=1GB", "-c",
+                                     f"listen_addresses={listen}", *number))
         while not list(where.glob(".s.PGSQL.*[0-9]")):
             if self.process.poll() is not None:
                 raise SystemExit("postgres did not start")
             time.sleep(0.1)
         time.sleep(1)
-        self.make_segments(programs, where)
+        self.make_segments((programs / "psql", "-h", where, *number))
 
-    def make_segments(self, programs, where):
+    def make_segments(self, psql):
         """What its log is written to when it has run for a while."""
         segment = ("-c", "SELECT pg_logical_emit_message(false, '', '')",
                    "-c", "SELECT pg_switch_wal()")
-        made = self.as_user((programs / "psql", "-h", where, "-U", "bench",
-                             *(LOG_SEGMENTS * segment), "-c", "CHECKPOINT",
-                             "postgres"))
+        made = self.as_user((*psql, "-U", "bench", *(LOG_SEGMENTS * segment),
+                             "-c", "CHECKPOINT", "postgres"))
         if made.wait() != 0:
             raise SystemExit("the log of PostgreSQL could not be filled")
 
