@@ -16,7 +16,7 @@
  *	DELETE /v1/accounts/JID
  *	GET    /v1/sessions		{"sessions": [...]}
  *	DELETE /v1/sessions/JID		full, or bare for all of it
- *	GET    /v1/s2s			{"pairs": [...]}
+ *	GET    /v1/s2s			{"pairs": [...], "domains": [...]}
  *	POST   /v1/s2s/check		{"domain": "...", "from": "..."}
  *		-> {"domain", "from", "ok", "steps": [{"step", "ok", "text"}],
  *		"advice"}

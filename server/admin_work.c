@@ -306,8 +306,9 @@ list_sessions(struct shard *shard, struct post *call)
 static void
 list_pairs(struct shard *shard, struct post *call)
 {
-	admin_answer(
-	    shard, call, 200, json_pack("{s:o}", "pairs", remote_list(shard)));
+	admin_answer(shard, call, 200,
+	    json_pack("{s:o, s:o}", "pairs", remote_list(shard), "domains",
+		remote_list_domains(shard)));
 }
 
 static void

@@ -5,7 +5,6 @@
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "base/hash.h"
 #include "base/rand.h"
 #include "server/domains.h"
 #include "server/metrics.h"
@@ -38,6 +37,7 @@ remotes_new(void)
 
 	must(remotes != NULL);
 	table_init(&remotes->table);
+	list_init(&remotes->unused);
 	return remotes;
 }
 
@@ -47,47 +47,6 @@ remote_is_on(const struct shard *shard)
 	return shard->server->s2s_connect != NULL &&
 	       config_bool(setup_config(shard->setup), CONFIG_GLOBAL,
 		   SETTING(S2S_ENABLED));
-}
-
-static bool
-is_remote(const struct table_link *link, const void *key)
-{
-	const struct remote *remote =
-	    container_of((struct table_link *)link, struct remote, link);
-
-	return jid_equal(remote->domain, key);
-}
-
-static struct remote *
-remote_find(struct shard *shard, const struct jid *domain)
-{
-	return table_entry(table_find(&shard->remotes->table,
-			       hash_keyed(jid_full(domain)), is_remote, domain),
-	    struct remote, link);
-}
-
-static struct remote *
-remote_new(struct shard *shard, const struct jid *domain)
-{
-	struct arena *arena = arena_make(0);
-	struct remote *remote = arena_new(arena, struct remote);
-
-	remote->shard = shard;
-	remote->arena = arena;
-	remote->domain = jid_copy(arena, domain);
-	list_init(&remote->pairs);
-	table_add(&shard->remotes->table, &remote->link,
-	    hash_keyed(jid_full(domain)));
-	return remote;
-}
-
-static void
-remote_free(struct remote *remote)
-{
-	struct arena *arena = remote->arena;
-
-	table_remove(&remote->shard->remotes->table, &remote->link);
-	arena_free(&arena);
 }
 
 static void
@@ -126,7 +85,7 @@ pair_new(struct remote *remote, struct str local)
 	pair->last_ticket = remote->shard->remotes->last_ticket;
 	list_init(&pair->sent);
 	list_init(&pair->waits);
-	list_add_last(&remote->pairs, &pair->link);
+	remote_add(remote, pair);
 	remote->shard->remotes->silent_count++;
 	metric_add(remote->shard, METRIC_S2S_PAIRS, 1);
 	return pair;
@@ -135,8 +94,7 @@ pair_new(struct remote *remote, struct str local)
 static void
 pair_free(struct pair *pair)
 {
-	struct remote *remote = pair->remote;
-	struct shard *shard = remote->shard;
+	struct shard *shard = pair_shard(pair);
 	struct arena *arena = pair->arena;
 
 	queue_free(pair);
@@ -150,31 +108,18 @@ pair_free(struct pair *pair)
 	if (pair_is_silent(pair))
 		shard->remotes->silent_count--;
 	metric_add(shard, METRIC_S2S_PAIRS, -1);
-	list_remove(&pair->link);
+	remote_remove(pair);
 	arena_free(&pair->why_arena);
 	arena_free(&arena);
-	if (list_is_empty(&remote->pairs))
-		remote_free(remote);
 }
 
 static struct pair *
 pair_want(struct shard *shard, const struct jid *domain, struct str local)
 {
-	struct remote *remote = remote_find(shard, domain);
+	struct remote *remote = remote_want(shard, domain);
 	struct pair *pair = pair_find(remote, local);
 
-	if (pair != NULL)
-		return pair;
-	if (remote == NULL)
-		remote = remote_new(shard, domain);
-	return pair_new(remote, local);
-}
-
-static struct remote *
-any_remote(struct remotes *remotes)
-{
-	return table_entry(
-	    table_next(&remotes->table, NULL), struct remote, link);
+	return pair == NULL ? pair_new(remote, local) : pair;
 }
 
 void
@@ -184,23 +129,17 @@ remotes_free(struct remotes **remotes)
 	struct remote *remote;
 	struct pair *pair;
 
-	while ((remote = any_remote(freed)) != NULL) {
+	while ((remote = remote_next(freed, NULL)) != NULL) {
 		pair =
 		    list_entry(list_first(&remote->pairs), struct pair, link);
-		must(pair != NULL);
-		pair_free(pair);
+		if (pair != NULL)
+			pair_free(pair);
+		else
+			remote_free(remote);
 	}
 	table_deinit(&freed->table);
 	free(freed);
 	*remotes = NULL;
-}
-
-static struct remote *
-next_remote(struct shard *shard, const struct remote *remote)
-{
-	return table_entry(table_next(&shard->remotes->table,
-			       remote == NULL ? NULL : &remote->link),
-	    struct remote, link);
 }
 
 void
@@ -208,7 +147,7 @@ remote_keep_all(struct shard *shard)
 {
 	struct remote *remote = NULL;
 
-	while ((remote = next_remote(shard, remote)) != NULL)
+	while ((remote = remote_next(shard->remotes, remote)) != NULL)
 		list_each (pair, &remote->pairs, struct pair, link)
 			keep_older(pair, 0);
 }
@@ -218,7 +157,7 @@ remote_give_up_iqs(struct shard *shard)
 {
 	struct remote *remote = NULL;
 
-	while ((remote = next_remote(shard, remote)) != NULL)
+	while ((remote = remote_next(shard->remotes, remote)) != NULL)
 		list_each (pair, &remote->pairs, struct pair, link)
 			if (pair->path_count == 0)
 				queue_give_up_iqs(pair);
@@ -229,7 +168,7 @@ remote_is_sending(struct shard *shard)
 {
 	struct remote *remote = NULL;
 
-	while ((remote = next_remote(shard, remote)) != NULL)
+	while ((remote = remote_next(shard->remotes, remote)) != NULL)
 		list_each (pair, &remote->pairs, struct pair, link)
 			if (!list_is_empty(&pair->sent))
 				return true;

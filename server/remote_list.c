@@ -67,7 +67,7 @@ streams_json(const struct pair *pair)
 }
 
 static json_t *
-counters_json(const struct pair_counters *counters)
+counters_json(const struct remote_counters *counters)
 {
 	json_t *json = json_object();
 
@@ -151,15 +151,43 @@ pair_json(const struct pair *pair)
 json_t *
 remote_list(struct shard *shard)
 {
-	const struct table_link *link = NULL;
+	const struct remote *remote = NULL;
 	json_t *list = json_array();
 
-	while ((link = table_next(&shard->remotes->table, link)) != NULL) {
-		const struct remote *remote = container_of(
-		    (struct table_link *)link, struct remote, link);
-
+	while ((remote = remote_next(shard->remotes, remote)) != NULL)
 		list_each (pair, &remote->pairs, struct pair, link)
 			json_array_append_new(list, pair_json(pair));
-	}
+	return list;
+}
+
+static json_t *
+unused_s(const struct remote *remote)
+{
+	if (!list_is_empty(&remote->pairs))
+		return json_null();
+	return number((clock_mono_ms() - remote->unused_ms) / 1000);
+}
+
+static json_t *
+domain_json(const struct remote *remote)
+{
+	const struct remote_counters total = remote_total(remote);
+	json_t *json = json_object();
+
+	json_object_set_new(json, "domain", text(jid_full(remote->domain)));
+	json_object_set_new(json, "unused_s", unused_s(remote));
+	json_object_set_new(json, "last_error", text(remote->why));
+	json_object_set_new(json, "stanzas", counters_json(&total));
+	return json;
+}
+
+json_t *
+remote_list_domains(struct shard *shard)
+{
+	const struct remote *remote = NULL;
+	json_t *list = json_array();
+
+	while ((remote = remote_next(shard->remotes, remote)) != NULL)
+		json_array_append_new(list, domain_json(remote));
 	return list;
 }

@@ -2,6 +2,7 @@
  * server/remote_private.h - what the files of the remote share.
  *
  *	remote.c	pairs, paths, attempts
+ *	remote_table.c	domains, and what they counted
  *	remote_queue.c	what waits, what is sent, what is answered
  *	remote_keep.c	what is written down meanwhile
  *	remote_list.c	what can be seen of it
@@ -10,9 +11,9 @@
 
 #include "base/list.h"
 #include "base/log.h"
-#include "base/table.h"
 #include "server/outbox.h"
 #include "server/remote.h"
+#include "server/remote_table.h"
 #include "server/shard.h"
 #include "server/timer.h"
 
@@ -23,22 +24,6 @@
 #define WINDOW_BYTES ((size_t)1024 * 1024)
 #define PATHS_MAX    4 /* of a pair; the first carries, the others wait */
 #define EARS_MAX     4 /* streams that the peer sends on */
-
-struct remotes {
-	struct table table;   /* struct remote, by domain */
-	size_t silent_count;  /* pairs that nobody answers for */
-	size_t bytes;         /* in all queues */
-	uint64_t last_ticket; /* of all pairs that were forgotten: a stream
-				 that is resumed may tell of theirs */
-};
-
-struct remote {
-	struct table_link link;
-	struct shard *shard;
-	struct arena *arena;      /* lifetime: remote */
-	const struct jid *domain; /* without localpart and resource */
-	struct list pairs;
-};
 
 struct path {
 	struct stream_id stream;
@@ -97,9 +82,7 @@ struct pair {
 	struct timer sweep;     /* until something has waited too long */
 	struct timer keep;      /* until something is to be written down */
 	unsigned open_writes;
-	struct pair_counters {
-		uint64_t sent, received, bounced, dropped, connects, failures;
-	} counters;
+	struct remote_counters counters;
 };
 
 /* One letter in a queue; it lives in the letter's arena. */

@@ -98,13 +98,18 @@ kept(const struct stage *stage)
 	return count;
 }
 
+/* Domains with a pair. */
 static size_t
 remotes(const struct stage *stage)
 {
 	size_t count = 0;
 
-	for (unsigned i = 0; i < stage->world->server.shard_count; i++)
-		count += stage->world->server.shards[i].remotes->table.count;
+	for (unsigned i = 0; i < stage->world->server.shard_count; i++) {
+		const struct remotes *remotes =
+		    stage->world->server.shards[i].remotes;
+
+		count += remotes->table.count - remotes->unused_count;
+	}
 	return count;
 }
 

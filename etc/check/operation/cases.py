@@ -218,7 +218,7 @@ def tells_scripts_how_it_went(make):
     assert site.command("deluser", f"nobody@{HOST}",
                         may_fail=True).returncode == 1
     assert site.json("status")["storage_up"] is True
-    assert site.json("s2s") == {"pairs": []}
+    assert site.json("s2s") == {"pairs": [], "domains": []}
 
 
 def tells_who_may_ask(make):
