@@ -47,7 +47,8 @@ struct attempt {
 	struct stream_id asker;          /* of the question */
 	struct checkup *checkup;         /* NULL: it is for use */
 	bool is_late;                    /* a checkup's time is over */
-	struct str why;                  /* of the last endpoint */
+	bool is_unknown;                 /* to the last endpoint */
+	struct str why;                  /* of the last endpoint's stream */
 	struct timer deadline;           /* of the talk with one endpoint */
 	struct timer end;                /* of a checkup */
 };
@@ -288,9 +289,10 @@ attempt_check(struct attempt *attempt)
 
 /* While it is checked the stream's end is only noted: checked goes on. */
 void
-attempt_lost(struct attempt *attempt, struct str why)
+attempt_lost(struct attempt *attempt, struct str why, bool is_unknown)
 {
 	attempt->s2s = NULL;
+	attempt->is_unknown = is_unknown;
 	timer_stop(attempt->shard, &attempt->deadline);
 	attempt->why = str_format(attempt->arena, "%s: %.*s",
 	    endpoint_text(attempt->arena, attempt->dial.endpoint).text,
@@ -391,6 +393,19 @@ dial_failed(struct dial *dial)
 	checkup_bad(attempt->checkup, dial->why);
 }
 
+/* What a key is answered with that could not be verified: XEP-0220, section
+ * 2.5. Stanzas come back with what RFC 6120 has. */
+static enum stanza_err
+unreached(const struct attempt *attempt)
+{
+	if (attempt->question == NULL)
+		return STANZA_ERR_REMOTE_SERVER_TIMEOUT;
+	if (attempt->is_unknown)
+		return STANZA_ERR_REMOTE_SERVER_NOT_FOUND;
+	return attempt->why.len > 0 ? STANZA_ERR_REMOTE_SERVER_TIMEOUT
+				    : STANZA_ERR_REMOTE_CONNECTION_FAILED;
+}
+
 static void
 dialled(struct dial *dial)
 {
@@ -410,8 +425,8 @@ dialled(struct dial *dial)
 
 		if (attempt->why.len > 0)
 			why = attempt->why;
-		attempt_failed(attempt, STANZA_ERR_REMOTE_SERVER_TIMEOUT, false,
-		    "%.*s", STR_ARG(why));
+		attempt_failed(
+		    attempt, unreached(attempt), false, "%.*s", STR_ARG(why));
 		return;
 	}
 	attempt->step = TALKING;
@@ -477,8 +492,8 @@ resolved(struct resolve *resolve)
 		return;
 	}
 	if (resolve->err != ERR_NONE || attempt->shard->is_draining) {
-		attempt_failed(attempt, STANZA_ERR_REMOTE_SERVER_TIMEOUT, false,
-		    "%.*s", STR_ARG(resolve->why));
+		attempt_failed(attempt, unreached(attempt), false, "%.*s",
+		    STR_ARG(resolve->why));
 		return;
 	}
 	start_dialling(attempt, resolve->endpoints, resolve->count);

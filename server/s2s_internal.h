@@ -91,6 +91,7 @@ struct s2s {
 	bool is_path_due;        /* when the stream was opened anew */
 	uint8_t auth_failures;
 	bool has_peer_error; /* a stream error came */
+	bool is_unknown;     /* it was host-unknown */
 };
 
 static inline struct s2s *
@@ -106,8 +107,9 @@ void attempt_succeeded(struct attempt *);
 /* It failed for good; the stream is closed. is_final: see struct path_note. */
 void attempt_failed(struct attempt *, enum stanza_err, bool is_final,
     const char *format, ...) __attribute__((format(printf, 4, 5)));
-/* This endpoint was of no use: the next is tried. The stream has ended. */
-void attempt_lost(struct attempt *, struct str why);
+/* This endpoint was of no use: the next is tried. The stream has ended;
+ * is_unknown: the peer does not serve the domain. */
+void attempt_lost(struct attempt *, struct str why, bool is_unknown);
 /* The peer answered the question about a key. */
 void attempt_answered(struct attempt *, bool is_valid);
 /* What it asks about a key; NULL: it wants a path, or server/s2s_checkup.h. */

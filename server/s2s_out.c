@@ -510,7 +510,7 @@ on_gone(struct stream *stream, const struct stream_end *end)
 		why = STR("the server closed the stream");
 	s2s_end(s2s, why);
 	if (s2s->attempt != NULL)
-		attempt_lost(s2s->attempt, why);
+		attempt_lost(s2s->attempt, why, s2s->is_unknown);
 	s2s->attempt = NULL;
 }
 

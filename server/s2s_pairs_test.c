@@ -116,6 +116,56 @@ a_domain_pushes_nobody_out(void **state)
 	world_free(&stage.world);
 }
 
+/* --- why nobody could say: XEP-0220, section 2.5 -------------------------- */
+
+static const struct {
+	const char *domain;
+	enum world_door door;
+	const char *said, *want; /* by the authority; to who gave the key */
+} silences[] = {
+    {MANTUA, WORLD_OPEN, NULL, "<remote-server-not-found"},
+    {VERONA, WORLD_SHUT, NULL, "<remote-connection-failed"},
+    {VERONA, WORLD_SILENT, NULL, "<remote-connection-failed"},
+    {VERONA, WORLD_OPEN, NULL, "<remote-server-timeout"},
+    {VERONA, WORLD_OPEN, "</stream:stream>", "<remote-server-timeout"},
+    {VERONA, WORLD_OPEN,
+	"<stream:error><system-shutdown" NS("streams") "/></stream:error>",
+	"<remote-server-timeout"},
+    {VERONA, WORLD_OPEN,
+	"<stream:error><host-unknown" NS("streams") "/></stream:error>",
+	"<remote-server-not-found"},
+};
+
+static void
+why_a_key_was_not_verified_is_told(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(silences) / sizeof(silences[0]); i++) {
+		struct stage stage =
+		    stage_begin(i + 1, CLEAR "s2s.connect_timeout: 5 s\n");
+		struct world_peer *peer = stage_arrive(&stage), *authority;
+		char said[200];
+
+		world_serve(stage.world, VERONA, silences[i].door);
+		snprintf(said, sizeof(said),
+		    "<db:result from='%s' to='montague.example'>0</db:result>",
+		    silences[i].domain);
+		world_send(peer, OPENING);
+		world_send(peer, said);
+		world_run(stage.world);
+		if (silences[i].said != NULL) {
+			authority = world_dialled(stage.world, VERONA);
+			world_send(authority, ANSWER);
+			world_send(authority, silences[i].said);
+		}
+		world_sleep(stage.world, 20000);
+		if (!stage_comes(peer, silences[i].want))
+			fail_msg("case %zu", i);
+		CHECK(!world_is_closed(peer));
+		world_free(&stage.world);
+	}
+}
+
 /* --- who is not talked to ------------------------------------------------ */
 
 static const struct {
@@ -368,6 +418,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(each_pair_stands_by_its_own_proof),
 	    cmocka_unit_test(a_domain_pushes_nobody_out),
+	    cmocka_unit_test(why_a_key_was_not_verified_is_told),
 	    cmocka_unit_test(lists_hold_for_who_comes),
 	    cmocka_unit_test(each_refusal_is_one_line),
 	    cmocka_unit_test(each_failure_of_ours_is_one_line),

@@ -223,6 +223,7 @@ s2s_take_error(struct s2s *s2s, const struct node *error)
 	    str_format(stream->arena, "the server says %.*s%s%.*s",
 		STR_ARG(name), words.len > 0 ? ": " : "", STR_ARG(words));
 	s2s->has_peer_error = true;
+	s2s->is_unknown = str_is(name, "host-unknown");
 	stream->is_peer_ended = true;
 	stream_close(stream);
 }

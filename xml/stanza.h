@@ -47,7 +47,9 @@ enum stanza_type {
 #undef X
 };
 
-/* Condition, its element and its default type: RFC 6120, section 8.3.3. */
+/* Condition, its element and its default type: RFC 6120, section 8.3.3.
+ * REMOTE_CONNECTION_FAILED answers keys of dialback only: XEP-0220, section
+ * 2.5. */
 #define STANZA_ERR_MAP(X)                                               \
 	X(NONE, "", "")                                                 \
 	X(BAD_REQUEST, "bad-request", "modify")                         \
@@ -65,6 +67,7 @@ enum stanza_type {
 	X(RECIPIENT_UNAVAILABLE, "recipient-unavailable", "wait")       \
 	X(REDIRECT, "redirect", "modify")                               \
 	X(REGISTRATION_REQUIRED, "registration-required", "auth")       \
+	X(REMOTE_CONNECTION_FAILED, "remote-connection-failed", "wait") \
 	X(REMOTE_SERVER_NOT_FOUND, "remote-server-not-found", "cancel") \
 	X(REMOTE_SERVER_TIMEOUT, "remote-server-timeout", "wait")       \
 	X(RESOURCE_CONSTRAINT, "resource-constraint", "wait")           \

@@ -192,6 +192,7 @@ static const struct {
     {STANZA_ERR_RECIPIENT_UNAVAILABLE, "recipient-unavailable", "wait"},
     {STANZA_ERR_REDIRECT, "redirect", "modify"},
     {STANZA_ERR_REGISTRATION_REQUIRED, "registration-required", "auth"},
+    {STANZA_ERR_REMOTE_CONNECTION_FAILED, "remote-connection-failed", "wait"},
     {STANZA_ERR_REMOTE_SERVER_NOT_FOUND, "remote-server-not-found", "cancel"},
     {STANZA_ERR_REMOTE_SERVER_TIMEOUT, "remote-server-timeout", "wait"},
     {STANZA_ERR_RESOURCE_CONSTRAINT, "resource-constraint", "wait"},
