@@ -142,6 +142,21 @@ owners_load_some_at_a_time(void **state)
 	world_free(&world);
 }
 
+/* As many accounts of that host. */
+static void
+ask_many(struct world_peer *peer, const char *host, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		char iq[120];
+
+		snprintf(iq, sizeof(iq),
+		    "<iq type='get' id='g' to='guard%u@%s'><x xmlns='u'/></iq>",
+		    i, host);
+		world_send(peer, iq);
+		world_run(peer->world);
+	}
+}
+
 /* Of those that load when a reload takes their host, and of those that wait for
  * their turn. */
 static void
@@ -157,16 +172,7 @@ who_waits_for_a_host_that_goes_is_answered(void **state)
 	world_add_account(world, "romeo@montague.example", NULL);
 	romeo = world_connect(world, "romeo@montague.example/orchard");
 	world_hold_store(world, true);
-	for (unsigned i = 0; i < LOADS_MAX + 10; i++) {
-		char iq[120];
-
-		snprintf(iq, sizeof(iq),
-		    "<iq type='get' id='g' to='guard%u@capulet.example'>"
-		    "<x xmlns='u'/></iq>",
-		    i);
-		world_send(romeo, iq);
-		world_run(world);
-	}
+	ask_many(romeo, "capulet.example", LOADS_MAX + 10);
 	CHECK_EQUAL(count_waiting(&world->server.shards[0]), 10);
 	world_reload(world, "hosts: {montague.example: {}}\n");
 	CHECK_EQUAL(count_waiting(&world->server.shards[0]), 0);
@@ -179,6 +185,50 @@ who_waits_for_a_host_that_goes_is_answered(void **state)
 	world_sleep(world, 61 * 1000);
 	CHECK_EQUAL(world->server.shards[0].owners.count, 1);
 	CHECK_EQUAL(world->server.shards[0].absent_count, 0);
+	world_free(&world);
+}
+
+/* One that could not be loaded, but has to stay, is loaded again after a while;
+ * not when its host went meanwhile, whoever else loads then. */
+static void
+a_host_that_goes_is_loaded_no_more(void **state)
+{
+	struct world *world =
+	    world_new(&(struct world_options){.seed = 1, .shard_count = 1});
+	struct shard *shard = &world->server.shards[0];
+	struct arena *arena = arena_make(0);
+	struct world_peer *romeo;
+	struct owner *juliet;
+
+	(void)state;
+	world_add_account(world, "romeo@montague.example", NULL);
+	world_add_account(world, "juliet@capulet.example", NULL);
+	romeo = world_connect(world, "romeo@montague.example/orchard");
+	world_connect(world, "juliet@capulet.example/balcony");
+	shard_enter(shard);
+	juliet =
+	    owner_find(shard, jid_parse(arena, STR("juliet@capulet.example")));
+	owner_pin(juliet); /* as an open write does */
+	world_break_store(world, ERR_UNAVAILABLE);
+	owner_reload(juliet);
+	world->is_quiet[0] = false;
+	world_run(world);
+	CHECK(!juliet->is_loading);
+	world_break_store(world, ERR_NONE);
+	world_hold_store(world, true);
+	ask_many(romeo, "montague.example", LOADS_MAX);
+	CHECK_EQUAL(shard->load_count, LOADS_MAX);
+	world_reload(world, "hosts: {montague.example: {}}\n");
+	world_sleep(world, 5000);
+	CHECK_EQUAL(count_waiting(shard), 0);
+	world_hold_store(world, false);
+	world_run(world);
+	shard_enter(shard);
+	owner_unpin(juliet);
+	world_sleep(world, 61 * 1000);
+	CHECK_EQUAL(shard->owners.count, 1);
+	CHECK_EQUAL(shard->absent_count, 0);
+	arena_free(&arena);
 	world_free(&world);
 }
 
@@ -464,6 +514,7 @@ main(void)
 	    cmocka_unit_test(registrations_of_an_address_are_few),
 	    cmocka_unit_test(owners_load_some_at_a_time),
 	    cmocka_unit_test(who_waits_for_a_host_that_goes_is_answered),
+	    cmocka_unit_test(a_host_that_goes_is_loaded_no_more),
 	    cmocka_unit_test(names_guessed_are_few),
 	    cmocka_unit_test(pauses_are_short),
 	    cmocka_unit_test(who_has_too_much_in_flight_waits),

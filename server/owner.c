@@ -260,6 +260,7 @@ stop_waiting(struct owner *owner)
 void
 owner_detach(struct owner *owner)
 {
+	timer_stop(owner->shard, &owner->idle);
 	stop_waiting(owner);
 	owner->is_detached = true;
 	table_remove(&owner->shard->owners, &owner->link);
