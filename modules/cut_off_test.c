@@ -235,6 +235,38 @@ who_cannot_be_told_comes_again(void **state)
 	world_free(&world);
 }
 
+/* Also when his account loads, in vain, and nothing else is left of him. */
+static void
+errors_wait_for_an_account_that_loads(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 10; seed++) {
+		struct world *world =
+		    rig_world(seed, 0, "sessions.queue: 10\n");
+		struct world_peer *garden = rig_login(world, ROMEO "/garden");
+		char id[RIG_ID_LEN];
+		struct world_peer *romeo = enable(world, id);
+		struct owner *owner = &rig_account(world, ROMEO)->owner;
+
+		say_and_overflow(romeo, garden);
+		world_cut(&garden);
+		world_run(world);
+		world_break_store(world, ERR_UNAVAILABLE);
+		shard_enter(owner->shard);
+		owner_reload(owner);
+		world_hold_store(world, false);
+		world_sleep(world, 5 * SECOND);
+		world_break_store(world, ERR_NONE);
+		world_sleep(world, 2 * MINUTE);
+		garden = rig_bind(world, ROMEO "/garden");
+		rig_send(garden, "<presence/>");
+		CHECK(rig_finds(garden, "<message type='error' id='m1'/>"));
+		rig_come_back(
+		    world, ROMEO, id, 0, "<failed xmlns='" SM "' h='1'/>");
+		world_free(&world);
+	}
+}
+
 /* What is left of his session counts as one. */
 static void
 who_has_many_sessions_gets_no_more(void **state)
@@ -292,6 +324,7 @@ main(void)
 	    cmocka_unit_test(whose_session_is_gone_learns_it_after_a_restart),
 	    cmocka_unit_test(nobody_waits_too_long_to_learn_it),
 	    cmocka_unit_test(errors_find_who_has_no_session),
+	    cmocka_unit_test(errors_wait_for_an_account_that_loads),
 	    cmocka_unit_test(who_cannot_be_told_comes_again),
 	    cmocka_unit_test(who_has_many_sessions_gets_no_more),
 	    cmocka_unit_test(who_goes_learns_nothing),

@@ -424,7 +424,7 @@ is_of_session(struct owner *owner, const struct post *letter)
 	const bool is_many = owner->inbox_count > INBOX_MAX;
 	const enum post_kind kind = letter->kind;
 
-	if (account_in(owner)->session_count == 0)
+	if (session_count(account_in(owner)) == 0)
 		return false;
 	if (kind == POST_SENT)
 		return letter->is_counted;

@@ -71,6 +71,16 @@ session_of_stream(struct account *account, struct stream_id stream)
 	return NULL;
 }
 
+unsigned
+session_count(const struct account *account)
+{
+	unsigned count = account->session_count;
+
+	session_each_spent (session, account)
+		count++;
+	return count;
+}
+
 /* --- the stream --------------------------------------------------------- */
 
 void
@@ -439,16 +449,6 @@ refuse_or_wait(struct account *account, struct post *letter)
 	session_wait(account, letter);
 }
 
-static unsigned
-count_sessions(const struct account *account)
-{
-	unsigned count = account->session_count;
-
-	session_each_spent (session, account)
-		count++;
-	return count;
-}
-
 static void
 bind_as(struct account *account, struct post *letter, struct str resource)
 {
@@ -456,7 +456,7 @@ bind_as(struct account *account, struct post *letter, struct str resource)
 	uint64_t max = host_int(account->host, SETTING(SESSIONS_PER_ACCOUNT));
 	struct session *session;
 
-	if (count_sessions(account) >= max) {
+	if (session_count(account) >= max) {
 		refuse_or_wait(account, letter);
 		return;
 	}
