@@ -6,9 +6,20 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "server/world.h"
+#include "server/account.h"
+#include "server/world_private.h"
 
-const struct module *const modules_builtin[] = {NULL};
+static enum verdict on_sent(struct account *, struct session *, struct post *);
+
+static const struct hook hooks[] = {
+    {.on = HOOK_SENT_MESSAGE, .stanza = on_sent},
+    {.on = HOOK_END},
+};
+
+static const struct module witness = {
+    .api = MODULE_API, .name = "witness", .hooks = hooks};
+
+const struct module *const modules_builtin[] = {&witness, NULL};
 
 enum { SEEDS = 20, MESSAGES = 5 };
 
@@ -24,6 +35,16 @@ enum { SEEDS = 20, MESSAGES = 5 };
 	"<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>%s" \
 	"</resource></bind></iq>"
 #define MESSAGE "<message to='juliet@capulet.example/balcony' id='m%u'/>"
+
+/* What hooks need is there. */
+static enum verdict
+on_sent(struct account *account, struct session *session, struct post *letter)
+{
+	(void)session;
+	(void)letter;
+	CHECK_EQUAL(account->owner.stage, OWNER_READY);
+	return PASS;
+}
 
 static struct world *
 make_world(uint64_t seed, const char *yaml)
@@ -155,6 +176,49 @@ so_it_is_when_another_is_replaced(void **state)
 	}
 }
 
+/* As after a write that failed. */
+static void
+load_anew(struct world *world)
+{
+	struct arena *arena = arena_make(0);
+	const struct jid *romeo =
+	    jid_parse(arena, STR("romeo@montague.example"));
+	struct shard *shard = shard_of(&world->server, romeo);
+
+	shard_enter(shard);
+	owner_reload(owner_find(shard, romeo));
+	arena_free(&arena);
+}
+
+/* The one before it is over when that is written, and its account loads then.
+ */
+static void
+so_it_is_when_the_account_loads(void **state)
+{
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		struct world *world = make_world(seed, NULL);
+		struct world_peer *juliet =
+		    world_connect(world, "juliet@capulet.example/balcony");
+		struct world_peer *old =
+		    world_connect(world, "romeo@montague.example/orchard");
+		struct world_peer *romeo;
+
+		world_send(
+		    old, "<enable xmlns='urn:xmpp:sm:3' resume='true'/>");
+		world_run(world);
+		romeo = log_in(world);
+		world_hold_store(world, true);
+		send_behind(romeo, "orchard", "");
+		go(world, &romeo, (enum end)(seed % ENDS));
+		CHECK(world_is_closed(old));
+		load_anew(world);
+		world_hold_store(world, false);
+		world_sleep(world, 1000);
+		expect_all(juliet, "orchard");
+		world_free(&world);
+	}
+}
+
 static void
 without_a_session_nothing_is(void **state)
 {
@@ -183,6 +247,7 @@ main(void)
 	    cmocka_unit_test(what_came_behind_a_bind_is_handled),
 	    cmocka_unit_test(so_it_is_with_stream_management),
 	    cmocka_unit_test(so_it_is_when_another_is_replaced),
+	    cmocka_unit_test(so_it_is_when_the_account_loads),
 	    cmocka_unit_test(without_a_session_nothing_is),
 	};
 

@@ -545,12 +545,13 @@ session_bind(struct account *account, struct post *letter)
 		bind_as(account, letter, resource);
 }
 
+/* While the account loads they wait as all do. */
 static void
-take_behind(struct account *account, struct list *behind)
+take_behind(struct shard *shard, struct list *behind)
 {
 	list_each (letter, behind, struct post, link) {
 		list_remove(&letter->link);
-		account_take(account, letter);
+		owner_take(shard, letter);
 	}
 }
 
@@ -558,6 +559,7 @@ take_behind(struct account *account, struct list *behind)
 static void
 retry_binds(struct account *account, struct stream_id gone)
 {
+	struct shard *shard = account->owner.shard;
 	struct list binds;
 
 	list_init(&binds);
@@ -571,11 +573,9 @@ retry_binds(struct account *account, struct stream_id gone)
 		letter = take_wait(wait);
 		if (is_stream(letter->stream, gone))
 			post_free(&letter);
-		else if (letter->kind == POST_BIND)
-			session_bind(account, letter);
 		else
-			resume_take(account, letter);
-		take_behind(account, &behind);
+			owner_take(shard, letter);
+		take_behind(shard, &behind);
 	}
 }
 
