@@ -477,6 +477,35 @@ what_came_is_done_with_before_it_is_resumed(void **state)
 	}
 }
 
+/* It was said before VERONA knew that nothing is resumed: what is not done
+ * with then stops nobody later. */
+static void
+who_cannot_resume_is_heard(void **state)
+{
+	enum { MANY = 1024 };
+	struct stage stage = stage_begin(1, CLEAR);
+	struct world_peer *peer = stage_arrive_certified(&stage, VERONA);
+	struct buf said = {0};
+
+	(void)state;
+	world_add_account(stage.world, TYBALT, NULL);
+	world_hold_store(stage.world, true);
+	buf_add(
+	    &said, STR("<resume xmlns='urn:xmpp:sm:3' previd='0-x' h='0'/>"));
+	for (unsigned i = 0; i < MANY; i++)
+		buf_add(&said, STR(TO_TYBALT("t1")));
+	buf_add_byte(&said, '\0');
+	world_send(peer, said.text);
+	CHECK(stage_comes(peer, "<failed"));
+	world_hold_store(stage.world, false);
+	world_sleep(stage.world, 10000);
+	world_send(peer, MESSAGE("escalus@" VERONA));
+	world_run(stage.world);
+	CHECK(stage_comes(stage.romeo, "escalus@"));
+	buf_deinit(&said);
+	world_free(&stage.world);
+}
+
 /* --- false answers ------------------------------------------------------- */
 
 /* The next attempt, to go on. */
@@ -689,6 +718,7 @@ main(void)
 	    cmocka_unit_test(a_second_stream_of_ours_is_resumed_once),
 	    cmocka_unit_test(what_comes_before_the_answer_is_done_with_first),
 	    cmocka_unit_test(what_came_is_done_with_before_it_is_resumed),
+	    cmocka_unit_test(who_cannot_resume_is_heard),
 	    cmocka_unit_test(false_answers_prove_nothing),
 	    cmocka_unit_test(nobody_resumes_what_is_new),
 	    cmocka_unit_test(who_refuses_twice_gets_all_again),

@@ -313,12 +313,20 @@ s2s_sm_stop(struct s2s *s2s)
 	s2s->handled = (struct handled){0};
 }
 
+/* What is open then is waited for no more. */
+static void
+stop_counting(struct s2s *s2s)
+{
+	s2s_sm_stop(s2s);
+	stream_hold(&s2s->stream, false);
+}
+
 void
 s2s_sm_resumed(struct s2s *s2s, const struct s2s_resume *resume)
 {
 	s2s->former = STR_NONE;
 	if (!resume->is_known) {
-		s2s_sm_stop(s2s);
+		stop_counting(s2s);
 		send_failed(s2s, STANZA_ERR_ITEM_NOT_FOUND);
 	} else if (s2s_go_on(s2s, &resume->kept, s2s->former_h)) {
 		s2s->handled_before = resume->taken;
@@ -363,7 +371,7 @@ on_failed(struct s2s *s2s)
 	const bool is_resume = s2s->former.len > 0;
 
 	if (!is_resume) {
-		s2s_sm_stop(s2s);
+		stop_counting(s2s);
 		return true;
 	}
 	log_info(&s2s->stream.log, "the server does not resume: what it has "
