@@ -23,9 +23,21 @@ static void on_patience_end(struct timer *);
 static void tell_stream(
     struct shard *, struct post **asked, const struct s2s_kept *);
 
+/* Who waits asks for it now; or begins anew, when it is gone. */
+static void
+let_go_on(struct shard *shard, struct stream_id waiter)
+{
+	struct stream *stream =
+	    waiter.use == 0 ? NULL : stream_find(shard, waiter);
+
+	if (stream != NULL && !stream->is_ending && !stream->is_gone)
+		s2s_sm_may_resume(s2s_of(stream));
+}
+
 static void
 forget(struct shard *shard, struct s2s_kept *kept)
 {
+	const struct stream_id waiter = kept->waiter;
 	struct arena *arena = kept->arena;
 
 	if (kept->asked != NULL)
@@ -36,6 +48,7 @@ forget(struct shard *shard, struct s2s_kept *kept)
 	list_remove(&kept->link);
 	shard->kept_count--;
 	arena_free(&arena);
+	let_go_on(shard, waiter);
 }
 
 static struct list *
@@ -52,6 +65,7 @@ s2s_kept_free(struct shard *shard)
 {
 	list_each (kept, all(shard), struct s2s_kept, link) {
 		post_free(&kept->asked);
+		kept->waiter = (struct stream_id){0};
 		forget(shard, kept);
 	}
 }
@@ -241,8 +255,10 @@ s2s_forget(struct s2s *s2s)
 {
 	struct s2s_kept *kept = s2s_kept_former(s2s);
 
-	if (kept != NULL)
-		forget(s2s->stream.shard, kept);
+	if (kept == NULL)
+		return;
+	kept->waiter = (struct stream_id){0};
+	forget(s2s->stream.shard, kept);
 }
 
 /* --- between shards ------------------------------------------------------- */
@@ -329,18 +345,16 @@ tell_stream(
 static void
 go_on(struct shard *shard, struct s2s_kept *kept)
 {
-	struct stream *stream;
+	const struct stream_id waiter = kept->waiter;
 
 	if (!kept->is_out) {
 		tell_stream(shard, &kept->asked, kept);
 		forget(shard, kept);
 		return;
 	}
-	stream = stream_find(shard, kept->waiter);
 	kept->waiter = (struct stream_id){0};
 	timer_stop(shard, &kept->patience);
-	if (stream != NULL && !stream->is_ending && !stream->is_gone)
-		s2s_sm_may_resume(s2s_of(stream));
+	let_go_on(shard, waiter);
 }
 
 bool

@@ -477,6 +477,41 @@ what_came_is_done_with_before_it_is_resumed(void **state)
 	}
 }
 
+/* When too much else was cut meanwhile, what came is forgotten. */
+static void
+whose_former_is_forgotten_begins_anew(void **state)
+{
+	enum { MANY = 50 * WORLD_SHARDS_MAX * 2 };
+	struct stage stage = stage_begin(1, CLEAR);
+	struct world_peer *peer;
+
+	(void)state;
+	world_add_account(stage.world, TYBALT, NULL);
+	stage_say(&stage, "m1");
+	peer = answer_both_ways(&stage);
+	CHECK(stage_comes(peer, "<enable"));
+	world_send(peer, ENABLED);
+	world_run(stage.world);
+	world_hold_store(stage.world, true);
+	world_send(peer, TO_TYBALT("t1"));
+	world_run(stage.world);
+	world_cut(&peer);
+	world_sleep(stage.world, 2000);
+	peer = answer_both_ways(&stage);
+	for (unsigned i = 0; i < MANY; i++) {
+		struct world_peer *other =
+		    stage_arrive_certified(&stage, VERONA);
+
+		world_send(other, ENABLE);
+		CHECK(stage_comes(other, "<enabled"));
+		world_cut(&other);
+		world_run(stage.world);
+	}
+	CHECK(stage_comes(peer, "<enable "));
+	world_hold_store(stage.world, false);
+	world_free(&stage.world);
+}
+
 /* It was said before VERONA knew that nothing is resumed: what is not done
  * with then stops nobody later. */
 static void
@@ -718,6 +753,7 @@ main(void)
 	    cmocka_unit_test(a_second_stream_of_ours_is_resumed_once),
 	    cmocka_unit_test(what_comes_before_the_answer_is_done_with_first),
 	    cmocka_unit_test(what_came_is_done_with_before_it_is_resumed),
+	    cmocka_unit_test(whose_former_is_forgotten_begins_anew),
 	    cmocka_unit_test(who_cannot_resume_is_heard),
 	    cmocka_unit_test(false_answers_prove_nothing),
 	    cmocka_unit_test(nobody_resumes_what_is_new),
