@@ -1,8 +1,9 @@
 /* How many connections one address may have (RFC 6120, section 13.12), how many
- * accounts it may make, how many owners load at once, and how long a store that
- * is behind stops its peers. */
+ * accounts it may make, how many owners load at once, how long a store that is
+ * behind stops its peers, and what answers of other servers cost. */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/check.h"
 #include "server/owner.h"
@@ -506,6 +507,95 @@ what_a_session_must_hear_waits_while_loading_fails(void **state)
 	world_free(&world);
 }
 
+/* --- what other servers may cost ----------------------------------------- */
+
+#define VERONA "verona.example"
+
+/* Requests to as many there, all with the same id. */
+static void
+ask_verona(struct world_peer *peer, unsigned count)
+{
+	struct buf text = {0};
+
+	for (unsigned i = 0; i < count; i++)
+		buf_add_format(&text,
+		    "<iq type='set' id='q' to='guard%u@" VERONA "'>"
+		    "<x xmlns='u'/></iq>",
+		    i);
+	buf_add_byte(&text, '\0');
+	world_send(peer, text.text);
+	world_sleep(peer->world, 1000);
+	buf_deinit(&text);
+}
+
+/* The time of this processor for as many answers that are none to those. */
+static uint64_t
+hear_verona(struct world *world, unsigned count)
+{
+	struct shard *shard = &world->server.shards[0];
+	struct arena *arena = arena_make(0);
+	const struct stanza *answer = stanza_make(arena, STANZA_IQ,
+	    STANZA_RESULT, jid_parse(arena, STR("nobody@" VERONA)),
+	    jid_parse(arena, STR("romeo@montague.example/orchard")), STR("q"));
+	struct timespec from, to;
+
+	shard_enter(shard);
+	for (unsigned i = 0; i < count; i++)
+		remote_hear(
+		    shard, STR("montague.example"), STR(VERONA), answer);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
+	world_run(world);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
+	arena_free(&arena);
+	return (uint64_t)(to.tv_sec - from.tv_sec) * 1000000000 +
+	       (uint64_t)to.tv_nsec - (uint64_t)from.tv_nsec;
+}
+
+/* While so many requests wait, or it is not known what became of them. */
+static uint64_t
+cost_of_answers(unsigned requests, bool is_cut)
+{
+	enum { ANSWERS = 2000 };
+	struct world *world = world_new(&(struct world_options){
+	    .seed = 1,
+	    .shard_count = 1,
+	    .yaml = "limits.rate: 1 GiB\nlimits.burst: 1 GiB\n",
+	});
+	struct neighbour *verona = neighbour_new(world, VERONA);
+	struct world_peer *romeo;
+	uint64_t cost;
+
+	world_add_account(world, "romeo@montague.example", NULL);
+	romeo = world_connect(world, "romeo@montague.example/orchard");
+	verona->is_lazy = true;
+	if (!is_cut)
+		verona->mood = NEIGHBOUR_SILENT;
+	ask_verona(romeo, requests);
+	if (is_cut) {
+		neighbour_cut(verona, false);
+		world_sleep(world, 5000);
+	}
+	CHECK(queued(world) > 0);
+	cost = hear_verona(world, ANSWERS);
+	world_free(&world);
+	return cost;
+}
+
+/* However much was asked: who is asked answers as often as it likes. */
+static void
+answers_cost_the_same_always(void **state)
+{
+	(void)state;
+	for (unsigned is_cut = 0; is_cut < 2; is_cut++) {
+		const uint64_t few = cost_of_answers(1, is_cut);
+		const uint64_t many = cost_of_answers(4000, is_cut);
+
+		if (many > 20 * few)
+			fail_msg("%llu ns, not %llu", (unsigned long long)many,
+			    (unsigned long long)few);
+	}
+}
+
 int
 main(void)
 {
@@ -518,6 +608,7 @@ main(void)
 	    cmocka_unit_test(names_guessed_are_few),
 	    cmocka_unit_test(pauses_are_short),
 	    cmocka_unit_test(who_has_too_much_in_flight_waits),
+	    cmocka_unit_test(answers_cost_the_same_always),
 	    cmocka_unit_test(who_is_not_read_is_not_dead),
 	    cmocka_unit_test(what_is_counted_waits_while_an_account_loads),
 	    cmocka_unit_test(

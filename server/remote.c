@@ -85,6 +85,8 @@ pair_new(struct remote *remote, struct str local)
 	pair->last_ticket = remote->shard->remotes->last_ticket;
 	list_init(&pair->sent);
 	list_init(&pair->waits);
+	list_init(&pair->undecided);
+	table_init(&pair->requests);
 	remote_add(remote, pair);
 	remote->shard->remotes->silent_count++;
 	metric_add(remote->shard, METRIC_S2S_PAIRS, 1);
@@ -98,6 +100,7 @@ pair_free(struct pair *pair)
 	struct arena *arena = pair->arena;
 
 	queue_free(pair);
+	table_deinit(&pair->requests);
 	if (pair->last_ticket > shard->remotes->last_ticket)
 		shard->remotes->last_ticket = pair->last_ticket;
 	timer_stop(shard, &pair->retry);

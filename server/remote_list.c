@@ -89,6 +89,9 @@ oldest_s(const struct pair *pair)
 	if (entry == NULL)
 		entry =
 		    list_entry(list_first(&pair->waits), struct entry, link);
+	if (entry == NULL)
+		entry = list_entry(
+		    list_first(&pair->undecided), struct entry, link);
 	return entry == NULL ? 0 : (clock_mono_ms() - entry->since_ms) / 1000;
 }
 
@@ -111,8 +114,9 @@ doubted_count(const struct pair *pair)
 	uint64_t count = 0;
 
 	list_each (entry, &pair->waits, struct entry, link)
-		if (entry->fate == FATE_OPEN || queue_is_lost(entry))
-			count++;
+		count += entry->fate == FATE_OPEN;
+	list_each (entry, &pair->undecided, struct entry, link)
+		count++;
 	return count;
 }
 

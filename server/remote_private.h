@@ -55,9 +55,11 @@ struct pair {
 	struct log log;    /* subject: "montague.example -> capulet.example" */
 	struct list sent;  /* struct entry, by ticket; then come those of */
 	struct list waits; /* these, by ticket too */
-	size_t count, bytes; /* of both */
-	size_t iq_count;     /* requests among them */
-	size_t window;       /* bytes on the wire of those that are sent */
+	struct list undecided; /* requests that, sent again, might be carried
+			     out twice: they wait for their answers */
+	size_t count, bytes;   /* of all */
+	struct table requests; /* those among them, by what answers them */
+	size_t window;         /* bytes on the wire of those that are sent */
 	uint64_t last_ticket;
 	struct path paths[PATHS_MAX];
 	unsigned path_count;
@@ -88,6 +90,7 @@ struct pair {
 /* One letter in a queue; it lives in the letter's arena. */
 struct entry {
 	struct link link;
+	struct table_link request; /* in pair->requests; or nowhere */
 	struct pair *pair;
 	struct post *letter; /* STANZA; MANY */
 	uint64_t ticket;
@@ -143,8 +146,6 @@ void queue_unsend(struct pair *, bool can_resume);
 /* It was told, or will not be: what the stream's peer had not taken when it was
  * resumed did not arrive. */
 void queue_settle_fates(struct pair *, bool is_resumed);
-/* A request that, sent again, might be carried out twice. */
-bool queue_is_lost(const struct entry *);
 /* An iq was answered: it is not sent again, nor told to be lost. */
 void queue_answered(struct pair *, const struct stanza *answer);
 /* Answers what waits and may be answered; only what has waited too long, or
@@ -159,7 +160,8 @@ void queue_refuse(struct pair *, struct post *, enum stanza_err, const char *);
 static inline bool
 queue_is_empty(const struct pair *pair)
 {
-	return list_is_empty(&pair->sent) && list_is_empty(&pair->waits);
+	return list_is_empty(&pair->sent) && list_is_empty(&pair->waits) &&
+	       list_is_empty(&pair->undecided);
 }
 
 /* --- remote_keep.c ------------------------------------------------------- */

@@ -1,5 +1,6 @@
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/hash.h"
 #include "server/component.h"
 #include "server/metrics.h"
 #include "server/policy.h"
@@ -63,11 +64,20 @@ is_request(const struct post *letter)
 		   letter->stanza->type == STANZA_SET);
 }
 
-bool
-queue_is_lost(const struct entry *entry)
+/* One that, sent again, might be carried out twice. */
+static bool
+is_lost(const struct entry *entry)
 {
 	return entry->fate == FATE_LOST && is_request(entry->letter) &&
 	       entry->letter->stanza->type == STANZA_SET;
+}
+
+/* Nobody who asks much must make all answers costly to find. */
+static uint64_t
+answer_hash(struct str id, const struct jid *asker, const struct jid *asked)
+{
+	return hash_keyed(id) + 3 * hash_keyed(jid_full(asker)) +
+	       5 * hash_keyed(jid_full(asked));
 }
 
 /* The answer to a message that was written down takes its place, in one
@@ -200,7 +210,10 @@ add(struct pair *pair, struct post *letter)
 	list_add_last(&pair->waits, &entry->link);
 	metric_add(pair_shard(pair), METRIC_S2S_QUEUED, 1);
 	pair->count++;
-	pair->iq_count += is_request(letter);
+	if (is_request(letter))
+		table_add(&pair->requests, &entry->request,
+		    answer_hash(letter->stanza->id, letter->stanza->from,
+			letter->stanza->to));
 	pair->bytes += entry->bytes;
 	pair_shard(pair)->remotes->bytes += entry->bytes;
 	if (letter->durable.row != 0 && !letter->durable.is_sure) {
@@ -252,7 +265,8 @@ take(struct entry *entry)
 	list_remove(&entry->link);
 	metric_add(pair_shard(pair), METRIC_S2S_QUEUED, -1);
 	pair->count--;
-	pair->iq_count -= is_request(entry->letter);
+	if (is_request(entry->letter) && !entry->is_answered)
+		table_remove(&pair->requests, &entry->request);
 	pair->bytes -= entry->bytes;
 	pair_shard(pair)->remotes->bytes -= entry->bytes;
 	return entry->letter;
@@ -376,8 +390,6 @@ queue_send(struct pair *pair)
 	list_each (entry, &pair->waits, struct entry, link) {
 		if (entry->is_unsure || pair->window >= WINDOW_BYTES)
 			return;
-		if (queue_is_lost(entry))
-			continue;
 		if (entry->letter->blob == NULL ||
 		    is_late(entry) != entry->is_late)
 			serialise(pair, entry);
@@ -434,11 +446,19 @@ queue_acked(struct pair *pair, uint64_t ticket)
 	list_each (entry, &pair->waits, struct entry, link) {
 		if (entry->ticket > ticket)
 			break;
-		if (!queue_is_lost(entry))
-			end_entry(entry, &write);
+		end_entry(entry, &write);
 	}
 	if (write != NULL)
 		store_commit_lazy(write, NULL, NULL);
+}
+
+static void
+lose(struct entry *entry)
+{
+	list_remove(&entry->link);
+	list_add_last(&entry->pair->undecided, &entry->link);
+	entry->sent_bytes = 0;
+	sweep_at(entry->pair, entry->since_ms + hold_ms(entry));
 }
 
 static void
@@ -448,6 +468,8 @@ leave_open(struct pair *pair, bool can_resume)
 		entry->fate = can_resume ? FATE_OPEN : FATE_LOST;
 		if (entry->is_answered)
 			forget_answered(entry);
+		else if (is_lost(entry))
+			lose(entry);
 	}
 }
 
@@ -476,32 +498,48 @@ queue_settle_fates(struct pair *pair, bool is_resumed)
 		if (entry->fate != FATE_OPEN)
 			continue;
 		entry->fate = is_resumed ? FATE_NONE : FATE_LOST;
-		if (queue_is_lost(entry))
-			sweep_at(pair, entry->since_ms + hold_ms(entry));
+		if (is_lost(entry))
+			lose(entry);
 	}
 }
 
 static bool
-is_answer_to(const struct stanza *answer, const struct entry *entry)
+is_answered_by(const struct table_link *link, const void *key)
 {
-	const struct stanza *asked = entry->letter->stanza;
+	const struct entry *entry =
+	    container_of(link, const struct entry, request);
+	const struct stanza *asked = entry->letter->stanza, *answer = key;
 
-	return is_request(entry->letter) && str_equal(asked->id, answer->id) &&
+	return str_equal(asked->id, answer->id) &&
 	       jid_equal(asked->from, answer->to) &&
 	       jid_equal(asked->to, answer->from);
+}
+
+static void
+be_answered(struct entry *entry)
+{
+	const bool is_sent = entry->sent_bytes > 0;
+
+	if (!is_sent) {
+		forget_answered(entry);
+		return;
+	}
+	table_remove(&entry->pair->requests, &entry->request);
+	entry->is_answered = true;
 }
 
 void
 queue_answered(struct pair *pair, const struct stanza *answer)
 {
-	if (pair->iq_count == 0)
+	struct table_link *link;
+	uint64_t hash;
+
+	if (pair->requests.count == 0)
 		return;
-	list_each (entry, &pair->sent, struct entry, link)
-		if (is_answer_to(answer, entry))
-			entry->is_answered = true;
-	list_each (entry, &pair->waits, struct entry, link)
-		if (is_answer_to(answer, entry))
-			forget_answered(entry);
+	hash = answer_hash(answer->id, answer->to, answer->from);
+	while ((link = table_find(
+		    &pair->requests, hash, is_answered_by, answer)) != NULL)
+		be_answered(container_of(link, struct entry, request));
 }
 
 /* --- what waits too long -------------------------------------------------- */
@@ -520,35 +558,47 @@ reason(const struct pair *pair, struct arena *arena, bool is_all)
 	    .text;
 }
 
-void
-queue_sweep(struct pair *pair, bool is_all)
+/* Answers it when its time is up, or must be. */
+static void
+sweep(struct entry *entry, bool is_all, enum stanza_err err, const char *text)
 {
-	const uint64_t now = clock_mono_ms();
+	const uint64_t due = entry->since_ms + hold_ms(entry);
+
+	if (is_all || due <= clock_mono_ms())
+		queue_refuse(entry->pair, take(entry), err, text);
+	else
+		sweep_at(entry->pair, due);
+}
+
+static void
+sweep_waits(struct pair *pair, bool is_all)
+{
 	struct arena *arena = arena_make(0);
 	const char *text = reason(pair, arena, is_all);
 	const enum stanza_err err =
 	    is_all ? pair->err : STANZA_ERR_REMOTE_SERVER_TIMEOUT;
 
-	list_each (entry, &pair->waits, struct entry, link) {
-		const uint64_t due = entry->since_ms + hold_ms(entry);
-
-		if (entry->is_unsure ||
-		    (pair->path_count > 0 && !queue_is_lost(entry)))
-			continue;
-		if (queue_is_lost(entry) && due <= now)
-			queue_refuse(pair, take(entry),
-			    STANZA_ERR_REMOTE_SERVER_TIMEOUT, LOST);
-		else if (is_all || due <= now)
-			queue_refuse(pair, take(entry), err, text);
-		else
-			sweep_at(pair, due);
-	}
+	list_each (entry, &pair->waits, struct entry, link)
+		if (!entry->is_unsure)
+			sweep(entry, is_all, err, text);
 	arena_free(&arena);
+}
+
+void
+queue_sweep(struct pair *pair, bool is_all)
+{
+	list_each (entry, &pair->undecided, struct entry, link)
+		sweep(entry, is_all, STANZA_ERR_REMOTE_SERVER_TIMEOUT, LOST);
+	if (pair->path_count == 0)
+		sweep_waits(pair, is_all);
 }
 
 void
 queue_give_up_iqs(struct pair *pair)
 {
+	list_each (entry, &pair->undecided, struct entry, link)
+		queue_refuse(pair, take(entry),
+		    STANZA_ERR_REMOTE_SERVER_TIMEOUT, STOPPED);
 	list_each (entry, &pair->waits, struct entry, link)
 		if (is_question(entry->letter))
 			queue_refuse(pair, take(entry),
@@ -581,4 +631,5 @@ queue_free(struct pair *pair)
 {
 	free_all(pair_shard(pair), &pair->sent);
 	free_all(pair_shard(pair), &pair->waits);
+	free_all(pair_shard(pair), &pair->undecided);
 }
