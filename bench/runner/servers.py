@@ -13,10 +13,14 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
-PATIENCE_S = 30
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "etc" / "check"))
+from ports import free_ports  # noqa: E402  (needs the path above)
+
+PATIENCE_S = 120
 POSTGRES_PORT = 5432  # names its Unix socket, too
 LOG_SEGMENTS = 40  # of 16 MiB
 DOMAIN = "localhost"
@@ -27,11 +31,6 @@ WITH_ARCHIVE = ("chat", "rate", "ack", "ack-fleeting", "catch-up")
 
 class Missing(Exception):
     """A server cannot be run; says which Debian package is missing."""
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as held:
-        return held.getsockname()[1]
 
 
 def make_certificate(where):
@@ -60,7 +59,7 @@ class Server:
         self.where = where / self.name
         self.build = build
         self.process = None
-        self.port = 0
+        self.port = self.plain_port = 0
         self.database = None
 
     def check(self):
@@ -84,10 +83,10 @@ class Server:
 
     def settings(self):
         return {"dir": self.where, "domain": DOMAIN, "direct": self.port,
-                "plain": free_port()}
+                "plain": self.plain_port}
 
     def start(self, cores):
-        self.port = free_port()
+        self.port, self.plain_port = free_ports()
         if self.config_name:
             (self.where / self.config_name).write_text(
                 self.config.format(**self.settings()))
@@ -170,11 +169,11 @@ class Postgres:
                                      where / "rows", "-k", where,
                                      "-c", "min_wal_size=1GB", "-c",
                                      f"listen_addresses={listen}", *number))
-        while not list(where.glob(".s.PGSQL.*[0-9]")):
+        ready = (programs / "pg_isready", "-q", "-h", where, *number)
+        while subprocess.run(ready, check=False).returncode != 0:
             if self.process.poll() is not None:
                 raise SystemExit("postgres did not start")
             time.sleep(0.1)
-        time.sleep(1)
         self.make_segments((programs / "psql", "-h", where, *number))
 
     def make_segments(self, psql):
@@ -448,7 +447,7 @@ sql_pool_size: 10
 
     def prepare(self):
         super().prepare()
-        self.sql_port = free_port()
+        [self.sql_port] = free_ports(1)
         self.postgres = Postgres(self.where / "postgres", self.sql_port)
         self.database = self.postgres.process
         schema = Path("/usr/share/ejabberd/sql/pg.sql")

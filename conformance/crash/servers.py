@@ -6,10 +6,14 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "etc" / "check"))
+from ports import free_ports  # noqa: E402  (needs the path above)
+
 UNARCHIVED = "second.localhost"
 PATIENCE_S = 60
 SETTINGS = f"""\
@@ -34,14 +38,6 @@ def wait_for(what, is_there):
         if time.monotonic() > deadline:
             raise ServerError(f"{what} does not come up")
         time.sleep(0.02)
-
-
-def free_ports(count):
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in held]
-    for each in held:
-        each.close()
-    return ports
 
 
 class Postgres:
@@ -91,7 +87,7 @@ class Server:
     def __init__(self, program, folder, conninfo=None):
         self.program, self.folder = program, folder
         self.config = folder / "jackdaw.yaml"
-        self.port, self.tls_port = free_ports(2)
+        self.port, self.tls_port = free_ports()
         self.process = None
         folder.mkdir()
         more = folder / "more.yaml"

@@ -156,7 +156,8 @@ jackdaw_keep()
 	done
 }
 
-# A Jackdaw of build KIND in $scratch/site, on free ports: $port and $tls_port.
+# A Jackdaw of build KIND in $scratch/site, on free ports: $port and $tls_port,
+# the first of $ports if that is set.
 # $scratch/more.yaml, if it is there, is added to its settings, and $listen, if
 # it is set, to those of listen; with s2s=1 site.yaml's say nothing of other
 # servers. $restart is a
@@ -169,7 +170,7 @@ jackdaw_start()
 	jackdaw=$root/build-$1/jackdaw
 	config=$site/jackdaw.yaml
 	certificate=$site/localhost.pem
-	read -r port tls_port < <(free_ports)
+	read -r port tls_port _ <<<"${ports:-$(free_ports)}"
 	mkdir -p "$site"
 	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 \
 		-nodes -subj /CN=clients -days 30 -keyout "$site"/clients.key \
@@ -211,11 +212,4 @@ jackdaw_stop()
 	fi
 }
 
-# free_ports [COUNT]: two, or so many.
-free_ports()
-{
-	/usr/bin/python3 -c '
-import socket, sys
-held = [socket.create_server(("127.0.0.1", 0)) for _ in range(int(sys.argv[1]))]
-print(*(each.getsockname()[1] for each in held))' "${1:-2}"
-}
+free_ports() { /usr/bin/python3 etc/check/ports.py "$@"; }

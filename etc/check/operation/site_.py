@@ -2,7 +2,6 @@
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -10,20 +9,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 ROOT = Path(__file__).resolve().parents[3]
-sys.path.insert(0, str(ROOT / "conformance"))
-from runner import client  # noqa: E402  (needs the path above)
+sys.path[:0] = [str(ROOT / "etc" / "check"), str(ROOT / "conformance")]
+from ports import free_ports  # noqa: E402  (needs the path above)
+from runner import client  # noqa: E402
 
 PATIENCE_S = 30
 HOST = "localhost"
 PASSWORD = "wherefore art thou"
-
-
-def free_ports(count=2):
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in held]
-    for each in held:
-        each.close()
-    return ports
 
 
 def until(what, true, patience_s=PATIENCE_S):
