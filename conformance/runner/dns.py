@@ -71,12 +71,14 @@ class Responder:
                 self.sock.sendto(answer, asker)
 
     def exists(self, name):
+        # Scenes in other threads add to both meanwhile.
         return name in self.records or any(
-            other.endswith("." + name) for other in self.records)
+            other.endswith("." + name) for other in list(self.records))
 
     def answer(self, packet):
         name, kind, end = read_question(packet)
-        if any(("." + name).endswith("." + each) for each in self.silent):
+        if any(("." + name).endswith("." + each)
+               for each in list(self.silent)):
             return None
         found = [record(name, each, data) for each, data
                  in self.records.get(name, ()) if each == kind]

@@ -197,6 +197,17 @@ class DnsTest(unittest.TestCase):
         self.assertEqual(self.ask("c.example", dns.A)[:2], (3, 0))
         self.assertIsNone(self.ask("_x._tcp.b.example", dns.SRV))
 
+    def test_names_may_be_added_meanwhile(self):
+        class Name(str):
+            """While it is looked at another scene begins."""
+
+            def endswith(_self, _tail):
+                self.responder.add(f"{len(self.responder.records)}.example")
+                return False
+
+        self.responder.add(Name("d.example"))
+        self.assertEqual(self.ask("c.example", dns.A)[:2], (3, 0))
+
 
 class PeerTest(unittest.TestCase):
     """README.md's table of how peers are found."""
