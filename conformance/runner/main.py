@@ -69,10 +69,11 @@ def arguments():
     add("--can", default="", metavar="NEED,...",
         help="needs of scenes that it meets, of: " + " ".join(scene.NEEDS))
     add("-j", type=int, default=8, metavar="N", help="scenes at a time")
-    add("--timeout", type=float, default=5, metavar="S",
+    add("--timeout", type=float, default=60, metavar="S",
         help="how long to wait for what must come")
     add("--settle", type=float, default=0.1, metavar="S",
-        help="how long to wait for what must not come, after pings")
+        help="how long to wait at least for what must not come, after pings; "
+        "longer where these take long")
     add("--quiet", type=float, default=0.4, metavar="S",
         help="the same where no ping can be sent")
     add("--tap", action="store_true", help="results as TAP")

@@ -20,7 +20,9 @@ from .steps import Failed, step, steps_of
 from .variables import Variables
 
 SHORT_SLEEP = 5
-PATIENCE_S = 30
+PATIENCE_S = 120
+# How much longer than a ping a stanza may be on its way from session to session.
+SLOWER = 4
 
 
 class Player(Sessions, Stanzas, Ends, Secure, Federation, Components,
@@ -116,19 +118,33 @@ class Player(Sessions, Stanzas, Ends, Secure, Federation, Components,
             raise Failed(f"{who} got {client.say(event)}")
         return event[1]
 
-    def settle(self, who):
-        """All sent so far has been handled, and what came of it is queued."""
-        bound = [(name, stream) for name, stream in self.streams.items()
-                 if stream.jid and not stream.ended]
-        for name, stream in bound:
+    def fence_all(self, who):
+        """Pings on all sessions; how long the slowest answer took."""
+        slowest = 0
+        for name, stream in list(self.streams.items()):
+            if not stream.jid or stream.ended:
+                continue
+            began = time.monotonic()
             answer = stream.fence(self.accounts_host(stream))
             if answer is None and name == who and not stream.ended:
                 raise Failed(f"{name} got no answer to a ping")
+            if answer is not None:
+                slowest = max(slowest, time.monotonic() - began)
+        return slowest
+
+    def settle(self, who):
+        """All sent so far has been handled, and what came of it is queued."""
         # What a peer sent has no fence; nor have sessions on its way.
-        time.sleep(self.options.quiet if self.peers else self.options.settle)
+        wait = max(self.options.quiet if self.peers else self.options.settle,
+                   self.fence_all(who) * SLOWER)
+        while wait:
+            wait = min(wait, self.options.timeout)
+            began = time.monotonic()
+            time.sleep(wait)
+            # Where somebody was held up meanwhile, they were, too.
+            held = max(time.monotonic() - began - wait, self.fence_all(who))
+            wait = held if held > wait else 0
         stream = self.stream(who)
-        if stream.jid and not stream.ended:
-            stream.fence(self.accounts_host(stream))
         while stream.pump(0 if stream.jid else self.options.quiet):
             pass
 

@@ -1,13 +1,19 @@
 """Tests of the runner: python3 -m unittest runner.runner_test"""
 
+import socket
+import threading
+import time
 import unittest
 import xml.etree.ElementTree as ET
+from collections import deque
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from unittest import mock
 
-from . import dns, pattern, peers, sasl, scene
-from .stream import Reader
+from . import dns, pattern, peers, play, sasl, scene, secure
+from .steps import Failed
+from .stream import Reader, Stream
 from .variables import Variables
 
 CLIENT = "xmlns='jabber:client'"
@@ -146,6 +152,96 @@ class ReaderTest(unittest.TestCase):
         self.assertEqual(message[1].tag, "{jabber:client}message")
         self.assertEqual(message[1][0].tag, "{not jabber:server}x")
         self.assertEqual(broken[0], "broken")
+
+
+class StreamTest(unittest.TestCase):
+    def setUp(self):
+        ours, self.theirs = socket.socketpair()
+        self.stream = Stream(ours, [], 60)
+
+    def tearDown(self):
+        self.stream.close()
+        self.theirs.close()
+
+    def test_who_reads_late_gets_all(self):
+        """Also after a look that waited for nothing."""
+        read = []
+
+        def read_late():
+            time.sleep(0.2)
+            while piece := self.theirs.recv(65536):
+                read.append(len(piece))
+        reader = threading.Thread(target=read_late)
+        reader.start()
+        self.theirs.sendall(b" ")
+        self.stream.pump(0)
+        self.stream.send("x" * 8000000)
+        self.stream.sock.shutdown(socket.SHUT_WR)
+        reader.join()
+        self.assertEqual(sum(read), 8000000)
+
+    def test_what_came_while_nobody_ran_is_seen(self):
+        for look in (lambda: self.stream.next(1),
+                     lambda: self.stream.take(lambda event: True, 1)):
+            self.stream.reader.restart()
+            self.theirs.sendall(f"<s:stream {CLIENT} xmlns:s='urn:s'>"
+                                .encode())
+            with mock.patch("time.monotonic", side_effect=[0, 100]):
+                self.assertEqual(look()[0], "stream")
+
+    def test_nothing_is_nothing(self):
+        self.assertIsNone(self.stream.next(0))
+        self.assertIsNone(self.stream.next(0.01))
+        self.assertIsNone(self.stream.take(lambda event: True, 0.01))
+
+
+class SettleTest(unittest.TestCase):
+    @staticmethod
+    def waits(pings, overslept=0.0):
+        """How long it sleeps where its rounds of pings take so long."""
+        player = mock.Mock(
+            peers={}, options=SimpleNamespace(
+                settle=0.1, quiet=0.4, timeout=60),
+            fence_all=mock.Mock(side_effect=pings))
+        player.stream.return_value.pump.return_value = False
+        clock, slept = [0], []
+
+        def sleep(seconds):
+            slept.append(round(seconds, 3))
+            clock[0] += seconds + (overslept if len(slept) == 1 else 0)
+        with mock.patch("time.sleep", sleep), \
+                mock.patch("time.monotonic", lambda: clock[0]):
+            play.Player.settle(player, "romeo/orchard")
+        return slept
+
+    def test_it_waits_longer_where_pings_take_long(self):
+        self.assertEqual(self.waits([0.01, 0.01]), [0.1])
+        self.assertEqual(self.waits([0.2, 0.2]), [0.8])
+        self.assertEqual(self.waits([0.01, 3, 0.01]), [0.1, 3])
+        self.assertEqual(self.waits([0.01, 0.01, 0.01], overslept=2),
+                         [0.1, 2])
+        self.assertEqual(self.waits([30, 0.01]), [60])
+
+
+class RetriesTest(unittest.TestCase):
+    FAILURE = ET.XML("<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>"
+                     "<not-authorized/></failure>")
+    ERROR = ET.Element(secure.STREAM_ERROR)
+
+    def test_the_end_may_come_late(self):
+        """When the next attempt was made already."""
+        stream = mock.Mock(queue=deque())
+        driver = mock.Mock(condition_of=secure.Secure.condition_of)
+        driver.stream.return_value = stream
+        driver.attempt.side_effect = [
+            (each, None) for each in (*[self.FAILURE] * 3, self.ERROR)]
+        secure.Secure.runs_out(driver, "conn", "romeo", "PLAIN", "x")
+        driver.receives_stream_error.assert_called_once_with("conn", "x")
+        self.assertEqual(list(stream.queue), [("element", self.ERROR)])
+        driver.attempt.side_effect = [(self.ERROR, None)]
+        stream.queue.clear()
+        with self.assertRaises(Failed):
+            secure.Secure.runs_out(driver, "conn", "romeo", "PLAIN", "x")
 
 
 class ScramTest(unittest.TestCase):

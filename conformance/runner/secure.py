@@ -4,8 +4,10 @@ import ssl
 
 from . import authority, client, openssl, sasl
 from .steps import Failed, step
+from .stream import STREAMS
 
 MOST_SESSIONS = 200
+STREAM_ERROR = f"{{{STREAMS}}}error"
 # The steps that every driver knows; the others are about bytes of TLS or SASL.
 IN_WORLD = ("opens", "starts_stream", "authenticates", "binds")
 
@@ -133,38 +135,47 @@ class Secure:
         client.authenticate(self.stream(who), self.account_of(name),
                             mechanism, binding)
 
-    def fail_once(self, who, name, mechanism, fault):
-        """The condition of the failure that ends the exchange."""
+    def attempt(self, who, name, mechanism, fault):
+        """What ends such an exchange, and its state."""
         account, stream = self.account_of(name), self.stream(who)
         state = sasl.start(mechanism, account.user, account.password,
                            stream.tls, fault)
-        end = client.sasl_exchange(stream, mechanism, state)
+        return client.sasl_exchange(stream, mechanism, state), state
+
+    @staticmethod
+    def condition_of(end):
+        """That of the failure that ended an exchange."""
         got = [child.tag.removeprefix(client.SASL) for child in end
                if child.tag != client.SASL + "text"]
         if end.tag != client.SASL + "failure" or len(got) != 1:
             raise Failed(f"got {client.show(end)}")
-        if fault == "unknown user" and state.challenges == 0 and \
-                mechanism.startswith("SCRAM"):
-            raise Failed("an unknown user got no challenge")
         return got[0]
 
     @step(r"(\w+) fails to authenticate as (\w+) with (\S+), ([\w ]+): (.+)")
     def fails_to_authenticate(self, who, name, mechanism, fault, names):
-        got = self.fail_once(who, name, mechanism, fault)
+        end, state = self.attempt(who, name, mechanism, fault)
+        got = self.condition_of(end)
+        if fault == "unknown user" and state.challenges == 0 and \
+                mechanism.startswith("SCRAM"):
+            raise Failed("an unknown user got no challenge")
         if got not in names.split():
             raise Failed(f"got {got}")
 
     @step(r"(\w+) runs out of retries as (\w+) with (\S+): (.+)")
     def runs_out(self, who, name, mechanism, names):
         """RFC 6120, section 6.4.5: 2 to 5 retries, then a stream error."""
-        for attempt in range(1, 8):
-            stream = self.stream(who)
-            if attempt > 1 and stream.pump(self.options.quiet):
+        stream, attempts = self.stream(who), 0
+        while attempts < 7 and not stream.queue:
+            end, _ = self.attempt(who, name, mechanism, "wrong password")
+            if end.tag == STREAM_ERROR:  # it took its time
+                stream.queue.appendleft(("element", end))
                 break
-            self.fail_once(who, name, mechanism, "wrong password")
+            self.condition_of(end)
+            attempts += 1
+            stream.pump(self.options.quiet)
         self.receives_stream_error(who, names)
-        if not 3 <= attempt - 1 <= 6:
-            raise Failed(f"after {attempt - 1} attempts")
+        if not 3 <= attempts <= 6:
+            raise Failed(f"after {attempts} attempts")
 
     @step(r"(\w+) asks for the salt of (\S+) with (\S+) as (\w+)")
     def asks_for_salt(self, who, user, mechanism, name):

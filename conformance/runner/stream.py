@@ -147,6 +147,7 @@ class Stream:
         return "" if self.header is None else self.header.get("id")
 
     def start_tls(self, context, name, session=None):
+        self.sock.settimeout(self.timeout)
         self.sock = context.wrap_socket(self.sock, server_hostname=name,
                                         suppress_ragged_eofs=False,
                                         session=session)
@@ -161,6 +162,8 @@ class Stream:
             self.reader.negotiates = True
         self.midway = not data.rstrip().endswith(b">") and data.strip() != b""
         try:
+            # Not that of the last look for what came.
+            self.sock.settimeout(self.timeout)
             self.sock.sendall(data)
         except OSError as err:
             self.log.append(("cannot send", str(err).encode()))
@@ -201,18 +204,20 @@ class Stream:
 
     def next(self, seconds=None):
         """The next event, or None after that time."""
-        deadline = time.monotonic() + (self.timeout if seconds is None
-                                       else seconds)
-        while not self.queue:
+        left = self.timeout if seconds is None else seconds
+        deadline = time.monotonic() + left
+        while not self.queue and left > 0 and not self.ended:
+            # Who was held up still looks at what came meanwhile.
             left = deadline - time.monotonic()
-            if left <= 0 or (not self.pump(left) and self.ended):
-                return ("eof", None) if self.ended else None
-        return self.queue.popleft()
+            self.pump(left)
+        if self.queue:
+            return self.queue.popleft()
+        return ("eof", None) if self.ended else None
 
     def take(self, wanted, seconds=None):
         """Takes the first event that `wanted` accepts; others stay queued."""
-        deadline = time.monotonic() + (self.timeout if seconds is None
-                                       else seconds)
+        left = self.timeout if seconds is None else seconds
+        deadline = time.monotonic() + left
         seen = 0
         while True:
             for index in range(seen, len(self.queue)):
@@ -220,10 +225,11 @@ class Stream:
                     event = self.queue[index]
                     del self.queue[index]
                     return event
+            if left <= 0 or self.ended:
+                return None
             seen = len(self.queue)
             left = deadline - time.monotonic()
-            if left <= 0 or (not self.pump(left) and self.ended):
-                return None
+            self.pump(left)
 
     def ask(self, iq_id, text, seconds=None):
         """Sends an iq and takes its answer, wherever it stands."""
