@@ -24,7 +24,7 @@ NAMES = {
     "XmppAddr": "otherName:" + XMPP_ADDR + ";UTF8:{domain}",
 }
 # How long those are good that are not good for long.
-LEFT = {"expired": timedelta(days=-1), "brief": timedelta(seconds=6)}
+LEFT = {"expired": timedelta(days=-1), "brief": timedelta(seconds=15)}
 KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 
 # What "openssl ca" must have, which alone sets both dates in all versions.
