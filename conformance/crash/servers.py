@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT / "etc" / "check"))
 from ports import free_ports  # noqa: E402  (needs the path above)
 
 UNARCHIVED = "second.localhost"
-PATIENCE_S = 60
+PATIENCE_S = 180  # only for what hangs
 SETTINGS = f"""\
 hosts:
   localhost: {{}}

@@ -7,7 +7,7 @@ import threading
 
 from desktop import Desktop
 from driven import Driven
-from inbox import Inbox, Missing
+from inbox import PATIENCE_S, Inbox, Missing
 from slix import Slixmpp
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -69,7 +69,7 @@ class Gajim(Driven):
         return event
 
     def login(self):
-        if not self.ready.wait(90):
+        if not self.ready.wait(PATIENCE_S):
             raise Missing("Gajim did not start")
         super().login()
 

@@ -3,6 +3,8 @@
 import threading
 import time
 
+PATIENCE_S = 180  # only for what hangs
+
 
 class Missing(Exception):
     """What a scenario waited for did not come."""
@@ -46,7 +48,7 @@ class Inbox:
         with self.changed:
             self.seen.clear()
 
-    def await_all(self, events, timeout=20):
+    def await_all(self, events, timeout=PATIENCE_S):
         """Waits for all of them, in whatever order they come; drops none."""
         deadline = time.monotonic() + timeout
         with self.changed:
@@ -56,17 +58,17 @@ class Inbox:
                     raise Missing(f"{self.name} did not see {missing}, "
                                   f"but {self.seen[-6:]}")
 
-    def expect(self, *event, timeout=20):
+    def expect(self, *event, timeout=PATIENCE_S):
         """Waits for the event and drops it and all that came before."""
         self.expect_all([event], timeout)
 
-    def expect_all(self, events, timeout=20):
+    def expect_all(self, events, timeout=PATIENCE_S):
         """Waits for all of them, in whatever order they come."""
         with self.changed:
             self.await_all(events, timeout)
             del self.seen[:1 + max(map(self.seen.index, events))]
 
-    def messages(self, *last, timeout=20):
+    def messages(self, *last, timeout=PATIENCE_S):
         """All that came until that message, without it, and drops them."""
         with self.changed:
             self.await_all([("message", *last)], timeout)

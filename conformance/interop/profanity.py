@@ -14,7 +14,7 @@ import threading
 import time
 
 from console import Console
-from inbox import Inbox, Missing
+from inbox import PATIENCE_S, Inbox, Missing
 from slix import Slixmpp
 from tail import Tail
 
@@ -81,7 +81,7 @@ class Profanity:
                      XDG_CONFIG_HOME=self.home + "/config",
                      XDG_DATA_HOME=self.home + "/data")).stdout
 
-    def wait(self, done, what, timeout=60):
+    def wait(self, done, what, timeout=PATIENCE_S):
         deadline = time.monotonic() + timeout
         while not done():
             if time.monotonic() > deadline:

@@ -6,7 +6,7 @@ import struct
 import threading
 import time
 
-from inbox import Missing, Story
+from inbox import PATIENCE_S, Missing, Story
 
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
@@ -76,7 +76,7 @@ class Proxy:
         for thread in pair.threads:
             thread.start()
 
-    def wait(self, connected, timeout=60):
+    def wait(self, connected, timeout=PATIENCE_S):
         """Until a connection runs through it, or none does."""
         deadline = time.monotonic() + timeout
         while any(pair.is_open() for pair in self.pairs) != connected:

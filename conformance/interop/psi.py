@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from desktop import Desktop
 from herald import Herald
-from inbox import Inbox, Missing
+from inbox import PATIENCE_S, Inbox, Missing
 from tail import Tail
 
 OPTIONS = """<!DOCTYPE options>
@@ -130,7 +130,7 @@ class Psi:
 
     def keys(self, window, *actions):
         """Gives the window the keyboard; each action is for xdotool."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             found = self.desktop.run("xdotool", "search", "--onlyvisible",
                                      "--name", window).stdout.split()
@@ -170,7 +170,7 @@ class Psi:
         self.inbox.put("presence", self.contact, line)
 
     def login(self):
-        self.dbus("wake", until=time.monotonic() + 90)
+        self.dbus("wake", until=time.monotonic() + PATIENCE_S)
         self.herald.announce(self.account)
         self.dbus("setStatus", "online", "")
 

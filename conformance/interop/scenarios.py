@@ -11,7 +11,7 @@ from inbox import Missing
 
 def login(client, friend):
     client.login()
-    client.inbox.expect("online", timeout=40)
+    client.inbox.expect("online")
     friend.login()
     friend.inbox.expect("online")
 
@@ -58,7 +58,7 @@ def offline(client, friend):
     friend.inbox.expect("presence", me, "unavailable")
     friend.send(me, "wherefore art thou")
     client.login()
-    client.inbox.expect("message", other, "wherefore art thou", timeout=40)
+    client.inbox.expect("message", other, "wherefore art thou")
     friend.logout()
     client.inbox.expect("presence", other, "unavailable")
     client.send(other, "here I am")
@@ -76,8 +76,7 @@ def reconnect(client, friend):
         friend.inbox.expect("presence", me, "unavailable", timeout=2)
     friend.send(me, "parting is such sweet sorrow")
     client.stage.proxy.wait(connected=True)
-    client.inbox.expect("message", other, "parting is such sweet sorrow",
-                        timeout=60)
+    client.inbox.expect("message", other, "parting is such sweet sorrow")
     chat(client, friend)
 
 
@@ -126,7 +125,7 @@ def catch_up(client, friend):
               (other, "do not swear at all"), (other, "sweet, good night")]
     client.inbox.clear()
     client.login()
-    client.inbox.await_all([("message", *each) for each in missed], 40)
+    client.inbox.await_all([("message", *each) for each in missed])
     friend.inbox.expect("presence", me, "available")
     friend.send(me, "a thousand times")
     came = client.inbox.messages(other, "a thousand times")
@@ -146,7 +145,7 @@ def resume(client, friend):
     friend.send(me, "such sweet sorrow")
     client.stage.proxy.wait(connected=True)
     client.inbox.await_all(
-        [("resumed",), ("message", other, "such sweet sorrow")], 60)
+        [("resumed",), ("message", other, "such sweet sorrow")])
     client.send(other, "sleep dwell upon thine eyes")
     friend.inbox.await_all([("message", me, "sleep dwell upon thine eyes")])
     friend.send(me, "good night")

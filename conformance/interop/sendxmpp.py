@@ -6,7 +6,7 @@ import subprocess
 import threading
 
 from herald import Herald
-from inbox import Inbox
+from inbox import PATIENCE_S, Inbox
 
 PRINTED = re.compile(r"^\S+ (?:\[\S+\] )?(\S+?@[^/: ]+)(?:/\S+)?: (.*)$")
 
@@ -50,7 +50,7 @@ class Sendxmpp:
     def send(self, jid, text):
         subprocess.run(self.command(jid), input=text + "\n", text=True,
                        env=self.environment, capture_output=True, check=True,
-                       timeout=20)
+                       timeout=PATIENCE_S)
 
     def evidence(self):
         return {}

@@ -9,7 +9,7 @@ import inspect
 import logging
 import threading
 
-from inbox import Inbox
+from inbox import PATIENCE_S, Inbox
 
 logging.disable(logging.CRITICAL)
 import slixmpp  # noqa: E402 - it logs while it is imported
@@ -149,7 +149,8 @@ class Slixmpp:
         """Runs it on the client's loop and waits."""
         async def step():
             return function()
-        return asyncio.run_coroutine_threadsafe(step(), self.loop).result(10)
+        return asyncio.run_coroutine_threadsafe(step(), self.loop).result(
+            PATIENCE_S)
 
     def connect(self):
         self.stream = Stream(self.account, self.address, self.stage.ca,

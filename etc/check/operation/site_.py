@@ -13,7 +13,7 @@ sys.path[:0] = [str(ROOT / "etc" / "check"), str(ROOT / "conformance")]
 from ports import free_ports  # noqa: E402  (needs the path above)
 from runner import client  # noqa: E402
 
-PATIENCE_S = 30
+PATIENCE_S = 120  # only for what hangs
 HOST = "localhost"
 PASSWORD = "wherefore art thou"
 
@@ -119,7 +119,7 @@ class Site:
     def dialer(self):
         return client.Dialer(SimpleNamespace(
             address=("127.0.0.1", self.port), direct_tls=None, domain=HOST,
-            ca=str(self.folder / "localhost.pem"), timeout=10))
+            ca=str(self.folder / "localhost.pem"), timeout=PATIENCE_S))
 
     def login(self, name, resource="test", password=PASSWORD):
         account = SimpleNamespace(user=name, host=HOST, password=password)
