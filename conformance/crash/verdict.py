@@ -1,6 +1,7 @@
 """What must hold of all that was acknowledged."""
 
 import collections
+import time
 
 from runner import client
 from runner.stream import CLIENT
@@ -67,13 +68,15 @@ class Archive:
         return set(self.ids)
 
 
-def read_offline(dialer, account):
-    """What an account is sent when it comes at last."""
+def read_offline(dialer, account, wanted, patience_s):
+    """What an account is sent when it comes at last: until nothing more comes
+    and all that is wanted has come, or patience ends."""
     stream = dialer.login([], account, "late")
+    deadline = time.monotonic() + patience_s
     try:
         stream.send("<presence/>")
-        ids, quiet = [], 0
-        while quiet < 3:
+        ids, quiet = set(), 0
+        while quiet < 3 or wanted - ids and time.monotonic() < deadline:
             event = stream.next(0.5)
             if event is None:
                 quiet += 1
@@ -81,7 +84,7 @@ def read_offline(dialer, account):
             elif event[0] != "element":
                 raise Unread(client.say(event))
             elif event[1].tag == f"{{{CLIENT}}}message":
-                ids.append(event[1].get("id"))
+                ids.add(event[1].get("id"))
                 quiet = 0
             elif event[1].get("type") == "get":
                 # It sends on when it is answered.
