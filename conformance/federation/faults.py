@@ -16,8 +16,8 @@ from talk import NS, Lost, Person, befriend
 
 # Shorter than the presets, so that a test sees them pass; messages are held for
 # as long as the slowest machine may need.
-SETTINGS = {"hold_messages": "30 min", "hold_others": "5 s",
-            "presence_lost": "3 s", "connect_timeout": "3 s"}
+SETTINGS = {"hold_messages": "30 min", "hold_others": "2 min",
+            "presence_lost": "3 s", "connect_timeout": "10 s"}
 
 
 def limits(idle_timeout_s):

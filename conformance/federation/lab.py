@@ -198,7 +198,7 @@ class Lab:
         own = self.folder / Path(path).name
         own.write_text(text)
         run("mount", "--bind", own, path)
-        self.at_end.append(lambda: run("umount", path))
+        self.at_end.append(lambda: run("umount", "--lazy", path))
 
     def add(self, domain):
         """Its certificate and its names."""
