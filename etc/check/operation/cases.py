@@ -3,6 +3,7 @@
 import json
 import os
 import pwd
+import queue
 import resource
 import shutil
 import signal
@@ -354,27 +355,41 @@ def ends_in_order(make):
 
 
 def tells_its_service_manager(make):
-    site = make()
+    site, said = make(), queue.Queue()
     path = str(site.folder / "notify")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, \
+            ThreadPoolExecutor(1) as thread:
         manager.bind(path)
-        manager.settimeout(PATIENCE_S)
+        # All the time, as a manager does: who tells it waits until it hears.
+        thread.submit(hear_all, manager, said)
+        try:
+            check_told(site, path, said)
+        finally:
+            manager.shutdown(socket.SHUT_RDWR)
 
-        def told(state):
-            while state not in manager.recv(4096).decode().splitlines():
-                pass
 
-        site.start(lambda: os.environ.update(
-            NOTIFY_SOCKET=path, WATCHDOG_USEC="300000"))
-        told("READY=1")
-        told("WATCHDOG=1")
-        told("WATCHDOG=1")
-        site.process.send_signal(signal.SIGHUP)
-        told("RELOADING=1")
-        told("READY=1")
-        site.process.send_signal(signal.SIGTERM)
-        told("STOPPING=1")
-        assert site.wait() == 0
+def hear_all(manager, said):
+    """Until it is shut down."""
+    while text := manager.recv(4096):
+        said.put(text.decode().splitlines())
+
+
+def check_told(site, path, said):
+    def told(state):
+        while state not in said.get(timeout=PATIENCE_S):
+            pass
+
+    site.start(lambda: os.environ.update(
+        NOTIFY_SOCKET=path, WATCHDOG_USEC="300000"))
+    told("READY=1")
+    told("WATCHDOG=1")
+    told("WATCHDOG=1")
+    site.process.send_signal(signal.SIGHUP)
+    told("RELOADING=1")
+    told("READY=1")
+    site.process.send_signal(signal.SIGTERM)
+    told("STOPPING=1")
+    assert site.wait() == 0
 
 
 def leave_requests(site, count):
@@ -448,7 +463,8 @@ def serves_whom_it_has_without_descriptors(make):
     stream = site.login("romeo")
     crowd = []
     for _ in range(200):
-        crowd.append(socket.create_connection(("127.0.0.1", site.port), 5))
+        crowd.append(socket.create_connection(("127.0.0.1", site.port),
+                                              PATIENCE_S))
     time.sleep(1)
     ping(stream)
     for each in crowd:
@@ -552,7 +568,7 @@ def says_why_streams_end_and_no_secrets(make):
 
 def survives_its_database(make):
     site = make(storage=f"{{backend: postgres, conninfo: '{make.postgres}', "
-                "deadline: 3 s}")
+                "deadline: 8 s}")
     site.start()
     site.adduser("romeo", "juliet", "nurse")
     romeo, juliet = site.login("romeo"), site.login("juliet")

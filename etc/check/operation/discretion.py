@@ -1,6 +1,7 @@
 """What the program shows of passwords, messages and certificates, to whom."""
 
 import base64
+import contextlib
 import os
 import pty
 import shutil
@@ -135,8 +136,13 @@ def check_kept(data, passwords):
 
 
 def files_of(folder):
-    return b"\0".join(path.read_bytes() for path in sorted(
-        Path(folder).rglob("*")) if path.is_file())
+    texts = []
+    for path in sorted(Path(folder).rglob("*")):
+        # Who writes there may just have taken one away.
+        with contextlib.suppress(FileNotFoundError):
+            if path.is_file():
+                texts.append(path.read_bytes())
+    return b"\0".join(texts)
 
 
 def keeps_only_salted_keys(make):
