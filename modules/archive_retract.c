@@ -56,6 +56,7 @@ struct archive_retract {
 	uint64_t row;          /* of the retraction */
 	uint64_t before;       /* what is left to be looked at */
 	unsigned pages;
+	unsigned failures; /* of rows, when the page was asked for */
 	struct log_row tomb;
 };
 
@@ -357,6 +358,7 @@ read_page(struct archive_retract *retract)
 		    account->owner.shard, &retract->retry, WAIT_MS, read_again);
 		return;
 	}
+	retract->failures = archive_of(account)->failures;
 	retract->rows = arena_make(0);
 	store_page(account->owner.shard->store, &retract->page, retract->rows,
 	    &query, page_read);
@@ -520,6 +522,13 @@ page_failed(struct archive_retract *retract, enum err err)
 		try_later(retract, err, read_again);
 }
 
+/* The page may lack a row that is written again. */
+static bool
+has_failures(const struct archive_retract *retract)
+{
+	return retract->failures != archive_of(retract->account)->failures;
+}
+
 static void
 page_read(struct store_page *page)
 {
@@ -528,6 +537,11 @@ page_read(struct store_page *page)
 
 	if (page->err != ERR_NONE) {
 		page_failed(retract, page->err);
+		return;
+	}
+	if (has_failures(retract)) {
+		arena_free(&retract->rows);
+		read_page(retract);
 		return;
 	}
 	if (find(retract))

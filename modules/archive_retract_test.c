@@ -156,6 +156,35 @@ what_another_device_takes_back_is_found(void **state)
 
 /* --- what goes wrong ----------------------------------------------------- */
 
+/* The same, and while it is looked for it cannot be written. */
+static void
+what_is_written_late_is_found(void **state)
+{
+	for (unsigned i = 0; i < 120; i++) {
+		struct world *world = rig_world(i, 2, NULL);
+		struct world_peer *romeo = rig_login(world, ROMEO "/orchard");
+		struct world_peer *other = rig_login(world, ROMEO "/garden");
+		char id[RIG_ID_LEN];
+		const char *is;
+
+		rig_login(world, JULIET "/balcony");
+		rig_skip(romeo);
+		rig_enable(romeo, id);
+		world_send(romeo,
+		    "<message type='chat' to='" JULIET "' id='m1'>"
+		    "<body>Hi</body></message>");
+		world_send(other, RETRACT);
+		world_step(world, i / 4);
+		world_break_store(world, ERR_FULL);
+		world_sleep(world, 4000);
+		world_break_store(world, ERR_NONE);
+		world_sleep(world, 20000);
+		is = shape(other);
+		CHECK(strcmp(is, "TR") == 0 || strcmp(is, "RW") == 0);
+		world_free(&world);
+	}
+}
+
 /* A world in which Romeo is about to take back what he said. */
 static struct world *
 about_to(unsigned seed, struct world_peer **romeo_r)
@@ -296,6 +325,7 @@ main(void)
 	    cmocka_unit_test(what_is_taken_back_is_found),
 	    cmocka_unit_test(a_retraction_takes_back_one_message),
 	    cmocka_unit_test(what_another_device_takes_back_is_found),
+	    cmocka_unit_test(what_is_written_late_is_found),
 	    cmocka_unit_test(what_was_taken_back_is_so_after_a_crash),
 	    cmocka_unit_test(all_that_is_taken_back_is_so),
 	    cmocka_unit_test(what_cannot_be_taken_back_now_is_so_later),
