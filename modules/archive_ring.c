@@ -170,11 +170,13 @@ tell(struct account *account, const struct log_row *row)
 	post_free(&letter);
 }
 
+/* What came back meanwhile may be older than the page. */
 static void
 tell_rows(struct archive_ring *ring)
 {
 	struct account *account = ring->account;
 	const struct store_page *page = &ring->page;
+	const uint64_t from = ring->after + 1;
 
 	for (size_t i = 0; i < page->count; i++) {
 		const struct log_row *row = &page->rows[i];
@@ -186,7 +188,7 @@ tell_rows(struct archive_ring *ring)
 	}
 	if (!page->is_more)
 		ring->after = ring->upto;
-	id_ranges_remove(&ring->back, 0, ring->after);
+	id_ranges_remove(&ring->back, from, ring->after);
 }
 
 /* More may have come back meanwhile. */

@@ -395,6 +395,40 @@ what_a_lost_session_had_rings_when_it_is_written(void **state)
 	}
 }
 
+/* Two are lost, one after the other; what the second had is older. */
+static void
+what_all_lost_sessions_had_rings(void **state)
+{
+	for (unsigned i = 0; i < 20; i++) {
+		struct stage stage = push_begin(NULL);
+		struct world_peer *garden =
+		    rig_login(stage.world, JULIET "/garden");
+		struct world_peer *chamber =
+		    rig_login(stage.world, JULIET "/chamber");
+		bool has_both = false;
+		const char *text;
+
+		rig_send(chamber, "<enable xmlns='urn:xmpp:sm:3'/>");
+		rig_send(stage.romeo,
+		    "<message type='chat' to='" JULIET "/chamber'>"
+		    "<body>x</body></message>");
+		rig_send(chamber, "<presence type='unavailable'/>");
+		push_say(&stage);
+		CHECK(push_next(&stage) == NULL);
+		world_cut(&garden);
+		world_step(stage.world, i);
+		world_cut(&chamber);
+		world_sleep(stage.world, 9 * SECONDS);
+		while ((text = push_next(&stage)) != NULL) {
+			has_both = strstr(text, COUNTS("2")) != NULL;
+			push_succeed(&stage);
+			world_sleep(stage.world, 9 * SECONDS);
+		}
+		CHECK(has_both);
+		push_end(&stage);
+	}
+}
+
 static void
 what_another_device_has_does_not_ring(void **state)
 {
@@ -676,6 +710,7 @@ main(void)
 	    cmocka_unit_test(one_at_a_time_and_not_too_often),
 	    cmocka_unit_test(what_a_lost_session_had_rings),
 	    cmocka_unit_test(what_a_lost_session_had_rings_when_it_is_written),
+	    cmocka_unit_test(what_all_lost_sessions_had_rings),
 	    cmocka_unit_test(what_another_device_has_does_not_ring),
 	    cmocka_unit_test(what_is_turned_away_rings),
 	    cmocka_unit_test(who_waits_is_pushed_to),
