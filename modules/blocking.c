@@ -320,11 +320,15 @@ blocking_send_presence(struct account *account, const struct stanza *stanza)
 
 /* --- loading ------------------------------------------------------------- */
 
+/* When it is loaded anew what was there holds until then: what was asked of the
+ * store before goes on meanwhile. */
 static enum err
 take_list(struct account *account, const struct store_scan *scan)
 {
 	enum err err = scan->err;
 
+	if (err == ERR_NONE)
+		clear(account);
 	for (size_t i = 0; err == ERR_NONE && i < scan->count; i++) {
 		const struct jid *jid =
 		    jid_parse(scan->arena, scan->rows[i].key);
@@ -340,9 +344,6 @@ take_list(struct account *account, const struct store_scan *scan)
 static void
 on_load(struct account *account, struct join *join)
 {
-	clear(account);
-	table_init(table_of(account));
-	table_init(table_by_bare(account));
 	account_load_rows(account, join, &blocking_kind, UINT16_MAX, take_list);
 }
 

@@ -378,6 +378,36 @@ who_is_blocked_otherwise_hears_of_no_failure(void **state)
 	world_free(&world);
 }
 
+/* While what waits is read another change fails, and all is loaded anew: what
+ * was said before the block is not shown meanwhile. */
+static void
+it_holds_while_it_is_loaded_anew(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 40; i++) {
+		struct world *world = rig_world(1, 2, "sessions.queue: 20\n");
+		struct world_peer *romeo = rig_login(world, ROMEO "/orchard");
+		struct world_peer *juliet;
+
+		for (unsigned j = 0; j < 60; j++)
+			rig_send(romeo, "<message to='" JULIET
+					"'><body>x</body></message>");
+		juliet = rig_bind(world, JULIET "/balcony");
+		rig_send(juliet,
+		    "<enable xmlns='urn:xmpp:sm:3'/>" BLOCK("b", ROMEO));
+		rig_skip(juliet);
+		world_send(juliet,
+		    "<iq type='set' id='s'><query xmlns='jabber:iq:roster'>"
+		    "<item jid='a@" VERONA "'/></query></iq><presence/>");
+		world_break_store(world, ERR_FULL);
+		world_step(world, i);
+		world_break_store(world, ERR_NONE);
+		world_sleep(world, 5000);
+		CHECK_EQUAL(rig_hears(juliet, "<body>"), 0);
+		world_free(&world);
+	}
+}
+
 /* Section 3.3: presence of a blocked address is not answered, of whatever kind;
  * what it says of a subscription is kept all the same. */
 static void
@@ -659,6 +689,7 @@ main(void)
 	    cmocka_unit_test(changes_that_undo_each_other_fail_together),
 	    cmocka_unit_test(what_was_kept_after_all_is_shown),
 	    cmocka_unit_test(who_is_blocked_otherwise_hears_of_no_failure),
+	    cmocka_unit_test(it_holds_while_it_is_loaded_anew),
 	    cmocka_unit_test(a_blocked_server_hears_nothing),
 	    cmocka_unit_test(a_blocked_resource_sees_nobody_online),
 	    cmocka_unit_test(
