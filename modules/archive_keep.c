@@ -371,6 +371,20 @@ batch_add(struct batch *batch, struct store_write *write, struct row_open *open)
 	list_add_last(&batch->rows, &open->link);
 }
 
+/* Of an account that is gone nothing must be written, for nothing would remove
+ * it. */
+static void
+refuse_queue(struct account *account)
+{
+	list_each (open, &archive_of(account)->queue, struct row_open, link) {
+		queue_remove(open);
+		if (open->letter != NULL)
+			router_absent(account->owner.shard, open->letter);
+		open->letter = NULL;
+		row_refused(open, ERR_NOT_FOUND);
+	}
+}
+
 static void
 write_queue(struct account *account)
 {
@@ -383,6 +397,10 @@ write_queue(struct account *account)
 
 	if (first == NULL)
 		return;
+	if (account->owner.is_detached) {
+		refuse_queue(account);
+		return;
+	}
 	write = first->write;
 	batch = arena_new(store_write_arena(write), struct batch);
 	batch->account = account;

@@ -195,7 +195,7 @@ leave(struct archive_retract *retract)
 	archive_retract_free(&retract);
 	if (list_is_empty(&retracts->queue) &&
 	    list_is_empty(&retracts->tombs)) {
-		if (retracts->has_more)
+		if (retracts->has_more && !account->owner.is_detached)
 			read_notes(account, NULL);
 		free_retracts(account);
 	}
@@ -529,13 +529,15 @@ has_failures(const struct archive_retract *retract)
 	return retract->failures != archive_of(retract->account)->failures;
 }
 
+/* Of an account that is gone nothing must be written, for nothing would remove
+ * it. */
 static void
 page_read(struct store_page *page)
 {
 	struct archive_retract *retract =
 	    container_of(page, struct archive_retract, page);
 
-	if (page->err != ERR_NONE) {
+	if (page->err != ERR_NONE || retract->account->owner.is_detached) {
 		page_failed(retract, page->err);
 		return;
 	}
@@ -556,7 +558,13 @@ page_read(struct store_page *page)
 static void
 write_again(struct timer *timer)
 {
-	write_tomb(container_of(timer, struct archive_retract, retry));
+	struct archive_retract *retract =
+	    container_of(timer, struct archive_retract, retry);
+
+	if (retract->account->owner.is_detached)
+		leave(retract);
+	else
+		write_tomb(retract);
 }
 
 static void

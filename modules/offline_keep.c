@@ -26,12 +26,20 @@ struct keeping {
 	bool is_uncertain; /* it may be there: no error is said */
 };
 
+/* Of an account that is gone nothing must be written, for nothing would remove
+ * it. */
 static void
 write_row(struct keeping *keeping)
 {
-	struct store_write *write =
-	    store_write_new(keeping->account->owner.shard->store);
+	struct owner *owner = &keeping->account->owner;
+	struct store_write *write;
 
+	if (owner->is_detached) {
+		router_absent(owner->shard, keeping->letter);
+		owner_unpin(owner);
+		return;
+	}
+	write = store_write_new(owner->shard->store);
 	store_append(write, &offline_kind, &keeping->row);
 	if (keeping->letter->durable.row != 0)
 		outbox_remove(write, keeping->letter->durable);

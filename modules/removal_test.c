@@ -266,6 +266,40 @@ rows_go_though_the_store_fails_at_first(void **state)
 	}
 }
 
+/* What could not be written when it came is not written when she is gone. */
+static void
+nothing_is_written_of_who_is_gone(void **state)
+{
+	static const char *const keepers[] = {
+	    NULL, "modules: {archive: false}\n"};
+	static const enum err errors[] = {ERR_FULL, ERR_UNCERTAIN};
+
+	(void)state;
+	for (unsigned i = 0; i < 160; i++) {
+		struct stage stage = push_begin_with(keepers[i % 2]);
+		const owner_id owner =
+		    rig_account(stage.world, JULIET)->owner.id;
+
+		if (i % 4 >= 2)
+			rig_send(stage.juliet, "<presence/>");
+		world_send(stage.romeo,
+		    "<message type='chat' to='" JULIET "' id='m1'>"
+		    "<body>x</body></message>"
+		    "<message type='chat' to='" JULIET "' id='m2'>"
+		    "<retract xmlns='urn:xmpp:message-retract:1' id='m1'/>"
+		    "</message>");
+		world_step(stage.world, i / 8);
+		world_break_store(stage.world, errors[i % 8 / 4]);
+		world_run(stage.world);
+		world_break_store(stage.world, ERR_NONE);
+		rig_send(stage.juliet, REMOVE);
+		CHECK(rig_finds(stage.juliet, "<iq type='result' id='r'/>"));
+		world_sleep(stage.world, MINUTES);
+		CHECK_EQUAL(count_kinds(stage.world, owner), 0);
+		push_end(&stage);
+	}
+}
+
 /* And nobody waits for it at the end. */
 static void
 a_store_that_fails_keeps_no_server(void **state)
@@ -313,6 +347,7 @@ main(void)
 	    cmocka_unit_test(all_rows_of_a_removed_account_go),
 	    cmocka_unit_test(what_was_removed_after_all_is_gone),
 	    cmocka_unit_test(rows_go_though_the_store_fails_at_first),
+	    cmocka_unit_test(nothing_is_written_of_who_is_gone),
 	    cmocka_unit_test(a_store_that_fails_keeps_no_server),
 	    cmocka_unit_test(a_push_under_way_is_nobodys),
 	};
