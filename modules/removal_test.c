@@ -206,6 +206,37 @@ all_rows_of_a_removed_account_go(void **state)
 	}
 }
 
+/* Also that of a session whose client did not come back: its count, or what is
+ * not settled yet. */
+static void
+what_sessions_left_goes(void **state)
+{
+	(void)state;
+	for (unsigned is_settled = 0; is_settled < 2; is_settled++) {
+		struct stage stage = push_begin_with(NULL);
+		struct world_peer *garden =
+		    rig_bind(stage.world, JULIET "/garden");
+		char id[RIG_ID_LEN];
+
+		rig_enable(garden, id);
+		rig_send(garden, "<presence/>");
+		world_sleep(stage.world, 5 * SECONDS);
+		if (!is_settled)
+			world_break_store(stage.world, ERR_FULL);
+		rig_send(garden, "<message type='chat' to='" ROMEO
+				 "'><body>x</body></message>");
+		world_cut(&garden);
+		world_sleep(stage.world, 15 * MINUTES);
+		garden = rig_bind(stage.world, JULIET "/chamber");
+		CHECK(has_sessions(stage.world));
+		world_break_store(stage.world, ERR_NONE);
+		rig_send(garden, REMOVE);
+		CHECK(rig_finds(garden, "<iq type='result' id='r'/>"));
+		CHECK(!has_sessions(stage.world));
+		push_end(&stage);
+	}
+}
+
 /* The answer said that nobody knows; when that is known she is gone like
  * others, and who had her in his roster hears of it. */
 static void
@@ -345,6 +376,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(all_rows_of_a_removed_account_go),
+	    cmocka_unit_test(what_sessions_left_goes),
 	    cmocka_unit_test(what_was_removed_after_all_is_gone),
 	    cmocka_unit_test(rows_go_though_the_store_fails_at_first),
 	    cmocka_unit_test(nothing_is_written_of_who_is_gone),

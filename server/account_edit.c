@@ -1,6 +1,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "server/account.h"
+#include "server/kept.h"
 #include "server/keys_counts.h"
 #include "server/outbox.h"
 #include "server/purge.h"
@@ -294,6 +295,7 @@ account_remove(struct account *account, struct store_commit *wait,
 	store_owner_set_state(write, account->owner.id, OWNER_DELETED);
 	keys_counts_remove(
 	    write, account->owner.shard->server->secret, account_jid(account));
+	kept_remove_all(write, account_jid(account));
 	hook_removed(account, write);
 	store_also(write, wait, done);
 	store_commit(write, &edit->commit, edit_removed);

@@ -577,6 +577,13 @@ kept_end(struct session *session)
 }
 
 void
+kept_remove_all(struct store_write *write, const struct jid *bare)
+{
+	store_remove_all(write, OWNER_SERVER, &kept_kind,
+	    kept_key(store_write_arena(write), bare, STR_NONE));
+}
+
+void
 kept_forget_removals(struct shard *shard)
 {
 	list_each (removal, &shard->kept_removals, struct kept_removal, link)

@@ -45,6 +45,8 @@ void kept_show(struct session *);
 void kept_write_end(struct session *);
 /* The session ends: its row goes, unless it says so; sooner or later. */
 void kept_end(struct session *);
+/* With the account: rows of its sessions, and of those that are over. */
+void kept_remove_all(struct store_write *, const struct jid *bare);
 /* A client wants to resume a session that is not there: answers with what is
  * known of it. Takes the SM_ASK. */
 void kept_ask(struct account *, struct post *);
