@@ -1,8 +1,6 @@
 #include "base/clock.h"
 
-#include "base/check.h"
-
-static struct arena *arena;
+#include "base/check_arena.h"
 
 #define NOON 1795262400 /* 2026-11-21T12:00:00Z */
 
@@ -125,20 +123,6 @@ fake_clocks_stand(void **state)
 	CHECK(clock_wall_us() > 7000);
 }
 
-static int
-make_arena(void **state)
-{
-	arena = arena_make(0);
-	return 0;
-}
-
-static int
-free_arena(void **state)
-{
-	arena_free(&arena);
-	return 0;
-}
-
 int
 main(void)
 {
@@ -150,5 +134,6 @@ main(void)
 	    cmocka_unit_test(fake_clocks_stand),
 	};
 
-	return cmocka_run_group_tests(tests, make_arena, free_arena);
+	return cmocka_run_group_tests(
+	    tests, check_arena_make, check_arena_free);
 }

@@ -1,8 +1,6 @@
 #include "base/code.h"
 
-#include "base/check.h"
-
-static struct arena *arena;
+#include "base/check_arena.h"
 
 /* RFC 4648, section 10. */
 static const struct {
@@ -90,20 +88,6 @@ bad_hex_is_refused(void **state)
 		CHECK(!hex_decode(arena, str_of(bad[i]), &back));
 }
 
-static int
-make_arena(void **state)
-{
-	arena = arena_make(0);
-	return 0;
-}
-
-static int
-free_arena(void **state)
-{
-	arena_free(&arena);
-	return 0;
-}
-
 int
 main(void)
 {
@@ -114,5 +98,6 @@ main(void)
 	    cmocka_unit_test(bad_hex_is_refused),
 	};
 
-	return cmocka_run_group_tests(tests, make_arena, free_arena);
+	return cmocka_run_group_tests(
+	    tests, check_arena_make, check_arena_free);
 }

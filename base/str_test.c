@@ -1,8 +1,6 @@
 #include "base/str.h"
 
-#include "base/check.h"
-
-static struct arena *arena;
+#include "base/check_arena.h"
 
 static void
 equality_is_of_bytes(void **state)
@@ -174,20 +172,6 @@ utf8_is_that_of_rfc_3629(void **state)
 	CHECK_EQUAL(str_utf8_len(STR("\xe2\x82\xacx")), 3);
 }
 
-static int
-make_arena(void **state)
-{
-	arena = arena_make(0);
-	return 0;
-}
-
-static int
-free_arena(void **state)
-{
-	arena_free(&arena);
-	return 0;
-}
-
 int
 main(void)
 {
@@ -203,5 +187,6 @@ main(void)
 	    cmocka_unit_test(utf8_is_that_of_rfc_3629),
 	};
 
-	return cmocka_run_group_tests(tests, make_arena, free_arena);
+	return cmocka_run_group_tests(
+	    tests, check_arena_make, check_arena_free);
 }

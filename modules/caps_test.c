@@ -1,23 +1,7 @@
 /* The verification string against the examples of XEP-0115. */
 #include "modules/caps.h"
 
-#include "base/check.h"
-
-static struct arena *arena;
-
-static int
-setup(void **state)
-{
-	arena = arena_make(0);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	arena_free(&arena);
-	return 0;
-}
+#include "base/check_arena.h"
 
 /* Nothing comes in the order in which it is hashed. */
 static const struct {
@@ -97,5 +81,6 @@ main(void)
 	    cmocka_unit_test(strings_are_those_of_the_xep),
 	};
 
-	return cmocka_run_group_tests_name("caps", tests, setup, teardown);
+	return cmocka_run_group_tests_name(
+	    "caps", tests, check_arena_make, check_arena_free);
 }

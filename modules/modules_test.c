@@ -6,13 +6,11 @@
 
 #include <stdio.h>
 
-#include "base/check.h"
+#include "base/check_arena.h"
 #include "server/config.h"
 #include "server/settings.h"
 
 #define SAMPLE "etc/jackdaw.yaml"
-
-static struct arena *arena;
 
 static struct str
 sample(void)
@@ -112,20 +110,6 @@ update(void)
 	return fclose(file) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-static int
-make_arena(void **state)
-{
-	arena = arena_make(0);
-	return 0;
-}
-
-static int
-free_arena(void **state)
-{
-	arena_free(&arena);
-	return 0;
-}
-
 int
 main(int argc, char **argv)
 {
@@ -137,5 +121,6 @@ main(int argc, char **argv)
 
 	if (argc > 1 && strcmp(argv[1], "--update") == 0)
 		return update();
-	return cmocka_run_group_tests(tests, make_arena, free_arena);
+	return cmocka_run_group_tests(
+	    tests, check_arena_make, check_arena_free);
 }

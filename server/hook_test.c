@@ -1,4 +1,4 @@
-#include "base/check.h"
+#include "base/check_arena.h"
 #include "server/account.h"
 #include "server/hooks.h"
 #include "server/iq.h"
@@ -83,8 +83,6 @@ static const struct module second = {.api = MODULE_API,
     .features = (const char *const[]){"urn:second", NULL}};
 static const struct module rival = {
     .api = MODULE_API, .name = "rival", .hooks = rival_hooks};
-
-static struct arena *arena;
 
 static struct setup *
 make(const struct module *const *modules, const char *yaml, struct str *why)
@@ -200,20 +198,6 @@ slots_do_not_overlap(void **state)
 	setup_unref(&setup);
 }
 
-static int
-begin(void **state)
-{
-	arena = arena_make(0);
-	return 0;
-}
-
-static int
-end(void **state)
-{
-	arena_free(&arena);
-	return 0;
-}
-
 int
 main(void)
 {
@@ -225,5 +209,6 @@ main(void)
 	    cmocka_unit_test(slots_do_not_overlap),
 	};
 
-	return cmocka_run_group_tests(tests, begin, end);
+	return cmocka_run_group_tests(
+	    tests, check_arena_make, check_arena_free);
 }

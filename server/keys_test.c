@@ -1,11 +1,9 @@
 #include <uv.h>
 
-#include "base/check.h"
+#include "base/check_arena.h"
 #include "base/code.h"
 #include "server/keys_job.h"
 #include "server/shard.h"
-
-static struct arena *arena;
 
 /* RFC 5802, section 5, and RFC 7677, section 3: the keys behind their proofs
  * (password "pencil"), computed with another implementation. */
@@ -142,20 +140,6 @@ damaged_rows_are_noticed(void **state)
 	}
 }
 
-static int
-begin(void **state)
-{
-	arena = arena_make(0);
-	return 0;
-}
-
-static int
-end(void **state)
-{
-	arena_free(&arena);
-	return 0;
-}
-
 int
 main(void)
 {
@@ -168,5 +152,6 @@ main(void)
 	    cmocka_unit_test(damaged_rows_are_noticed),
 	};
 
-	return cmocka_run_group_tests(tests, begin, end);
+	return cmocka_run_group_tests(
+	    tests, check_arena_make, check_arena_free);
 }

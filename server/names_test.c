@@ -3,9 +3,7 @@
  */
 #include "server/names.h"
 
-#include "base/check.h"
-
-static struct arena *arena;
+#include "base/check_arena.h"
 
 static const struct {
 	enum name_kind kind;
@@ -148,20 +146,6 @@ extensions_are_read(void **state)
 	}
 }
 
-static int
-set_up(void **state)
-{
-	arena = arena_make(0);
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	arena_free(&arena);
-	return 0;
-}
-
 int
 main(void)
 {
@@ -170,5 +154,6 @@ main(void)
 	    cmocka_unit_test(extensions_are_read),
 	};
 
-	return cmocka_run_group_tests_name("names", tests, set_up, tear_down);
+	return cmocka_run_group_tests_name(
+	    "names", tests, check_arena_make, check_arena_free);
 }

@@ -7,24 +7,8 @@
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
 
-#include "base/check.h"
+#include "base/check_arena.h"
 #include "base/code.h"
-
-static struct arena *arena;
-
-static int
-set_up(void **state)
-{
-	arena = arena_make(0);
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	arena_free(&arena);
-	return 0;
-}
 
 /* The exchange of the user "user" with the password "pencil". */
 static const struct exchange {
@@ -207,5 +191,6 @@ main(void)
 	    cmocka_unit_test(final_messages_that_are_none_are_refused),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(
+	    tests, check_arena_make, check_arena_free);
 }

@@ -1,8 +1,6 @@
 #include "server/setting.h"
 
-#include "base/check.h"
-
-static struct arena *arena;
+#include "base/check_arena.h"
 
 static const char *const colours[] = {"red", "green", NULL};
 static const char *const sinks[] = {"stderr", NULL};
@@ -177,20 +175,6 @@ bounds_are_words(void **state)
 	CHECK_STR(setting_bounds(arena, &rows[SOME]), "a list of red, green");
 }
 
-static int
-make_arena(void **state)
-{
-	arena = arena_make(0);
-	return 0;
-}
-
-static int
-free_arena(void **state)
-{
-	arena_free(&arena);
-	return 0;
-}
-
 int
 main(void)
 {
@@ -202,5 +186,6 @@ main(void)
 	    cmocka_unit_test(bounds_are_words),
 	};
 
-	return cmocka_run_group_tests(tests, make_arena, free_arena);
+	return cmocka_run_group_tests(
+	    tests, check_arena_make, check_arena_free);
 }

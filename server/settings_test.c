@@ -1,10 +1,8 @@
 #include "server/settings.h"
 
-#include "base/check.h"
+#include "base/check_arena.h"
 #include "server/config.h"
 #include "server/module.h"
-
-static struct arena *arena;
 
 static const struct setting more[] = {
     {"vcard.bytes", SETTING_SIZE, 0, .preset = "1 KiB", .help = "Bytes."},
@@ -80,20 +78,6 @@ modules_bring_rows_and_a_switch(void **state)
 	config_unref(&config);
 }
 
-static int
-make_arena(void **state)
-{
-	arena = arena_make(0);
-	return 0;
-}
-
-static int
-free_arena(void **state)
-{
-	arena_free(&arena);
-	return 0;
-}
-
 int
 main(void)
 {
@@ -103,5 +87,6 @@ main(void)
 	    cmocka_unit_test(modules_bring_rows_and_a_switch),
 	};
 
-	return cmocka_run_group_tests(tests, make_arena, free_arena);
+	return cmocka_run_group_tests(
+	    tests, check_arena_make, check_arena_free);
 }

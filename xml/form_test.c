@@ -1,23 +1,7 @@
 #include "xml/form.h"
 
-#include "base/check.h"
+#include "base/check_arena.h"
 #include "xml/writer.h"
-
-static struct arena *arena;
-
-static int
-setup(void **state)
-{
-	arena = arena_make(0);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	arena_free(&arena);
-	return 0;
-}
 
 static void
 forms_are_made(void **state)
@@ -95,5 +79,6 @@ main(void)
 	    cmocka_unit_test(no_form_has_nothing),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(
+	    tests, check_arena_make, check_arena_free);
 }

@@ -1,23 +1,7 @@
 #include "xml/node.h"
 
-#include "base/check.h"
+#include "base/check_arena.h"
 #include "xml/writer.h"
-
-static struct arena *arena;
-
-static int
-setup(void **state)
-{
-	arena = arena_make(0);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	arena_free(&arena);
-	return 0;
-}
 
 static const struct node *
 parse(const char *text)
@@ -198,5 +182,6 @@ main(void)
 	    cmocka_unit_test(only_one_element_is_parsed),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(
+	    tests, check_arena_make, check_arena_free);
 }

@@ -1,22 +1,6 @@
 #include "xml/prep.h"
 
-#include "base/check.h"
-
-static struct arena *arena;
-
-static int
-setup(void **state)
-{
-	arena = arena_make(0);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	arena_free(&arena);
-	return 0;
-}
+#include "base/check_arena.h"
 
 struct example {
 	const char *text, *want; /* want NULL: not allowed */
@@ -437,5 +421,6 @@ main(void)
 	    cmocka_unit_test(absent_parts_stay_absent),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(
+	    tests, check_arena_make, check_arena_free);
 }
