@@ -318,20 +318,11 @@ account_removed(struct account *account)
 	purge_owner(shard, account->owner.id);
 }
 
-static void
-drop_farewells(struct account *account)
-{
-	list_each (letter, &account->farewells, struct post, link) {
-		list_remove(&letter->link);
-		post_free(&letter);
-	}
-}
-
 void
 account_found(struct account *account)
 {
 	if (!account->is_leaving)
-		drop_farewells(account);
+		post_free_all(&account->farewells);
 	if (account->owner.state == OWNER_DISABLED)
 		account_close_sessions(
 		    account, NULL, STREAM_ERR_NOT_AUTHORIZED);
@@ -348,7 +339,7 @@ edit_removed(struct store_commit *commit)
 	if (commit->err == ERR_NONE)
 		account_removed(account);
 	else if (commit->err != ERR_UNCERTAIN)
-		drop_farewells(account);
+		post_free_all(&account->farewells);
 	resume(edit);
 	if (commit->err == ERR_UNCERTAIN)
 		owner_reload(&account->owner);

@@ -103,15 +103,6 @@ owner_new(struct shard *shard, const struct jid *jid, const struct host *host)
 }
 
 static void
-free_letters(struct list *letters)
-{
-	list_each (letter, letters, struct post, link) {
-		list_remove(&letter->link);
-		post_free(&letter);
-	}
-}
-
-static void
 forget_slots(struct account *account)
 {
 	if (account->slots != NULL)
@@ -143,9 +134,9 @@ owner_free(struct owner *owner)
 	if (!owner->is_detached)
 		table_remove(&shard->owners, &owner->link);
 	leave_absents(owner);
-	free_letters(&owner->inbox);
-	free_letters(&owner->again);
-	free_letters(&account->farewells);
+	post_free_all(&owner->inbox);
+	post_free_all(&owner->again);
+	post_free_all(&account->farewells);
 	session_drop_binds(account);
 	forget_slots(account);
 	setup_unref(&account->setup);

@@ -40,6 +40,15 @@ post_free(struct post **letter)
 }
 
 void
+post_free_all(struct list *letters)
+{
+	list_each (letter, letters, struct post, link) {
+		list_remove(&letter->link);
+		post_free(&letter);
+	}
+}
+
+void
 post_lend(struct post *one, struct post *many, const struct jid *to)
 {
 	*one = (struct post){
@@ -81,20 +90,11 @@ mailbox_init(struct mailbox *mailbox, void (*wake)(struct shard *))
 	mailbox->wake = wake;
 }
 
-static void
-free_all(struct list *letters)
-{
-	list_each (letter, letters, struct post, link) {
-		list_remove(&letter->link);
-		post_free(&letter);
-	}
-}
-
 void
 mailbox_deinit(struct mailbox *mailbox)
 {
-	free_all(&mailbox->incoming);
-	free_all(&mailbox->ready);
+	post_free_all(&mailbox->incoming);
+	post_free_all(&mailbox->ready);
 	pthread_mutex_destroy(&mailbox->lock);
 }
 

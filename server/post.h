@@ -157,6 +157,8 @@ struct post {
  * that it takes (NULL: a new one). */
 struct post *post_new(enum post_kind, struct arena *);
 void post_free(struct post **);
+/* All of a list of letters, which is empty then. */
+void post_free_all(struct list *);
 /* The letter itself, or of a lent one a copy: for who keeps it or sends it on.
  * session_pass, router_route and router_bounce do it themselves. */
 struct post *post_own(struct post *);

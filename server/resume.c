@@ -700,8 +700,5 @@ resume_drop(struct session *session)
 	if (resume == NULL)
 		return;
 	stop(resume);
-	list_each (letter, &resume->unacked, struct post, link) {
-		list_remove(&letter->link);
-		post_free(&letter);
-	}
+	post_free_all(&resume->unacked);
 }

@@ -189,22 +189,13 @@ session_restore_presence(
 
 /* --- ending ------------------------------------------------------------- */
 
-static void
-drop_all(struct list *letters)
-{
-	list_each (letter, letters, struct post, link) {
-		list_remove(&letter->link);
-		post_free(&letter);
-	}
-}
-
 void
 session_drop(struct session *session)
 {
 	struct arena *arena = session->arena;
 	struct account *account = session->account;
 
-	drop_all(&session->held);
+	post_free_all(&session->held);
 	resume_drop(session);
 	if (account->slots != NULL && !session->is_spent)
 		hook_session(HOOK_SESSION_FORGET, session);
@@ -284,7 +275,7 @@ take_wait(struct bind_wait *wait)
 {
 	timer_stop(wait->account->owner.shard, &wait->timer);
 	list_remove(&wait->link);
-	drop_all(&wait->behind);
+	post_free_all(&wait->behind);
 	return wait->letter;
 }
 
