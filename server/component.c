@@ -52,18 +52,14 @@ new_note(
     struct component *component, enum path_event event, struct post **letter_r)
 {
 	struct stream *stream = &component->stream;
-	struct post *letter = post_new(POST_PATH, NULL);
-	struct path_note *note = arena_new(letter->arena, struct path_note);
+	struct path_note *note =
+	    path_note_new(event, STR_NONE, stream->host_name, letter_r);
 
-	note->event = event;
 	note->is_bidi = true;
 	note->proof_text = STR("secret");
-	note->address = str_format(letter->arena, "%.*s, port %u",
+	note->address = str_format((*letter_r)->arena, "%.*s, port %u",
 	    STR_ARG(stream->conn->address), stream->conn->port);
-	letter->path = note;
-	letter->to = jid_parse(letter->arena, stream->host_name);
-	letter->stream = stream->id;
-	*letter_r = letter;
+	(*letter_r)->stream = stream->id;
 	return note;
 }
 

@@ -669,8 +669,9 @@ on_answered(struct pair *pair, const struct post *letter)
 	queue_answered(pair, letter->stanza);
 }
 
-static struct post *
-new_letter(enum path_event event, struct str local, struct str domain)
+struct path_note *
+path_note_new(enum path_event event, struct str local, struct str domain,
+    struct post **letter_r)
 {
 	struct post *letter = post_new(POST_PATH, NULL);
 	struct path_note *note = arena_new(letter->arena, struct path_note);
@@ -679,15 +680,17 @@ new_letter(enum path_event event, struct str local, struct str domain)
 	note->local = str_dup(letter->arena, local);
 	letter->path = note;
 	letter->to = jid_parse(letter->arena, domain);
-	return letter;
+	*letter_r = letter;
+	return note;
 }
 
 void
 remote_tell_acked(
     struct shard *shard, struct str local, struct str domain, uint64_t ticket)
 {
-	struct post *letter = new_letter(PATH_ACKED, local, domain);
+	struct post *letter;
 
+	(void)path_note_new(PATH_ACKED, local, domain, &letter);
 	letter->ticket = ticket;
 	post_send(shard, letter);
 }
@@ -701,7 +704,7 @@ remote_hear(struct shard *shard, struct str local, struct str domain,
 	if (stanza->kind != STANZA_IQ ||
 	    (stanza->type != STANZA_RESULT && stanza->type != STANZA_ERROR))
 		return;
-	letter = new_letter(PATH_ANSWERED, local, domain);
+	(void)path_note_new(PATH_ANSWERED, local, domain, &letter);
 	letter->stanza = stanza_make(letter->arena, STANZA_IQ, stanza->type,
 	    jid_copy(letter->arena, stanza->from),
 	    jid_copy(letter->arena, stanza->to),

@@ -107,6 +107,10 @@ bool remote_is_on(const struct shard *);
  * that is not ours, or a component's; router_route and router_fan_out make it
  * so. Takes it. */
 void remote_take(struct shard *, struct post *);
+/* A letter PATH from local to the remote of that domain, and its note, which
+ * lives in it: with both, without the rest. */
+struct path_note *path_note_new(enum path_event, struct str local,
+    struct str domain, struct post **letter_r);
 /* All up to the ticket was handled by that domain (ACKED). */
 void remote_tell_acked(
     struct shard *, struct str local, struct str domain, uint64_t ticket);

@@ -152,16 +152,13 @@ tell_verdict(struct attempt *attempt, bool is_valid, enum stanza_err err)
 static void
 tell_failure(struct attempt *attempt, enum stanza_err err, bool is_final)
 {
-	struct post *letter = post_new(POST_PATH, NULL);
-	struct path_note *note = arena_new(letter->arena, struct path_note);
+	struct post *letter;
+	struct path_note *note = path_note_new(
+	    PATH_FAILED, attempt->local, attempt->domain, &letter);
 
-	note->event = PATH_FAILED;
-	note->local = str_dup(letter->arena, attempt->local);
 	note->err = err;
 	note->is_final = is_final;
 	note->text = str_dup(letter->arena, attempt->why);
-	letter->path = note;
-	letter->to = jid_parse(letter->arena, attempt->domain);
 	post_send(attempt->shard, letter);
 }
 

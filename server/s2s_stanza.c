@@ -44,15 +44,9 @@ static struct path_note *
 new_note(struct s2s *s2s, struct str local, struct str domain,
     enum path_event event, struct post **letter_r)
 {
-	struct post *letter = post_new(POST_PATH, NULL);
-	struct path_note *note = arena_new(letter->arena, struct path_note);
+	struct path_note *note = path_note_new(event, local, domain, letter_r);
 
-	note->event = event;
-	note->local = str_dup(letter->arena, local);
-	letter->path = note;
-	letter->to = jid_parse(letter->arena, domain);
-	letter->stream = s2s->stream.id;
-	*letter_r = letter;
+	(*letter_r)->stream = s2s->stream.id;
 	return note;
 }
 

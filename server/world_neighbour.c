@@ -32,27 +32,14 @@ of(struct stream *stream)
 
 /* --- what it tells the remote --------------------------------------------- */
 
-static struct post *
-letter_path(const char *domain, struct str local, struct path_note **note_r)
-{
-	struct post *letter = post_new(POST_PATH, NULL);
-	struct path_note *note = arena_new(letter->arena, struct path_note);
-
-	letter->to = jid_parse(letter->arena, str_of(domain));
-	letter->path = note;
-	note->local = str_dup(letter->arena, local);
-	*note_r = note;
-	return letter;
-}
-
 static void
 tell(struct neighbour_stream *own, enum path_event event)
 {
 	struct neighbour *neighbour = own->neighbour;
-	struct path_note *note;
-	struct post *letter = letter_path(neighbour->domain, own->local, &note);
+	struct post *letter;
+	struct path_note *note = path_note_new(
+	    event, own->local, str_of(neighbour->domain), &letter);
 
-	note->event = event;
 	note->max_bytes = neighbour->max_bytes;
 	note->has_acks = true;
 	note->is_out = own->is_out;
@@ -70,19 +57,16 @@ tell_failed(struct shard *shard, struct str local, struct str domain,
 {
 	const bool is_final =
 	    neighbour == NULL || neighbour->mood == NEIGHBOUR_REFUSING;
-	struct arena *arena = arena_make(0);
-	struct path_note *note;
-	struct post *letter =
-	    letter_path(str_dup(arena, domain).text, local, &note);
+	struct post *letter;
+	struct path_note *note =
+	    path_note_new(PATH_FAILED, local, domain, &letter);
 
-	note->event = PATH_FAILED;
 	note->is_final = is_final;
 	note->err = is_final ? STANZA_ERR_REMOTE_SERVER_NOT_FOUND
 			     : STANZA_ERR_REMOTE_SERVER_TIMEOUT;
 	note->text = is_final ? STR("there is no such domain")
 			      : STR("connection refused");
 	post_send(shard, letter);
-	arena_free(&arena);
 }
 
 /* --- its streams ---------------------------------------------------------- */
