@@ -252,6 +252,18 @@ read_value(
 	return true;
 }
 
+/* what: a word before the name, or none. */
+static bool
+may_hold_settings(struct load *load, const char *what, struct str name,
+    const struct yaml *yaml)
+{
+	if (yaml->kind == YAML_MAP || yaml->kind == YAML_NOTHING)
+		return true;
+	return refuse(load, yaml->line, yaml->column,
+	    str_format(load->arena, "%s%.*s must be a map of settings", what,
+		STR_ARG(name)));
+}
+
 static bool read_map(
     struct load *, unsigned host, struct str group, const struct yaml *map);
 
@@ -269,11 +281,8 @@ read_item(
 		return read_value(load, host, index, item);
 	if (!is_group(load->config, name))
 		return refuse_unknown(load, item, name);
-	if (item->kind != YAML_MAP && item->kind != YAML_NOTHING)
-		return refuse(load, item->line, item->column,
-		    str_format(load->arena, "%.*s must be a map of settings",
-			STR_ARG(name)));
-	return read_map(load, host, name, item);
+	return may_hold_settings(load, "", name, item) &&
+	       read_map(load, host, name, item);
 }
 
 static bool
@@ -321,13 +330,9 @@ read_host(struct load *load, unsigned host, const struct yaml *yaml)
 {
 	struct config *config = load->config;
 
-	if (!name_host(load, host, yaml))
+	if (!name_host(load, host, yaml) ||
+	    !may_hold_settings(load, "host ", yaml->key, yaml))
 		return false;
-	if (yaml->kind != YAML_MAP && yaml->kind != YAML_NOTHING)
-		return refuse(load, yaml->line, yaml->column,
-		    str_format(load->arena,
-			"host %.*s must be a map of settings",
-			STR_ARG(yaml->key)));
 	inherit(config, host);
 	memset(load->lines, 0, config->count * sizeof(*load->lines));
 	return read_map(load, host, STR_NONE, yaml);
@@ -387,13 +392,9 @@ read_domain(struct load *load, unsigned number, const struct yaml *yaml)
 {
 	struct config *config = load->config;
 
-	if (!name_domain(load, number, yaml))
+	if (!name_domain(load, number, yaml) ||
+	    !may_hold_settings(load, "domain ", yaml->key, yaml))
 		return false;
-	if (yaml->kind != YAML_MAP && yaml->kind != YAML_NOTHING)
-		return refuse(load, yaml->line, yaml->column,
-		    str_format(load->arena,
-			"domain %.*s must be a map of settings",
-			STR_ARG(yaml->key)));
 	memset(load->lines, 0, config->count * sizeof(*load->lines));
 	return read_map(
 	    load, (unsigned)config->host_count + number, STR_NONE, yaml);
