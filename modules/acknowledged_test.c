@@ -408,9 +408,8 @@ resumption_waits_ten_seconds(void **state)
 		    "</stream:error>"));
 		world_hold_store(talk.world, false);
 		world_sleep(talk.world, 1000);
-		again = world_connect(talk.world, ROMEO);
-		rig_resume(again, id, 0);
-		rig_expect(again, "<resumed xmlns='" SM "' h='2'/>");
+		rig_come_back(talk.world, ROMEO, id, 0,
+		    "<resumed xmlns='" SM "' h='2'/>");
 		world_free(&talk.world);
 	}
 }

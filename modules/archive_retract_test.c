@@ -2,18 +2,7 @@
 #include "modules/archive.h"
 
 #include "modules/archive_retract.h"
-#include "modules/modules_rig.h"
-
-static void
-say(struct world_peer *romeo, const char *id)
-{
-	char text[200];
-
-	snprintf(text, sizeof(text),
-	    "<message type='chat' to='%s' id='%s'><body>Hi</body></message>",
-	    JULIET, id);
-	rig_send(romeo, text);
-}
+#include "modules/waiting_rig.h"
 
 /* The retraction has an id of its own, as the others have. */
 static void
@@ -87,10 +76,10 @@ what_is_taken_back_is_found(void **state)
 	struct world_peer *romeo = rig_login(world, ROMEO "/orchard");
 	char id[16];
 
-	say(romeo, "a&amp;b");
+	waiting_say(romeo, "a&amp;b");
 	for (unsigned i = 0; i < 320; i++) {
 		snprintf(id, sizeof(id), "m%u", i);
-		say(romeo, id);
+		waiting_say(romeo, id);
 	}
 	take_back(romeo, "a&amp;b");
 	take_back(romeo, "m7");
@@ -112,15 +101,15 @@ a_retraction_takes_back_one_message(void **state)
 	struct world_peer *romeo = rig_login(world, ROMEO "/orchard");
 	struct world_peer *juliet;
 
-	say(romeo, "m");
-	say(romeo, "m");
+	waiting_say(romeo, "m");
+	waiting_say(romeo, "m");
 	take_back_as(romeo, "m", "r");
 	CHECK_TEXT(shape(romeo), "WTR");
 	take_back_as(romeo, "m", "r");
 	take_back_as(romeo, "m", "m");
 	take_back_as(romeo, "m", "m");
 	CHECK_TEXT(shape(romeo), "WTRRRR");
-	say(romeo, "m");
+	waiting_say(romeo, "m");
 	take_back_as(romeo, "m", "m");
 	CHECK_TEXT(shape(romeo), "WTRRRRTR");
 	juliet = rig_login(world, JULIET "/balcony");
@@ -192,7 +181,7 @@ about_to(unsigned seed, struct world_peer **romeo_r)
 	struct world *world = rig_world(seed, 2, NULL);
 
 	*romeo_r = rig_login(world, ROMEO "/orchard");
-	say(*romeo_r, "m1");
+	waiting_say(*romeo_r, "m1");
 	rig_skip(*romeo_r);
 	return world;
 }
@@ -241,7 +230,7 @@ all_that_is_taken_back_is_so(void **state)
 
 		for (unsigned i = 0; i < 120; i++) {
 			snprintf(id, sizeof(id), "m%u", i);
-			say(romeo, id);
+			waiting_say(romeo, id);
 		}
 		world_hold_store(world, true);
 		for (unsigned i = 0; i < 120; i++) {

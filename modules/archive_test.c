@@ -1,6 +1,6 @@
 #include "modules/archive.h"
 
-#include "modules/modules_rig.h"
+#include "modules/waiting_rig.h"
 #include "server/sweep.h"
 #include "server/world_private.h"
 
@@ -12,17 +12,6 @@
 	"<message><result xmlns='urn:xmpp:mam:2'><forwarded "               \
 	"xmlns='urn:xmpp:forward:0'><message xmlns='jabber:client' id='" id \
 	"'/></forwarded></result></message>"
-
-static void
-say(struct world_peer *romeo, const char *id)
-{
-	char text[200];
-
-	snprintf(text, sizeof(text),
-	    "<message type='chat' to='%s' id='%s'><body>Hi</body></message>",
-	    JULIET, id);
-	rig_send(romeo, text);
-}
 
 /* --- what a query may say ------------------------------------------------ */
 
@@ -77,7 +66,7 @@ queries_are_checked(void **state)
 	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
 
 	rig_talks(romeo, talks, COUNT_OF(talks));
-	say(romeo, "m1");
+	waiting_say(romeo, "m1");
 	rig_send(romeo, QUERY(SET("<max>0</max>")));
 	rig_expect(romeo,
 	    "<iq type='result' id='q'><fin xmlns='urn:xmpp:mam:2' "
@@ -96,14 +85,14 @@ a_row_that_failed_is_written_again(void **state)
 	struct world_peer *juliet = rig_login(world, JULIET "/balcony");
 
 	world_break_store(world, ERR_UNAVAILABLE);
-	say(romeo, "m1");
+	waiting_say(romeo, "m1");
 	rig_expect(juliet, "<message id='m1'/>");
 	rig_send(juliet, ASK);
 	rig_expect_nothing(juliet);
 	world_sleep(world, 6000);
 	rig_expect(juliet, RIG_ERROR("q", "wait", "resource-constraint"));
 	world_sleep(world, 20000);
-	say(romeo, "m2");
+	waiting_say(romeo, "m2");
 	rig_expect(juliet, "<message id='m2'/>");
 	world_break_store(world, ERR_NONE);
 	world_sleep(world, 40000);
@@ -129,17 +118,17 @@ what_comes_after_a_row_that_failed_waits(void **state)
 	struct world_peer *juliet = rig_login(world, JULIET "/balcony");
 
 	world_break_store(world, ERR_FULL);
-	say(romeo, "m1");
+	waiting_say(romeo, "m1");
 	world_run(world);
 	world_break_store(world, ERR_NONE);
-	say(romeo, "m2");
+	waiting_say(romeo, "m2");
 	world_run(world);
 	world_kill(world);
 	world_cut(&romeo);
 	world_cut(&juliet);
 	romeo = rig_login(world, ROMEO "/orchard");
-	say(romeo, "m1");
-	say(romeo, "m2");
+	waiting_say(romeo, "m1");
+	waiting_say(romeo, "m2");
 	juliet = rig_login(world, JULIET "/balcony");
 	rig_send(juliet, ASK);
 	rig_expect(juliet, RESULT("m1"));
@@ -264,8 +253,8 @@ the_last_row_is_told_when_it_is_there(void **state)
 	const char *text;
 
 	world_hold_store(world, true);
-	say(romeo, "m1");
-	say(romeo, "m2");
+	waiting_say(romeo, "m1");
+	waiting_say(romeo, "m2");
 	rig_expect(juliet, "<message id='m1'/>");
 	text = world_next(juliet);
 	CHECK(text != NULL && strstr(text, "id='m2'") != NULL);
@@ -289,10 +278,10 @@ a_row_that_is_refused_does_not_stop_the_others(void **state)
 	struct world_peer *juliet = rig_login(world, JULIET "/balcony");
 
 	world_break_store(world, ERR_TOO_LARGE);
-	say(romeo, "m1");
+	waiting_say(romeo, "m1");
 	world_run(world);
 	world_break_store(world, ERR_NONE);
-	say(romeo, "m2");
+	waiting_say(romeo, "m2");
 	rig_expect(juliet, "<message id='m1'/>");
 	rig_expect(juliet, "<message id='m2'/>");
 	rig_send(juliet, ASK);
@@ -310,9 +299,9 @@ a_row_that_is_refused_is_found_among_others(void **state)
 	struct world_peer *juliet = rig_login(world, JULIET "/balcony");
 
 	world_hold_store(world, true);
-	say(romeo, "m1");
-	say(romeo, "m2");
-	say(romeo, "m3");
+	waiting_say(romeo, "m1");
+	waiting_say(romeo, "m2");
+	waiting_say(romeo, "m3");
 	CHECK_EQUAL(rig_hears(juliet, "<message"), 3);
 	world_break_store(world, ERR_TOO_LARGE);
 	world_hold_store(world, false);
@@ -334,7 +323,7 @@ the_end_comes_while_rows_wait(void **state)
 
 	rig_login(world, JULIET "/balcony");
 	world_break_store(world, ERR_UNAVAILABLE);
-	say(romeo, "m1");
+	waiting_say(romeo, "m1");
 	world_free(&world);
 }
 
@@ -344,7 +333,7 @@ a_damaged_row_does_not_stop_the_others(void **state)
 	struct world *world = rig_world(1, 2, NULL);
 	struct world_peer *romeo = rig_login(world, ROMEO "/orchard");
 
-	say(romeo, "m1");
+	waiting_say(romeo, "m1");
 	rig_append(world, ROMEO, &archive_kind, "junk");
 	rig_send(romeo, ASK);
 	rig_expect(romeo, RESULT("m1"));
@@ -358,11 +347,11 @@ rows_and_their_order_survive_a_crash(void **state)
 	struct world *world = rig_world(1, 2, NULL);
 	struct world_peer *romeo = rig_login(world, ROMEO "/orchard");
 
-	say(romeo, "m1");
+	waiting_say(romeo, "m1");
 	world_kill(world);
 	world_cut(&romeo);
 	romeo = rig_login(world, ROMEO "/orchard");
-	say(romeo, "m2");
+	waiting_say(romeo, "m2");
 	rig_send(romeo, ASK);
 	rig_expect(romeo, RESULT("m1"));
 	rig_expect(romeo, RESULT("m2"));
@@ -377,7 +366,7 @@ archives_can_be_switched_off(void **state)
 	struct world_peer *romeo = rig_login(world, ROMEO "/orchard");
 	struct world_peer *juliet = rig_login(world, JULIET "/balcony");
 
-	say(romeo, "m1");
+	waiting_say(romeo, "m1");
 	rig_expect(juliet,
 	    "<message id='m1'><stanza-id "
 	    "xmlns='urn:xmpp:sid:0'>{not}</stanza-id></message>");
@@ -398,18 +387,18 @@ preferences_are_kept_or_refused(void **state)
 	struct world *world = rig_world(1, 2, "archive.default: roster\n");
 	struct world_peer *romeo = rig_login(world, ROMEO "/orchard");
 
-	say(romeo, "no1");
+	waiting_say(romeo, "no1");
 	world_break_store(world, ERR_UNAVAILABLE);
 	rig_send(romeo, PREFS("always"));
 	rig_expect(romeo, RIG_ERROR("p", "wait", "resource-constraint"));
 	world_break_store(world, ERR_NONE);
-	say(romeo, "no2");
+	waiting_say(romeo, "no2");
 	rig_send(romeo, PREFS("always"));
 	rig_expect(romeo, "<iq type='result' id='p'/>");
 	world_kill(world);
 	world_cut(&romeo);
 	romeo = rig_login(world, ROMEO "/orchard");
-	say(romeo, "m1");
+	waiting_say(romeo, "m1");
 	rig_send(romeo, ASK);
 	rig_expect(romeo, RESULT("m1"));
 	rig_expect(romeo, FIN);
@@ -510,7 +499,7 @@ the_oldest_go_when_there_are_too_many(void **state)
 
 	for (unsigned i = 0; i < 100; i++) {
 		snprintf(id, sizeof(id), "m%u", i);
-		say(romeo, id);
+		waiting_say(romeo, id);
 	}
 	CHECK(count_results(romeo) <= 31);
 	sweep_start(&world->server.shards[0]);
@@ -530,18 +519,18 @@ the_oldest_go_when_their_time_has_come(void **state)
 	sweep_start(&world->server.shards[0]);
 	for (unsigned i = 0; i < 700; i++) {
 		snprintf(id, sizeof(id), "m%u", i);
-		say(romeo, id);
+		waiting_say(romeo, id);
 	}
 	world_cut(&romeo);
 	world_sleep(world, 20 * 60 * 60 * 1000);
 	romeo = rig_bind(world, ROMEO "/orchard");
-	say(romeo, "new");
+	waiting_say(romeo, "new");
 	CHECK_EQUAL(count_results(romeo), 250);
 	world_cut(&romeo);
 	world_sleep(world, 5 * 60 * 60 * 1000);
 	romeo = rig_bind(world, ROMEO "/orchard");
 	CHECK_EQUAL(count_results(romeo), 0);
-	say(romeo, "newer");
+	waiting_say(romeo, "newer");
 	CHECK_EQUAL(count_results(romeo), 1);
 	world_free(&world);
 }
@@ -569,7 +558,7 @@ each_host_keeps_as_much_as_it_says(void **state)
 		romeo = rig_login(world, ROMEO "/orchard");
 		for (unsigned j = 0; j < 50; j++) {
 			snprintf(id, sizeof(id), "m%u", j);
-			say(romeo, id);
+			waiting_say(romeo, id);
 		}
 		sweep_start(&world->server.shards[0]);
 		world_cut(&romeo);
@@ -592,7 +581,7 @@ a_page_is_no_longer_than_the_queue(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 40; i++) {
 		snprintf(id, sizeof(id), "m%u", i);
-		say(romeo, id);
+		waiting_say(romeo, id);
 	}
 	rig_enable(romeo, id);
 	rig_send(romeo, ASK);

@@ -120,8 +120,8 @@ who_lost_its_connection_gives_up_its_turn(void **state)
 		waiting_say(romeo, "new");
 		CHECK(rig_finds(other, "<message id='new'/>"));
 
-		juliet = waiting_resume(
-		    world, id, "<resumed xmlns='urn:xmpp:sm:3'/>");
+		juliet = rig_come_back(
+		    world, JULIET, id, 0, "<resumed xmlns='urn:xmpp:sm:3'/>");
 		CHECK(rig_finds(juliet, "<message id='m24'/>"));
 		CHECK_EQUAL(rig_hears(juliet, "<message"), 1);
 		world_free(&world);
@@ -553,16 +553,6 @@ who_ends_in_order_has_it(void **state)
 	}
 }
 
-static struct world_peer *
-resume(struct world *world, const char *id, unsigned h)
-{
-	struct world_peer *juliet = world_connect(world, JULIET);
-
-	rig_resume(juliet, id, h);
-	rig_expect(juliet, "<resumed xmlns='urn:xmpp:sm:3'/>");
-	return juliet;
-}
-
 static void
 say_from_anew(struct world *world, const char *id)
 {
@@ -588,14 +578,16 @@ what_was_proved_is_so_after_two_restarts(void **state)
 	CHECK(rig_finds(juliet, "<message id='m1'/>"));
 	world_restart(world);
 	world_cut(&juliet);
-	juliet = resume(world, id, 0);
+	juliet = rig_come_back(
+	    world, JULIET, id, 0, "<resumed xmlns='urn:xmpp:sm:3'/>");
 	CHECK(rig_finds(juliet, "<message id='m1'/>"));
 	say_from_anew(world, "m2");
 	CHECK(rig_finds(juliet, "<message id='m2'/>"));
 	rig_send(juliet, "<a xmlns='urn:xmpp:sm:3' h='2'/>");
 	world_restart(world);
 	world_cut(&juliet);
-	juliet = resume(world, id, 2);
+	juliet = rig_come_back(
+	    world, JULIET, id, 2, "<resumed xmlns='urn:xmpp:sm:3'/>");
 	rig_expect_nothing(juliet);
 	rig_send(juliet, "<presence/>");
 	CHECK(!rig_finds(juliet, "<message/>"));
@@ -616,10 +608,7 @@ thousands_wait(void **state)
 	const char *text;
 	char id[32];
 
-	for (unsigned i = 0; i < 5000; i++) {
-		snprintf(id, sizeof(id), "m%u", i);
-		waiting_say(romeo, id);
-	}
+	waiting_say_many(romeo, 0, 5000);
 	juliet = rig_bind(world, JULIET "/balcony");
 	world_send(juliet, "<presence/>");
 	world_run(world);

@@ -319,9 +319,8 @@ it_stays_on_over_a_restart(void **state)
 	world_restart(on.world);
 	on.romeo = rig_bind(on.world, ROMEO "/orchard");
 	on.phone = rig_login(on.world, JULIET "/phone");
-	on.laptop = world_connect(on.world, JULIET);
-	rig_resume(on.laptop, id, 0);
-	CHECK(rig_finds(on.laptop, "<resumed xmlns='urn:xmpp:sm:3'/>"));
+	on.laptop = rig_come_back(
+	    on.world, JULIET, id, 0, "<resumed xmlns='urn:xmpp:sm:3'/>");
 	rig_send(on.romeo, "<message type='chat' to='" JULIET
 			   "/phone' id='m'>" BODY "</message>");
 	CHECK(rig_finds(on.laptop, RECEIVED));

@@ -278,9 +278,8 @@ a_resumed_client_is_active(void **state)
 	world_cut(&on.phone);
 	world_run(on.world);
 	show(on.romeo, "dnd");
-	on.phone = world_connect(on.world, JULIET);
-	rig_resume(on.phone, id, 0);
-	CHECK(rig_finds(on.phone, "<resumed xmlns='urn:xmpp:sm:3'/>"));
+	on.phone = rig_come_back(
+	    on.world, JULIET, id, 0, "<resumed xmlns='urn:xmpp:sm:3'/>");
 	rig_expect(on.phone, "<presence><show>dnd</show></presence>");
 	show(on.romeo, "away");
 	CHECK(rig_finds(on.phone, "<presence><show>away</show></presence>"));

@@ -90,16 +90,6 @@ what_waits_says_since_when(void **state)
 
 /* --- who comes back ------------------------------------------------------- */
 
-static struct world_peer *
-resume(struct world *world, const char *id)
-{
-	struct world_peer *again = world_connect(world, JULIET);
-
-	rig_resume(again, id, 0);
-	CHECK(rig_finds(again, "<resumed xmlns='" SM "'/>"));
-	return again;
-}
-
 static void
 what_came_while_one_was_cut_off_says_when(void **state)
 {
@@ -117,7 +107,8 @@ what_came_while_one_was_cut_off_says_when(void **state)
 		world_sleep(world, 60 * 1000);
 		if (i >= COUNT_OF(settings))
 			world_restart(world);
-		juliet = resume(world, id);
+		juliet = rig_come_back(
+		    world, JULIET, id, 0, "<resumed xmlns='" SM "'/>");
 		expect_delayed(juliet, stamp, "");
 		world_free(&world);
 	}
@@ -231,7 +222,8 @@ copies_tell_when_it_came(void **state)
 		    "</delay></message>");
 		if (i >= 2) {
 			world_sleep(world, 60 * 1000);
-			other = resume(world, id);
+			other = rig_come_back(
+			    world, JULIET, id, 0, "<resumed xmlns='" SM "'/>");
 			CHECK(rig_finds(other, "<iq type='result' id='c'/>"));
 		}
 		expect_forwarded(other,

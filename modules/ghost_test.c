@@ -61,9 +61,7 @@ verona_hears(struct stage *stage, const char *one, const char *two)
 static void
 resume(struct stage *stage, const char *id, const char *wanted)
 {
-	stage->romeo = world_connect(stage->world, ROMEO);
-	rig_resume(stage->romeo, id, 0);
-	rig_expect(stage->romeo, wanted);
+	stage->romeo = rig_come_back(stage->world, ROMEO, id, 0, wanted);
 }
 
 /* --- a crash -------------------------------------------------------------- */

@@ -334,15 +334,13 @@ what_comes_again_is_counted_once(void **state)
 		world_cut(&juliet);
 		world_restart(world);
 		world_run(world);
-		romeo = world_connect(world, ROMEO);
-		rig_resume(romeo, id, 0);
-		rig_expect(romeo, "<resumed xmlns='" SM "'/>");
+		romeo = rig_come_back(
+		    world, ROMEO, id, 0, "<resumed xmlns='" SM "'/>");
 		CHECK_EQUAL(rig_hears(romeo, "<message"), 2);
 		world_cut(&romeo);
 		world_run(world);
-		romeo = world_connect(world, ROMEO);
-		rig_resume(romeo, id, 2);
-		rig_expect(romeo, "<resumed xmlns='" SM "'/>");
+		romeo = rig_come_back(
+		    world, ROMEO, id, 2, "<resumed xmlns='" SM "'/>");
 		CHECK_EQUAL(rig_hears(romeo, "<message"), 0);
 		world_free(&world);
 	}
@@ -551,10 +549,8 @@ who_was_kept_by_another_release_goes_on(void **state)
 		arena_free(&arena);
 		world_kill(world);
 		world_run(world);
-		romeo = world_connect(world, ROMEO);
-		rig_resume(romeo, "s1", 4);
-		rig_expect(
-		    romeo, "<resumed xmlns='" SM "' previd='s1' h='3'/>");
+		romeo = rig_come_back(world, ROMEO, "s1", 4,
+		    "<resumed xmlns='" SM "' previd='s1' h='3'/>");
 		rig_expect(romeo, "<message id='m1'><body>1</body></message>");
 		garden = rig_bind(world, ROMEO "/garden");
 		juliet = rig_login(world, JULIET "/balcony");

@@ -81,11 +81,10 @@ rows(const struct talk *talk)
 }
 
 static void
-resume(struct talk *talk, struct world_peer **peer, const char *jid, unsigned h)
+resume(struct talk *talk, unsigned h)
 {
-	*peer = world_connect(talk->world, jid);
-	rig_resume(*peer, talk->id, h);
-	CHECK(rig_finds(*peer, "<resumed xmlns='" SM "'/>"));
+	talk->juliet = rig_come_back(
+	    talk->world, JULIET, talk->id, h, "<resumed xmlns='" SM "'/>");
 }
 
 /* --- a crash ------------------------------------------------------------- */
@@ -496,7 +495,7 @@ who_resumes_after_a_restart_has_it_once(void **state)
 		CHECK(has(talk.juliet, "m1"));
 		world_sleep(talk.world, seed % 2 * 50);
 		world_restart(talk.world);
-		resume(&talk, &talk.juliet, JULIET, 0);
+		resume(&talk, 0);
 		CHECK(has(talk.juliet, "m1"));
 		rig_send(talk.juliet, "<presence/>");
 		CHECK(!has(talk.juliet, "m1"));
@@ -519,7 +518,7 @@ who_resumes_has_what_waited_once(void **state)
 	rig_send(talk.juliet, "<presence/>");
 	CHECK(has(talk.juliet, "m1"));
 	world_restart(talk.world);
-	resume(&talk, &talk.juliet, JULIET, 0);
+	resume(&talk, 0);
 	CHECK(has(talk.juliet, "m1"));
 	rig_send(talk.juliet, "<presence/>");
 	CHECK(!has(talk.juliet, "m1"));
@@ -546,7 +545,7 @@ who_resumes_between_two_parts_misses_nothing(void **state)
 	acknowledge(talk.juliet, 14);
 	world_sleep(talk.world, 50);
 	world_restart(talk.world);
-	resume(&talk, &talk.juliet, JULIET, 14);
+	resume(&talk, 14);
 	for (unsigned i = 12; i < 25; i++) {
 		world_sleep(talk.world, 50);
 		snprintf(id, sizeof(id), "m%u", i);
@@ -572,7 +571,7 @@ who_resumes_is_sent_what_could_not_be_read(void **state)
 	CHECK(!has(talk.juliet, "m1"));
 	world_break_store(talk.world, ERR_NONE);
 	world_restart(talk.world);
-	resume(&talk, &talk.juliet, JULIET, 0);
+	resume(&talk, 0);
 	world_sleep(talk.world, 50);
 	CHECK(has(talk.juliet, "m1"));
 	world_free(&talk.world);

@@ -188,7 +188,8 @@ what_comes_back_late_waits_over_a_restart(void **state)
 	world_sleep(world, 1000);
 	world_restart(world);
 
-	juliet = waiting_resume(world, id, "<resumed xmlns='urn:xmpp:sm:3'/>");
+	juliet = rig_come_back(
+	    world, JULIET, id, 0, "<resumed xmlns='urn:xmpp:sm:3'/>");
 	rig_send(juliet, "<presence/>");
 	CHECK(rig_finds(juliet, "<message id='m1'/>"));
 	world_free(&world);

@@ -71,10 +71,7 @@ waiting_kept_messages_come_in_order_and_before_new_ones(void **state)
 		struct world_peer *juliet;
 		char id[16];
 
-		for (unsigned i = 100; i < 320; i++) {
-			snprintf(id, sizeof(id), "m%u", i);
-			waiting_say(romeo, id);
-		}
+		waiting_say_many(romeo, 100, 320);
 		juliet = rig_bind(world, JULIET "/balcony");
 		world_send(juliet, "<presence/>");
 		world_send(romeo,
@@ -212,16 +209,6 @@ come_managed(struct world *world, char id[static RIG_ID_LEN])
 
 	rig_enable(juliet, id);
 	rig_send(juliet, "<presence/>");
-	return juliet;
-}
-
-struct world_peer *
-waiting_resume(struct world *world, const char *id, const char *resumed)
-{
-	struct world_peer *juliet = world_connect(world, JULIET);
-
-	rig_resume(juliet, id, 0);
-	rig_expect(juliet, resumed);
 	return juliet;
 }
 
@@ -572,7 +559,8 @@ waiting_order_is_kept_over_a_restart(void **state)
 
 	romeo = rig_bind(world, ROMEO "/orchard");
 	waiting_say_many(romeo, 60, 65);
-	juliet = waiting_resume(world, id, "<resumed xmlns='urn:xmpp:sm:3'/>");
+	juliet = rig_come_back(
+	    world, JULIET, id, 0, "<resumed xmlns='urn:xmpp:sm:3'/>");
 	CHECK_EQUAL(waiting_acknowledge_all(juliet), 65);
 	world_free(&world);
 }
@@ -597,8 +585,8 @@ waiting_order_is_kept_by_who_turns_negative(void **state)
 		world_sleep(world, 1000);
 		if (is_restarted == 1) {
 			world_restart(world);
-			juliet = waiting_resume(
-			    world, id, "<resumed xmlns='urn:xmpp:sm:3'/>");
+			juliet = rig_come_back(world, JULIET, id, 0,
+			    "<resumed xmlns='urn:xmpp:sm:3'/>");
 		}
 		rig_send(juliet, "<presence/>");
 		CHECK_EQUAL(waiting_acknowledge_all(juliet), 62);
@@ -631,14 +619,14 @@ waiting_nobody_waits_for_who_does_not_read(void **state)
 
 	world_cut(&juliet);
 	world_sleep(world, 1000);
-	juliet =
-	    waiting_resume(world, id, "<resumed xmlns='urn:xmpp:sm:3' h='2'/>");
+	juliet = rig_come_back(
+	    world, JULIET, id, 0, "<resumed xmlns='urn:xmpp:sm:3' h='2'/>");
 	CHECK(rig_finds(juliet, "<message type='error' id='lost'/>"));
 	CHECK(!rig_finds(juliet, "<message id='news'/>"));
 
 	world_restart(world);
-	juliet =
-	    waiting_resume(world, id, "<resumed xmlns='urn:xmpp:sm:3' h='2'/>");
+	juliet = rig_come_back(
+	    world, JULIET, id, 0, "<resumed xmlns='urn:xmpp:sm:3' h='2'/>");
 	CHECK(rig_finds(juliet, "<message id='news'/>"));
 	world_free(&world);
 }

@@ -1,7 +1,6 @@
 /*
- * modules/waiting_rig.h - what offline_test and archive_wait_test share: what
- * nobody could take waits for its reader, in a log of its own or in the
- * archive.
+ * modules/waiting_rig.h - what tests of messages that wait share: what nobody
+ * could take waits for its reader, in a log of its own or in the archive.
  */
 #pragma once
 
@@ -21,9 +20,6 @@ struct world_peer *waiting_come(
     struct world *, const char *jid, const char *presence);
 /* The kernel is asked, then something arrives: proof of receipt. */
 void waiting_prove(struct world *, struct world_peer *);
-/* She resumes, and had nothing; resumed: the answer to that. */
-struct world_peer *waiting_resume(
-    struct world *, const char *id, const char *resumed);
 /* She acknowledges what she was sent since she has stream management, whenever
  * she is asked: how many messages came, from m0 on and in order. */
 unsigned waiting_acknowledge_all(struct world_peer *juliet);
