@@ -22,9 +22,16 @@
 static void
 befriend(struct world *world)
 {
-	rig_put_sub(world, ROMEO, JULIET, SUB_TO | SUB_FROM);
-	rig_put_sub(world, JULIET, ROMEO, SUB_TO | SUB_FROM);
-	world_kill(world);
+	rig_put_subs(world, SUB_TO | SUB_FROM, SUB_TO | SUB_FROM);
+}
+
+/* They are there and see each other. */
+static void
+come(struct world *world, struct world_peer **romeo, struct world_peer **juliet)
+{
+	befriend(world);
+	*romeo = rig_login(world, ROMEO "/orchard");
+	*juliet = rig_login(world, JULIET "/balcony");
 }
 
 static const struct rig_talk talks[] = {
@@ -140,9 +147,7 @@ a_blocked_contact_sees_nobody_online(void **state)
 	struct world *world = rig_world(1, 2, NULL);
 	struct world_peer *romeo, *juliet;
 
-	befriend(world);
-	romeo = rig_login(world, ROMEO "/orchard");
-	juliet = rig_login(world, JULIET "/balcony");
+	come(world, &romeo, &juliet);
 	rig_skip(romeo);
 	rig_send(romeo, BLOCK("b", JULIET));
 	rig_expect(romeo, DONE);
@@ -177,9 +182,7 @@ presence_to_who_is_blocked_is_refused(void **state)
 	struct world_peer *romeo, *juliet;
 
 	(void)state;
-	befriend(world);
-	romeo = rig_login(world, ROMEO "/orchard");
-	juliet = rig_login(world, JULIET "/balcony");
+	come(world, &romeo, &juliet);
 	rig_send(romeo, BLOCK("b", JULIET));
 	rig_skip(romeo);
 	rig_skip(juliet);
@@ -210,9 +213,7 @@ what_two_items_block_is_shown_without_both(void **state)
 	struct world_peer *romeo, *juliet;
 
 	(void)state;
-	befriend(world);
-	romeo = rig_login(world, ROMEO "/orchard");
-	juliet = rig_login(world, JULIET "/balcony");
+	come(world, &romeo, &juliet);
 	rig_send(romeo, BLOCK("b", "capulet.example"));
 	rig_skip(juliet);
 	rig_send(romeo, BLOCK("b", JULIET));
@@ -251,9 +252,7 @@ what_cannot_be_kept_is_not_shown(void **state)
 		struct world *world = rig_world(i + 1, 0, NULL);
 		struct world_peer *romeo, *juliet;
 
-		befriend(world);
-		romeo = rig_login(world, ROMEO "/orchard");
-		juliet = rig_login(world, JULIET "/balcony");
+		come(world, &romeo, &juliet);
 		rig_send(romeo, rows[i].before);
 		rig_skip(romeo);
 		rig_skip(juliet);
@@ -297,9 +296,7 @@ changes_that_undo_each_other_fail_together(void **state)
 		bool is_shown = false;
 		const char *text;
 
-		befriend(world);
-		romeo = rig_login(world, ROMEO "/orchard");
-		juliet = rig_login(world, JULIET "/balcony");
+		come(world, &romeo, &juliet);
 		rig_send(romeo, rows[row].before);
 		rig_skip(romeo);
 		rig_skip(juliet);
@@ -365,9 +362,7 @@ who_is_blocked_otherwise_hears_of_no_failure(void **state)
 	struct world_peer *romeo, *juliet;
 
 	(void)state;
-	befriend(world);
-	romeo = rig_login(world, ROMEO "/orchard");
-	juliet = rig_login(world, JULIET "/balcony");
+	come(world, &romeo, &juliet);
 	rig_send(romeo, BLOCK("b", "capulet.example"));
 	rig_skip(juliet);
 	world_break_store(world, ERR_IO);
@@ -507,9 +502,7 @@ a_blocked_contact_that_is_removed_sees_no_resource(void **state)
 	struct world_peer *romeo, *juliet;
 
 	(void)state;
-	befriend(world);
-	romeo = rig_login(world, ROMEO "/orchard");
-	juliet = rig_login(world, JULIET "/balcony");
+	come(world, &romeo, &juliet);
 	rig_send(romeo, BLOCK("b", JULIET));
 	rig_skip(romeo);
 	rig_skip(juliet);
@@ -545,9 +538,7 @@ rosters_agree_in_spite_of_blocks(void **state)
 		struct world_peer *romeo, *juliet;
 		char text[200];
 
-		rig_put_sub(world, ROMEO, JULIET, changes[i].before[0]);
-		rig_put_sub(world, JULIET, ROMEO, changes[i].before[1]);
-		world_kill(world);
+		rig_put_subs(world, changes[i].before[0], changes[i].before[1]);
 		romeo = rig_login(world, ROMEO "/orchard");
 		rig_send(romeo, BLOCK("b", JULIET));
 		rig_skip(romeo);

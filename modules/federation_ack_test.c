@@ -383,9 +383,6 @@ main(int argc, char **argv)
 	    cmocka_unit_test(who_sends_too_fast_is_not_read),
 	};
 
-	if (argc > 2) {
-		first_seed = strtoull(argv[1], NULL, 10);
-		seed_count = strtoull(argv[2], NULL, 10);
-	}
+	rig_seeds(argc, argv, &first_seed, &seed_count);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

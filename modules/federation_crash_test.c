@@ -5,10 +5,8 @@
  *
  *	federation_crash_test FIRST_SEED COUNT
  */
-#include <stdlib.h>
-
-#include "modules/modules_rig.h"
 #include "modules/roster.h"
+#include "modules/waiting_rig.h"
 #include "server/world_neighbour.h"
 #include "server/world_private.h"
 
@@ -90,15 +88,6 @@ read_romeo(struct scene *scene)
 			count(scene, text, false);
 }
 
-/* Whether it was killed before there was nothing more to do. */
-static bool
-run_killed(struct scene *scene)
-{
-	world_kill_after(scene->world, scene->step);
-	world_run(scene->world);
-	return world_was_killed(scene->world);
-}
-
 static void
 check_all(struct scene *scene, bool was_killed)
 {
@@ -134,15 +123,6 @@ arrive(uint64_t seed, unsigned step)
 /* --- they come back ------------------------------------------------------- */
 
 static void
-prove(struct scene *scene)
-{
-	for (unsigned i = 0; i < 2; i++) {
-		world_sleep(scene->world, 1500);
-		rig_send(scene->romeo, " ");
-	}
-}
-
-static void
 bring_back(struct scene *scene)
 {
 	scene->verona->mood = NEIGHBOUR_UNREACHABLE;
@@ -175,7 +155,7 @@ come_back(uint64_t seed, unsigned step)
 		rig_send(scene.romeo, "<presence/>");
 		read_romeo(&scene);
 	}
-	prove(&scene);
+	waiting_prove(scene.world, scene.romeo);
 	check_all(&scene, was_killed);
 	world_free(&scene.world);
 	return was_killed;
@@ -195,7 +175,7 @@ subscribe(uint64_t seed, unsigned step)
 	scene.verona->mood = NEIGHBOUR_WILLING;
 	world_send(
 	    scene.romeo, "<presence type='subscribe' to='" ESCALUS "'/>");
-	was_killed = run_killed(&scene);
+	was_killed = rig_run_killed(scene.world, step);
 	world_sleep(scene.world, 1000);
 	while ((text = neighbour_next(scene.verona)) != NULL)
 		is_known |= strstr(text, "type='subscribe'") != NULL;
@@ -244,9 +224,6 @@ main(int argc, char **argv)
 	    cmocka_unit_test(requests_leave_when_they_are_kept),
 	};
 
-	if (argc > 2) {
-		first_seed = strtoull(argv[1], NULL, 10);
-		seed_count = strtoull(argv[2], NULL, 10);
-	}
+	rig_seeds(argc, argv, &first_seed, &seed_count);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -41,6 +41,17 @@ rig_login(struct world *world, const char *jid)
 	return peer;
 }
 
+struct world_peer *
+rig_interested(struct world *world, const char *jid)
+{
+	struct world_peer *peer = rig_login(world, jid);
+
+	rig_send(peer,
+	    "<iq type='get' id='g'><query xmlns='jabber:iq:roster'/></iq>");
+	rig_skip(peer);
+	return peer;
+}
+
 void
 rig_send(struct world_peer *peer, const char *xml)
 {
@@ -153,6 +164,23 @@ rig_come_back(struct world *world, const char *bare, const char *id, unsigned h,
 	rig_resume(again, id, h);
 	rig_expect(again, wanted);
 	return again;
+}
+
+bool
+rig_run_killed(struct world *world, unsigned steps)
+{
+	world_kill_after(world, steps);
+	world_run(world);
+	return world_was_killed(world);
+}
+
+void
+rig_seeds(int argc, char **argv, uint64_t *first, uint64_t *count)
+{
+	if (argc <= 2)
+		return;
+	*first = strtoull(argv[1], NULL, 10);
+	*count = strtoull(argv[2], NULL, 10);
 }
 
 void
@@ -308,6 +336,14 @@ rig_put_sub(
 	    "listed='yes'/>",
 	    sub);
 	rig_put(world, bare, &roster_kind, contact, item);
+}
+
+void
+rig_put_subs(struct world *world, unsigned romeo, unsigned juliet)
+{
+	rig_put_sub(world, ROMEO, JULIET, romeo);
+	rig_put_sub(world, JULIET, ROMEO, juliet);
+	world_kill(world);
 }
 
 void

@@ -21,6 +21,8 @@ struct world *rig_world(uint64_t seed, unsigned shard_count, const char *yaml);
  * is skipped. */
 struct world_peer *rig_bind(struct world *, const char *jid);
 struct world_peer *rig_login(struct world *, const char *jid);
+/* And one that has read its roster, too: it is sent changes. */
+struct world_peer *rig_interested(struct world *, const char *jid);
 
 /* Sends, then runs the world. */
 void rig_send(struct world_peer *, const char *xml);
@@ -53,6 +55,11 @@ void rig_resume(struct world_peer *, const char *id, unsigned h);
 /* The same with a new one of that account; the answer matches wanted. */
 struct world_peer *rig_come_back(struct world *, const char *bare,
     const char *id, unsigned h, const char *wanted);
+/* Kills the server after so many steps; whether it came to that before there
+ * was nothing more to do. */
+bool rig_run_killed(struct world *, unsigned steps);
+/* What a test is to play, if it was called with FIRST_SEED COUNT. */
+void rig_seeds(int argc, char **argv, uint64_t *first, uint64_t *count);
 /* Nothing came. */
 #define rig_expect_nothing(peer) \
 	rig_expect_nothing_at((peer), __FILE__, __LINE__)
@@ -66,6 +73,9 @@ unsigned rig_sub(struct world *, const char *bare, const char *contact);
 /* Writes a contact with them past the server, as rig_put does. */
 void rig_put_sub(
     struct world *, const char *bare, const char *contact, unsigned sub);
+/* The two as contacts of each other; then the server is killed, so that it sees
+ * them. */
+void rig_put_subs(struct world *, unsigned romeo, unsigned juliet);
 /* Durable letters that are stored. */
 unsigned rig_outbox(struct world *);
 /* Stores one from an earlier run: a stanza of the namespace jabber:client. With

@@ -5,8 +5,8 @@
  *
  *	offline_crash_test FIRST_SEED COUNT
  */
-#include "modules/modules_rig.h"
 #include "modules/offline.h"
+#include "modules/waiting_rig.h"
 #include "server/world_private.h"
 
 #define STEPS_MAX 300
@@ -52,15 +52,6 @@ read_all(struct scene *scene)
 	return count;
 }
 
-static void
-prove(struct scene *scene)
-{
-	for (unsigned i = 0; i < 2; i++) {
-		world_sleep(scene->world, 1500);
-		rig_send(scene->juliet, " ");
-	}
-}
-
 static unsigned
 kept(struct scene *scene)
 {
@@ -81,15 +72,6 @@ begin_round(struct scene *scene, unsigned step)
 	world_run(scene->world);
 	CHECK(scene->has_archive || kept(scene) == 2);
 	scene->juliet = rig_bind(scene->world, JULIET "/balcony");
-}
-
-/* Whether it was killed before there was nothing more to do. */
-static bool
-run_killed(struct scene *scene)
-{
-	world_kill_after(scene->world, scene->step);
-	world_run(scene->world);
-	return world_was_killed(scene->world);
 }
 
 static void
@@ -119,14 +101,14 @@ come_and_be_killed(struct scene *scene, unsigned step)
 	begin_round(scene, step);
 	world_send(scene->juliet, "<presence/>");
 	say(scene, 3);
-	was_killed = run_killed(scene);
+	was_killed = rig_run_killed(scene->world, step);
 	count = read_all(scene);
 	CHECK(was_killed || count == 3);
 	if (was_killed) {
 		come_again(scene);
 		CHECK(read_all(scene) >= 2);
 	}
-	prove(scene);
+	waiting_prove(scene->world, scene->juliet);
 	end_round(scene);
 	return was_killed;
 }
@@ -143,7 +125,7 @@ prove_and_be_killed(struct scene *scene, unsigned step)
 	CHECK_EQUAL(read_all(scene), 2);
 	world_sleep(scene->world, 1500);
 	world_send(scene->juliet, " ");
-	was_killed = run_killed(scene);
+	was_killed = rig_run_killed(scene->world, step);
 	left = kept(scene);
 	CHECK(left == 0 || (was_killed && left == 2));
 	if (was_killed) {
@@ -152,7 +134,7 @@ prove_and_be_killed(struct scene *scene, unsigned step)
 		CHECK(scene->has_archive ? count == 0 || count == 2
 					 : count == left);
 	}
-	prove(scene);
+	waiting_prove(scene->world, scene->juliet);
 	end_round(scene);
 	return was_killed;
 }
@@ -171,11 +153,11 @@ leave_and_be_killed(struct scene *scene, unsigned step)
 	world_cut(&scene->juliet);
 	world_send(other, "<presence/>");
 	scene->juliet = other;
-	was_killed = run_killed(scene);
+	was_killed = rig_run_killed(scene->world, step);
 	if (was_killed)
 		come_again(scene);
 	CHECK_EQUAL(read_all(scene), 2);
-	prove(scene);
+	waiting_prove(scene->world, scene->juliet);
 	end_round(scene);
 	return was_killed;
 }
@@ -228,9 +210,6 @@ main(int argc, char **argv)
 	    cmocka_unit_test(nothing_is_lost_when_she_leaves),
 	};
 
-	if (argc > 2) {
-		first_seed = strtoull(argv[1], NULL, 10);
-		seed_count = strtoull(argv[2], NULL, 10);
-	}
+	rig_seeds(argc, argv, &first_seed, &seed_count);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,14 +5,6 @@
 #include "modules/roster.h"
 #include "server/world_private.h"
 
-static void
-befriend(struct world *world, unsigned mine, unsigned hers)
-{
-	rig_put_sub(world, ROMEO, JULIET, mine);
-	rig_put_sub(world, JULIET, ROMEO, hers);
-	world_kill(world);
-}
-
 /* RFC 6121, sections 4.2 to 4.5: who comes, changes and goes is seen by whom
  * the subscription says. */
 static void
@@ -22,7 +14,7 @@ contacts_see_who_comes_and_goes(void **state)
 		struct world *world = rig_world(seed, 0, NULL);
 		struct world_peer *romeo, *juliet;
 
-		befriend(world, SUB_FROM, SUB_TO);
+		rig_put_subs(world, SUB_FROM, SUB_TO);
 		juliet = rig_login(world, JULIET "/balcony");
 		romeo = rig_login(world, ROMEO "/orchard");
 		rig_expect(juliet,
@@ -57,7 +49,7 @@ a_newcomer_sees_who_is_there(void **state)
 		struct world *world = rig_world(seed, 0, NULL);
 		struct world_peer *romeo, *other, *juliet;
 
-		befriend(world, SUB_FROM, SUB_TO);
+		rig_put_subs(world, SUB_FROM, SUB_TO);
 		romeo = rig_login(world, ROMEO "/orchard");
 		other = rig_bind(world, ROMEO "/garden");
 		rig_send(romeo, "<presence><show>away</show></presence>");
@@ -154,7 +146,7 @@ nobody_was_seen_in_the_future(void **state)
 	struct world_peer *juliet;
 
 	(void)state;
-	befriend(world, SUB_FROM, SUB_TO);
+	rig_put_subs(world, SUB_FROM, SUB_TO);
 	rig_put(world, ROMEO, last_module.kinds[0], "", "9999999999999999");
 	world_kill(world);
 	juliet = rig_login(world, JULIET "/balcony");

@@ -54,9 +54,7 @@ furnish(struct world *world, size_t pair)
 {
 	struct world_peer *juliet;
 
-	rig_put_sub(world, ROMEO, JULIET, pairs[pair].romeo);
-	rig_put_sub(world, JULIET, ROMEO, pairs[pair].juliet);
-	world_kill(world);
+	rig_put_subs(world, pairs[pair].romeo, pairs[pair].juliet);
 	juliet = rig_login(world, JULIET "/balcony");
 	rig_send(juliet, "<message to='" ROMEO "'><body>Hi</body></message>");
 	world_cut(&juliet);
@@ -125,9 +123,7 @@ kill_at(struct world *world, size_t pair, const char *stanza, unsigned step)
 	rig_skip(romeo);
 	world_send(romeo, REMOVE);
 	world_send(juliet, stanza);
-	world_kill_after(world, step);
-	world_run(world);
-	was_killed = world_was_killed(world);
+	was_killed = rig_run_killed(world, step);
 	if (!was_killed) {
 		CHECK(rig_finds(romeo, "<iq type='result' id='r1'/>"));
 		CHECK(rig_account(world, ROMEO) == NULL);
@@ -173,9 +169,6 @@ main(int argc, char **argv)
 	    cmocka_unit_test(a_removed_account_is_whole_or_gone),
 	};
 
-	if (argc > 2) {
-		first_seed = strtoull(argv[1], NULL, 10);
-		seed_count = strtoull(argv[2], NULL, 10);
-	}
+	rig_seeds(argc, argv, &first_seed, &seed_count);
 	return cmocka_run_group_tests(tests, name_maps, NULL);
 }

@@ -10,7 +10,6 @@
 
 #define VERONA  "verona.example"
 #define ESCALUS "escalus@" VERONA
-#define GET     "<iq type='get' id='g'><query xmlns='jabber:iq:roster'/></iq>"
 #define REMOVE                                                        \
 	"<iq type='set' id='r'><query xmlns='jabber:iq:roster'><item" \
 	" jid='" JULIET "' subscription='remove'/></query></iq>"
@@ -18,24 +17,6 @@
 #define TO_ROMEO(type)  "<presence type='" type "' to='" ROMEO "'/>"
 
 static const enum err errs[] = {ERR_IO, ERR_TIMEOUT, ERR_UNCERTAIN};
-
-static struct world_peer *
-interested(struct world *world, const char *jid)
-{
-	struct world_peer *peer = rig_login(world, jid);
-
-	rig_send(peer, GET);
-	rig_skip(peer);
-	return peer;
-}
-
-static void
-set_subs(struct world *world, unsigned romeo, unsigned juliet)
-{
-	rig_put_sub(world, ROMEO, JULIET, romeo);
-	rig_put_sub(world, JULIET, ROMEO, juliet);
-	world_kill(world);
-}
 
 static const struct {
 	const char *sent;       /* by Romeo */
@@ -70,9 +51,9 @@ contacts_see_what_holds(void **state)
 		struct world_peer *romeo, *juliet;
 		bool sees;
 
-		set_subs(world, changes[row].romeo, changes[row].juliet);
-		romeo = interested(world, ROMEO "/orchard");
-		juliet = interested(world, JULIET "/balcony");
+		rig_put_subs(world, changes[row].romeo, changes[row].juliet);
+		romeo = rig_interested(world, ROMEO "/orchard");
+		juliet = rig_interested(world, JULIET "/balcony");
 		rig_skip(romeo);
 		world_break_store(world, errs[i / COUNT_OF(changes)]);
 		rig_send(romeo, changes[row].sent);
@@ -97,9 +78,9 @@ who_is_not_subscribed_after_all_sees_nobody(void **state)
 		struct world *world = rig_world(1 + step % 3, 2, NULL);
 		struct world_peer *romeo, *juliet;
 
-		set_subs(world, SUB_APPROVED, 0);
-		romeo = interested(world, ROMEO "/orchard");
-		juliet = interested(world, JULIET "/balcony");
+		rig_put_subs(world, SUB_APPROVED, 0);
+		romeo = rig_interested(world, ROMEO "/orchard");
+		juliet = rig_interested(world, JULIET "/balcony");
 		world_send(juliet, TO_ROMEO("subscribe"));
 		world_step(world, step / 3);
 		world_break_store(world, ERR_IO);
@@ -131,9 +112,9 @@ fail_at(struct world *world, size_t row, enum err err, unsigned step)
 	char text[200];
 	unsigned shown;
 
-	set_subs(world, said[row].romeo, said[row].juliet);
-	romeo = interested(world, ROMEO "/orchard");
-	juliet = interested(world, JULIET "/balcony");
+	rig_put_subs(world, said[row].romeo, said[row].juliet);
+	romeo = rig_interested(world, ROMEO "/orchard");
+	juliet = rig_interested(world, JULIET "/balcony");
 	rig_skip(romeo);
 	snprintf(text, sizeof(text), "<presence type='%s' to='%s'/>",
 	    said[row].type, ROMEO);
@@ -181,7 +162,7 @@ what_is_sent_back_is_not_shown(void **state)
 	(void)state;
 	rig_put_sub(world, ROMEO, ESCALUS, SUB_ASK);
 	world_kill(world);
-	romeo = interested(world, ROMEO "/orchard");
+	romeo = rig_interested(world, ROMEO "/orchard");
 	neighbour_open(verona, "montague.example");
 	world_sleep(world, 5000);
 	rig_skip(romeo);
@@ -218,8 +199,8 @@ other_resources_hear_of_what_was_kept_after_all(void **state)
 	    "' subscription='remove'/></query></iq>",
 	};
 	struct world *world = rig_world(1, 2, NULL);
-	struct world_peer *romeo = interested(world, ROMEO "/orchard");
-	struct world_peer *other = interested(world, ROMEO "/garden");
+	struct world_peer *romeo = rig_interested(world, ROMEO "/orchard");
+	struct world_peer *other = rig_interested(world, ROMEO "/garden");
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(sets); i++) {

@@ -161,9 +161,7 @@ kill_at(struct world *world, const struct try *try)
 	snprintf(stanza, sizeof(stanza), "<presence type='%s' to='%s'/>",
 	    try->row->type, JULIET);
 	world_send(romeo, stanza);
-	world_kill_after(world, try->step);
-	world_run(world);
-	was_killed = world_was_killed(world);
+	was_killed = rig_run_killed(world, try->step);
 	have = get_pair(world);
 	check_pair(try, have, was_killed, "at rest");
 	if (rig_outbox(world) != 0)
@@ -294,9 +292,6 @@ main(int argc, char **argv)
 	    cmocka_unit_test(rosters_agree_whatever_both_say),
 	};
 
-	if (argc > 2) {
-		first_seed = strtoull(argv[1], NULL, 10);
-		seed_count = strtoull(argv[2], NULL, 10);
-	}
+	rig_seeds(argc, argv, &first_seed, &seed_count);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,25 +13,16 @@
 	"<iq type='set'><query xmlns='jabber:iq:roster' ver='{any}'>" item \
 	"</query></iq>"
 
-static struct world_peer *
-interested(struct world *world, const char *jid)
-{
-	struct world_peer *peer = rig_login(world, jid);
-
-	rig_send(peer, GET);
-	rig_skip(peer);
-	return peer;
-}
-
 /* RFC 6121, section 3.1: who sees what of a request and its approval. */
 static void
 a_request_is_shown_pushed_and_approved(void **state)
 {
 	for (uint64_t seed = 1; seed <= 20; seed++) {
 		struct world *world = rig_world(seed, 0, NULL);
-		struct world_peer *romeo = interested(world, ROMEO "/orchard");
+		struct world_peer *romeo =
+		    rig_interested(world, ROMEO "/orchard");
 		struct world_peer *juliet =
-		    interested(world, JULIET "/balcony");
+		    rig_interested(world, JULIET "/balcony");
 
 		rig_send(romeo,
 		    "<presence type='subscribe' id='s' to='" JULIET
@@ -244,11 +235,10 @@ fail_at(struct world *world, size_t change, enum err err, unsigned step)
 	unsigned mine, hers;
 	char text[200];
 
-	rig_put_sub(world, ROMEO, JULIET, changes[change].before[0]);
-	rig_put_sub(world, JULIET, ROMEO, changes[change].before[1]);
-	world_kill(world);
-	romeo = interested(world, ROMEO "/orchard");
-	juliet = interested(world, JULIET "/balcony");
+	rig_put_subs(
+	    world, changes[change].before[0], changes[change].before[1]);
+	romeo = rig_interested(world, ROMEO "/orchard");
+	juliet = rig_interested(world, JULIET "/balcony");
 	snprintf(text, sizeof(text), "<presence type='%s' to='%s'/>",
 	    changes[change].type, JULIET);
 	world_send(romeo, text);
@@ -296,7 +286,7 @@ what_is_routed_outlives_its_sender(void **state)
 {
 	struct world *world = rig_world(1, 2, NULL);
 	struct neighbour *verona = neighbour_new(world, "verona.example");
-	struct world_peer *romeo = interested(world, ROMEO "/orchard");
+	struct world_peer *romeo = rig_interested(world, ROMEO "/orchard");
 
 	(void)state;
 	verona->mood = NEIGHBOUR_UNREACHABLE;
