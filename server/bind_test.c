@@ -23,9 +23,6 @@ const struct module *const modules_builtin[] = {&witness, NULL};
 
 enum { SEEDS = 20, MESSAGES = 5 };
 
-#define HEADER                                                        \
-	"<stream:stream xmlns='jabber:client' to='montague.example' " \
-	"version='1.0' xmlns:stream='http://etherx.jabber.org/streams'>"
 /* \0romeo\0secret */
 #define LOGIN                                             \
 	"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' " \
@@ -62,9 +59,9 @@ log_in(struct world *world)
 {
 	struct world_peer *peer = world_connect(world, "");
 
-	world_send(peer, HEADER LOGIN);
+	world_send(peer, WORLD_OPENING LOGIN);
 	world_run(world);
-	world_send(peer, HEADER);
+	world_send(peer, WORLD_OPENING);
 	world_run(world);
 	while (world_next(peer) != NULL)
 		continue;

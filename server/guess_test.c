@@ -129,12 +129,8 @@ struct lesson {
 static struct world_peer *
 open_stream(struct world *world)
 {
-	struct world_peer *peer = world_connect(world, "");
+	struct world_peer *peer = world_open_stream(world);
 
-	world_send(peer,
-	    "<stream:stream xmlns='jabber:client' to='montague.example' "
-	    "version='1.0' xmlns:stream='http://etherx.jabber.org/streams'>");
-	world_run(world);
 	while (world_next(peer) != NULL)
 		continue;
 	return peer;

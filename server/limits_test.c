@@ -13,20 +13,6 @@
 
 const struct module *const modules_builtin[] = {NULL};
 
-static const char header[] =
-    "<stream:stream xmlns='jabber:client' to='montague.example' version='1.0'"
-    " xmlns:stream='http://etherx.jabber.org/streams'>";
-
-static struct world_peer *
-open_stream(struct world *world)
-{
-	struct world_peer *peer = world_connect(world, "");
-
-	world_send(peer, header);
-	world_run(world);
-	return peer;
-}
-
 /* Whether it got features after the header, and no error. */
 static bool
 is_served(struct world_peer *peer)
@@ -47,9 +33,9 @@ one_too_many_is_refused(void **state)
 	    .yaml = "limits.connections: 2\n",
 	    .is_one_address = true,
 	});
-	struct world_peer *one = open_stream(world);
-	struct world_peer *two = open_stream(world);
-	struct world_peer *three = open_stream(world);
+	struct world_peer *one = world_open_stream(world);
+	struct world_peer *two = world_open_stream(world);
+	struct world_peer *three = world_open_stream(world);
 
 	CHECK(is_served(one));
 	CHECK(is_served(two));
@@ -58,7 +44,7 @@ one_too_many_is_refused(void **state)
 	world_cut(&three);
 	world_cut(&one);
 	world_run(world);
-	one = open_stream(world);
+	one = world_open_stream(world);
 	CHECK(is_served(one));
 	world_free(&world);
 }
@@ -87,7 +73,8 @@ registrations_of_an_address_are_few(void **state)
 	    .yaml = "registration: {open: true, per_hour: 2}\n",
 	    .is_one_address = true,
 	});
-	struct world_peer *one = open_stream(world), *two = open_stream(world);
+	struct world_peer *one = world_open_stream(world);
+	struct world_peer *two = world_open_stream(world);
 
 	CHECK(is_served(one) && is_served(two));
 	CHECK(strstr(register_as(world, one, "a"), "result") != NULL);
@@ -97,7 +84,7 @@ registrations_of_an_address_are_few(void **state)
 	CHECK(strstr(register_as(world, two, "d"), "resource-constraint") !=
 	      NULL);
 	world_sleep(world, HOUR);
-	one = open_stream(world);
+	one = world_open_stream(world);
 	CHECK(is_served(one));
 	CHECK(strstr(register_as(world, one, "c"), "result") != NULL);
 	world_free(&world);
@@ -301,7 +288,7 @@ pauses_are_short(void **state)
 
 	(void)state;
 	expect_writes(world, 3000000);
-	peer = open_stream(world);
+	peer = world_open_stream(world);
 	CHECK(is_served(peer));
 	world_send(peer, "</stream:stream>");
 	world_run(world);

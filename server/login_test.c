@@ -67,18 +67,6 @@ make_world(void)
 	return world;
 }
 
-static struct world_peer *
-open_stream(struct world *world)
-{
-	struct world_peer *peer = world_connect(world, "");
-
-	world_send(peer,
-	    "<stream:stream xmlns='jabber:client' to='montague.example' "
-	    "version='1.0' xmlns:stream='http://etherx.jabber.org/streams'>");
-	world_run(world);
-	return peer;
-}
-
 /* Whether some of what came since contains the words; all of it is read. */
 static bool
 got(struct world_peer *peer, const char *words)
@@ -110,7 +98,7 @@ static void
 guesses_are_slowed(void **state)
 {
 	struct world *world = make_world();
-	struct world_peer *peer = open_stream(world);
+	struct world_peer *peer = world_open_stream(world);
 
 	CHECK(got(peer, "mechanisms"));
 	guess(world, peer, "romeo");
@@ -146,13 +134,13 @@ static void
 failures_are_forgotten(void **state)
 {
 	struct world *world = make_world();
-	struct world_peer *peer = open_stream(world);
+	struct world_peer *peer = world_open_stream(world);
 
 	guess(world, peer, "romeo");
 	CHECK(got(peer, "not-authorized"));
 	world_sleep(world, 11 * MINUTE);
 	CHECK(world_is_closed(peer));
-	peer = open_stream(world);
+	peer = world_open_stream(world);
 	guess(world, peer, "romeo");
 	CHECK(got(peer, "not-authorized"));
 	world_free(&world);
@@ -163,7 +151,7 @@ who_does_not_log_in_is_sent_away(void **state)
 {
 	struct world *world = make_world();
 	struct world_peer *silent = world_connect(world, "");
-	struct world_peer *slow = open_stream(world);
+	struct world_peer *slow = world_open_stream(world);
 
 	CHECK(got(slow, "mechanisms"));
 	world_sleep(world, 29 * SECOND);
@@ -232,9 +220,6 @@ who_goes_without_a_sign_proved_nothing(void **state)
 
 /* --- what a client sends ahead -------------------------------------------- */
 
-#define HEADER                                                        \
-	"<stream:stream xmlns='jabber:client' to='montague.example' " \
-	"version='1.0' xmlns:stream='http://etherx.jabber.org/streams'>"
 #define RIGHT "AHJvbWVvAHNlY3JldA==" /* \0romeo\0secret */
 #define LOGIN "<auth " NS_SASL_ATTR " mechanism='PLAIN'>" RIGHT "</auth>"
 
@@ -245,10 +230,10 @@ static const struct {
 } aheads[] = {
     {LOGIN "\n", "success", false},
     {LOGIN " \n \n", "success", false},
-    {LOGIN HEADER, "bad-format", true},
-    {LOGIN "\n" HEADER, "bad-format", true},
+    {LOGIN WORLD_OPENING, "bad-format", true},
+    {LOGIN "\n" WORLD_OPENING, "bad-format", true},
     {LOGIN "<stream", "policy-violation", true},
-    {LOGIN "<?xml version='1.0'?>" HEADER, "not-well-formed", true},
+    {LOGIN "<?xml version='1.0'?>" WORLD_OPENING, "not-well-formed", true},
     {LOGIN "<iq type='get' id='a'/>", "not-authorized", true},
 };
 
@@ -257,7 +242,7 @@ who_goes_on_before_success_is_told(void **state)
 {
 	for (size_t i = 0; i < COUNT_OF(aheads); i++) {
 		struct world *world = make_world();
-		struct world_peer *peer = open_stream(world);
+		struct world_peer *peer = world_open_stream(world);
 
 		CHECK(got(peer, "mechanisms"));
 		world_send(peer, aheads[i].sent);
@@ -289,7 +274,7 @@ one_thing_comes_after_the_other(void **state)
 		struct world_peer *peer;
 
 		world_add_account(world, "romeo@montague.example", NULL);
-		peer = open_stream(world);
+		peer = world_open_stream(world);
 		CHECK(got(peer, "iq-register"));
 		world_send(peer, sent[i]);
 		world_run(world);
@@ -306,7 +291,7 @@ static void
 attempts_that_are_given_up_are_counted(void **state)
 {
 	struct world *world = make_world();
-	struct world_peer *peer = open_stream(world);
+	struct world_peer *peer = world_open_stream(world);
 	unsigned count = 0;
 
 	CHECK(got(peer, "mechanisms"));
@@ -329,7 +314,7 @@ who_aborts_is_told_so(void **state)
 {
 	struct world *world = world_new(&(struct world_options){
 	    .seed = 1, .yaml = "auth.anonymous: true\n"});
-	struct world_peer *peer = open_stream(world);
+	struct world_peer *peer = world_open_stream(world);
 
 	CHECK(got(peer, "ANONYMOUS"));
 	world_send(peer, LOGIN_AS_GUEST "<abort " NS_SASL_ATTR "/>");
@@ -347,7 +332,7 @@ static void
 a_login_goes_on_over_a_reload(void **state)
 {
 	struct world *world = make_world();
-	struct world_peer *peer = open_stream(world);
+	struct world_peer *peer = world_open_stream(world);
 
 	CHECK(got(peer, "mechanisms"));
 	world_send(peer, "<auth " NS_SASL_ATTR " mechanism='PLAIN'/>");
@@ -373,7 +358,7 @@ who_asks_for_an_account_of_a_host_that_goes(void **state)
 		    .shard_count = 3,
 		    .yaml = "auth.anonymous: true\nregistration.open: true\n",
 		});
-		struct world_peer *peer = open_stream(world);
+		struct world_peer *peer = world_open_stream(world);
 
 		CHECK(got(peer, "mechanisms"));
 		world_send(peer, sent[i % COUNT_OF(sent)]);
@@ -448,7 +433,7 @@ a_header_behind_the_proof_opens_the_stream(void **state)
 {
 	struct world *world = make_world();
 	struct arena *arena = arena_make(0);
-	struct world_peer *peer = open_stream(world);
+	struct world_peer *peer = world_open_stream(world);
 	struct str text;
 
 	CHECK(got(peer, "mechanisms"));
@@ -462,7 +447,7 @@ a_header_behind_the_proof_opens_the_stream(void **state)
 	text = respond(arena, world_next(peer));
 	world_send(
 	    peer, str_format(arena,
-		      "%.*s" HEADER "<iq type='set' id='b'>"
+		      "%.*s" WORLD_OPENING "<iq type='set' id='b'>"
 		      "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>",
 		      STR_ARG(text))
 		      .text);
@@ -504,7 +489,7 @@ the_log_says_who_ended_it(void **state)
 
 	for (unsigned i = 0; i < COUNT_OF(cases); i++) {
 		struct world *world = make_world();
-		struct world_peer *peer = open_stream(world);
+		struct world_peer *peer = world_open_stream(world);
 
 		ends[0] = '\0';
 		log_capture(note_end);

@@ -136,8 +136,7 @@ a_checkup_goes_all_the_way(void **state)
 		char ping[512];
 
 		check_from(&stage, NULL, VERONA);
-		peer = world_dialled(stage.world, VERONA);
-		stage_answer(peer, 4);
+		peer = stage_dialled(&stage, 4);
 		snprintf(ping, sizeof(ping), "%s", world_next(peer));
 		CHECK(strstr(ping, "urn:xmpp:ping") != NULL);
 		CHECK(told[0] == '\0');
@@ -167,14 +166,11 @@ a_checkup_is_beside_what_is_in_use(void **state)
 	struct world_peer *used, *peer;
 
 	stage_say(&stage, "m1");
-	used = world_dialled(stage.world, VERONA);
-	stage_answer(used, STAGE_LINES);
+	used = stage_dialled(&stage, STAGE_LINES);
 	CHECK(stage_comes(used, "id='m1'"));
 	world_send(used, "<a xmlns='urn:xmpp:sm:3' h='1'/>");
 	check_from(&stage, NULL, VERONA);
-	peer = world_dialled(stage.world, VERONA);
-	CHECK(peer != NULL);
-	stage_answer(peer, 4);
+	peer = stage_dialled(&stage, 4);
 	stage_say(&stage, "m2");
 	CHECK(stage_comes(used, "id='m2'"));
 	CHECK(!stage_comes(peer, "id='m2'"));
@@ -250,8 +246,7 @@ a_checkup_says_what_a_server_does_wrong(void **state)
 		struct world_peer *peer;
 
 		check_from(&stage, "montague.example", VERONA);
-		peer = world_dialled(stage.world, VERONA);
-		stage_answer(peer, talks[i].lines);
+		peer = stage_dialled(&stage, talks[i].lines);
 		CHECK(stage_comes(peer, talks[i].awaited));
 		world_send(peer, talks[i].said);
 		world_sleep(stage.world, 61000);
@@ -340,8 +335,7 @@ a_bad_certificate_is_no_case_for_dialback(void **state)
 
 		presented = cases[i].is_presented ? &junk : NULL;
 		check_from(&stage, NULL, VERONA);
-		peer = world_dialled(stage.world, VERONA);
-		stage_answer(peer, cases[i].may_go_on ? 3 : 2);
+		peer = stage_dialled(&stage, cases[i].may_go_on ? 3 : 2);
 		CHECK(stage_comes(peer, "<result") == cases[i].may_go_on);
 		if (cases[i].advice != NULL) {
 			CHECK(is_told("certificate", false, "refused: "));
@@ -368,8 +362,7 @@ links_and_their_counts_are_listed(void **state)
 	world_sleep(stage.world, 2000);
 	world_send(in, MESSAGE("escalus@" VERONA));
 	stage_say(&stage, "m1");
-	out = world_dialled(stage.world, VERONA);
-	stage_answer(out, STAGE_LINES);
+	out = stage_dialled(&stage, STAGE_LINES);
 	CHECK(stage_comes(out, "id='m1'"));
 	world_send(out, "<a xmlns='urn:xmpp:sm:3' h='1'/>");
 	world_sleep(stage.world, 10000);

@@ -35,13 +35,8 @@ ask(const struct stage *stage, const char *type, const char *id)
 static struct world_peer *
 await(const struct stage *stage)
 {
-	struct world_peer *peer;
-
 	world_sleep(stage->world, 3000);
-	peer = world_dialled(stage->world, VERONA);
-	CHECK(peer != NULL);
-	stage_answer(peer, STAGE_LINES - 1);
-	return peer;
+	return stage_dialled(stage, STAGE_LINES - 1);
 }
 
 /* A request and a message were sent on a stream of ours, which was cut. */

@@ -21,8 +21,7 @@ begin_cut(uint64_t seed)
 
 	stage_say(&stage, "m1");
 	stage_say(&stage, "m2");
-	peer = world_dialled(stage.world, VERONA);
-	stage_answer(peer, STAGE_LINES - 1);
+	peer = stage_dialled(&stage, STAGE_LINES - 1);
 	CHECK(stage_comes(peer, "<enable"));
 	world_send(peer, ENABLED);
 	CHECK(stage_comes(peer, "id='m2'"));
@@ -44,9 +43,7 @@ another_stream_waits_for_the_resumed_one(void **state)
 		world_sleep(stage.world, seed % 2 == 0 ? 0 : 2000);
 		other = stage_arrive_certified(&stage, VERONA);
 		CHECK(!stage_comes(other, "<message"));
-		peer = world_dialled(stage.world, VERONA);
-		CHECK(peer != NULL);
-		stage_answer(peer, STAGE_LINES - 1);
+		peer = stage_dialled(&stage, STAGE_LINES - 1);
 		CHECK(stage_comes(peer, "<resume "));
 		world_send(peer, RESUMED);
 		world_run(stage.world);
@@ -65,8 +62,7 @@ who_has_nothing_to_say_resumes_too(void **state)
 	struct world_peer *peer;
 
 	stage_say(&stage, "m1");
-	peer = world_dialled(stage.world, VERONA);
-	stage_answer(peer, STAGE_LINES - 1);
+	peer = stage_dialled(&stage, STAGE_LINES - 1);
 	world_send(peer, ENABLED);
 	CHECK(stage_comes(peer, "id='m1'"));
 	world_send(peer, "<a xmlns='urn:xmpp:sm:3' h='1'/>");
@@ -74,9 +70,7 @@ who_has_nothing_to_say_resumes_too(void **state)
 	world_cut(&peer);
 	stage_arrive_certified(&stage, VERONA);
 	world_run(stage.world);
-	peer = world_dialled(stage.world, VERONA);
-	CHECK(peer != NULL);
-	stage_answer(peer, STAGE_LINES - 1);
+	peer = stage_dialled(&stage, STAGE_LINES - 1);
 	CHECK(stage_comes(peer, "<resume "));
 	world_send(peer, RESUMED);
 	world_run(stage.world);
@@ -119,9 +113,7 @@ what_comes_later_is_not_taken_for_done(void **state)
 	world_send(other, "</stream:stream>");
 	world_run(stage.world);
 	stage_say(&stage, "m3");
-	peer = world_dialled(stage.world, VERONA);
-	CHECK(peer != NULL);
-	stage_answer(peer, STAGE_LINES - 1);
+	peer = stage_dialled(&stage, STAGE_LINES - 1);
 	CHECK(stage_comes(peer, "<resume "));
 	world_send(peer, "<resumed xmlns='urn:xmpp:sm:3' previd='s1' h='2'/>");
 	CHECK(stage_comes(peer, "id='m3'"));
@@ -352,9 +344,7 @@ each_stream_is_awaited_for_what_it_carried(void **state)
 	world_cut(&theirs);
 	world_cut(&ours);
 	world_sleep(stage.world, 5000);
-	ours = world_dialled(stage.world, VERONA);
-	CHECK(ours != NULL);
-	stage_answer(ours, STAGE_LINES - 1);
+	ours = stage_dialled(&stage, STAGE_LINES - 1);
 	CHECK(stage_comes(ours, "<resume "));
 	world_send(ours, "<resumed xmlns='urn:xmpp:sm:3' previd='s1' h='0'/>");
 	world_sleep(stage.world, 14000);
@@ -375,9 +365,7 @@ a_second_stream_of_ours_is_resumed_once(void **state)
 	world_sleep(stage.world, 61000);
 	world_cut(&ours);
 	world_run(stage.world);
-	ours = world_dialled(stage.world, VERONA);
-	CHECK(ours != NULL);
-	stage_answer(ours, STAGE_LINES - 1);
+	ours = stage_dialled(&stage, STAGE_LINES - 1);
 	CHECK(stage_comes(ours, "<resume "));
 	world_send(ours, "<resumed xmlns='urn:xmpp:sm:3' previd='s1' h='0'/>");
 	world_run(stage.world);
@@ -550,9 +538,7 @@ await_resume(const struct stage *stage)
 	struct world_peer *peer;
 
 	world_sleep(stage->world, 5000);
-	peer = world_dialled(stage->world, VERONA);
-	CHECK(peer != NULL);
-	stage_answer(peer, STAGE_LINES - 1);
+	peer = stage_dialled(stage, STAGE_LINES - 1);
 	CHECK(stage_comes(peer, "<resume "));
 	return peer;
 }
@@ -575,9 +561,7 @@ all_comes_again(const struct stage *stage)
 	struct world_peer *peer;
 
 	world_sleep(stage->world, 5000);
-	peer = world_dialled(stage->world, VERONA);
-	CHECK(peer != NULL);
-	stage_answer(peer, STAGE_LINES - 1);
+	peer = stage_dialled(stage, STAGE_LINES - 1);
 	CHECK(stage_comes(peer, "<enable "));
 	world_send(peer, ENABLED);
 	world_run(stage->world);
@@ -636,8 +620,7 @@ nobody_resumes_what_is_new(void **state)
 		snprintf(id, sizeof(id), "m%u", i);
 		stage_say(&stage, id);
 	}
-	peer = world_dialled(stage.world, VERONA);
-	stage_answer(peer, STAGE_LINES - 1);
+	peer = stage_dialled(&stage, STAGE_LINES - 1);
 	CHECK(stage_comes(peer, "<enable"));
 	world_send(peer, RESUMED);
 	CHECK(stage_comes(peer, "<bad-format"));
@@ -674,8 +657,7 @@ who_acknowledges_too_much_gets_all_again(void **state)
 
 	stage_say(&stage, "m1");
 	stage_say(&stage, "m2");
-	peer = world_dialled(stage.world, VERONA);
-	stage_answer(peer, STAGE_LINES - 1);
+	peer = stage_dialled(&stage, STAGE_LINES - 1);
 	world_send(peer, ENABLED);
 	CHECK(stage_comes(peer, "id='m2'"));
 	world_send(peer, "<a xmlns='urn:xmpp:sm:3' h='3'/>");

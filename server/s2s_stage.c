@@ -89,6 +89,27 @@ stage_answer(struct world_peer *peer, size_t count)
 }
 
 struct world_peer *
+stage_dialled(const struct stage *stage, size_t count)
+{
+	struct world_peer *peer = world_dialled(stage->world, VERONA);
+
+	must(peer != NULL);
+	stage_answer(peer, count);
+	return peer;
+}
+
+unsigned
+stage_attempts(const struct stage *stage)
+{
+	const struct server *server = &stage->world->server;
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < server->shard_count; i++)
+		count += server->shards[i].attempt_count;
+	return count;
+}
+
+struct world_peer *
 stage_arrive(const struct stage *stage)
 {
 	struct world_peer *peer = world_peer_new(stage->world);

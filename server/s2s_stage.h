@@ -41,6 +41,10 @@ bool stage_comes(struct world_peer *, const char *part);
  * STARTTLS, its proceed, its features, the verdict of dialback, and stream
  * management. */
 void stage_answer(struct world_peer *, size_t count);
+/* Our next stream to VERONA, which must be there, behind so many of them. */
+struct world_peer *stage_dialled(const struct stage *, size_t count);
+/* How many attempts to connect are under way. */
+unsigned stage_attempts(const struct stage *);
 /* VERONA connects to us. */
 struct world_peer *stage_arrive(const struct stage *);
 /* The same, and it sends a key of dialback. */

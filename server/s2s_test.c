@@ -19,8 +19,7 @@ a_stream_is_opened_and_carries_in_order(void **state)
 
 		stage_say(&stage, "m1");
 		stage_say(&stage, "m2");
-		peer = world_dialled(stage.world, VERONA);
-		stage_answer(peer, STAGE_LINES);
+		peer = stage_dialled(&stage, STAGE_LINES);
 		CHECK(stage_comes(peer, "id='m1'"));
 		CHECK(stage_comes(peer, "id='m2'"));
 		world_send(peer, "<a xmlns='urn:xmpp:sm:3' h='2'/>");
@@ -52,8 +51,7 @@ what_comes_unasked_helps_nobody(void **state)
 			struct world_peer *peer;
 
 			stage_say(&stage, "m1");
-			peer = world_dialled(stage.world, VERONA);
-			stage_answer(peer, at);
+			peer = stage_dialled(&stage, at);
 			world_send(peer, unasked[i]);
 			if (at > 2 && i == 0) {
 				world_free(&stage.world);
@@ -102,13 +100,10 @@ a_cut_at_any_time_loses_nothing(void **state)
 		struct world_peer *peer;
 
 		stage_say(&stage, "m1");
-		peer = world_dialled(stage.world, VERONA);
-		stage_answer(peer, at);
+		peer = stage_dialled(&stage, at);
 		world_cut(&peer);
 		world_sleep(stage.world, 10000);
-		peer = world_dialled(stage.world, VERONA);
-		CHECK(peer != NULL);
-		stage_answer(peer, STAGE_LINES);
+		peer = stage_dialled(&stage, STAGE_LINES);
 		CHECK(stage_comes(peer, "id='m1'"));
 		CHECK(world_next(stage.romeo) == NULL);
 		world_free(&stage.world);
@@ -124,8 +119,7 @@ silence_is_not_waited_for(void **state)
 		struct world_peer *peer;
 
 		stage_say(&stage, "m1");
-		peer = world_dialled(stage.world, VERONA);
-		stage_answer(peer, at);
+		peer = stage_dialled(&stage, at);
 		world_sleep(stage.world, 45000);
 		CHECK(world_is_closed(peer));
 		CHECK(world_dialled(stage.world, VERONA) != NULL);
@@ -138,11 +132,9 @@ a_kill_at_any_time_leaves_nothing(void **state)
 {
 	for (size_t at = 0; at <= STAGE_LINES; at++) {
 		struct stage stage = stage_begin(at + 1, NULL);
-		struct world_peer *peer;
 
 		stage_say(&stage, "m1");
-		peer = world_dialled(stage.world, VERONA);
-		stage_answer(peer, at);
+		stage_dialled(&stage, at);
 		world_step(stage.world, (unsigned)at);
 		world_kill(stage.world);
 		world_free(&stage.world);
@@ -317,17 +309,6 @@ refusals_are_told_to_the_administrator(void **state)
 
 /* --- what strangers cost ------------------------------------------------- */
 
-static unsigned
-attempts(const struct stage *stage)
-{
-	const struct server *server = &stage->world->server;
-	unsigned count = 0;
-
-	for (unsigned i = 0; i < server->shard_count; i++)
-		count += server->shards[i].attempt_count;
-	return count;
-}
-
 /* Claims so many domains that never answer, from the number on. */
 static struct world_peer *
 claim(const struct stage *stage, unsigned first, unsigned count)
@@ -367,11 +348,11 @@ pairs_on_one_stream_are_limited(void **state)
 	struct stage stage = stage_begin(1, CLEAR);
 	struct world_peer *peer = claim(&stage, 0, 100);
 
-	CHECK_EQUAL(attempts(&stage), 8);
+	CHECK_EQUAL(stage_attempts(&stage), 8);
 	CHECK_EQUAL(count_of(peer, "<resource-constraint"), 92);
 	CHECK(!world_is_closed(peer));
 	world_sleep(stage.world, 60000);
-	CHECK_EQUAL(attempts(&stage), 0);
+	CHECK_EQUAL(stage_attempts(&stage), 0);
 	world_free(&stage.world);
 }
 
@@ -384,7 +365,8 @@ keys_asked_about_are_limited(void **state)
 
 	for (unsigned i = 0; i < max / 4; i++)
 		(void)claim(&stage, i * 8, 8);
-	CHECK(attempts(&stage) > max / 2 && attempts(&stage) <= max);
+	CHECK(
+	    stage_attempts(&stage) > max / 2 && stage_attempts(&stage) <= max);
 	stage_say(&stage, "m1");
 	CHECK(world_dialled(stage.world, VERONA) != NULL);
 	world_free(&stage.world);
@@ -440,8 +422,7 @@ what_the_peer_had_is_not_sent_again(void **state)
 
 		stage_say(&stage, "m1");
 		stage_say(&stage, "m2");
-		peer = world_dialled(stage.world, VERONA);
-		stage_answer(peer, STAGE_LINES - 1);
+		peer = stage_dialled(&stage, STAGE_LINES - 1);
 		CHECK(stage_comes(
 		    peer, "<enable xmlns='urn:xmpp:sm:3' resume='true'"));
 		world_send(peer, "<enabled xmlns='urn:xmpp:sm:3' id='s1' "
@@ -450,8 +431,7 @@ what_the_peer_had_is_not_sent_again(void **state)
 		CHECK(!is_seen_resumed(&stage));
 		world_cut(&peer);
 		world_sleep(stage.world, 10000);
-		peer = world_dialled(stage.world, VERONA);
-		stage_answer(peer, STAGE_LINES - 1);
+		peer = stage_dialled(&stage, STAGE_LINES - 1);
 		CHECK(stage_comes(
 		    peer, "<resume xmlns='urn:xmpp:sm:3' previd='s1' h='0'"));
 		world_send(peer, "<resumed xmlns='urn:xmpp:sm:3' previd='s1' "
@@ -475,15 +455,13 @@ who_cannot_resume_gets_all_again(void **state)
 	struct world_peer *peer;
 
 	stage_say(&stage, "m1");
-	peer = world_dialled(stage.world, VERONA);
-	stage_answer(peer, STAGE_LINES - 1);
+	peer = stage_dialled(&stage, STAGE_LINES - 1);
 	world_send(
 	    peer, "<enabled xmlns='urn:xmpp:sm:3' id='s1' resume='true'/>");
 	CHECK(stage_comes(peer, "id='m1'"));
 	world_cut(&peer);
 	world_sleep(stage.world, 10000);
-	peer = world_dialled(stage.world, VERONA);
-	stage_answer(peer, STAGE_LINES - 1);
+	peer = stage_dialled(&stage, STAGE_LINES - 1);
 	CHECK(stage_comes(peer, "<resume "));
 	world_send(peer, "<failed xmlns='urn:xmpp:sm:3'/>");
 	CHECK(stage_comes(peer, "<enable"));
@@ -573,8 +551,7 @@ words_out_of_place_are_answered_once(void **state)
 		struct world_peer *peer;
 
 		stage_say(&stage, "m1");
-		peer = world_dialled(stage.world, VERONA);
-		stage_answer(peer, STAGE_LINES - 1);
+		peer = stage_dialled(&stage, STAGE_LINES - 1);
 		CHECK(stage_comes(peer, "<enable"));
 		world_send(peer, "<failed xmlns='urn:xmpp:sm:3'/>");
 		CHECK(stage_comes(peer, "urn:xmpp:ping"));
@@ -638,8 +615,7 @@ a_reload_ends_what_it_forbids(void **state)
 		struct world_peer *in = stage_arrive_proved(&stage), *out;
 
 		stage_say(&stage, "m1");
-		out = world_dialled(stage.world, VERONA);
-		stage_answer(out, STAGE_LINES);
+		out = stage_dialled(&stage, STAGE_LINES);
 		CHECK(stage_comes(out, "id='m1'"));
 		told[0] = '\0';
 		log_capture(note_line);
@@ -666,8 +642,7 @@ who_is_denied_by_a_reload_goes(void **state)
 	struct world_peer *out;
 
 	stage_say(&stage, "m1");
-	out = world_dialled(stage.world, VERONA);
-	stage_answer(out, STAGE_LINES);
+	out = stage_dialled(&stage, STAGE_LINES);
 	stage_reload(&stage, CLEAR "s2s.deny: [" VERONA "]\n");
 	CHECK(stage_comes(out, "<policy-violation"));
 	world_sleep(stage.world, 10000);
@@ -687,8 +662,7 @@ a_reload_holds_for_what_is_being_proved(void **state)
 	CHECK(stage_comes(peer, "type='error'"));
 	stage_reload(&stage, CLEAR);
 	stage_say(&stage, "m1");
-	out = world_dialled(stage.world, VERONA);
-	stage_answer(out, STAGE_LINES - 2);
+	out = stage_dialled(&stage, STAGE_LINES - 2);
 	stage_reload(&stage, CLEAR "s2s.dialback: never\n");
 	CHECK(stage_comes(out, "<result"));
 	world_send(out, "<db:result" PAIR " type='valid'/>");

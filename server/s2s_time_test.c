@@ -11,17 +11,6 @@ const struct module *const modules_builtin[] = {NULL};
 #define SECONDS ((uint64_t)1000)
 #define MINUTES (60 * SECONDS)
 
-static unsigned
-attempts(const struct stage *stage)
-{
-	const struct server *server = &stage->world->server;
-	unsigned count = 0;
-
-	for (unsigned i = 0; i < server->shard_count; i++)
-		count += server->shards[i].attempt_count;
-	return count;
-}
-
 /* --- late answers of DNS: RFC 8305, section 3 ---------------------------- */
 
 static void
@@ -36,11 +25,9 @@ slow_answers_hold_nobody_up(void **state)
 		world_sleep(stage.world, 49);
 		CHECK(world_dialled(stage.world, VERONA) == NULL);
 		world_sleep(stage.world, 1);
-		peer = world_dialled(stage.world, VERONA);
-		CHECK(peer != NULL);
-		stage_answer(peer, STAGE_LINES);
+		peer = stage_dialled(&stage, STAGE_LINES);
 		CHECK(stage_comes(peer, "id='m1'"));
-		CHECK_EQUAL(attempts(&stage), 0);
+		CHECK_EQUAL(stage_attempts(&stage), 0);
 		world_free(&stage.world);
 	}
 }
@@ -56,14 +43,11 @@ questions_may_outlast_the_attempt(void **state)
 		world_delay_ipv6(stage.world, VERONA, 4 * SECONDS);
 		stage_say(&stage, "m1");
 		world_sleep(stage.world, 50);
-		peer = world_dialled(stage.world, VERONA);
-		stage_answer(peer, at);
+		peer = stage_dialled(&stage, at);
 		world_cut(&peer);
 		world_sleep(stage.world, 10 * SECONDS);
 		world_sleep(stage.world, 50);
-		peer = world_dialled(stage.world, VERONA);
-		CHECK(peer != NULL);
-		stage_answer(peer, STAGE_LINES);
+		peer = stage_dialled(&stage, STAGE_LINES);
 		CHECK(stage_comes(peer, "id='m1'"));
 		world_free(&stage.world);
 	}
@@ -106,9 +90,7 @@ open_with(const struct stage *stage, const char *features)
 	struct world_peer *peer;
 
 	stage_say(stage, "m1");
-	peer = world_dialled(stage->world, VERONA);
-	CHECK(peer != NULL);
-	stage_answer(peer, 2);
+	peer = stage_dialled(stage, 2);
 	CHECK(stage_comes(peer, "<stream:stream>"));
 	world_send(peer, features);
 	CHECK(stage_comes(peer, "<result"));
@@ -209,9 +191,7 @@ dead_streams_are_noticed(void **state)
 		world_sleep(stage.world, 2 * SECONDS);
 		CHECK(world_is_closed(peer));
 		world_sleep(stage.world, 5 * SECONDS);
-		peer = world_dialled(stage.world, VERONA);
-		CHECK(peer != NULL);
-		stage_answer(peer, STAGE_LINES);
+		peer = stage_dialled(&stage, STAGE_LINES);
 		CHECK(stage_comes(peer, "id='m2'"));
 		CHECK(!stage_comes(stage.romeo, "type='error'"));
 		world_free(&stage.world);
@@ -227,8 +207,7 @@ dead_streams_are_noticed_by_pings(void **state)
 
 	(void)state;
 	stage_say(&stage, "m1");
-	peer = world_dialled(stage.world, VERONA);
-	stage_answer(peer, STAGE_LINES - 1);
+	peer = stage_dialled(&stage, STAGE_LINES - 1);
 	CHECK(stage_comes(peer, "<enable"));
 	world_send(peer, "<failed xmlns='urn:xmpp:sm:3'/>");
 	CHECK(stage_comes(peer, "id='m1'"));
@@ -239,9 +218,7 @@ dead_streams_are_noticed_by_pings(void **state)
 	world_sleep(stage.world, 20 * SECONDS);
 	CHECK(world_is_closed(peer));
 	world_sleep(stage.world, 5 * SECONDS);
-	peer = world_dialled(stage.world, VERONA);
-	CHECK(peer != NULL);
-	stage_answer(peer, STAGE_LINES);
+	peer = stage_dialled(&stage, STAGE_LINES);
 	CHECK(stage_comes(peer, "id='m1'"));
 	world_free(&stage.world);
 }

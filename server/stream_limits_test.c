@@ -10,9 +10,6 @@
 
 const struct module *const modules_builtin[] = {NULL};
 
-#define HEADER                                                        \
-	"<stream:stream xmlns='jabber:client' to='montague.example' " \
-	"version='1.0' xmlns:stream='http://etherx.jabber.org/streams'>"
 /* \0romeo\0secret */
 #define LOGIN                                             \
 	"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' " \
@@ -106,11 +103,11 @@ arrive(struct world *world, bool is_proved)
 {
 	struct world_peer *peer = world_connect(world, "");
 
-	world_send(peer, HEADER);
+	world_send(peer, WORLD_OPENING);
 	if (is_proved) {
 		world_send(peer, LOGIN);
 		world_run(world);
-		world_send(peer, HEADER);
+		world_send(peer, WORLD_OPENING);
 	}
 	world_run(world);
 	return peer;

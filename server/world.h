@@ -62,6 +62,12 @@ bool world_was_killed(struct world *);
 /* A client's connection; logged in, and bound when jid is full ("" for a raw
  * one that only connected). */
 struct world_peer *world_connect(struct world *, const char *jid);
+/* How a client opens a stream to montague.example, and a connection on which
+ * one did so; its answer is not read. */
+#define WORLD_OPENING                                                 \
+	"<stream:stream xmlns='jabber:client' to='montague.example' " \
+	"version='1.0' xmlns:stream='http://etherx.jabber.org/streams'>"
+struct world_peer *world_open_stream(struct world *);
 void world_send(struct world_peer *, const char *xml);
 /* What came next, one top-level element as text; NULL when nothing is there. It
  * lives until the next call. */

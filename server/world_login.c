@@ -46,6 +46,16 @@ world_expect(struct world_peer *peer, const char *name)
 	return is_right;
 }
 
+struct world_peer *
+world_open_stream(struct world *world)
+{
+	struct world_peer *peer = world_connect(world, "");
+
+	world_send(peer, WORLD_OPENING);
+	world_run(world);
+	return peer;
+}
+
 bool
 world_start_stream(struct world_peer *peer, struct str host)
 {
