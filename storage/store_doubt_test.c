@@ -73,27 +73,17 @@ copy_file(const struct rig *rig, const char *from, const char *to)
 }
 
 /* What a server finds that starts with the files of now. */
-static int
+static int64_t
 count_after_a_crash(struct rig *rig, const char *value)
 {
 	const char *path = str_format(rig->arena, "%s/copy", rig->dir).text;
 	const char *text = str_format(rig->arena,
 	    "SELECT count(*) FROM maps WHERE value = CAST('%s' AS BLOB)", value)
 			       .text;
-	sqlite3_stmt *stmt;
-	sqlite3 *db;
-	int count;
 
 	copy_file(rig, "db", "copy");
 	copy_file(rig, "db-wal", "copy-wal");
-	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	assert_int_equal(
-	    sqlite3_prepare_v2(db, text, -1, &stmt, NULL), SQLITE_OK);
-	assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
-	count = sqlite3_column_int(stmt, 0);
-	sqlite3_finalize(stmt);
-	sqlite3_close(db);
-	return count;
+	return rig_sqlite_count(path, text);
 }
 
 static void

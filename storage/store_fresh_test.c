@@ -6,7 +6,6 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -318,18 +317,8 @@ count_of(const struct rig *rig, const char *table)
 {
 	const char *text =
 	    str_format(rig->arena, "SELECT count(*) FROM %s", table).text;
-	sqlite3 *db;
-	sqlite3_stmt *stmt;
-	int64_t count;
 
-	assert_int_equal(sqlite3_open(rig->options.path, &db), SQLITE_OK);
-	assert_int_equal(
-	    sqlite3_prepare_v2(db, text, -1, &stmt, NULL), SQLITE_OK);
-	assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
-	count = sqlite3_column_int64(stmt, 0);
-	sqlite3_finalize(stmt);
-	sqlite3_close(db);
-	return count;
+	return rig_sqlite_count(rig->options.path, text);
 }
 
 static void
@@ -352,17 +341,6 @@ rows_wait_until_they_are_many(void **state)
 		check_page(&play, rig, owner, (struct log_query){0});
 }
 
-static void
-database_do(const struct rig *rig, const char *text)
-{
-	sqlite3 *db;
-
-	assert_int_equal(sqlite3_open(rig->options.path, &db), SQLITE_OK);
-	sqlite3_busy_timeout(db, 2000);
-	assert_int_equal(sqlite3_exec(db, text, NULL, NULL, NULL), SQLITE_OK);
-	sqlite3_close(db);
-}
-
 static enum err
 remove_now(struct rig *rig, owner_id owner, uint64_t id)
 {
@@ -372,26 +350,35 @@ remove_now(struct rig *rig, owner_id owner, uint64_t id)
 	return rig_commit(rig, write);
 }
 
+/* Rows of two owners wait, and for that of the first there is no place. */
+static void
+begin_without_a_place(struct play *play)
+{
+	struct rig *rig = play->rig;
+
+	rig->options.fresh_max = MANY;
+	rig_reopen(rig);
+	append(play, 0, 1);
+	append(play, 1, 1);
+	await_writes(rig);
+	rig_sqlite_do(rig->options.path,
+	    "CREATE TRIGGER no BEFORE INSERT ON logs WHEN new.owner = 2"
+	    " BEGIN SELECT RAISE(ABORT, 'there is no place for it'); END");
+}
+
 static void
 a_row_without_a_place_harms_no_other(void **state)
 {
 	struct rig *rig = *state;
 	struct play play = {.rig = rig, .random = {1, 2, 3}};
 
-	rig->options.fresh_max = MANY;
-	rig_reopen(rig);
-	append(&play, 0, 1);
-	append(&play, 1, 1);
-	await_writes(rig);
-	database_do(rig,
-	    "CREATE TRIGGER no BEFORE INSERT ON logs WHEN new.owner = 2"
-	    " BEGIN SELECT RAISE(ABORT, 'there is no place for it'); END");
+	begin_without_a_place(&play);
 	assert_int_not_equal(remove_now(rig, FIRST, 1), ERR_NONE);
 	append(&play, 1, 2);
 	assert_int_equal(remove_now(rig, FIRST + 1, 1), ERR_NONE);
 	play.rows[1][1].version = 0;
 	check_page(&play, rig, 1, (struct log_query){0});
-	database_do(rig, "DROP TRIGGER no");
+	rig_sqlite_do(rig->options.path, "DROP TRIGGER no");
 	check_page(&play, rig, 0, (struct log_query){0});
 }
 
@@ -422,14 +409,7 @@ a_read_does_not_fail_with_another(void **state)
 	struct play play = {.rig = rig, .random = {1, 2, 3}};
 	struct asked_page bad = {0}, good = {0};
 
-	rig->options.fresh_max = MANY;
-	rig_reopen(rig);
-	append(&play, 0, 1);
-	append(&play, 1, 1);
-	await_writes(rig);
-	database_do(rig,
-	    "CREATE TRIGGER no BEFORE INSERT ON logs WHEN new.owner = 2"
-	    " BEGIN SELECT RAISE(ABORT, 'there is no place for it'); END");
+	begin_without_a_place(&play);
 	ask_page(rig, &bad, FIRST);
 	ask_page(rig, &good, FIRST + 1);
 	rig_await(rig, &bad.calls);
@@ -437,7 +417,7 @@ a_read_does_not_fail_with_another(void **state)
 	assert_int_not_equal(bad.page.err, ERR_NONE);
 	assert_int_equal(good.page.err, ERR_NONE);
 	assert_int_equal(good.page.count, 1);
-	database_do(rig, "DROP TRIGGER no");
+	rig_sqlite_do(rig->options.path, "DROP TRIGGER no");
 }
 
 /* A round of them has many parts, and so has its end. */
@@ -498,10 +478,11 @@ what_is_no_row_is_told(void **state)
 	struct str why = STR_NONE;
 
 	rig_close_all(rig);
-	database_do(rig, "INSERT INTO fresh (rows) VALUES (x'0102')");
+	rig_sqlite_do(
+	    rig->options.path, "INSERT INTO fresh (rows) VALUES (x'0102')");
 	assert_null(storage_open(rig->arena, &rig->options, &why));
 	assert_non_null(strstr(why.text, "is damaged: use a backup"));
-	database_do(rig, "DELETE FROM fresh");
+	rig_sqlite_do(rig->options.path, "DELETE FROM fresh");
 	rig_open_all(rig);
 }
 
@@ -513,7 +494,7 @@ marks_of_nothing_are_forgotten(void **state)
 	struct play play = {.rig = rig, .random = {1, 2, 3}};
 
 	rig_close_all(rig);
-	database_do(rig, "INSERT INTO settled VALUES (2, 100)");
+	rig_sqlite_do(rig->options.path, "INSERT INTO settled VALUES (2, 100)");
 	rig->options.fresh_max = MANY;
 	rig_open_all(rig);
 	append(&play, 0, 1);

@@ -34,6 +34,9 @@ void rig_postgres_run(PGconn *, const char *text);
 #define RIG_END_OTHERS                                           \
 	"SELECT pg_terminate_backend(pid) FROM pg_stat_activity" \
 	" WHERE pid <> pg_backend_pid() AND datname = current_database()"
+/* Statements in a file of SQLite, and what a query there counts. */
+void rig_sqlite_do(const char *path, const char *text);
+int64_t rig_sqlite_count(const char *path, const char *query);
 
 /* No file of this process may become longer than so many bytes; 0: any may. */
 void rig_limit_files(uint64_t max);

@@ -5,7 +5,6 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -128,16 +127,6 @@ expect_refusal(struct rig *rig, const char *words)
 }
 
 static void
-sqlite_do(const struct rig *rig, const char *text)
-{
-	sqlite3 *db;
-
-	assert_int_equal(sqlite3_open(rig->options.path, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db, text, NULL, NULL, NULL), SQLITE_OK);
-	sqlite3_close(db);
-}
-
-static void
 a_newer_schema_is_refused(void **state)
 {
 	struct rig *rig = *state;
@@ -147,7 +136,7 @@ a_newer_schema_is_refused(void **state)
 		rig_postgres_do(rig->options.conninfo,
 		    "UPDATE meta SET value = '99' WHERE name = 'schema'");
 	else
-		sqlite_do(rig, "PRAGMA user_version = 99");
+		rig_sqlite_do(rig->options.path, "PRAGMA user_version = 99");
 	expect_refusal(rig, "newer version of this program");
 }
 
@@ -184,7 +173,7 @@ database_do(const struct rig *rig, const char *text)
 	if (rig->mode == RIG_POSTGRES)
 		rig_postgres_do(rig->options.conninfo, text);
 	else
-		sqlite_do(rig, text);
+		rig_sqlite_do(rig->options.path, text);
 }
 
 static void

@@ -350,21 +350,15 @@ a_slow_search_holds_no_other(void **state)
 	    {.owner = 3, .kind = &log_counted, .max = 1},
 	};
 	struct asked_page slow = {.calls = 0}, quick = {.calls = 0};
-	sqlite3 *other;
 
 	rig->options.stores = 3;
 	rig_reopen(rig);
 	rig_fill_log(rig, &log_counted, 1);
-	assert_int_equal(sqlite3_open(rig->options.path, &other), SQLITE_OK);
-	assert_int_equal(
-	    sqlite3_exec(other,
-		"DROP TRIGGER logs_added; WITH RECURSIVE n (i) AS (SELECT 2"
-		" UNION ALL SELECT i + 1 FROM n WHERE i < " SLOW_ROWS ")"
-		" INSERT INTO logs SELECT i, owner, kind, i, nonce, time,"
-		" flags, thread, peer, ref, value FROM logs, n",
-		NULL, NULL, NULL),
-	    SQLITE_OK);
-	sqlite3_close(other);
+	rig_sqlite_do(rig->options.path,
+	    "DROP TRIGGER logs_added; WITH RECURSIVE n (i) AS (SELECT 2"
+	    " UNION ALL SELECT i + 1 FROM n WHERE i < " SLOW_ROWS ")"
+	    " INSERT INTO logs SELECT i, owner, kind, i, nonce, time,"
+	    " flags, thread, peer, ref, value FROM logs, n");
 	store_page(rig->store, &slow.page, rig->arena, &queries[0], page_done);
 	store_page(rig->store, &quick.page, rig->arena, &queries[1], page_done);
 	rig_await(rig, &quick.calls);
