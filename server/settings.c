@@ -179,7 +179,9 @@ const struct setting server_settings[SETTINGS_COUNT + 1] = {
 		"number."},
     {"limits.handshakes", SETTING_INT, RELOADS, .min = 1, .max = 100000,
 	.preset = "100",
-	.help = "TLS handshakes under way at a time on each shard."},
+	.help = "TLS handshakes under way at a time on each shard. These "
+		"places are shared among addresses: one that fills them keeps "
+		"nobody else out."},
     {"limits.idle_ping", SETTING_TIME, RELOADS, .max = DAY, .preset = "5 min",
 	.help = "When a silent connection is pinged; 0 for never."},
     {"limits.idle_timeout", SETTING_TIME, RELOADS, .min = SECOND, .max = DAY,
