@@ -1,4 +1,5 @@
 #include "base/check.h"
+#include "base/hash.h"
 #include "modules/roster.h"
 #include "server/account.h"
 #include "server/world_private.h"
@@ -94,6 +95,43 @@ order_is_kept_per_pair(void **state)
 		}
 		world_free(&world);
 	}
+}
+
+/* The answer names contacts in the order of a table. */
+static void
+the_same_seed_gives_the_same_run(void **state)
+{
+	static const uint8_t keys[2][16] = {{1}, {2}};
+	char rosters[2][2048];
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct world *world;
+		struct world_peer *romeo;
+		char text[256];
+
+		hash_set_key(keys[i]); /* that of a process is drawn */
+		world = begin(1);
+		romeo = world_connect(world, ROMEO "/orchard");
+		for (char name = 'a'; name <= 'j'; name++) {
+			snprintf(text, sizeof(text),
+			    "<iq type='set' id='s'><query "
+			    "xmlns='jabber:iq:roster'><item jid='%c@"
+			    "montague.example'/></query></iq>",
+			    name);
+			world_send(romeo, text);
+			world_run(world);
+			CHECK(comes(romeo, "id='s'"));
+		}
+		world_send(romeo,
+		    "<iq type='get' id='g'><query xmlns='jabber:iq:roster'/>"
+		    "</iq>");
+		world_run(world);
+		snprintf(
+		    rosters[i], sizeof(rosters[i]), "%s", world_next(romeo));
+		CHECK(contains(rosters[i], "a@montague.example"));
+		world_free(&world);
+	}
+	CHECK_TEXT(rosters[1], rosters[0]);
 }
 
 static void
@@ -668,6 +706,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_message_reaches_a_session),
 	    cmocka_unit_test(order_is_kept_per_pair),
+	    cmocka_unit_test(the_same_seed_gives_the_same_run),
 	    cmocka_unit_test(a_session_is_replaced_when_its_stream_has_gone),
 	    cmocka_unit_test(without_a_store_nobody_logs_in_but_all_go_on),
 	    cmocka_unit_test(login_waits_for_a_store_that_is_well),

@@ -419,6 +419,17 @@ set_log_level(const char *name)
 	log_set_level(level);
 }
 
+/* Tables are walked in the order of their hashes: else that of a roster would
+ * be another in each process. */
+static void
+set_hash_key(uint64_t seed)
+{
+	uint8_t key[16] = {0};
+
+	memcpy(key, &seed, sizeof(seed));
+	hash_set_key(key);
+}
+
 struct world *
 world_new(const struct world_options *options)
 {
@@ -437,8 +448,9 @@ world_new(const struct world_options *options)
 	list_init(&world->peers);
 	list_init(&world->neighbours);
 	list_init(&world->places);
-	world->readers = reader_pool_new();
 	rand_fake(options->seed + 1);
+	set_hash_key(options->seed);
+	world->readers = reader_pool_new();
 	world->wall_us = START_WALL_US;
 	world->mono_ms = START_MONO_MS;
 	clock_fake(world->mono_ms, world->wall_us);
