@@ -19,7 +19,9 @@
 #include "base/err.h"
 #include "base/list.h"
 
-#define AWAIT_MS 10000
+/* Only what hangs, or is broken, takes so long. */
+#define AWAIT_MS    60000
+#define DEADLINE_MS 30000
 
 bool
 rig_has_postgres(void)
@@ -54,7 +56,7 @@ rig_sqlite_do(const char *path, const char *text)
 	sqlite3 *db;
 
 	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	sqlite3_busy_timeout(db, 2000);
+	sqlite3_busy_timeout(db, 30000);
 	assert_int_equal(sqlite3_exec(db, text, NULL, NULL, NULL), SQLITE_OK);
 	sqlite3_close(db);
 }
@@ -141,7 +143,7 @@ rig_new(enum rig_mode mode)
 	    .backend = mode == RIG_POSTGRES ? "postgres" : "sqlite",
 	    .path = str_format(arena, "%s/db", rig->dir).text,
 	    .conninfo = getenv("JACKDAW_TEST_PG"),
-	    .deadline_ms = 5000,
+	    .deadline_ms = DEADLINE_MS,
 	    .hold_ms = 3,
 	    .stores = 1,
 	    .fresh_max = 7,
@@ -270,6 +272,17 @@ rig_await(struct rig *rig, const unsigned *number)
 	}
 }
 
+void
+rig_await_down(struct rig *rig)
+{
+	uint64_t until = clock_mono_ms() + AWAIT_MS;
+
+	while (store_is_up(rig->store)) {
+		must(clock_mono_ms() < until);
+		rig_run_for(rig, 5);
+	}
+}
+
 /* --- writes ----------------------------------------------------------- */
 
 static void
@@ -305,6 +318,18 @@ rig_put(struct rig *rig, owner_id owner, const struct store_kind *kind,
 
 	store_put(write, owner, kind, key, value);
 	return rig_commit(rig, write);
+}
+
+void
+rig_keep(struct rig *rig, owner_id owner, const struct store_kind *kind,
+    struct str key, struct str value)
+{
+	uint64_t until = clock_mono_ms() + AWAIT_MS;
+
+	while (rig_put(rig, owner, kind, key, value) != ERR_NONE) {
+		must(clock_mono_ms() < until);
+		rig_run_for(rig, 10);
+	}
 }
 
 owner_id

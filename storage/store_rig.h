@@ -57,8 +57,10 @@ void rig_open_all(struct rig *);
 void rig_turn(struct rig *);
 /* Turns for so long. */
 void rig_run_for(struct rig *, unsigned ms);
-/* Turns until the number is not zero; fails after ten seconds. */
+/* Turns until the number is not zero; fails after a minute. */
 void rig_await(struct rig *, const unsigned *number);
+/* The same until the store knows that its database is away. */
+void rig_await_down(struct rig *);
 
 /* --- questions, each answered when the function returns ---------------- */
 
@@ -72,6 +74,10 @@ enum err rig_commit(struct rig *, struct store_write *);
 
 enum err rig_put(struct rig *, owner_id, const struct store_kind *,
     struct str key, struct str value);
+/* The same again and again until it is kept: a store that has just been opened,
+ * or lost its database, may need longer than a short deadline. */
+void rig_keep(struct rig *, owner_id, const struct store_kind *, struct str key,
+    struct str value);
 /* The value, or the error's words in brackets: "(not found)". */
 struct str rig_get(
     struct rig *, owner_id, const struct store_kind *, struct str key);

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <libpq-fe.h>
 #include <pthread.h>
 #include <signal.h>
@@ -105,8 +106,7 @@ a_stopped_database_is_waited_for(void **state)
 		print_message("JACKDAW_TEST_PG_CTL is not set\n");
 		skip();
 	}
-	rig_run_for(rig, 500);
-	assert_false(store_is_up(rig->store));
+	rig_await_down(rig);
 	RIG_TEXT(rig_get(rig, 2, &plain, STR("k")), "(cannot be reached)");
 	write = store_write_new(rig->store);
 	store_put_new(write, 2, &plain, STR("new"), STR("v"));
@@ -240,12 +240,18 @@ a_full_disk_is_survived(void **state)
 struct asked_page {
 	struct store_page page;
 	unsigned calls;
+	unsigned place; /* among those that ended */
 };
+
+static unsigned pages_done;
 
 static void
 page_done(struct store_page *page)
 {
-	container_of(page, struct asked_page, page)->calls++;
+	struct asked_page *asked = container_of(page, struct asked_page, page);
+
+	asked->calls++;
+	asked->place = pages_done++;
 }
 
 struct asked_get {
@@ -296,23 +302,28 @@ questions_end_within_their_deadline(void **state)
 {
 	struct rig *rig = *state;
 	struct stall stalled;
-	uint64_t begun;
+	uint64_t begun, lasted;
+	struct str text;
 	enum err err;
 
-	rig->options.deadline_ms = 400;
+	rig->options.deadline_ms = 800;
 	rig_reopen(rig);
-	assert_int_equal(rig_put(rig, 2, &plain, STR("k"), STR("1")), ERR_NONE);
+	rig_keep(rig, 2, &plain, STR("k"), STR("1"));
 	stalled = stall(rig);
 	begun = clock_mono_ms();
 	err = rig_put(rig, 2, &plain, STR("k"), STR("2"));
+	lasted = clock_mono_ms() - begun;
 	assert_true(err == ERR_TIMEOUT || err == ERR_UNCERTAIN);
-	assert_in_range(clock_mono_ms() - begun, 100, 900);
-	RIG_TEXT(rig_get(rig, 3, &plain, STR("k")),
-	    rig->mode == RIG_POSTGRES ? "(timed out)" : "(not found)");
+	/* Without a deadline it would never end. */
+	assert_in_range(lasted, 200, 20000);
+	text = rig_get(rig, 3, &plain, STR("k"));
+	/* A line that does not answer for twice the deadline is given up. */
+	if (clock_mono_ms() - begun < 2 * rig->options.deadline_ms)
+		RIG_TEXT(text,
+		    rig->mode == RIG_POSTGRES ? "(timed out)" : "(not found)");
 	unstall(&stalled);
 	/* What comes after it is not lost with it. */
-	while (rig_put(rig, 2, &plain, STR("k"), STR("3")) != ERR_NONE)
-		assert_true(clock_mono_ms() - begun < 9000);
+	rig_keep(rig, 2, &plain, STR("k"), STR("3"));
 	RIG_TEXT(rig_get(rig, 2, &plain, STR("k")), "3");
 }
 
@@ -362,18 +373,20 @@ a_slow_search_holds_no_other(void **state)
 	store_page(rig->store, &slow.page, rig->arena, &queries[0], page_done);
 	store_page(rig->store, &quick.page, rig->arena, &queries[1], page_done);
 	rig_await(rig, &quick.calls);
-	assert_int_equal(quick.page.err, ERR_NONE);
-	assert_int_equal(slow.calls, 0);
 	rig_await(rig, &slow.calls);
+	assert_int_equal(quick.page.err, ERR_NONE);
 	assert_int_equal(slow.page.err, ERR_NONE);
+	/* Whenever this thread came to hear of them. */
+	assert_true(quick.place < slow.place);
 }
 
-/* All processes of the database that the store talks to. */
+/* All processes of the database that the store talks to. One of a connection
+ * that was closed before may just have ended. */
 static void
 signal_database(const int *pids, int signal)
 {
 	for (; *pids != 0; pids++)
-		assert_int_equal(kill(*pids, signal), 0);
+		assert_true(kill(*pids, signal) == 0 || errno == ESRCH);
 }
 
 #define PIDS_MAX 20
@@ -415,22 +428,19 @@ static void
 a_database_that_hangs_is_left(void **state)
 {
 	struct rig *rig = *state;
-	uint64_t begun = clock_mono_ms();
 	int pids[PIDS_MAX];
 	enum err err;
 
-	rig->options.deadline_ms = 300;
+	rig->options.deadline_ms = 800;
 	rig_reopen(rig);
-	assert_int_equal(rig_put(rig, 2, &plain, STR("k"), STR("v")), ERR_NONE);
+	rig_keep(rig, 2, &plain, STR("k"), STR("v"));
 	find_database(rig, pids);
 	signal_database(pids, SIGSTOP);
 	err = rig_put(rig, 2, &plain, STR("k"), STR("w"));
-	rig_run_for(rig, 600);
+	rig_await_down(rig);
 	signal_database(pids, SIGCONT);
 	assert_int_equal(err, ERR_UNCERTAIN);
-	assert_false(store_is_up(rig->store));
-	while (rig_put(rig, 2, &plain, STR("k"), STR("x")) != ERR_NONE)
-		assert_true(clock_mono_ms() - begun < 9000);
+	rig_keep(rig, 2, &plain, STR("k"), STR("x"));
 	RIG_TEXT(rig_get(rig, 2, &plain, STR("k")), "x");
 }
 
@@ -442,19 +452,19 @@ a_line_that_hangs_comes_not_late(void **state)
 	int pids[PIDS_MAX];
 	enum err err;
 
-	rig->options.deadline_ms = 300;
+	rig->options.deadline_ms = 800;
 	rig_reopen(rig);
-	assert_int_equal(rig_put(rig, 2, &plain, STR("k"), STR("1")), ERR_NONE);
+	rig_keep(rig, 2, &plain, STR("k"), STR("1"));
 	find_database(rig, pids);
 	signal_database(pids + 1, SIGSTOP);
 	assert_int_equal(
 	    rig_put(rig, 2, &plain, STR("k"), STR("2")), ERR_UNCERTAIN);
-	rig_run_for(rig, 600);
+	rig_await_down(rig);
 	err = rig_put(rig, 2, &plain, STR("k"), STR("3"));
 	signal_database(pids + 1, SIGCONT);
 	rig_run_for(rig, 200);
-	while (err != ERR_NONE)
-		err = rig_put(rig, 2, &plain, STR("k"), STR("3"));
+	if (err != ERR_NONE)
+		rig_keep(rig, 2, &plain, STR("k"), STR("3"));
 	RIG_TEXT(rig_get(rig, 2, &plain, STR("k")), "3");
 }
 
@@ -501,22 +511,34 @@ listen_instead(const char *path)
 	return fd;
 }
 
-/* How often the store knocks within that time. */
+/* How often the store has just knocked. */
 static unsigned
-count_tries(struct rig *rig, int fd, unsigned ms)
+count_tries(struct rig *rig, int fd)
 {
-	const uint64_t end = clock_mono_ms() + ms;
 	unsigned tries = 0;
 	int caller;
 
-	while (clock_mono_ms() < end) {
-		rig_run_for(rig, 5);
-		while ((caller = accept(fd, NULL, NULL)) >= 0) {
-			tries++;
-			close(caller);
-		}
+	rig_run_for(rig, 5);
+	while ((caller = accept(fd, NULL, NULL)) >= 0) {
+		tries++;
+		close(caller);
 	}
 	return tries;
+}
+
+/* How long it takes to knock so often: not longer than that. */
+static uint64_t
+await_tries(struct rig *rig, int fd, unsigned count, unsigned most_ms)
+{
+	const uint64_t begun = clock_mono_ms();
+	uint64_t lasted = 0;
+
+	for (unsigned tries = 0; tries < count;
+	    lasted = clock_mono_ms() - begun) {
+		assert_true(lasted < most_ms);
+		tries += count_tries(rig, fd);
+	}
+	return lasted;
 }
 
 static void
@@ -528,7 +550,7 @@ a_database_that_is_away_is_asked_ever_less(void **state)
 	    str_format(rig->arena, "%s/" SOCKET_NAME, rig->dir).text;
 	const char *real =
 	    str_format(rig->arena, "%s/" SOCKET_NAME, dir ? dir : "").text;
-	unsigned first, last;
+	uint64_t first, last;
 	int fd;
 
 	if (dir == NULL) {
@@ -543,21 +565,19 @@ a_database_that_is_away_is_asked_ever_less(void **state)
 	assert_int_equal(rig_put(rig, 2, &plain, STR("k"), STR("v")), ERR_NONE);
 	fd = listen_instead(way);
 	rig_postgres_do(getenv("JACKDAW_TEST_PG"), RIG_END_OTHERS);
-	first = count_tries(rig, fd, 600);
-	(void)count_tries(rig, fd, 1400);
-	last = count_tries(rig, fd, 4000);
+	/* Each of two lines after 10 to 20 ms, and after twice that each time:
+	 * eight times after 150 ms at the earliest, the last four 1.9 s apart,
+	 * however slow this machine is. Half of 5 s each would be too late. */
+	first = await_tries(rig, fd, 8, 9000);
+	(void)await_tries(rig, fd, 4, 30000);
+	last = await_tries(rig, fd, 4, 30000);
 	close(fd);
 	unlink(way);
 	assert_int_equal(symlink(real, way), 0);
-	/*
-	 * Per line after 10 to 20 ms, and after twice that each time. The
-	 * longest pause that can begin before the last window is 2.6 s.
-	 */
-	assert_in_range(first, 4, 16);
-	assert_in_range(last, 1, 8);
+	assert_true(first >= 140);
+	assert_true(last >= 1280);
 	RIG_TEXT(rig_get(rig, 2, &plain, STR("k")), "(cannot be reached)");
-	while (rig_put(rig, 2, &plain, STR("k"), STR("w")) != ERR_NONE)
-		rig_run_for(rig, 10);
+	rig_keep(rig, 2, &plain, STR("k"), STR("w"));
 	RIG_TEXT(rig_get(rig, 2, &plain, STR("k")), "w");
 	unlink(way);
 }
