@@ -51,6 +51,7 @@ start(void **state)
 	(void)state;
 	snprintf(admin.path, sizeof(admin.path), "/tmp/command_test.%d",
 	    (int)getpid());
+	unlink(admin.path); /* of one that was killed, long ago */
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", admin.path);
 	admin.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(

@@ -167,7 +167,7 @@ open_storage(struct arena *arena, char *path)
 static void
 remove_files(const char *path)
 {
-	static const char *const ends[] = {"", "-wal", "-shm", "-lock"};
+	static const char *const ends[] = {"", "-wal", "-shm", ".lock"};
 	char name[256];
 
 	for (size_t i = 0; i < COUNT_OF(ends); i++) {
