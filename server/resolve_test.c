@@ -113,12 +113,14 @@ stop(void **state)
 /* --- cases ---------------------------------------------------------------- */
 
 static bool is_done;
+static unsigned done_count;
 
 static void
 resolved(struct resolve *resolve)
 {
 	(void)resolve;
 	is_done = true;
+	done_count++;
 }
 
 static const struct {
@@ -239,9 +241,9 @@ thousands_wait_their_turn(void **state)
 	enum { MANY = 1000 };
 	struct arena *arena = arena_make(0);
 	struct resolve *all = arena_array(arena, struct resolve, MANY);
-	unsigned left;
 
 	(void)state;
+	done_count = 0;
 	for (unsigned i = 0; i < MANY; i++) {
 		struct str name = str_format(arena, "n%u.lab", i);
 		struct policy policy;
@@ -249,12 +251,8 @@ thousands_wait_their_turn(void **state)
 		policy_of(rig.setup, NULL, name, &policy);
 		resolve_start(shard(), &all[i], arena, &policy, name, resolved);
 	}
-	do {
+	while (done_count < MANY)
 		turn();
-		left = 0;
-		for (unsigned i = 0; i < MANY; i++)
-			left += all[i].endpoints == NULL;
-	} while (left > 0);
 	for (unsigned i = 0; i < MANY; i++)
 		CHECK(all[i].err == ERR_NOT_FOUND || all[i].err == ERR_TIMEOUT);
 	arena_free(&arena);
