@@ -17,7 +17,6 @@
 #define NS_MAM      "urn:xmpp:mam:2"
 #define NS_RSM      "http://jabber.org/protocol/rsm"
 #define NS_FULLTEXT "urn:xmpp:fulltext:0"
-#define NS_RETRACT  "urn:xmpp:message-retract:1"
 
 /* The module's settings, in the order of their names. */
 enum {

@@ -13,6 +13,8 @@
 #include "storage/store.h"
 #include "xml/stanza.h"
 
+#define NS_RETRACT "urn:xmpp:message-retract:1"
+
 struct archive_retract;
 
 extern const struct store_kind archive_retract_kind;

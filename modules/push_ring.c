@@ -1,11 +1,11 @@
 #include "modules/push_ring.h"
 
+#include "modules/archive_retract.h"
 #include "modules/carbons.h"
 #include "xml/forward.h"
 #include "xml/keepable.h"
 
 #define NS_MUC_USER "http://jabber.org/protocol/muc#user"
-#define NS_RETRACT  "urn:xmpp:message-retract:1"
 
 /* What only its reader can decrypt. Of OMEMO only with a payload: without one
  * it just carries keys (XEP-0384, section 5.5.3). */

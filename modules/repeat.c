@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "modules/archive_retract.h"
 #include "server/module.h"
 
 /* A row whose sender was not told of it is among the last ones. */
@@ -12,6 +13,10 @@
 #define LAST_US  ((uint64_t)MINUTE * 1000)
 /* So long after a start senders are expected to come back. */
 #define WHILE_MS ((uint64_t)DAY)
+
+/* The words of a tombstone (XEP-0424, section 4), which has those of its
+ * message no more. No body can hold it. */
+#define TAKEN_BACK STR("\1")
 
 struct reading {
 	struct store_page page;
@@ -23,21 +28,38 @@ struct reading {
 /* 0: it cannot be told from others. Ids alone are no proof: there are clients
  * that give all their messages the same. */
 static uint64_t
-hash_of(struct arena *arena, const struct stanza *stanza)
+hash_of(struct arena *arena, const struct stanza *stanza, struct str words)
 {
 	const struct str from =
 	    stanza->from == NULL ? STR("") : jid_bare(stanza->from);
 	const struct str to =
 	    stanza->to == NULL ? STR("") : jid_bare(stanza->to);
-	const struct str body =
-	    node_child_text(arena, stanza->node, "body", NS_CLIENT);
 
 	if (stanza->id.len == 0)
 		return 0;
 	return hash_keyed(
 		   str_format(arena, "%.*s %.*s %.*s %.*s", STR_ARG(from),
-		       STR_ARG(to), STR_ARG(stanza->id), STR_ARG(body))) |
+		       STR_ARG(to), STR_ARG(stanza->id), STR_ARG(words))) |
 	       1;
+}
+
+static struct str
+body_of(struct arena *arena, const struct stanza *stanza)
+{
+	return node_child_text(arena, stanza->node, "body", NS_CLIENT);
+}
+
+static uint64_t
+hash_of_row(struct arena *arena, struct str row)
+{
+	const struct stanza *stanza = stanza_parse(arena, row);
+
+	if (stanza == NULL)
+		return 0;
+	return hash_of(arena, stanza,
+	    node_child(stanza->node, "retracted", NS_RETRACT) != NULL
+		? TAKEN_BACK
+		: body_of(arena, stanza));
 }
 
 static int
@@ -62,10 +84,7 @@ take_rows(struct reading *reading, const struct store_page *page)
 	must(repeats->hashes != NULL);
 	for (size_t i = 0; i < page->count; i++) {
 		struct arena *arena = arena_make(0);
-		const struct stanza *stanza =
-		    stanza_parse(arena, page->rows[i].value);
-		const uint64_t hash =
-		    stanza == NULL ? 0 : hash_of(arena, stanza);
+		const uint64_t hash = hash_of_row(arena, page->rows[i].value);
 
 		if (hash != 0)
 			repeats->hashes[repeats->count++] = hash;
@@ -121,19 +140,12 @@ repeats_load(struct repeats *repeats, struct account *account,
 	    page_read);
 }
 
-bool
-repeats_have(struct repeats *repeats, const struct stanza *stanza)
+/* The row that has it says so no more. */
+static bool
+take_hash(struct repeats *repeats, uint64_t hash)
 {
-	struct arena *arena;
-	uint64_t hash, *at = NULL;
+	uint64_t *at = NULL;
 
-	if (repeats->count > 0 && clock_mono_ms() > repeats->until_ms)
-		repeats_forget(repeats);
-	if (repeats->count == 0)
-		return false;
-	arena = arena_make(0);
-	hash = hash_of(arena, stanza);
-	arena_free(&arena);
 	if (hash != 0)
 		at = bsearch(&hash, repeats->hashes, repeats->count,
 		    sizeof(hash), compare);
@@ -143,6 +155,24 @@ repeats_have(struct repeats *repeats, const struct stanza *stanza)
 	memmove(at, at + 1,
 	    (size_t)(repeats->hashes + repeats->count - at) * sizeof(hash));
 	return true;
+}
+
+bool
+repeats_have(struct repeats *repeats, const struct stanza *stanza)
+{
+	struct arena *arena;
+	bool is_there;
+
+	if (repeats->count > 0 && clock_mono_ms() > repeats->until_ms)
+		repeats_forget(repeats);
+	if (repeats->count == 0)
+		return false;
+	arena = arena_make(0);
+	is_there = take_hash(repeats,
+		       hash_of(arena, stanza, body_of(arena, stanza))) ||
+		   take_hash(repeats, hash_of(arena, stanza, TAKEN_BACK));
+	arena_free(&arena);
+	return is_there;
 }
 
 void

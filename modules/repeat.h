@@ -7,7 +7,8 @@
  * does with all that it sent after a message of whose refusal it was not told
  * (server/kept.h). What such a message would have, an account that is loaded
  * after a start remembers for a day: sender, recipient, id and body of the rows
- * that it got, or sent, last before the start.
+ * that it got, or sent, last before the start. A tombstone is known without its
+ * body, or words that were taken back would be there again.
  */
 #pragma once
 

@@ -103,6 +103,8 @@ after_a_day_none_is(void **state)
 	}
 }
 
+#define QUERY "<iq type='set' id='q'><query xmlns='urn:xmpp:mam:2'/></iq>"
+
 /* He has not heard that the first was refused, so he sends both again. */
 static void
 the_sender_keeps_one(void **state)
@@ -126,9 +128,38 @@ the_sender_keeps_one(void **state)
 		world_kill(world);
 		romeo = rig_bind(world, ROMEO "/orchard");
 		rig_send(romeo, SAID);
-		rig_send(romeo, "<iq type='set' id='q'>"
-				"<query xmlns='urn:xmpp:mam:2'/></iq>");
+		rig_send(romeo, QUERY);
 		CHECK_EQUAL(rig_hears(romeo, "<body>1"), 1);
+		world_free(&world);
+	}
+}
+
+#define TAKES_BACK                                           \
+	"<message to='" JULIET "' id='m2'><retract id='m1' " \
+	"xmlns='urn:xmpp:message-retract:1'/><body>2</body></message>"
+
+/* Its tombstone has its id, but not its words. */
+static void
+what_was_taken_back_stays_so(void **state)
+{
+	(void)state;
+	for (unsigned seed = 1; seed <= 4; seed++) {
+		struct world *world = rig_world(seed, 0, NULL);
+		struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+		struct world_peer *juliet;
+
+		rig_send(romeo, SAID);
+		rig_send(romeo, TAKES_BACK);
+		world_sleep(world, 2000);
+		world_kill(world);
+		juliet = rig_bind(world, JULIET "/balcony");
+		romeo = rig_bind(world, ROMEO "/orchard");
+		rig_send(romeo, SAID);
+		rig_send(romeo, TAKES_BACK);
+		rig_send(romeo, QUERY);
+		CHECK_EQUAL(rig_hears(romeo, "<body>1"), 0);
+		rig_send(juliet, QUERY);
+		CHECK_EQUAL(rig_hears(juliet, "<body>1"), 0);
 		world_free(&world);
 	}
 }
@@ -142,6 +173,7 @@ main(void)
 	    cmocka_unit_test(old_ones_are_not),
 	    cmocka_unit_test(after_a_day_none_is),
 	    cmocka_unit_test(the_sender_keeps_one),
+	    cmocka_unit_test(what_was_taken_back_stays_so),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
