@@ -233,7 +233,14 @@ set_unloaded(struct owner *owner, enum owner_stage stage)
 	shard->absent_count++;
 }
 
-static void put_back_inbox(struct owner *);
+static void
+put_back_inbox(struct owner *owner)
+{
+	mailbox_put_back(owner->shard, &owner->inbox);
+	mailbox_put_back(owner->shard, &owner->again);
+	owner->inbox_count = 0;
+	owner->retry_ms = 0;
+}
 
 /* Letters go on, unless something is under way: then they do when it ends. */
 static void
@@ -494,15 +501,6 @@ load_failed(struct owner *owner, enum err err)
 		retry_later(owner);
 	else
 		owner_free(owner);
-}
-
-static void
-put_back_inbox(struct owner *owner)
-{
-	mailbox_put_back(owner->shard, &owner->inbox);
-	mailbox_put_back(owner->shard, &owner->again);
-	owner->inbox_count = 0;
-	owner->retry_ms = 0;
 }
 
 static void
@@ -771,6 +769,17 @@ owner_take_hashed(struct shard *shard, struct post *letter, uint64_t hash)
 		wait_in_inbox(owner, letter);
 	else
 		account_take(account_in(owner), letter);
+}
+
+void
+owner_take_first(struct owner *owner, struct list *letters)
+{
+	list_move(letters, &owner->inbox);
+	owner->inbox_count = 0;
+	list_each (letter, letters, struct post, link) {
+		list_remove(&letter->link);
+		owner_take(owner->shard, letter);
+	}
 }
 
 /* --- the end ------------------------------------------------------------- */

@@ -64,6 +64,8 @@ struct owner *owner_want(struct shard *, const struct jid *);
  * the inbox while LOADING. Makes the owner unless what the letter says needs
  * none (presence to an account that is not in memory is dropped). Takes it. */
 void owner_take(struct shard *, struct post *);
+/* Those letters, which came before all that is in the inbox. Takes them. */
+void owner_take_first(struct owner *, struct list *);
 
 /* For letters to many: owner_take with the hash computed before, so that while
  * one is handled the memory of owners that come later can be asked for, then

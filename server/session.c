@@ -536,24 +536,15 @@ session_bind(struct account *account, struct post *letter)
 		bind_as(account, letter, resource);
 }
 
-/* While the account loads they wait as all do. */
-static void
-take_behind(struct shard *shard, struct list *behind)
-{
-	list_each (letter, behind, struct post, link) {
-		list_remove(&letter->link);
-		owner_take(shard, letter);
-	}
-}
-
-/* Those that asked first come first; who still has to wait does so anew. */
+/* Those that asked first come first; who still has to wait does so anew. While
+ * the account loads they wait as all do. */
 static void
 retry_binds(struct account *account, struct stream_id gone)
 {
-	struct shard *shard = account->owner.shard;
-	struct list binds;
+	struct list binds, letters;
 
 	list_init(&binds);
+	list_init(&letters);
 	list_move(&binds, &account->binds);
 	list_each (wait, &binds, struct bind_wait, link) {
 		struct list behind;
@@ -565,9 +556,10 @@ retry_binds(struct account *account, struct stream_id gone)
 		if (is_stream(letter->stream, gone))
 			post_free(&letter);
 		else
-			owner_take(shard, letter);
-		take_behind(shard, &behind);
+			list_add_last(&letters, &letter->link);
+		list_move(&letters, &behind);
 	}
+	owner_take_first(&account->owner, &letters);
 }
 
 void
