@@ -81,18 +81,24 @@ counters_json(const struct remote_counters *counters)
 }
 
 static uint64_t
+age_s(const struct list *entries)
+{
+	const struct entry *first =
+	    list_entry(list_first(entries), struct entry, link);
+
+	return first == NULL ? 0 : (clock_mono_ms() - first->since_ms) / 1000;
+}
+
+static uint64_t
 oldest_s(const struct pair *pair)
 {
-	const struct entry *entry =
-	    list_entry(list_first(&pair->sent), struct entry, link);
+	uint64_t oldest = age_s(&pair->sent);
 
-	if (entry == NULL)
-		entry =
-		    list_entry(list_first(&pair->waits), struct entry, link);
-	if (entry == NULL)
-		entry = list_entry(
-		    list_first(&pair->undecided), struct entry, link);
-	return entry == NULL ? 0 : (clock_mono_ms() - entry->since_ms) / 1000;
+	if (oldest < age_s(&pair->waits))
+		oldest = age_s(&pair->waits);
+	if (oldest < age_s(&pair->undecided))
+		oldest = age_s(&pair->undecided);
+	return oldest;
 }
 
 /* Of what waits or is not acknowledged: what outlives the server. */
