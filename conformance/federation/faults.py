@@ -14,10 +14,10 @@ from servers import KINDS, fresh_id
 from matrix import report
 from talk import NS, Lost, Person, befriend
 
-# Shorter than the presets, so that a test sees them pass; messages are held for
+# Shorter than the presets, so that a test sees them pass; what waits is held for
 # as long as the slowest machine may need.
-SETTINGS = {"hold_messages": "30 min", "hold_others": "2 min",
-            "presence_lost": "3 s", "connect_timeout": "10 s"}
+SETTINGS = {"presence_lost": "3 s", "connect_timeout": "10 s",
+            "hold_messages": "30 min", "hold_others": "2 min"}
 
 
 def limits(idle_timeout_s):

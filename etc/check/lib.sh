@@ -95,7 +95,7 @@ meson_tests()
 	[ "$kind" = tsan ] && how=(tsan_run)
 	rm -f "build-$kind"/meson-logs/testlog.json
 	"${how[@]}" meson test -C "build-$kind" --no-rebuild --num-processes "$jobs" \
-		--timeout-multiplier 20 "${suites[@]}" >/dev/null 2>&1
+		--timeout-multiplier 5 "${suites[@]}" >/dev/null 2>&1
 	/usr/bin/python3 etc/check/results.py "$kind" \
 		"build-$kind"/meson-logs/testlog.json
 }

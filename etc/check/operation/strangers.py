@@ -123,7 +123,8 @@ def ends_what_floods_it_before_tls(make):
 
 
 def one_address_keeps_nobody_out(make):
-    """Whatever it begins and does not go on with."""
+    """Whatever it begins and does not go on with: else somebody waits until
+    its handshakes have taken too long, 10 s."""
     site = make()
     site.add("limits: {handshakes: 8}\n")
     site.start()
@@ -136,7 +137,7 @@ def one_address_keeps_nobody_out(make):
     began = time.monotonic()
     for _ in range(5):
         shown_directly(site, HOST)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 9
     for sock in crowd:
         sock.close()
 
