@@ -371,8 +371,7 @@ batch_add(struct batch *batch, struct store_write *write, struct row_open *open)
 	list_add_last(&batch->rows, &open->link);
 }
 
-/* Of an account that is gone nothing must be written, for nothing would remove
- * it. */
+/* Of an account that is gone nothing is written (struct owner). */
 static void
 refuse_queue(struct account *account)
 {

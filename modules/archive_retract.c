@@ -529,8 +529,7 @@ has_failures(const struct archive_retract *retract)
 	return retract->failures != archive_of(retract->account)->failures;
 }
 
-/* Of an account that is gone nothing must be written, for nothing would remove
- * it. */
+/* Of an account that is gone nothing is written (struct owner). */
 static void
 page_read(struct store_page *page)
 {

@@ -26,8 +26,7 @@ struct keeping {
 	bool is_uncertain; /* it may be there: no error is said */
 };
 
-/* Of an account that is gone nothing must be written, for nothing would remove
- * it. */
+/* Of an account that is gone nothing is written (struct owner). */
 static void
 write_row(struct keeping *keeping)
 {

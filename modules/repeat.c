@@ -26,7 +26,7 @@ struct reading {
 };
 
 /* 0: it cannot be told from others. Ids alone are no proof: there are clients
- * that give all their messages the same. */
+ * that give all their messages the same. But those cannot take one back. */
 static uint64_t
 hash_of(struct arena *arena, const struct stanza *stanza, struct str words)
 {

@@ -30,7 +30,8 @@ void repeats_load(struct repeats *, struct account *, const struct store_kind *,
     uint64_t last_id, struct join *);
 /* Whether the message was there before the start: each row says so once while
  * the account is in memory, for nobody sends a message a third time that was
- * acknowledged the second. So who gives messages the same id and body loses one
- * for each such row, each time the account is loaded. */
+ * acknowledged the second. So who gives messages the same id and body, or a
+ * message the id of one that he took back in the minute before the start, loses
+ * one for each such row, each time the account is loaded. */
 bool repeats_have(struct repeats *, const struct stanza *);
 void repeats_forget(struct repeats *);

@@ -422,7 +422,7 @@ is_of_session(struct owner *owner, const struct post *letter)
 	const bool is_many = owner->inbox_count > INBOX_MAX;
 	const enum post_kind kind = letter->kind;
 
-	if (session_count(account_in(owner)) == 0)
+	if (session_count_all(account_in(owner)) == 0)
 		return false;
 	if (kind == POST_SENT)
 		return letter->is_counted;

@@ -50,7 +50,9 @@ struct owner {
 	unsigned retry_ms;  /* until the next try to load */
 	bool is_loading;    /* the store was asked or will be */
 	bool is_catching;   /* CAUGHT will come; then is_loading, too */
-	bool is_detached;   /* the name is free again; goes with its last pin */
+	bool is_detached;   /* the name is free again; goes with its last pin.
+			       Nothing must be written then: nothing would
+			       remove it */
 	bool is_stale;      /* to be loaded anew when it is loaded */
 	unsigned failures;  /* logins in a row that failed */
 	uint64_t failed_ms; /* the last of them: clock_mono_ms */

@@ -72,7 +72,7 @@ session_of_stream(struct account *account, struct stream_id stream)
 }
 
 unsigned
-session_count(const struct account *account)
+session_count_all(const struct account *account)
 {
 	unsigned count = account->session_count;
 
@@ -447,7 +447,7 @@ bind_as(struct account *account, struct post *letter, struct str resource)
 	uint64_t max = host_int(account->host, SETTING(SESSIONS_PER_ACCOUNT));
 	struct session *session;
 
-	if (session_count(account) >= max) {
+	if (session_count_all(account) >= max) {
 		refuse_or_wait(account, letter);
 		return;
 	}

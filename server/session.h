@@ -62,7 +62,7 @@ struct session *session_find(struct account *, const struct jid *);
 struct session *session_of_number(struct account *, uint64_t number);
 struct session *session_of_stream(struct account *, struct stream_id);
 /* How many there are, also of those that are spent. */
-unsigned session_count(const struct account *);
+unsigned session_count_all(const struct account *);
 
 /* Sends a stanza to the session's stream, after all that was sent before. The
  * stanza is copied into the letter unless the letter brought it: session_send
