@@ -117,6 +117,17 @@ a_retraction_takes_back_one_message(void **state)
 	world_free(&world);
 }
 
+static void
+say_counted(struct world_peer *romeo)
+{
+	char id[RIG_ID_LEN];
+
+	rig_skip(romeo);
+	rig_enable(romeo, id);
+	world_send(romeo, "<message type='chat' to='" JULIET "' id='m1'>"
+			  "<body>Hi</body></message>");
+}
+
 /* What has stream management is written when its recipient has it; another
  * device does not wait for that. */
 static void
@@ -126,14 +137,9 @@ what_another_device_takes_back_is_found(void **state)
 		struct world *world = rig_world(i, 2, NULL);
 		struct world_peer *romeo = rig_login(world, ROMEO "/orchard");
 		struct world_peer *other = rig_login(world, ROMEO "/garden");
-		char id[RIG_ID_LEN];
 		const char *is;
 
-		rig_skip(romeo);
-		rig_enable(romeo, id);
-		world_send(romeo,
-		    "<message type='chat' to='" JULIET "' id='m1'>"
-		    "<body>Hi</body></message>");
+		say_counted(romeo);
 		world_step(world, i / 4);
 		world_send(other, RETRACT);
 		world_sleep(world, 20000);
@@ -153,15 +159,10 @@ what_is_written_late_is_found(void **state)
 		struct world *world = rig_world(i, 2, NULL);
 		struct world_peer *romeo = rig_login(world, ROMEO "/orchard");
 		struct world_peer *other = rig_login(world, ROMEO "/garden");
-		char id[RIG_ID_LEN];
 		const char *is;
 
 		rig_login(world, JULIET "/balcony");
-		rig_skip(romeo);
-		rig_enable(romeo, id);
-		world_send(romeo,
-		    "<message type='chat' to='" JULIET "' id='m1'>"
-		    "<body>Hi</body></message>");
+		say_counted(romeo);
 		world_send(other, RETRACT);
 		world_step(world, i / 4);
 		world_break_store(world, ERR_FULL);

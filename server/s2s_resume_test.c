@@ -426,6 +426,27 @@ what_comes_before_the_answer_is_done_with_first(void **state)
 	world_free(&stage.world);
 }
 
+/* Its stream is cut while what it sent waits for the store, and the next one is
+ * there. */
+static struct world_peer *
+cut_with_one_open(struct stage *stage)
+{
+	struct world_peer *peer;
+
+	world_add_account(stage->world, TYBALT, NULL);
+	stage_say(stage, "m1");
+	peer = answer_both_ways(stage);
+	CHECK(stage_comes(peer, "<enable"));
+	world_send(peer, ENABLED);
+	world_run(stage->world);
+	world_hold_store(stage->world, true);
+	world_send(peer, TO_TYBALT("t1"));
+	world_run(stage->world);
+	world_cut(&peer);
+	world_sleep(stage->world, 2000);
+	return answer_both_ways(stage);
+}
+
 /* It would come again, to be done twice; but not without end. */
 static void
 what_came_is_done_with_before_it_is_resumed(void **state)
@@ -434,18 +455,7 @@ what_came_is_done_with_before_it_is_resumed(void **state)
 		struct stage stage = stage_begin(i + 1, CLEAR);
 		struct world_peer *peer;
 
-		world_add_account(stage.world, TYBALT, NULL);
-		stage_say(&stage, "m1");
-		peer = answer_both_ways(&stage);
-		CHECK(stage_comes(peer, "<enable"));
-		world_send(peer, ENABLED);
-		world_run(stage.world);
-		world_hold_store(stage.world, true);
-		world_send(peer, TO_TYBALT("t1"));
-		world_run(stage.world);
-		world_cut(&peer);
-		world_sleep(stage.world, 2000);
-		peer = answer_both_ways(&stage);
+		peer = cut_with_one_open(&stage);
 		world_sleep(stage.world, 3000);
 		CHECK(!stage_comes(peer, "<resume"));
 		if (i == 2) { /* too soon */
@@ -474,18 +484,7 @@ whose_former_is_forgotten_begins_anew(void **state)
 	struct world_peer *peer;
 
 	(void)state;
-	world_add_account(stage.world, TYBALT, NULL);
-	stage_say(&stage, "m1");
-	peer = answer_both_ways(&stage);
-	CHECK(stage_comes(peer, "<enable"));
-	world_send(peer, ENABLED);
-	world_run(stage.world);
-	world_hold_store(stage.world, true);
-	world_send(peer, TO_TYBALT("t1"));
-	world_run(stage.world);
-	world_cut(&peer);
-	world_sleep(stage.world, 2000);
-	peer = answer_both_ways(&stage);
+	peer = cut_with_one_open(&stage);
 	for (unsigned i = 0; i < MANY; i++) {
 		struct world_peer *other =
 		    stage_arrive_certified(&stage, VERONA);
