@@ -215,7 +215,7 @@ who_resumes_tells_what_was_done(void **state)
 
 /* What the administration sees, of the pair with VERONA. */
 static long long
-doubted(const struct stage *stage)
+seen(const struct stage *stage, const char *what)
 {
 	long long sum = 0;
 
@@ -223,7 +223,7 @@ doubted(const struct stage *stage)
 		json_t *pairs = remote_list(&stage->world->server.shards[i]);
 
 		sum += json_integer_value(
-		    json_object_get(json_array_get(pairs, 0), "in_doubt"));
+		    json_object_get(json_array_get(pairs, 0), what));
 		json_decref(pairs);
 	}
 	return sum;
@@ -238,12 +238,16 @@ who_does_not_resume_tells_nothing(void **state)
 
 	world_send(peer, "<failed xmlns='urn:xmpp:sm:3'/>");
 	CHECK(stage_comes(peer, "<enable"));
-	CHECK_EQUAL(doubted(&stage), 2);
+	CHECK_EQUAL(seen(&stage, "in_doubt"), 2);
 	world_send(peer, PASSING);
 	CHECK(only_m1_comes(peer));
-	CHECK_EQUAL(doubted(&stage), 1);
+	CHECK_EQUAL(seen(&stage, "in_doubt"), 1);
+	world_send(peer, "<a xmlns='urn:xmpp:sm:3' h='1'/>");
+	stage_say(&stage, "m2");
+	CHECK(stage_comes(peer, "id='m2'"));
+	CHECK(seen(&stage, "oldest_s") >= 3);
 	hears(&stage, TIMEOUT);
-	CHECK_EQUAL(doubted(&stage), 0);
+	CHECK_EQUAL(seen(&stage, "in_doubt"), 0);
 	CHECK_EQUAL(count(peer, "id='q1'"), 0);
 	world_free(&stage.world);
 }
