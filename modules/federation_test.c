@@ -11,6 +11,7 @@
 #define MAB     "mab@deep." PLAYS
 #define SECONDS ((uint64_t)1000)
 #define MINUTES (60 * SECONDS)
+#define HOURS   (60 * MINUTES)
 
 struct stage {
 	struct world *world;
@@ -78,6 +79,8 @@ forget_all(struct stage *stage)
 #define FROM(jid, more)                                                       \
 	"<presence xmlns='jabber:server' from='" jid "' to='" ROMEO "' " more \
 	"/>"
+
+#define AWAY "<presence><show>away</show></presence>"
 
 /* Romeo and they see each other. */
 static void
@@ -217,6 +220,99 @@ who_cannot_be_reached_becomes_unavailable(void **state)
 	CHECK(got(&stage, "to='" ESCALUS "'", "from='" ROMEO "/orchard'"));
 	CHECK(got(&stage, "to='" ESCALUS "'", "type='probe'"));
 	end(&stage);
+}
+
+/* What of the presence that was sent meanwhile is told when a domain is back
+ * after so long. */
+static void
+what_was_missed_is_told(void **state)
+{
+	static const struct {
+		uint64_t away_ms;
+		enum neighbour_mood mood;
+		const char *said; /* NULL: romeo is cut off */
+		bool is_told;
+		const char *what;
+	} cases[] = {
+	    {20 * MINUTES, NEIGHBOUR_UNREACHABLE, NULL, true,
+		"type='unavailable'"},
+	    {20 * MINUTES, NEIGHBOUR_REFUSING, NULL, true,
+		"type='unavailable'"},
+	    {23 * HOURS, NEIGHBOUR_UNREACHABLE, NULL, true,
+		"type='unavailable'"},
+	    {30 * HOURS, NEIGHBOUR_UNREACHABLE, NULL, false,
+		"type='unavailable'"},
+	    {2 * MINUTES, NEIGHBOUR_UNREACHABLE, AWAY, true, "away"},
+	    {20 * MINUTES, NEIGHBOUR_UNREACHABLE, AWAY, true, "away"},
+	    {20 * MINUTES, NEIGHBOUR_UNREACHABLE,
+		"<presence type='unsubscribed' to='" ESCALUS "'/>", true,
+		"type='unsubscribed'"},
+	    {20 * MINUTES, NEIGHBOUR_UNREACHABLE,
+		"<presence type='subscribe' to='" PARIS "'/>", true,
+		"type='subscribe'"},
+	    {20 * MINUTES, NEIGHBOUR_UNREACHABLE,
+		"<presence to='" PARIS "/directed'/>", false, PARIS},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(cases) * 2; i++) {
+		const bool in_order = i % 2 == 0;
+		struct stage stage = begin();
+
+		befriend(&stage, ESCALUS);
+		stage.verona->mood = cases[i / 2].mood;
+		neighbour_cut(stage.verona, in_order);
+		world_sleep(stage.world, 5 * SECONDS);
+		if (cases[i / 2].said == NULL)
+			world_cut(&stage.romeo);
+		else
+			world_send(stage.romeo, cases[i / 2].said);
+		world_sleep(stage.world, cases[i / 2].away_ms);
+		forget_all(&stage);
+		stage.verona->mood = NEIGHBOUR_WILLING;
+		world_sleep(stage.world, 6 * MINUTES);
+		CHECK(got(&stage, cases[i / 2].what, "from='" ROMEO) ==
+		      cases[i / 2].is_told);
+		end(&stage);
+	}
+}
+
+/* The last that came of romeo's resource says that it is there. */
+static bool
+is_seen(struct stage *stage)
+{
+	bool is_available = false;
+	const char *text;
+
+	while ((text = neighbour_next(stage->verona)) != NULL)
+		if (strstr(text, "from='" ROMEO "/orchard'") != NULL)
+			is_available = strstr(text, "unavailable") == NULL;
+	return is_available;
+}
+
+/* Who went and came again, long before or within the minute that presence
+ * waits. */
+static void
+what_is_told_late_is_told_in_order(void **state)
+{
+	static const uint64_t pauses_ms[] = {
+	    10 * SECONDS, 15 * MINUTES + 50 * SECONDS};
+
+	for (size_t i = 0; i < COUNT_OF(pauses_ms); i++) {
+		struct stage stage = begin();
+
+		befriend(&stage, ESCALUS);
+		stage.verona->mood = NEIGHBOUR_UNREACHABLE;
+		neighbour_cut(stage.verona, false);
+		world_cut(&stage.romeo);
+		world_sleep(stage.world, pauses_ms[i]);
+		stage.romeo = rig_login(stage.world, ROMEO "/orchard");
+		world_sleep(stage.world, 16 * MINUTES - pauses_ms[i]);
+		neighbour_open(stage.verona, "montague.example");
+		CHECK(got(&stage, "unavailable", "from='" ROMEO "/orchard'"));
+		world_sleep(stage.world, 2 * MINUTES);
+		CHECK(is_seen(&stage));
+		end(&stage);
+	}
 }
 
 static void
@@ -386,6 +482,8 @@ main(void)
 	    cmocka_unit_test(presence_goes_to_all_of_a_domain),
 	    cmocka_unit_test(probes_are_answered),
 	    cmocka_unit_test(who_cannot_be_reached_becomes_unavailable),
+	    cmocka_unit_test(what_was_missed_is_told),
+	    cmocka_unit_test(what_is_told_late_is_told_in_order),
 	    cmocka_unit_test(who_does_not_answer_after_a_break_is_unavailable),
 	    cmocka_unit_test(who_is_of_a_component_goes_and_comes_with_it),
 	    cmocka_unit_test(idle_links_may_end),

@@ -284,7 +284,7 @@ rosters_agree_when_the_store_is_back(void **state)
 static void
 what_is_routed_outlives_its_sender(void **state)
 {
-	struct world *world = rig_world(1, 2, NULL);
+	struct world *world = rig_world(1, 2, "s2s.hold_others: 10 min\n");
 	struct neighbour *verona = neighbour_new(world, "verona.example");
 	struct world_peer *romeo = rig_interested(world, ROMEO "/orchard");
 

@@ -14,13 +14,8 @@
 #include "server/setup.h"
 #include "server/stream.h"
 
-/* Pairs that nobody answers for, of a shard: whoever writes to names at random
- * must not fill the memory. */
-#define SILENT_MAX 4096
 /* A path that ends sooner, without use, is one more failure. */
-#define LASTING_MS (1 * MINUTE)
-/* A link that broke is tried again for so long when nobody wants it. */
-#define GIVE_UP_MS       (1 * DAY)
+#define LASTING_MS       (1 * MINUTE)
 #define BACKOFF_FIRST_MS (1 * SECOND)
 #define BACKOFF_LAST_MS  (5 * MINUTE)
 /* Who resumes a stream has so long from the time that there is another. */
@@ -86,6 +81,7 @@ pair_new(struct remote *remote, struct str local)
 	list_init(&pair->sent);
 	list_init(&pair->waits);
 	list_init(&pair->undecided);
+	list_init(&pair->owed);
 	table_init(&pair->requests);
 	remote_add(remote, pair);
 	remote->shard->remotes->silent_count++;
@@ -295,8 +291,11 @@ on_retry(struct timer *timer)
 
 	pair->is_refused = false;
 	if (pair->broken_ms != 0 &&
-	    clock_mono_ms() - pair->broken_ms > GIVE_UP_MS)
+	    clock_mono_ms() - pair->broken_ms > GIVE_UP_MS) {
 		pair->broken_ms = 0;
+		owed_return(pair);
+		queue_sweep(pair, false);
+	}
 	pair_advance(pair);
 }
 
@@ -363,11 +362,13 @@ weigh_doubt(struct pair *pair, const struct path_note *note)
 static void
 be_found(struct pair *pair, bool is_resumed)
 {
-	if (pair->is_lost)
+	owed_return(pair);
+	if (pair->is_lost || pair->is_behind)
 		tell_accounts(pair, DOMAIN_BACK);
 	else if (pair->broken_ms != 0 && !is_resumed)
 		tell_accounts(pair, DOMAIN_DOUBTED);
 	pair->is_lost = false;
+	pair->is_behind = false;
 	pair->broken_ms = 0;
 	timer_stop(pair_shard(pair), &pair->lost);
 }

@@ -30,8 +30,8 @@
  * all who write to it, other servers as well; nobody is asked for its paths,
  * whose bytes are in the namespace of components. The first path that is READY
  * is told so by ADMIT; when another one comes, the first gets RIVAL, and ends
- * or says ALIVE, after which the others get CLOSE (conflict). Without a path
- * messages and subscriptions are held, other stanzas answered at once.
+ * or says ALIVE, after which the others get CLOSE (conflict). Without a path an
+ * iq is answered at once.
  */
 #pragma once
 

@@ -98,6 +98,8 @@ oldest_s(const struct pair *pair)
 		oldest = age_s(&pair->waits);
 	if (oldest < age_s(&pair->undecided))
 		oldest = age_s(&pair->undecided);
+	if (oldest < age_s(&pair->owed))
+		oldest = age_s(&pair->owed);
 	return oldest;
 }
 

@@ -5,6 +5,7 @@
  *	remote_table.c	domains, and what they counted
  *	remote_queue.c	what waits, what is sent, what is answered
  *	remote_keep.c	what is written down meanwhile
+ *	remote_owed.c	what is to be said though it waited too long
  *	remote_list.c	what can be seen of it
  */
 #pragma once
@@ -20,6 +21,11 @@
 /* In the queues of a shard: beyond, nothing is taken for servers that are not
  * connected. */
 #define SILENT_BYTES_MAX ((size_t)64 * 1024 * 1024)
+/* Pairs that nobody answers for, of a shard: whoever writes to names at random
+ * must not fill the memory. */
+#define SILENT_MAX 4096
+/* A link that broke is tried again for so long when nobody wants it. */
+#define GIVE_UP_MS (1 * DAY)
 /* Sent and not acknowledged, of a pair: far below what a connection holds. */
 #define WINDOW_BYTES ((size_t)1024 * 1024)
 #define PATHS_MAX    4 /* of a pair; the first carries, the others wait */
@@ -57,6 +63,11 @@ struct pair {
 	struct list waits; /* these, by ticket too */
 	struct list undecided; /* requests that, sent again, might be carried
 			     out twice: they wait for their answers */
+	struct list owed;      /* presence that waited too long, but is to be
+				  said when the link is there again */
+	size_t owed_bytes;
+	bool is_behind;        /* presence that accounts can say again waited
+				  too long */
 	size_t count, bytes;   /* of all */
 	struct table requests; /* those among them, by what answers them */
 	size_t window;         /* bytes on the wire of those that are sent */
@@ -161,8 +172,15 @@ static inline bool
 queue_is_empty(const struct pair *pair)
 {
 	return list_is_empty(&pair->sent) && list_is_empty(&pair->waits) &&
-	       list_is_empty(&pair->undecided);
+	       list_is_empty(&pair->undecided) && list_is_empty(&pair->owed);
 }
+
+/* --- remote_owed.c ------------------------------------------------------- */
+
+/* The entry has waited too long: false when it need not be said any more. */
+bool owed_take(struct entry *);
+/* All of it waits again in its place: before what was said later. */
+void owed_return(struct pair *);
 
 /* --- remote_keep.c ------------------------------------------------------- */
 

@@ -28,13 +28,6 @@
 static void on_sweep(struct timer *);
 static void sender_sure(struct outbox_wait *);
 
-static bool
-is_subscription(const struct stanza *stanza)
-{
-	return stanza->type >= STANZA_SUBSCRIBE &&
-	       stanza->type <= STANZA_UNSUBSCRIBED;
-}
-
 /* --- answers -------------------------------------------------------------- */
 
 /* Presence that got lost is no news to anybody, but for a request, whose sender
@@ -147,7 +140,8 @@ has_room(const struct pair *pair)
 				 SETTING(S2S_QUEUE));
 }
 
-/* When it came, also before a restart. */
+/* When it came, also before a restart; but a minute, which presence waits, may
+ * be less than the restart took. */
 static void
 set_age(struct entry *entry)
 {
@@ -157,25 +151,20 @@ set_age(struct entry *entry)
 
 	if (since_us != 0 && since_us < now_us)
 		age_ms = (now_us - since_us) / 1000;
+	if (entry->letter->stanza->kind == STANZA_PRESENCE &&
+	    age_ms < GIVE_UP_MS)
+		age_ms = 0;
 	entry->since_us = now_us - age_ms * 1000;
 	entry->since_ms = age_ms < now_ms ? now_ms - age_ms : 0;
-}
-
-/* That somebody went is news for as long as a message: nobody would say it
- * again. */
-static bool
-is_held_long(const struct stanza *stanza)
-{
-	return stanza->kind == STANZA_MESSAGE || is_subscription(stanza) ||
-	       stanza->type == STANZA_UNAVAILABLE;
 }
 
 static uint64_t
 hold_ms(const struct entry *entry)
 {
-	const struct setting *setting = is_held_long(entry->letter->stanza)
-					    ? SETTING(S2S_HOLD_MESSAGES)
-					    : SETTING(S2S_HOLD_OTHERS);
+	const struct setting *setting =
+	    entry->letter->stanza->kind == STANZA_MESSAGE
+		? SETTING(S2S_HOLD_MESSAGES)
+		: SETTING(S2S_HOLD_OTHERS);
 
 	return config_ms(setup_config(pair_shard(entry->pair)->setup),
 	    index_of(entry->pair, setting), setting);
@@ -241,7 +230,7 @@ void
 queue_add(struct pair *pair, struct post *letter)
 {
 	if (pair_is_component(pair) && pair->path_count == 0 &&
-	    !is_held_long(letter->stanza))
+	    letter->stanza->kind == STANZA_IQ)
 		queue_refuse(pair, letter, STANZA_ERR_SERVICE_UNAVAILABLE,
 		    "the component is not connected");
 	else if (pair->path_count == 0 && pair_shard(pair)->is_draining &&
@@ -558,16 +547,16 @@ reason(const struct pair *pair, struct arena *arena, bool is_all)
 	    .text;
 }
 
-/* Answers it when its time is up, or must be. */
+/* Ends its wait when its time is up, or must be. */
 static void
 sweep(struct entry *entry, bool is_all, enum stanza_err err, const char *text)
 {
 	const uint64_t due = entry->since_ms + hold_ms(entry);
 
-	if (is_all || due <= clock_mono_ms())
-		queue_refuse(entry->pair, take(entry), err, text);
-	else
+	if (!is_all && due > clock_mono_ms())
 		sweep_at(entry->pair, due);
+	else if (!owed_take(entry))
+		queue_refuse(entry->pair, take(entry), err, text);
 }
 
 static void
@@ -632,4 +621,6 @@ queue_free(struct pair *pair)
 	free_all(pair_shard(pair), &pair->sent);
 	free_all(pair_shard(pair), &pair->waits);
 	free_all(pair_shard(pair), &pair->undecided);
+	free_all(pair_shard(pair), &pair->owed);
+	pair->owed_bytes = 0;
 }

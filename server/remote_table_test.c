@@ -230,6 +230,30 @@ domains_at_random_are_forgotten(void **state)
 	world_free(&stage.world);
 }
 
+/* Nothing is owed to who was never heard of. */
+static void
+names_that_never_answered_are_forgotten(void **state)
+{
+	static const char *const said[] = {
+	    "<presence to='a@" VERONA "'/>",
+	    "<presence type='unavailable' to='a@" VERONA "'/>",
+	    "<presence type='unsubscribed' to='a@" VERONA "'/>",
+	    "<presence type='subscribe' to='a@" VERONA "'/>",
+	};
+
+	for (size_t i = 0; i < COUNT_OF(said); i++) {
+		struct stage stage = begin(i + 1);
+
+		stage.verona->mood = NEIGHBOUR_UNREACHABLE;
+		world_send(stage.romeo, said[i]);
+		world_sleep(stage.world, 30 * SECONDS);
+		CHECK(pairs(&stage) == 1);
+		world_sleep(stage.world, 5 * 60 * SECONDS);
+		CHECK(pairs(&stage) == 0);
+		world_free(&stage.world);
+	}
+}
+
 int
 main(void)
 {
@@ -238,6 +262,7 @@ main(void)
 	    cmocka_unit_test(all_hosts_count_together),
 	    cmocka_unit_test(why_it_failed_can_be_seen_later),
 	    cmocka_unit_test(domains_at_random_are_forgotten),
+	    cmocka_unit_test(names_that_never_answered_are_forgotten),
 	};
 
 	return cmocka_run_group_tests_name("remote_table", tests, NULL, NULL);

@@ -261,7 +261,7 @@ each_kind_is_held_for_its_time(void **state)
 		"id='m1'", 15 * MINUTES},
 	    {"", PING_VERONA, "id='i1'", 60 * SECONDS},
 	    {"", "<presence id='p1' type='subscribe' to='a@" VERONA "'/>",
-		"id='p1'", 15 * MINUTES},
+		"id='p1'", 60 * SECONDS},
 	    {"", "<presence to='a@" VERONA "'/>", NULL, 0},
 	    {"s2s.hold_messages: 2 min\n",
 		"<message id='m1' to='a@" VERONA "'><body>x</body></message>",

@@ -236,9 +236,7 @@ const struct setting server_settings[SETTINGS_COUNT + 1] = {
 	.help = "How long messages wait for a domain that cannot be "
 		"reached."},
     {"s2s.hold_others", SETTING_TIME, RELOADS | PER_DOMAIN, .max = DAY,
-	.preset = "1 min",
-	.help = "Likewise requests, and presence but subscriptions and "
-		"unavailable, which wait as messages do."},
+	.preset = "1 min", .help = "Likewise requests and presence."},
     {"s2s.queue", SETTING_INT, RELOADS | PER_DOMAIN, .min = 10, .max = 1000000,
 	.preset = "10000",
 	.help = "Stanzas that wait for a domain, from each of ours."},

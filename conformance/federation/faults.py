@@ -18,6 +18,7 @@ from talk import NS, Lost, Person, befriend
 # as long as the slowest machine may need.
 SETTINGS = {"presence_lost": "3 s", "connect_timeout": "10 s",
             "hold_messages": "30 min", "hold_others": "2 min"}
+PRESENCE_WAITS_S = 15  # where it is not to be sent in time
 
 
 def limits(idle_timeout_s):
@@ -410,6 +411,21 @@ def presence(play):
     play.await_presence(None)
 
 
+def departure(play):
+    """Somebody leaves while their domain is lost, and presence no longer waits:
+    they learn it all the same."""
+    play.begin()
+    play.until_sent()
+    play.they.stream.queue.clear()
+    play.ours.lab.cut_servers()
+    play.we.leave()
+    play.until_given_up()
+    play.until("presence has waited too long",
+               lambda: play.link["oldest_s"] > PRESENCE_WAITS_S + 2)
+    play.ours.lab.mend()
+    play.they.wait_type("presence", play.we.jid, "unavailable")
+
+
 def nowhere(play):
     """A domain that does not exist: at once, not when it was held long."""
     play.we.come()
@@ -439,6 +455,8 @@ FAULTS = {
     "killed, and unreachable for too long": (own_crash_expiry, 15, (),
                                              {"hold_messages": "10 s"}),
     "presence of a lost domain": (presence, 15, ("cuts",), {}),
+    "somebody leaves a lost domain": (departure, 15, ("cuts",), {
+        "hold_others": f"{PRESENCE_WAITS_S} s"}),
     "no such domain": (nowhere, 15, (), {}),
 }
 

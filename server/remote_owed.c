@@ -1,0 +1,94 @@
+/*
+ * Presence waits a minute, but what it says may hold for longer. Who is told
+ * nothing in time is told when the link is there again: subscriptions, and who
+ * has gone, are kept for that; all else accounts say anew.
+ */
+#include "base/clock.h"
+#include "server/remote_private.h"
+
+/* Of a pair: an eighth of its queue, so that messages find room too. */
+#define OWED_BYTES_MAX ((size_t)2 * 1024 * 1024)
+
+/* Nobody would say it again. Who asks is told when it was refused. */
+static bool
+is_last_word(const struct pair *pair, const struct stanza *stanza)
+{
+	if (stanza->type == STANZA_SUBSCRIBE)
+		return !pair->is_refused;
+	return stanza->type == STANZA_UNAVAILABLE ||
+	       stanza->type == STANZA_SUBSCRIBED ||
+	       stanza->type == STANZA_UNSUBSCRIBE ||
+	       stanza->type == STANZA_UNSUBSCRIBED;
+}
+
+/* What only who is known there has reason to say. */
+static bool
+is_for_contacts(const struct post *letter)
+{
+	return letter->kind == POST_MANY ||
+	       (letter->durable.row != 0 &&
+		   letter->stanza->type != STANZA_SUBSCRIBE);
+}
+
+/* Whether somebody there waits for it: not at a name that somebody made up. */
+static bool
+is_awaited(const struct pair *pair, const struct post *letter)
+{
+	const struct remote_counters total = remote_total(pair->remote);
+
+	if (total.sent > 0 || total.received > 0)
+		return true;
+	return !pair->is_refused && is_for_contacts(letter) &&
+	       pair_shard(pair)->remotes->silent_count <= SILENT_MAX / 2;
+}
+
+static bool
+is_too_old(const struct entry *entry)
+{
+	return clock_wall_us() >= entry->since_us + GIVE_UP_MS * 1000;
+}
+
+bool
+owed_take(struct entry *entry)
+{
+	struct pair *pair = entry->pair;
+	const struct post *letter = entry->letter;
+	const bool is_kept = is_last_word(pair, letter->stanza) &&
+			     pair->owed_bytes + entry->bytes <= OWED_BYTES_MAX;
+
+	if (letter->stanza->kind != STANZA_PRESENCE || is_too_old(entry) ||
+	    (!is_kept && letter->kind != POST_MANY) ||
+	    !is_awaited(pair, letter))
+		return false;
+	if (pair->broken_ms == 0)
+		pair->broken_ms = clock_mono_ms();
+	if (!is_kept) {
+		pair->is_behind = true;
+		return false;
+	}
+	list_remove(&entry->link);
+	list_add_last(&pair->owed, &entry->link);
+	pair->owed_bytes += entry->bytes;
+	return true;
+}
+
+void
+owed_return(struct pair *pair)
+{
+	struct list others;
+
+	list_init(&others);
+	list_move(&others, &pair->waits);
+	list_each (entry, &pair->owed, struct entry, link) {
+		list_each (other, &others, struct entry, link) {
+			if (other->ticket > entry->ticket)
+				break;
+			list_remove(&other->link);
+			list_add_last(&pair->waits, &other->link);
+		}
+		list_remove(&entry->link);
+		list_add_last(&pair->waits, &entry->link);
+	}
+	list_move(&pair->waits, &others);
+	pair->owed_bytes = 0;
+}
