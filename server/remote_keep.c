@@ -7,6 +7,8 @@
 #include "server/setup.h"
 
 #define RETRY_MS (10 * SECOND)
+/* Who is not connected acknowledges nothing soon. */
+#define HOPELESS_MS 20
 
 static void on_keep(struct timer *);
 static void kept(struct store_commit *);
@@ -22,8 +24,10 @@ struct keeping {
 static uint64_t
 keep_after(const struct pair *pair)
 {
-	return config_ms(setup_config(pair_shard(pair)->setup), CONFIG_GLOBAL,
-	    SETTING(S2S_KEEP_AFTER));
+	const uint64_t ms = config_ms(setup_config(pair_shard(pair)->setup),
+	    CONFIG_GLOBAL, SETTING(S2S_KEEP_AFTER));
+
+	return pair->path_count == 0 && ms > HOPELESS_MS ? HOPELESS_MS : ms;
 }
 
 void

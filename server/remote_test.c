@@ -445,10 +445,10 @@ only_what_waits_is_written_down(void **state)
 	stage.verona->is_lazy = true;
 	say(&stage, "m2");
 	CHECK(kept(&stage) == 0);
-	world_sleep(stage.world, 50);
+	world_sleep(stage.world, 250);
 	CHECK(kept(&stage) == 1);
 	neighbour_ack(stage.verona);
-	world_sleep(stage.world, 50);
+	world_sleep(stage.world, 250);
 	CHECK(kept(&stage) == 0);
 	world_free(&stage.world);
 }

@@ -240,9 +240,11 @@ const struct setting server_settings[SETTINGS_COUNT + 1] = {
     {"s2s.queue", SETTING_INT, RELOADS | PER_DOMAIN, .min = 10, .max = 1000000,
 	.preset = "10000",
 	.help = "Stanzas that wait for a domain, from each of ours."},
-    {"s2s.keep_after", SETTING_TIME, RELOADS, .max = MINUTE, .preset = "20 ms",
+    {"s2s.keep_after", SETTING_TIME, RELOADS, .max = MINUTE, .preset = "200 ms",
 	.help = "When a message that its domain has not acknowledged is "
-		"written to the database."},
+		"written to the database, sooner if that is not connected: "
+		"its sender is told that we have it after the one or the "
+		"other."},
     {"s2s.rate", SETTING_SIZE, RELOADS, .max = 16 * GIB, .preset = "16 MiB",
 	.help = "Bytes a second that a server may send for long, once its "
 		"domain is proved; 0 for any."},
