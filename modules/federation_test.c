@@ -315,6 +315,43 @@ what_is_told_late_is_told_in_order(void **state)
 	}
 }
 
+/* PARIS asked to see Romeo before the link was lost; he agrees, and what he
+ * does then is in said. */
+static struct stage
+approve_meanwhile(enum neighbour_mood mood, const char *said)
+{
+	struct stage stage = begin();
+
+	befriend(&stage, ESCALUS);
+	come(&stage, FROM(PARIS, "type='subscribe'"));
+	stage.verona->mood = mood;
+	neighbour_cut(stage.verona, false);
+	forget_all(&stage);
+	world_sleep(stage.world, 500);
+	world_hold_store(stage.world, true);
+	rig_send(stage.romeo, "<presence type='subscribed' to='" PARIS "'/>");
+	rig_send(stage.romeo, said);
+	world_hold_store(stage.world, false);
+	world_run(stage.world);
+	return stage;
+}
+
+/* Also when what was said first is committed last. */
+static void
+what_is_owed_keeps_its_order(void **state)
+{
+	struct stage stage = approve_meanwhile(
+	    NEIGHBOUR_REFUSING, "<presence type='unavailable'/>");
+
+	world_sleep(stage.world, 2 * MINUTES);
+	CHECK(neighbour_next(stage.verona) == NULL);
+	stage.verona->mood = NEIGHBOUR_WILLING;
+	world_sleep(stage.world, 6 * MINUTES);
+	CHECK(got(&stage, "type='subscribed'", "to='" PARIS "'"));
+	CHECK(got(&stage, "type='unavailable'", "from='" ROMEO "/orchard'"));
+	end(&stage);
+}
+
 static void
 who_does_not_answer_after_a_break_is_unavailable(void **state)
 {
@@ -484,6 +521,7 @@ main(void)
 	    cmocka_unit_test(who_cannot_be_reached_becomes_unavailable),
 	    cmocka_unit_test(what_was_missed_is_told),
 	    cmocka_unit_test(what_is_told_late_is_told_in_order),
+	    cmocka_unit_test(what_is_owed_keeps_its_order),
 	    cmocka_unit_test(who_does_not_answer_after_a_break_is_unavailable),
 	    cmocka_unit_test(who_is_of_a_component_goes_and_comes_with_it),
 	    cmocka_unit_test(idle_links_may_end),

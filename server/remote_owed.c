@@ -48,6 +48,26 @@ is_too_old(const struct entry *entry)
 	return clock_wall_us() >= entry->since_us + GIVE_UP_MS * 1000;
 }
 
+/* By ticket: one whose commit was awaited comes late. */
+static void
+add(struct pair *pair, struct entry *entry)
+{
+	struct link *last = list_last(&pair->owed);
+	struct entry *after = list_entry(last, struct entry, link);
+
+	list_remove(&entry->link);
+	pair->owed_bytes += entry->bytes;
+	if (after == NULL || after->ticket < entry->ticket) {
+		list_add_last(&pair->owed, &entry->link);
+		return;
+	}
+	list_each (later, &pair->owed, struct entry, link)
+		if (later->ticket > entry->ticket) {
+			list_add_before(&later->link, &entry->link);
+			return;
+		}
+}
+
 bool
 owed_take(struct entry *entry)
 {
@@ -66,9 +86,7 @@ owed_take(struct entry *entry)
 		pair->is_behind = true;
 		return false;
 	}
-	list_remove(&entry->link);
-	list_add_last(&pair->owed, &entry->link);
-	pair->owed_bytes += entry->bytes;
+	add(pair, entry);
 	return true;
 }
 
