@@ -352,6 +352,23 @@ what_is_owed_keeps_its_order(void **state)
 	end(&stage);
 }
 
+/* Its commit took longer than it waits. */
+static void
+who_asks_is_answered_though_it_was_kept_late(void **state)
+{
+	struct stage stage = begin();
+
+	stage.verona->mood = NEIGHBOUR_UNREACHABLE;
+	world_hold_store(stage.world, true);
+	rig_send(stage.romeo, "<presence type='subscribe' to='" PARIS "'/>");
+	world_sleep(stage.world, 2 * MINUTES);
+	world_hold_store(stage.world, false);
+	world_sleep(stage.world, 1 * SECONDS);
+	CHECK(rig_finds(
+	    stage.romeo, "<presence type='error' from='" PARIS "'/>"));
+	end(&stage);
+}
+
 static void
 who_does_not_answer_after_a_break_is_unavailable(void **state)
 {
@@ -522,6 +539,7 @@ main(void)
 	    cmocka_unit_test(what_was_missed_is_told),
 	    cmocka_unit_test(what_is_told_late_is_told_in_order),
 	    cmocka_unit_test(what_is_owed_keeps_its_order),
+	    cmocka_unit_test(who_asks_is_answered_though_it_was_kept_late),
 	    cmocka_unit_test(who_does_not_answer_after_a_break_is_unavailable),
 	    cmocka_unit_test(who_is_of_a_component_goes_and_comes_with_it),
 	    cmocka_unit_test(idle_links_may_end),

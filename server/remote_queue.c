@@ -272,6 +272,8 @@ sender_sure(struct outbox_wait *wait)
 	letter->durable.is_sure = true;
 	entry->is_kept = wait->err == ERR_NONE;
 	if (wait->err == ERR_NONE) {
+		if (pair->path_count == 0)
+			sweep_at(pair, entry->since_ms + hold_ms(entry));
 		pair_advance(pair);
 		return;
 	}
