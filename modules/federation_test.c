@@ -336,6 +336,19 @@ approve_meanwhile(enum neighbour_mood mood, const char *said)
 	return stage;
 }
 
+static void
+who_was_approved_meanwhile_sees_us(void **state)
+{
+	struct stage stage = approve_meanwhile(NEIGHBOUR_UNREACHABLE, " ");
+
+	world_sleep(stage.world, 2 * MINUTES);
+	stage.verona->mood = NEIGHBOUR_WILLING;
+	world_sleep(stage.world, 5 * MINUTES);
+	CHECK(got(&stage, "type='subscribed'", "to='" PARIS "'"));
+	CHECK(got(&stage, "from='" ROMEO "/orchard'", "to='" PARIS "'"));
+	end(&stage);
+}
+
 /* Also when what was said first is committed last. */
 static void
 what_is_owed_keeps_its_order(void **state)
@@ -538,6 +551,7 @@ main(void)
 	    cmocka_unit_test(who_cannot_be_reached_becomes_unavailable),
 	    cmocka_unit_test(what_was_missed_is_told),
 	    cmocka_unit_test(what_is_told_late_is_told_in_order),
+	    cmocka_unit_test(who_was_approved_meanwhile_sees_us),
 	    cmocka_unit_test(what_is_owed_keeps_its_order),
 	    cmocka_unit_test(who_asks_is_answered_though_it_was_kept_late),
 	    cmocka_unit_test(who_does_not_answer_after_a_break_is_unavailable),

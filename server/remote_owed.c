@@ -21,6 +21,16 @@ is_last_word(const struct pair *pair, const struct stanza *stanza)
 	       stanza->type == STANZA_UNSUBSCRIBED;
 }
 
+/* By accounts, to contacts, when they hear that the domain is back: broadcasts,
+ * and what one contact is told, who was approved or who probed. */
+static bool
+is_said_anew(const struct post *letter)
+{
+	return letter->kind == POST_MANY ||
+	       (letter->stanza->type == STANZA_AVAILABLE &&
+		   jid_is_bare(letter->stanza->to));
+}
+
 /* What only who is known there has reason to say. */
 static bool
 is_for_contacts(const struct post *letter)
@@ -77,8 +87,7 @@ owed_take(struct entry *entry)
 			     pair->owed_bytes + entry->bytes <= OWED_BYTES_MAX;
 
 	if (letter->stanza->kind != STANZA_PRESENCE || is_too_old(entry) ||
-	    (!is_kept && letter->kind != POST_MANY) ||
-	    !is_awaited(pair, letter))
+	    (!is_kept && !is_said_anew(letter)) || !is_awaited(pair, letter))
 		return false;
 	if (pair->broken_ms == 0)
 		pair->broken_ms = clock_mono_ms();
