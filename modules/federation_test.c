@@ -20,10 +20,10 @@ struct stage {
 };
 
 static struct stage
-begin(void)
+begin_with(uint64_t seed)
 {
 	struct stage stage = {
-	    .world = rig_world(7, 0,
+	    .world = rig_world(seed, 0,
 		"limits.idle_ping: 0 s\n"
 		"domains: {" PLAYS
 		": {component: {secret: one, subdomains: true}}}\n")};
@@ -31,6 +31,12 @@ begin(void)
 	stage.verona = neighbour_new(stage.world, VERONA);
 	stage.romeo = rig_login(stage.world, ROMEO "/orchard");
 	return stage;
+}
+
+static struct stage
+begin(void)
+{
+	return begin_with(7);
 }
 
 static void
@@ -365,6 +371,27 @@ what_is_owed_keeps_its_order(void **state)
 	end(&stage);
 }
 
+/* The link broke again before all accounts had said what holds. */
+static void
+a_link_that_breaks_again_is_told_what_holds(void **state)
+{
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		struct stage stage = begin_with(seed);
+
+		befriend(&stage, ESCALUS);
+		stage.verona->mood = NEIGHBOUR_UNREACHABLE;
+		neighbour_cut(stage.verona, false);
+		rig_send(stage.romeo, AWAY);
+		world_sleep(stage.world, 2 * MINUTES);
+		neighbour_open(stage.verona, "montague.example");
+		neighbour_cut(stage.verona, false);
+		neighbour_open(stage.verona, "montague.example");
+		world_sleep(stage.world, 1 * MINUTES);
+		CHECK(got(&stage, "away", "to='" ESCALUS "'"));
+		end(&stage);
+	}
+}
+
 /* Its commit took longer than it waits. */
 static void
 who_asks_is_answered_though_it_was_kept_late(void **state)
@@ -554,6 +581,7 @@ main(void)
 	    cmocka_unit_test(who_was_approved_meanwhile_sees_us),
 	    cmocka_unit_test(what_is_owed_keeps_its_order),
 	    cmocka_unit_test(who_asks_is_answered_though_it_was_kept_late),
+	    cmocka_unit_test(a_link_that_breaks_again_is_told_what_holds),
 	    cmocka_unit_test(who_does_not_answer_after_a_break_is_unavailable),
 	    cmocka_unit_test(who_is_of_a_component_goes_and_comes_with_it),
 	    cmocka_unit_test(idle_links_may_end),

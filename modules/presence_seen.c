@@ -225,7 +225,8 @@ on_probe(struct timer *timer)
 
 /* Not all accounts at once. */
 static void
-meet_later(struct account *account, const struct domain_note *note)
+meet_later(
+    struct account *account, const struct domain_note *note, bool with_ours)
 {
 	struct arena *arena = arena_make(0);
 	struct meeting *meeting = arena_new(arena, struct meeting);
@@ -233,20 +234,26 @@ meet_later(struct account *account, const struct domain_note *note)
 	meeting->arena = arena;
 	meeting->account = account;
 	meeting->domain = str_dup(arena, note->domain);
-	meeting->with_ours = note->event == DOMAIN_BACK;
+	meeting->with_ours = with_ours;
 	list_add_last(&seen_of(account)->meetings, &meeting->link);
 	timer_start(account->owner.shard, &meeting->timer,
 	    rand_below(note->spread_ms + 1), on_probe);
 }
 
+/* A link that breaks again finds some who have not told all yet. */
 void
 seen_on_domain(struct account *account, const struct domain_note *note)
 {
-	list_each (meeting, &seen_of(account)->meetings, struct meeting, link)
-		if (str_equal(meeting->domain, note->domain))
-			meeting_end(meeting);
+	bool with_ours = note->event == DOMAIN_BACK;
+
+	list_each (meeting, &seen_of(account)->meetings, struct meeting, link) {
+		if (!str_equal(meeting->domain, note->domain))
+			continue;
+		with_ours |= meeting->with_ours;
+		meeting_end(meeting);
+	}
 	if (note->event == DOMAIN_LOST)
 		lose(account, note->domain, true);
 	else
-		meet_later(account, note);
+		meet_later(account, note, with_ours);
 }
