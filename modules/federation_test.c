@@ -1,5 +1,6 @@
 #include "modules/modules_rig.h"
 #include "modules/roster.h"
+#include "server/remote_table.h"
 #include "server/world_component.h"
 #include "server/world_neighbour.h"
 #include "server/world_private.h"
@@ -392,6 +393,20 @@ a_link_that_breaks_again_is_told_what_holds(void **state)
 	}
 }
 
+static size_t
+pairs(const struct stage *stage)
+{
+	size_t count = 0;
+
+	for (unsigned i = 0; i < stage->world->server.shard_count; i++) {
+		const struct remotes *remotes =
+		    stage->world->server.shards[i].remotes;
+
+		count += remotes->table.count - remotes->unused_count;
+	}
+	return count;
+}
+
 /* Its commit took longer than it waits. */
 static void
 who_asks_is_answered_though_it_was_kept_late(void **state)
@@ -406,6 +421,24 @@ who_asks_is_answered_though_it_was_kept_late(void **state)
 	world_sleep(stage.world, 1 * SECONDS);
 	CHECK(rig_finds(
 	    stage.romeo, "<presence type='error' from='" PARIS "'/>"));
+	end(&stage);
+}
+
+/* Nobody there knows of a request that was never sent. */
+static void
+names_that_never_answered_are_owed_nothing(void **state)
+{
+	struct stage stage = begin();
+
+	stage.verona->mood = NEIGHBOUR_UNREACHABLE;
+	rig_send(stage.romeo, "<presence type='subscribe' to='" PARIS "'/>");
+	rig_send(stage.romeo,
+	    "<iq type='set' id='r1'><query xmlns='jabber:iq:roster'>"
+	    "<item jid='" PARIS "' subscription='remove'/></query></iq>");
+	CHECK_EQUAL(pairs(&stage), 1);
+	world_sleep(stage.world, 10 * MINUTES);
+	CHECK_EQUAL(pairs(&stage), 0);
+	CHECK_EQUAL(rig_outbox(stage.world), 0);
 	end(&stage);
 }
 
@@ -582,6 +615,7 @@ main(void)
 	    cmocka_unit_test(what_is_owed_keeps_its_order),
 	    cmocka_unit_test(who_asks_is_answered_though_it_was_kept_late),
 	    cmocka_unit_test(a_link_that_breaks_again_is_told_what_holds),
+	    cmocka_unit_test(names_that_never_answered_are_owed_nothing),
 	    cmocka_unit_test(who_does_not_answer_after_a_break_is_unavailable),
 	    cmocka_unit_test(who_is_of_a_component_goes_and_comes_with_it),
 	    cmocka_unit_test(idle_links_may_end),

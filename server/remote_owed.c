@@ -31,13 +31,17 @@ is_said_anew(const struct post *letter)
 		   jid_is_bare(letter->stanza->to));
 }
 
-/* What only who is known there has reason to say. */
+/* What only who is known there has reason to say. To take a request back, one
+ * needs to have asked only; but what an earlier run left is believed. */
 static bool
 is_for_contacts(const struct post *letter)
 {
+	const enum stanza_type type = letter->stanza->type;
+
 	return letter->kind == POST_MANY ||
-	       (letter->durable.row != 0 &&
-		   letter->stanza->type != STANZA_SUBSCRIBE);
+	       (letter->durable.row != 0 && type != STANZA_SUBSCRIBE &&
+		   (type != STANZA_UNSUBSCRIBE ||
+		       letter->durable.since_us != 0));
 }
 
 /* Whether somebody there waits for it: not at a name that somebody made up. */
