@@ -442,6 +442,24 @@ names_that_never_answered_are_owed_nothing(void **state)
 	end(&stage);
 }
 
+/* Who asks about nobody is told so, or asks again. */
+static void
+strangers_are_owed_no_answer(void **state)
+{
+	struct stage stage = begin();
+
+	come(&stage, FROM(PARIS, "type='probe'"));
+	CHECK(got(&stage, "to='" PARIS "'", "type='unsubscribed'"));
+	stage.verona->mood = NEIGHBOUR_UNREACHABLE;
+	neighbour_cut(stage.verona, true);
+	CHECK_EQUAL(pairs(&stage), 0);
+	come(&stage, FROM(PARIS, "type='probe'"));
+	CHECK_EQUAL(pairs(&stage), 1);
+	world_sleep(stage.world, 10 * MINUTES);
+	CHECK_EQUAL(pairs(&stage), 0);
+	end(&stage);
+}
+
 static void
 who_does_not_answer_after_a_break_is_unavailable(void **state)
 {
@@ -616,6 +634,7 @@ main(void)
 	    cmocka_unit_test(who_asks_is_answered_though_it_was_kept_late),
 	    cmocka_unit_test(a_link_that_breaks_again_is_told_what_holds),
 	    cmocka_unit_test(names_that_never_answered_are_owed_nothing),
+	    cmocka_unit_test(strangers_are_owed_no_answer),
 	    cmocka_unit_test(who_does_not_answer_after_a_break_is_unavailable),
 	    cmocka_unit_test(who_is_of_a_component_goes_and_comes_with_it),
 	    cmocka_unit_test(idle_links_may_end),

@@ -9,16 +9,18 @@
 /* Of a pair: an eighth of its queue, so that messages find room too. */
 #define OWED_BYTES_MAX ((size_t)2 * 1024 * 1024)
 
-/* Nobody would say it again. Who asks is told when it was refused. */
+/* Nobody would say it again. Who asks is told when it was refused.
+ * Subscriptions that changed something are durable; others answer who may ask
+ * again. */
 static bool
-is_last_word(const struct pair *pair, const struct stanza *stanza)
+is_last_word(const struct pair *pair, const struct post *letter)
 {
-	if (stanza->type == STANZA_SUBSCRIBE)
-		return !pair->is_refused;
-	return stanza->type == STANZA_UNAVAILABLE ||
-	       stanza->type == STANZA_SUBSCRIBED ||
-	       stanza->type == STANZA_UNSUBSCRIBE ||
-	       stanza->type == STANZA_UNSUBSCRIBED;
+	const enum stanza_type type = letter->stanza->type;
+
+	if (type == STANZA_UNAVAILABLE)
+		return true;
+	return letter->durable.row != 0 &&
+	       (type != STANZA_SUBSCRIBE || !pair->is_refused);
 }
 
 /* By accounts, to contacts, when they hear that the domain is back: broadcasts,
@@ -87,7 +89,7 @@ owed_take(struct entry *entry)
 {
 	struct pair *pair = entry->pair;
 	const struct post *letter = entry->letter;
-	const bool is_kept = is_last_word(pair, letter->stanza) &&
+	const bool is_kept = is_last_word(pair, letter) &&
 			     pair->owed_bytes + entry->bytes <= OWED_BYTES_MAX;
 
 	if (letter->stanza->kind != STANZA_PRESENCE || is_too_old(entry) ||
