@@ -106,6 +106,13 @@ owed_take(struct entry *entry)
 }
 
 void
+owed_remove(struct entry *entry)
+{
+	list_remove(&entry->link);
+	entry->pair->owed_bytes -= entry->bytes;
+}
+
+void
 owed_return(struct pair *pair)
 {
 	struct list others;

@@ -179,6 +179,8 @@ queue_is_empty(const struct pair *pair)
 
 /* The entry has waited too long: false when it need not be said any more. */
 bool owed_take(struct entry *);
+/* It arrived after all. */
+void owed_remove(struct entry *);
 /* All of it waits again in its place: before what was said later. */
 void owed_return(struct pair *);
 

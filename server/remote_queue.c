@@ -433,10 +433,17 @@ queue_acked(struct pair *pair, uint64_t ticket)
 		pair->is_fruitful = true;
 		end_entry(entry, &write);
 	}
-	/* A stream that is resumed had it, although it waits again. */
+	/* A stream that is resumed had it, although it waits again, or waited
+	 * too long. */
 	list_each (entry, &pair->waits, struct entry, link) {
 		if (entry->ticket > ticket)
 			break;
+		end_entry(entry, &write);
+	}
+	list_each (entry, &pair->owed, struct entry, link) {
+		if (entry->ticket > ticket)
+			break;
+		owed_remove(entry);
 		end_entry(entry, &write);
 	}
 	if (write != NULL)
