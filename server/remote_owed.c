@@ -6,8 +6,12 @@
 #include "base/clock.h"
 #include "server/remote_private.h"
 
-/* Of a pair: an eighth of its queue, so that messages find room too. */
+/* Of a pair: an eighth of its queue, or half of its places if these are few, so
+ * that messages find room too. */
 #define OWED_BYTES_MAX ((size_t)2 * 1024 * 1024)
+#define OWED_SHARE     2
+/* Of a shard, likewise. */
+#define OWED_BYTES_OF_ALL_MAX (SILENT_BYTES_MAX / 4)
 
 /* Nobody would say it again. Who asks is told when it was refused.
  * Subscriptions that changed something are durable; others answer who may ask
@@ -64,6 +68,16 @@ is_too_old(const struct entry *entry)
 	return clock_wall_us() >= entry->since_us + GIVE_UP_MS * 1000;
 }
 
+static bool
+has_room(const struct pair *pair, const struct entry *entry)
+{
+	const struct remotes *remotes = pair_shard(pair)->remotes;
+
+	return pair->owed_bytes + entry->bytes <= OWED_BYTES_MAX &&
+	       pair->owed_count < queue_max(pair) / OWED_SHARE &&
+	       remotes->owed_bytes + entry->bytes <= OWED_BYTES_OF_ALL_MAX;
+}
+
 /* By ticket: one whose commit was awaited comes late. */
 static void
 add(struct pair *pair, struct entry *entry)
@@ -72,7 +86,9 @@ add(struct pair *pair, struct entry *entry)
 	struct entry *after = list_entry(last, struct entry, link);
 
 	list_remove(&entry->link);
+	pair->owed_count++;
 	pair->owed_bytes += entry->bytes;
+	pair_shard(pair)->remotes->owed_bytes += entry->bytes;
 	if (after == NULL || after->ticket < entry->ticket) {
 		list_add_last(&pair->owed, &entry->link);
 		return;
@@ -89,8 +105,8 @@ owed_take(struct entry *entry)
 {
 	struct pair *pair = entry->pair;
 	const struct post *letter = entry->letter;
-	const bool is_kept = is_last_word(pair, letter) &&
-			     pair->owed_bytes + entry->bytes <= OWED_BYTES_MAX;
+	const bool is_kept =
+	    is_last_word(pair, letter) && has_room(pair, entry);
 
 	if (letter->stanza->kind != STANZA_PRESENCE || is_too_old(entry) ||
 	    (!is_kept && !is_said_anew(letter)) || !is_awaited(pair, letter))
@@ -108,8 +124,12 @@ owed_take(struct entry *entry)
 void
 owed_remove(struct entry *entry)
 {
+	struct pair *pair = entry->pair;
+
 	list_remove(&entry->link);
-	entry->pair->owed_bytes -= entry->bytes;
+	pair->owed_count--;
+	pair->owed_bytes -= entry->bytes;
+	pair_shard(pair)->remotes->owed_bytes -= entry->bytes;
 }
 
 void
@@ -126,9 +146,8 @@ owed_return(struct pair *pair)
 			list_remove(&other->link);
 			list_add_last(&pair->waits, &other->link);
 		}
-		list_remove(&entry->link);
+		owed_remove(entry);
 		list_add_last(&pair->waits, &entry->link);
 	}
 	list_move(&pair->waits, &others);
-	pair->owed_bytes = 0;
 }

@@ -25,7 +25,7 @@ struct stage {
 static struct stage
 begin(const char *yaml)
 {
-	char all[200];
+	char all[400];
 	struct stage stage;
 
 	snprintf(all, sizeof(all),
@@ -50,7 +50,7 @@ say(const struct stage *stage, const char *text)
 static void
 say_to(const struct stage *stage, const char *id, const char *domain)
 {
-	char text[200];
+	char text[2000];
 
 	snprintf(text, sizeof(text),
 	    "<message id='%s' to='a@%s'><body>x</body></message>", id, domain);
@@ -63,6 +63,22 @@ got(struct neighbour *neighbour, const char *part)
 	const char *text = neighbour_next(neighbour);
 
 	return text != NULL && strstr(text, part) != NULL;
+}
+
+static struct remotes *
+remotes(const struct stage *stage)
+{
+	return stage->world->server.shards[0].remotes;
+}
+
+/* It is known, and was cut off. */
+static void
+lose_verona(struct stage *stage)
+{
+	say_to(stage, "m1", VERONA);
+	CHECK(got(stage->verona, "id='m1'"));
+	stage->verona->mood = NEIGHBOUR_UNREACHABLE;
+	neighbour_cut(stage->verona, false);
 }
 
 /* A stream that is resumed late tells that it had it: who has come again since
@@ -93,11 +109,69 @@ what_is_acknowledged_late_is_owed_no_more(void **state)
 	world_free(&stage.world);
 }
 
+/* With a small queue, too: what is owed for a day leaves the most of it. */
+static void
+messages_find_room_beside_what_is_owed(void **state)
+{
+	struct stage stage = begin("s2s.queue: 40\n");
+
+	(void)state;
+	lose_verona(&stage);
+	for (unsigned i = 0; i < 40; i++)
+		say(&stage, LEAVE(VERONA));
+	world_sleep(stage.world, 2 * MINUTES);
+	for (unsigned i = 0; i < 20; i++)
+		say_to(&stage, "m2", VERONA);
+	CHECK(world_next(stage.romeo) == NULL);
+	neighbour_open(stage.verona, "montague.example");
+	CHECK(got(stage.verona, "unavailable"));
+	world_free(&stage.world);
+}
+
+/* Many domains, of somebody who wants to fill the memory, leave room for what
+ * goes to others. */
+static void
+what_is_owed_by_a_shard_is_bounded(void **state)
+{
+	enum { DOMAINS = 40, TIMES = 20 };
+	struct stage stage = begin("");
+	static char names[DOMAINS][32], text[110000];
+	struct neighbour *lost[DOMAINS];
+
+	(void)state;
+	for (unsigned i = 0; i < DOMAINS; i++) {
+		snprintf(names[i], sizeof(names[i]), "d%u.example", i);
+		lost[i] = neighbour_new(stage.world, names[i]);
+		say_to(&stage, "m1", names[i]);
+		CHECK(got(lost[i], "id='m1'"));
+		lost[i]->mood = NEIGHBOUR_UNREACHABLE;
+		neighbour_cut(lost[i], true);
+	}
+	for (unsigned i = 0; i < DOMAINS; i++) {
+		snprintf(text, sizeof(text),
+		    "<presence type='unavailable' to='a@%s/x'><status>%0*d"
+		    "</status></presence>",
+		    names[i], 100000, 0);
+		for (unsigned j = 0; j < TIMES; j++)
+			say(&stage, text);
+		world_sleep(stage.world, 2 * MINUTES);
+	}
+	say_to(&stage, "m2", VERONA);
+	CHECK(got(stage.verona, "id='m2'"));
+	CHECK(remotes(&stage)->bytes <= (size_t)16 * 1024 * 1024);
+	lost[0]->mood = NEIGHBOUR_WILLING;
+	world_sleep(stage.world, 10 * MINUTES);
+	CHECK(got(lost[0], "unavailable"));
+	world_free(&stage.world);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(what_is_acknowledged_late_is_owed_no_more),
+	    cmocka_unit_test(messages_find_room_beside_what_is_owed),
+	    cmocka_unit_test(what_is_owed_by_a_shard_is_bounded),
 	};
 
 	return cmocka_run_group_tests_name("remote_owed", tests, NULL, NULL);

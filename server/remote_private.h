@@ -65,7 +65,7 @@ struct pair {
 			     out twice: they wait for their answers */
 	struct list owed;      /* presence that waited too long, but is to be
 				  said when the link is there again */
-	size_t owed_bytes;
+	size_t owed_count, owed_bytes;
 	bool is_behind;        /* presence that accounts can say again waited
 				  too long */
 	size_t count, bytes;   /* of all */
@@ -148,6 +148,8 @@ pair_is_silent(const struct pair *pair)
 
 /* Takes the letter; answers it when there is no room. */
 void queue_add(struct pair *, struct post *);
+/* So many stanzas may be in it. */
+size_t queue_max(const struct pair *);
 /* Sends what waits on the first path. */
 void queue_send(struct pair *);
 /* All up to the ticket was handled. */
@@ -179,7 +181,7 @@ queue_is_empty(const struct pair *pair)
 
 /* The entry has waited too long: false when it need not be said any more. */
 bool owed_take(struct entry *);
-/* It arrived after all. */
+/* It is in no list then: it arrived after all. */
 void owed_remove(struct entry *);
 /* All of it waits again in its place: before what was said later. */
 void owed_return(struct pair *);

@@ -128,16 +128,20 @@ index_of(const struct pair *pair, const struct setting *setting)
 	    jid_domain(pair->remote->domain), setting);
 }
 
+size_t
+queue_max(const struct pair *pair)
+{
+	return (size_t)config_int(setup_config(pair_shard(pair)->setup),
+	    index_of(pair, SETTING(S2S_QUEUE)), SETTING(S2S_QUEUE));
+}
+
 static bool
 has_room(const struct pair *pair)
 {
 	if (pair->path_count == 0 &&
 	    pair_shard(pair)->remotes->bytes >= SILENT_BYTES_MAX)
 		return false;
-	return pair->bytes < BYTES_MAX &&
-	       pair->count < config_int(setup_config(pair_shard(pair)->setup),
-				 index_of(pair, SETTING(S2S_QUEUE)),
-				 SETTING(S2S_QUEUE));
+	return pair->bytes < BYTES_MAX && pair->count < queue_max(pair);
 }
 
 /* When it came, also before a restart; but a minute, which presence waits, may
@@ -627,9 +631,8 @@ free_all(struct shard *shard, struct list *entries)
 void
 queue_free(struct pair *pair)
 {
+	owed_return(pair);
 	free_all(pair_shard(pair), &pair->sent);
 	free_all(pair_shard(pair), &pair->waits);
 	free_all(pair_shard(pair), &pair->undecided);
-	free_all(pair_shard(pair), &pair->owed);
-	pair->owed_bytes = 0;
 }

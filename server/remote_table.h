@@ -23,6 +23,7 @@ struct remotes {
 	size_t unused_count;
 	size_t silent_count;  /* pairs that nobody answers for */
 	size_t bytes;         /* in all queues */
+	size_t owed_bytes;    /* of these */
 	uint64_t last_ticket; /* of all pairs that were forgotten: a stream
 				 that is resumed may tell of theirs */
 };
