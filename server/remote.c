@@ -284,14 +284,23 @@ back_off(struct pair *pair)
 	    ms * 3 / 4 + rand_below(ms / 2), on_retry);
 }
 
+/* In a crowd, when accounts were told. */
+static bool
+is_given_up(const struct pair *pair)
+{
+	if (pair->is_lost && pair_is_in_crowd(pair))
+		return true;
+	return pair->broken_ms != 0 &&
+	       clock_mono_ms() - pair->broken_ms > GIVE_UP_MS;
+}
+
 static void
 on_retry(struct timer *timer)
 {
 	struct pair *pair = container_of(timer, struct pair, retry);
 
 	pair->is_refused = false;
-	if (pair->broken_ms != 0 &&
-	    clock_mono_ms() - pair->broken_ms > GIVE_UP_MS) {
+	if (is_given_up(pair)) {
 		pair->broken_ms = 0;
 		owed_return(pair);
 		queue_sweep(pair, false);

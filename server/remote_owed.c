@@ -57,9 +57,9 @@ is_awaited(const struct pair *pair, const struct post *letter)
 	const struct remote_counters total = remote_total(pair->remote);
 
 	if (total.sent > 0 || total.received > 0)
-		return true;
+		return !pair->is_lost || !pair_is_in_crowd(pair);
 	return !pair->is_refused && is_for_contacts(letter) &&
-	       pair_shard(pair)->remotes->silent_count <= SILENT_MAX / 2;
+	       !pair_is_in_crowd(pair);
 }
 
 static bool

@@ -165,6 +165,48 @@ what_is_owed_by_a_shard_is_bounded(void **state)
 	world_free(&stage.world);
 }
 
+/* A stream of theirs, of that slot, which ends as by a cut wire. */
+static void
+break_link(const struct stage *stage, const char *domain, unsigned slot)
+{
+	struct shard *shard = &stage->world->server.shards[0];
+	static const enum path_event events[] = {PATH_READY, PATH_GONE};
+
+	shard_enter(shard);
+	for (size_t i = 0; i < COUNT_OF(events); i++) {
+		struct post *letter;
+		struct path_note *note = path_note_new(events[i],
+		    STR("montague.example"), str_of(domain), &letter);
+
+		note->err = STANZA_ERR_REMOTE_SERVER_TIMEOUT;
+		letter->stream = (struct stream_id){.slot = slot, .use = 1};
+		post_send(shard, letter);
+	}
+}
+
+/* Of a crowd of links that broke, and that nothing is to go on, the half is
+ * tried again; the others leave room. */
+static void
+a_crowd_of_broken_links_leaves_room(void **state)
+{
+	struct stage stage = begin("");
+
+	(void)state;
+	for (unsigned i = 0; i < SILENT_MAX; i++) {
+		char domain[32];
+
+		snprintf(domain, sizeof(domain), "d%u.example", i);
+		break_link(&stage, domain, 1000 + i);
+	}
+	world_run(stage.world);
+	CHECK_EQUAL(remotes(&stage)->silent_count, SILENT_MAX);
+	world_sleep(stage.world, 20 * MINUTES);
+	CHECK_EQUAL(remotes(&stage)->silent_count, SILENT_MAX / 2);
+	say_to(&stage, "m1", VERONA);
+	CHECK(got(stage.verona, "id='m1'"));
+	world_free(&stage.world);
+}
+
 int
 main(void)
 {
@@ -172,6 +214,7 @@ main(void)
 	    cmocka_unit_test(what_is_acknowledged_late_is_owed_no_more),
 	    cmocka_unit_test(messages_find_room_beside_what_is_owed),
 	    cmocka_unit_test(what_is_owed_by_a_shard_is_bounded),
+	    cmocka_unit_test(a_crowd_of_broken_links_leaves_room),
 	};
 
 	return cmocka_run_group_tests_name("remote_owed", tests, NULL, NULL);

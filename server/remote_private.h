@@ -144,6 +144,13 @@ pair_is_silent(const struct pair *pair)
 	return pair->path_count == 0 && pair->ear_count == 0;
 }
 
+/* Where so many are silent, links that broke long ago are given up. */
+static inline bool
+pair_is_in_crowd(const struct pair *pair)
+{
+	return pair_shard(pair)->remotes->silent_count > SILENT_MAX / 2;
+}
+
 /* --- remote_queue.c ------------------------------------------------------ */
 
 /* Takes the letter; answers it when there is no room. */
@@ -181,7 +188,6 @@ queue_is_empty(const struct pair *pair)
 
 /* The entry has waited too long: false when it need not be said any more. */
 bool owed_take(struct entry *);
-/* It is in no list then: it arrived after all. */
 void owed_remove(struct entry *);
 /* All of it waits again in its place: before what was said later. */
 void owed_return(struct pair *);
