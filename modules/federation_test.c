@@ -1,5 +1,6 @@
 #include "modules/modules_rig.h"
 #include "modules/roster.h"
+#include "server/remote_list.h"
 #include "server/remote_table.h"
 #include "server/world_component.h"
 #include "server/world_neighbour.h"
@@ -356,6 +357,24 @@ who_was_approved_meanwhile_sees_us(void **state)
 	end(&stage);
 }
 
+/* A number of all links, as the administration sees it. */
+static long long
+listed(const struct stage *stage, const char *name)
+{
+	long long sum = 0;
+
+	for (unsigned i = 0; i < stage->world->server.shard_count; i++) {
+		json_t *list = remote_list(&stage->world->server.shards[i]);
+		json_t *each;
+		size_t at;
+
+		json_array_foreach (list, at, each)
+			sum += json_integer_value(json_object_get(each, name));
+		json_decref(list);
+	}
+	return sum;
+}
+
 /* Also when what was said first is committed last. */
 static void
 what_is_owed_keeps_its_order(void **state)
@@ -365,6 +384,8 @@ what_is_owed_keeps_its_order(void **state)
 
 	world_sleep(stage.world, 2 * MINUTES);
 	CHECK(neighbour_next(stage.verona) == NULL);
+	CHECK_EQUAL(listed(&stage, "queued"), 2);
+	CHECK_EQUAL(listed(&stage, "kept"), 1);
 	stage.verona->mood = NEIGHBOUR_WILLING;
 	world_sleep(stage.world, 6 * MINUTES);
 	CHECK(got(&stage, "type='subscribed'", "to='" PARIS "'"));

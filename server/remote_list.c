@@ -123,6 +123,8 @@ doubted_count(const struct pair *pair)
 
 	list_each (entry, &pair->waits, struct entry, link)
 		count += entry->fate == FATE_OPEN;
+	list_each (entry, &pair->owed, struct entry, link)
+		count += entry->fate == FATE_OPEN;
 	list_each (entry, &pair->undecided, struct entry, link)
 		count++;
 	return count;
@@ -151,7 +153,8 @@ pair_json(const struct pair *pair)
 	json_object_set_new(json, "streams", streams_json(pair));
 	json_object_set_new(json, "queued", number(pair->count));
 	json_object_set_new(json, "kept",
-	    number(kept_count(&pair->sent) + kept_count(&pair->waits)));
+	    number(kept_count(&pair->sent) + kept_count(&pair->waits) +
+		   kept_count(&pair->owed)));
 	json_object_set_new(json, "in_doubt", number(doubted_count(pair)));
 	json_object_set_new(json, "oldest_s", number(oldest_s(pair)));
 	json_object_set_new(json, "next_try_s", next_try_s(pair));

@@ -503,6 +503,8 @@ queue_settle_fates(struct pair *pair, bool is_resumed)
 		if (is_lost(entry))
 			lose(entry);
 	}
+	list_each (entry, &pair->owed, struct entry, link)
+		entry->fate = FATE_NONE;
 }
 
 static bool
