@@ -505,6 +505,124 @@ who_does_not_answer_after_a_break_is_unavailable(void **state)
 	end(&stage);
 }
 
+/* --- anything, in any order ------------------------------------------------
+ */
+
+/* Romeo is there. */
+static bool
+is_online(const struct stage *stage)
+{
+	return stage->romeo != NULL;
+}
+
+static void
+come_or_go(struct stage *stage)
+{
+	if (is_online(stage))
+		world_cut(&stage->romeo);
+	else
+		stage->romeo = rig_login(stage->world, ROMEO "/orchard");
+}
+
+static void
+cut_link(struct stage *stage)
+{
+	world_run(stage->world);
+	stage->verona->is_deaf = false;
+	neighbour_cut(stage->verona, world_random(stage->world, 2) == 0);
+}
+
+static void
+lose_what_is_sent(struct stage *stage)
+{
+	stage->verona->is_deaf = true;
+}
+
+static void
+open_link(struct stage *stage)
+{
+	neighbour_open(stage->verona, "montague.example");
+}
+
+static void
+change_mood(struct stage *stage)
+{
+	static const enum neighbour_mood moods[] = {
+	    NEIGHBOUR_WILLING, NEIGHBOUR_UNREACHABLE, NEIGHBOUR_REFUSING};
+
+	stage->verona->mood =
+	    moods[world_random(stage->world, COUNT_OF(moods))];
+}
+
+static void
+approve(struct stage *stage)
+{
+	if (!is_online(stage))
+		return;
+	come(stage, FROM(PARIS, "type='subscribe'"));
+	rig_send(stage->romeo, "<presence type='subscribed' to='" PARIS "'/>");
+}
+
+static void
+cancel(struct stage *stage)
+{
+	if (is_online(stage))
+		rig_send(stage->romeo,
+		    "<presence type='unsubscribed' to='" PARIS "'/>");
+}
+
+static void
+let_time_pass(struct stage *stage)
+{
+	static const uint64_t naps_ms[] = {
+	    100, 5 * SECONDS, 61 * SECONDS, 3 * MINUTES, 7 * MINUTES};
+
+	world_sleep(stage->world,
+	    naps_ms[world_random(stage->world, COUNT_OF(naps_ms))]);
+}
+
+/* Whether the contact believes that Romeo is there, after what came. */
+static void
+see(const char *text, const char *contact, bool *sees)
+{
+	if (strstr(text, "from='" ROMEO "/orchard'") != NULL &&
+	    strstr(text, contact) != NULL)
+		*sees = strstr(text, "unavailable") == NULL;
+}
+
+/* Whatever became of the link, contacts see what holds a while after it is
+ * there again. */
+static void
+presence_comes_right_by_itself(void **state)
+{
+	static void (*const things[])(struct stage *) = {come_or_go, cut_link,
+	    lose_what_is_sent, open_link, change_mood, approve, cancel,
+	    let_time_pass, let_time_pass, let_time_pass};
+
+	for (uint64_t seed = 1; seed <= 200; seed++) {
+		struct stage stage = begin_with(seed);
+		bool escalus = true, paris = false, is_approved;
+		const char *text;
+
+		befriend(&stage, ESCALUS);
+		for (unsigned i = 0; i < 60; i++)
+			things[world_random(stage.world, COUNT_OF(things))](
+			    &stage);
+		stage.verona->mood = NEIGHBOUR_WILLING;
+		cut_link(&stage);
+		world_sleep(stage.world, 15 * MINUTES);
+		while ((text = neighbour_next(stage.verona)) != NULL) {
+			see(text, "to='" ESCALUS "'", &escalus);
+			see(text, "to='" PARIS "'", &paris);
+		}
+		is_approved =
+		    (rig_sub(stage.world, ROMEO, PARIS) & SUB_FROM) != 0;
+		CHECK_EQUAL(escalus, is_online(&stage));
+		CHECK_EQUAL(paris, is_online(&stage) && is_approved);
+		end(&stage);
+	}
+}
+
 static void
 idle_links_may_end(void **state)
 {
@@ -658,6 +776,7 @@ main(void)
 	    cmocka_unit_test(strangers_are_owed_no_answer),
 	    cmocka_unit_test(who_does_not_answer_after_a_break_is_unavailable),
 	    cmocka_unit_test(who_is_of_a_component_goes_and_comes_with_it),
+	    cmocka_unit_test(presence_comes_right_by_itself),
 	    cmocka_unit_test(idle_links_may_end),
 	    cmocka_unit_test(a_host_answers_strangers),
 	    cmocka_unit_test(resources_are_asked_only_by_who_sees_them),
