@@ -97,7 +97,6 @@ static void
 describe(struct c2s *c2s, struct arena *arena, struct sasl_channel *channel)
 {
 	struct conn *conn = c2s->stream.conn;
-	char *exporter = arena_text(arena, 32);
 
 	*channel = (struct sasl_channel){
 	    /* As long as the stream: the host goes with a reload. */
@@ -107,8 +106,7 @@ describe(struct c2s *c2s, struct arena *arena, struct sasl_channel *channel)
 	};
 	if (!channel->is_secure)
 		return;
-	if (conn_exporter(conn, (uint8_t *)exporter))
-		channel->exporter = (struct str){exporter, 32};
+	channel->has_exporter = conn_has_exporter(conn);
 	(void)conn_end_point(conn, arena, &channel->end_point);
 	channel->is_unknown = conn_peer_certificate(conn, arena,
 				  &channel->certificate) == CLIENT_UNKNOWN;
@@ -171,7 +169,7 @@ auth_add_features(struct c2s *c2s, struct node *features)
 	if (!offers_plus(c2s, &channel))
 		return;
 	types = node_add(features, "sasl-channel-binding", NS_SASL_BINDING);
-	if (channel.exporter.len > 0)
+	if (channel.has_exporter)
 		add_binding(types, "tls-exporter");
 	if (channel.end_point.len > 0)
 		add_binding(types, "tls-server-end-point");
@@ -456,6 +454,16 @@ choose(struct auth *auth, const struct node *node,
 	return SASL_ERR_NONE;
 }
 
+/* Only for who binds: it costs as much as all else of a proof. */
+static void
+read_exporter(struct auth *auth)
+{
+	char *data = arena_text(auth->arena, 32);
+
+	if (conn_exporter(auth->c2s->stream.conn, (uint8_t *)data))
+		auth->channel.exporter = (struct str){data, 32};
+}
+
 static void
 on_auth(struct auth *auth, const struct node *node)
 {
@@ -473,6 +481,8 @@ on_auth(struct auth *auth, const struct node *node)
 	auth->sasl.arena = auth->arena;
 	auth->sasl.channel = &auth->channel;
 	err = choose(auth, node, &mechanism);
+	if (err == SASL_ERR_NONE && mechanism->needs_binding)
+		read_exporter(auth);
 	if (err == SASL_ERR_NONE && !decode(auth, node, &initial))
 		err = SASL_ERR_INCORRECT_ENCODING;
 	if (err != SASL_ERR_NONE)

@@ -155,6 +155,14 @@ conn_tls_text(struct conn *conn, struct arena *arena)
 }
 
 bool
+conn_has_exporter(struct conn *conn)
+{
+	struct tls *tls = tls_of(conn);
+
+	return tls != NULL && tls_has_exporter(tls);
+}
+
+bool
 conn_exporter(struct conn *conn, uint8_t data[32])
 {
 	struct tls *tls = tls_of(conn);

@@ -98,6 +98,7 @@ uint64_t conn_acknowledged(struct conn *);
 struct str conn_tls_text(struct conn *, struct arena *);
 /* Channel binding data, RFC 9266 and 5929; false when there is none. The
  * latter only of the server's side. */
+bool conn_has_exporter(struct conn *);
 bool conn_exporter(struct conn *, uint8_t data[32]);
 bool conn_end_point(struct conn *, struct arena *, struct str *data_r);
 /* Of the peer as a client; in DER when it is proved. */

@@ -9,6 +9,7 @@
 #include "base/rand.h"
 
 #define SALT_LEN 16
+_Static_assert(KEY_HASH_COUNT *SALT_LEN <= 64, "nobody's salts are one MAC");
 
 const struct store_kind keys_kind = {.name = "scram", .shape = STORE_MAP};
 
@@ -177,16 +178,17 @@ keys_copy(struct arena *arena, const struct keys *from, struct keys *keys)
 
 /* --- nobody's ----------------------------------------------------------- */
 
-static struct str
-fake(struct arena *arena, const uint8_t secret[32], const struct hash_row *hash,
-    const char *what, struct str bare)
-{
-	struct str text =
-	    str_format(arena, "%s %s %.*s", hash->name, what, STR_ARG(bare));
-	char *made = arena_text(arena, hash->len);
+/* As many bytes as the longest key has, and as all salts. */
+#define FAKE_LEN 64
 
-	mac(hash, (struct str){(const char *)secret, 32}, text, made);
-	return (struct str){made, hash->len};
+static void
+fake(struct arena *arena, const uint8_t secret[32], const char *what,
+    struct str bare, char made[static FAKE_LEN])
+{
+	struct str text = str_format(arena, "%s %.*s", what, STR_ARG(bare));
+
+	mac(&hashes[KEY_SHA512], (struct str){(const char *)secret, 32}, text,
+	    made);
 }
 
 /* Of the account's own keys where it has some. */
@@ -213,24 +215,27 @@ first_count(const struct key_counts *counts)
 	return counts->of[i];
 }
 
-/* All are made, also those that are not needed: it takes as long. */
+/* All are made, also when none is needed: it takes as long. Nobody ever sees
+ * the keys, so they may be alike. */
 void
 keys_fill(struct arena *arena, const uint8_t secret[32], struct str bare,
     const struct key_counts *others, struct keys *keys)
 {
 	const struct key_counts counts = counts_of(keys, others);
+	char *salts = arena_text(arena, FAKE_LEN);
+	char *key = arena_text(arena, FAKE_LEN);
 
+	fake(arena, secret, "salts", bare, salts);
+	fake(arena, secret, "keys", bare, key);
 	for (unsigned i = 0; i < KEY_HASH_COUNT; i++) {
-		const struct hash_row *hash = &hashes[i];
 		struct scram_keys one = {
 		    .iterations = counts.of[i],
 		    .is_stand_in = counts.of[i] == 0,
-		    .salt = fake(arena, secret, hash, "salt", bare),
-		    .stored_key = fake(arena, secret, hash, "stored", bare),
-		    .server_key = fake(arena, secret, hash, "server", bare),
+		    .salt = {salts + (size_t)i * SALT_LEN, SALT_LEN},
+		    .stored_key = {key, hashes[i].len},
+		    .server_key = {key, hashes[i].len},
 		};
 
-		one.salt.len = SALT_LEN;
 		if (one.is_stand_in)
 			one.iterations = first_count(&counts);
 		if (keys->of[i].iterations == 0)

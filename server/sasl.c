@@ -55,7 +55,7 @@ sasl_fits(
 		return false;
 	if (mechanism->take == external_take && channel->certificate.len == 0)
 		return false;
-	return !mechanism->needs_binding || channel->exporter.len > 0 ||
+	return !mechanism->needs_binding || channel->has_exporter ||
 	       channel->end_point.len > 0;
 }
 

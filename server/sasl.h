@@ -43,11 +43,12 @@ const char *sasl_err_element(enum sasl_err);
 struct sasl_channel {
 	struct str host; /* prepared domain */
 	bool is_secure;
-	bool offers_plus;       /* the features had a -PLUS mechanism */
-	struct str exporter;    /* tls-exporter, RFC 9266; empty: none */
-	struct str end_point;   /* tls-server-end-point, RFC 5929; likewise */
-	struct str certificate; /* verified, in DER; empty: none */
-	bool is_unknown;        /* there is one, but nobody vouches for it */
+	bool offers_plus;     /* the features had a -PLUS mechanism */
+	bool has_exporter;    /* tls-exporter, RFC 9266 */
+	struct str exporter;  /* for mechanisms that need it */
+	struct str end_point; /* tls-server-end-point, RFC 5929; empty: none */
+	struct str certificate;    /* verified, in DER; empty: none */
+	bool is_unknown;           /* there is one, but nobody vouches for it */
 	const struct jid *claimed; /* the header's from; NULL: none */
 };
 

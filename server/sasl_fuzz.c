@@ -62,6 +62,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	struct sasl_channel channel = {
 	    .host = STR("montague.example"),
 	    .is_secure = true,
+	    .has_exporter = true,
 	    .exporter = STR("0123456789abcdef0123456789abcdef"),
 	    .certificate = STR("no certificate"),
 	};

@@ -34,6 +34,7 @@ set_up(void **state)
 	    .host = STR("montague.example"),
 	    .is_secure = true,
 	    .offers_plus = true,
+	    .has_exporter = true,
 	    .exporter = STR("0123456789abcdef0123456789abcdef"),
 	};
 	return 0;
@@ -302,6 +303,7 @@ mechanisms_need_their_channel(void **state)
 	CHECK(sasl_fits(named("SCRAM-SHA-1-PLUS"), &channel));
 	CHECK(sasl_fits(named("PLAIN"), &channel));
 	CHECK(!sasl_fits(named("EXTERNAL"), &channel));
+	channel.has_exporter = false;
 	channel.exporter = STR_NONE;
 	CHECK(!sasl_fits(named("SCRAM-SHA-1-PLUS"), &channel));
 	channel.end_point = STR("hash");

@@ -443,12 +443,18 @@ tls_sni(struct tls *tls, struct arena *arena)
 
 /* RFC 9266, section 4.2: before TLS 1.3 only with extended master secret. */
 bool
+tls_has_exporter(struct tls *tls)
+{
+	return gnutls_protocol_get_version(tls->session) == GNUTLS_TLS1_3 ||
+	       gnutls_session_ext_master_secret_status(tls->session) != 0;
+}
+
+bool
 tls_exporter(struct tls *tls, uint8_t data[32])
 {
 	static const char label[] = "EXPORTER-Channel-Binding";
 
-	if (gnutls_protocol_get_version(tls->session) != GNUTLS_TLS1_3 &&
-	    gnutls_session_ext_master_secret_status(tls->session) == 0)
+	if (!tls_has_exporter(tls))
 		return false;
 	return gnutls_prf_rfc5705(tls->session, sizeof(label) - 1, label, 0, "",
 		   32, (char *)data) >= 0;

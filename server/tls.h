@@ -105,6 +105,7 @@ enum client_proof {
 
 struct str tls_text(struct tls *, struct arena *);
 struct str tls_sni(struct tls *, struct arena *);
+bool tls_has_exporter(struct tls *);
 bool tls_exporter(struct tls *, uint8_t data[32]);
 bool tls_end_point(struct tls *, struct arena *, struct str *data_r);
 enum client_proof tls_peer_certificate(
