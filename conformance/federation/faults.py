@@ -456,6 +456,7 @@ FAULTS = {
                                              {"hold_messages": "10 s"}),
     "presence of a lost domain": (presence, 15, ("cuts",), {}),
     "somebody leaves a lost domain": (departure, 15, ("cuts",), {
+        "hold_messages": f"{PRESENCE_WAITS_S} s",
         "hold_others": f"{PRESENCE_WAITS_S} s"}),
     "no such domain": (nowhere, 15, (), {}),
 }
