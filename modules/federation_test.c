@@ -414,20 +414,6 @@ a_link_that_breaks_again_is_told_what_holds(void **state)
 	}
 }
 
-static size_t
-pairs(const struct stage *stage)
-{
-	size_t count = 0;
-
-	for (unsigned i = 0; i < stage->world->server.shard_count; i++) {
-		const struct remotes *remotes =
-		    stage->world->server.shards[i].remotes;
-
-		count += remotes->table.count - remotes->unused_count;
-	}
-	return count;
-}
-
 /* Its commit took longer than it waits. */
 static void
 who_asks_is_answered_though_it_was_kept_late(void **state)
@@ -456,9 +442,9 @@ names_that_never_answered_are_owed_nothing(void **state)
 	rig_send(stage.romeo,
 	    "<iq type='set' id='r1'><query xmlns='jabber:iq:roster'>"
 	    "<item jid='" PARIS "' subscription='remove'/></query></iq>");
-	CHECK_EQUAL(pairs(&stage), 1);
+	CHECK_EQUAL(neighbours_in_use(stage.world), 1);
 	world_sleep(stage.world, 10 * MINUTES);
-	CHECK_EQUAL(pairs(&stage), 0);
+	CHECK_EQUAL(neighbours_in_use(stage.world), 0);
 	CHECK_EQUAL(rig_outbox(stage.world), 0);
 	end(&stage);
 }
@@ -473,11 +459,11 @@ strangers_are_owed_no_answer(void **state)
 	CHECK(got(&stage, "to='" PARIS "'", "type='unsubscribed'"));
 	stage.verona->mood = NEIGHBOUR_UNREACHABLE;
 	neighbour_cut(stage.verona, true);
-	CHECK_EQUAL(pairs(&stage), 0);
+	CHECK_EQUAL(neighbours_in_use(stage.world), 0);
 	come(&stage, FROM(PARIS, "type='probe'"));
-	CHECK_EQUAL(pairs(&stage), 1);
+	CHECK_EQUAL(neighbours_in_use(stage.world), 1);
 	world_sleep(stage.world, 10 * MINUTES);
-	CHECK_EQUAL(pairs(&stage), 0);
+	CHECK_EQUAL(neighbours_in_use(stage.world), 0);
 	end(&stage);
 }
 
@@ -505,8 +491,7 @@ who_does_not_answer_after_a_break_is_unavailable(void **state)
 	end(&stage);
 }
 
-/* --- anything, in any order ------------------------------------------------
- */
+/* --- anything, in any order ---------------------------------------------- */
 
 /* Romeo is there. */
 static bool

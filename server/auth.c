@@ -454,7 +454,7 @@ choose(struct auth *auth, const struct node *node,
 	return SASL_ERR_NONE;
 }
 
-/* Only for who binds: it costs as much as all else of a proof. */
+/* Only for who binds: most do not, and it is not cheap. */
 static void
 read_exporter(struct auth *auth)
 {

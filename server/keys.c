@@ -9,7 +9,9 @@
 #include "base/rand.h"
 
 #define SALT_LEN 16
-_Static_assert(KEY_HASH_COUNT *SALT_LEN <= 64, "nobody's salts are one MAC");
+/* Of nobody's: as many bytes as the longest key has, and as all salts. */
+#define FAKE_LEN 64
+_Static_assert(KEY_HASH_COUNT *SALT_LEN <= FAKE_LEN, "salts are of one MAC");
 
 const struct store_kind keys_kind = {.name = "scram", .shape = STORE_MAP};
 
@@ -177,9 +179,6 @@ keys_copy(struct arena *arena, const struct keys *from, struct keys *keys)
 }
 
 /* --- nobody's ----------------------------------------------------------- */
-
-/* As many bytes as the longest key has, and as all salts. */
-#define FAKE_LEN 64
 
 static void
 fake(struct arena *arena, const uint8_t secret[32], const char *what,

@@ -95,6 +95,9 @@ nobodys_keys_are_the_same_each_time(void **state)
 		CHECK(!str_equal(a.of[i].salt, other.of[i].salt));
 		CHECK_EQUAL(a.of[i].iterations, 5000);
 	}
+	CHECK(!str_equal(a.of[KEY_SHA1].salt, a.of[KEY_SHA256].salt));
+	CHECK(!str_equal(a.of[KEY_SHA1].salt, a.of[KEY_SHA512].salt));
+	CHECK(!str_equal(a.of[KEY_SHA256].salt, a.of[KEY_SHA512].salt));
 	CHECK(!keys_match(&a, STR("anything")));
 }
 

@@ -90,7 +90,8 @@ struct domain_note {
 	enum domain_event {
 		DOMAIN_LOST,    /* not reached for s2s.presence_lost */
 		DOMAIN_DOUBTED, /* the link broke; it is there again */
-		DOMAIN_BACK     /* after LOST */
+		DOMAIN_BACK     /* after LOST, or when presence of ours waited
+				   too long */
 	} event;
 	struct str local, domain; /* local empty: all of ours */
 	uint64_t spread_ms;       /* accounts may take so long to act */

@@ -98,21 +98,6 @@ kept(const struct stage *stage)
 	return count;
 }
 
-/* Domains with a pair. */
-static size_t
-remotes(const struct stage *stage)
-{
-	size_t count = 0;
-
-	for (unsigned i = 0; i < stage->world->server.shard_count; i++) {
-		const struct remotes *remotes =
-		    stage->world->server.shards[i].remotes;
-
-		count += remotes->table.count - remotes->unused_count;
-	}
-	return count;
-}
-
 static void
 a_path_is_asked_for_once_and_order_is_kept(void **state)
 {
@@ -209,7 +194,7 @@ what_is_refused_for_good_is_answered_at_once(void **state)
 	CHECK(comes(&stage, "there is no such domain"));
 	CHECK(stage.verona->connects == 1);
 	world_sleep(stage.world, 10 * MINUTES);
-	CHECK(remotes(&stage) == 0);
+	CHECK(neighbours_in_use(stage.world) == 0);
 	stage.verona->mood = NEIGHBOUR_WILLING;
 	say(&stage, "m3");
 	CHECK(got(&stage, "m3"));
@@ -240,7 +225,7 @@ unreachable_servers_are_waited_for(void **state)
 	/* 1, 2, 4 ... 256, 300 s */
 	CHECK(stage.verona->connects >= 8 && stage.verona->connects <= 14);
 	world_sleep(stage.world, 10 * MINUTES);
-	CHECK(remotes(&stage) == 0);
+	CHECK(neighbours_in_use(stage.world) == 0);
 	world_free(&stage.world);
 }
 
@@ -410,7 +395,7 @@ strangers_do_not_speak_through_us(void **state)
 	    "<message xmlns='jabber:client' from='a@mantua.example' "
 	    "to='b@" VERONA "'><body>x</body></message>");
 	CHECK(stage.verona->connects == 0);
-	CHECK(remotes(&stage) == 0);
+	CHECK(neighbours_in_use(stage.world) == 0);
 	world_free(&stage.world);
 }
 
@@ -425,7 +410,7 @@ nobody_speaks_for_a_host_that_is_gone(void **state)
 	stage.verona->mood = NEIGHBOUR_WILLING;
 	world_sleep(stage.world, 10 * MINUTES);
 	CHECK(neighbour_next(stage.verona) == NULL);
-	CHECK(remotes(&stage) == 0);
+	CHECK(neighbours_in_use(stage.world) == 0);
 	world_free(&stage.world);
 }
 
@@ -558,7 +543,6 @@ no_more_is_sent_than_a_connection_holds(void **state)
 /* --- strangers in great number ------------------------------------------- */
 
 #define DOMAINS 20000
-#define SILENT  4096 /* of a shard */
 
 static void
 say_to(const struct stage *stage, unsigned number)
@@ -594,10 +578,11 @@ domains_at_random_cost_little(void **state)
 			world_run(stage.world);
 	}
 	world_run(stage.world);
-	CHECK(remotes(&stage) <= stage.world->server.shard_count * SILENT);
+	CHECK(neighbours_in_use(stage.world) <=
+	      stage.world->server.shard_count * SILENT_MAX);
 	while ((text = world_next(stage.romeo)) != NULL)
 		refused += contains(text, "<resource-constraint");
-	CHECK(refused == DOMAINS - remotes(&stage));
+	CHECK(refused == DOMAINS - neighbours_in_use(stage.world));
 	world_free(&stage.world);
 }
 

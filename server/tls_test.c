@@ -315,6 +315,7 @@ sessions_show_the_certificate_and_bind(void **state)
 		talk(&pair);
 		CHECK(shows_certificate_of(&pair, sessions[i].certificate));
 		check_end_point(&pair);
+		CHECK(tls_has_exporter(pair.server));
 		CHECK(tls_exporter(pair.server, (uint8_t *)ours));
 		CHECK(gnutls_prf_rfc5705(pair.client, sizeof(label) - 1, label,
 			  0, "", 32, theirs) == 0);

@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "server/remote.h"
+#include "server/remote_table.h"
 #include "server/router.h"
 #include "server/world_private.h"
 
@@ -262,4 +263,17 @@ neighbours_free(struct world *world)
 	list_each (each, &world->neighbours, struct neighbour, link)
 		while (neighbour_next(each) != NULL)
 			continue;
+}
+
+size_t
+neighbours_in_use(const struct world *world)
+{
+	size_t count = 0;
+
+	for (unsigned i = 0; i < world->server.shard_count; i++) {
+		const struct remotes *remotes = world->server.shards[i].remotes;
+
+		count += remotes->table.count - remotes->unused_count;
+	}
+	return count;
 }

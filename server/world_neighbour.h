@@ -41,6 +41,9 @@ void neighbour_open(struct neighbour *, const char *local);
 /* A stanza from it, then the world runs. */
 void neighbour_send(struct neighbour *, const char *xml);
 
+/* How many other domains there is something to do with (a pair, remote.h). */
+size_t neighbours_in_use(const struct world *);
+
 /* For world.c: before the server starts; before peers are freed; at the end. */
 void neighbours_boot(struct world *);
 void neighbours_rest(struct world *);
