@@ -35,10 +35,12 @@ struct c2s {
 	unsigned failed_binds;
 	struct list held; /* struct held: what came while binding */
 	unsigned held_count;
-	struct list proofs;   /* awaited, in order */
-	unsigned proof_count; /* of those */
-	uint64_t proof_acked; /* what the kernel said before */
-	struct timer proof;   /* asks the kernel */
+	struct list proofs;     /* awaited, in order */
+	unsigned proof_count;   /* of those */
+	unsigned proof_asks;    /* in vain, since an answer to a ping */
+	uint64_t proof_acked;   /* what the kernel said before */
+	uint64_t ping_position; /* bytes written before it */
+	struct timer proof;     /* asks the kernel */
 	struct timer moving;
 };
 
@@ -108,6 +110,8 @@ void c2s_answer(struct c2s *, struct arena *, struct str id,
 void c2s_want_proof(struct c2s *, uint64_t ticket);
 /* Bytes came from the client. */
 void c2s_prove(struct c2s *);
+/* It answered our ping. */
+void c2s_prove_pinged(struct c2s *);
 /* The client ended its stream in order, and reads on to the end of ours (RFC
  * 6120, section 4.4): what the archive has as well is taken as received. */
 void c2s_prove_archived(struct c2s *);

@@ -1,5 +1,9 @@
 /* Receipt is proved when something arrives after the kernel had reported the
  * bytes acknowledged: then the client's program, not only its kernel, is there.
+ * What it had sent before may be on its way still, and nobody can tell. Where
+ * that is certain, for it waits here unread, or goes on for long, or where much
+ * is to be proved, the client is pinged: its answer proves what it got before
+ * the ping, whatever else was on its way.
  */
 #include <stdlib.h>
 
@@ -13,6 +17,8 @@
 /* While the stream ends, and when many are. */
 #define ASK_SOON_MS 20
 #define ASK_MANY_MS 100
+/* So often in vain, then the client is asked. */
+#define ASKS_MAX 10
 
 struct proof {
 	struct link link;
@@ -42,10 +48,13 @@ ask_kernel(struct timer *timer)
 	if (last == NULL || c2s->stream.is_gone)
 		return;
 	c2s->proof_acked = conn_acknowledged(c2s->stream.conn);
-	if (c2s->proof_acked < last->position)
+	if (c2s->proof_acked < last->position) {
+		c2s->proof_asks++;
 		ask_later(c2s);
-	else if (c2s->proof_count >= SESSION_PROOFS_MANY &&
-		 !c2s->stream.is_ending)
+	}
+	if ((c2s->proof_count >= SESSION_PROOFS_MANY ||
+		c2s->proof_asks >= ASKS_MAX) &&
+	    !c2s->stream.is_ending && !c2s->is_ping_open)
 		c2s_ping(c2s);
 }
 
@@ -86,15 +95,13 @@ drop(struct c2s *c2s, struct proof *proof)
 	c2s->proof_count--;
 }
 
-void
-c2s_prove(struct c2s *c2s)
+static void
+prove_upto(struct c2s *c2s, uint64_t position)
 {
 	uint64_t ticket = 0;
 
-	if (list_is_empty(&c2s->proofs))
-		return;
 	list_each (proof, &c2s->proofs, struct proof, link) {
-		if (proof->position > c2s->proof_acked)
+		if (proof->position > position)
 			break;
 		if (ticket != 0 && ((ticket ^ proof->ticket) & TICKET_ROWS))
 			tell(c2s, ticket);
@@ -103,9 +110,28 @@ c2s_prove(struct c2s *c2s)
 	}
 	if (ticket != 0)
 		tell(c2s, ticket);
+}
+
+void
+c2s_prove(struct c2s *c2s)
+{
+	if (list_is_empty(&c2s->proofs))
+		return;
+	prove_upto(c2s, c2s->proof_acked);
 	/* For what comes next; not for these bytes, which may have been on
 	 * their way before ours were there. */
 	c2s->proof_acked = conn_acknowledged(c2s->stream.conn);
+}
+
+void
+c2s_prove_pinged(struct c2s *c2s)
+{
+	c2s->proof_asks = 0;
+	if (list_is_empty(&c2s->proofs))
+		return;
+	prove_upto(c2s, c2s->ping_position);
+	if (!list_is_empty(&c2s->proofs) && !timer_is_running(&c2s->proof))
+		ask_later(c2s);
 }
 
 void

@@ -54,8 +54,11 @@ c2s_ping(struct c2s *c2s)
 	    c2s->stream.host->jid, c2s->stream.peer, STR(PING_ID));
 
 	node_add(stanza_body(ping), "ping", NS_PING);
-	stream_send_stanza(&c2s->stream, ping);
+	/* The answer may be to the first of several. */
+	if (!c2s->is_ping_open)
+		c2s->ping_position = c2s->stream.conn->written;
 	c2s->is_ping_open = true;
+	stream_send_stanza(&c2s->stream, ping);
 	arena_free(&arena);
 }
 
@@ -67,6 +70,7 @@ answers_ping(struct c2s *c2s, const struct stanza *stanza)
 	    !str_is(stanza->id, PING_ID))
 		return false;
 	c2s->is_ping_open = false;
+	c2s_prove_pinged(c2s);
 	say(c2s, NULL);
 	return true;
 }

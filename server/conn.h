@@ -89,7 +89,9 @@ bool conn_move(struct conn *, struct shard *);
 /* conn_acknowledged will be asked about what was written so far. */
 void conn_await(struct conn *);
 /* How many of the bytes written the peer's kernel has acknowledged, as far as
- * conn_await asked for: those in TLS records that it has wholly. */
+ * conn_await asked for: those in TLS records that it has wholly. What the peer
+ * said before it had them may be unread; as long as something is, no more is
+ * known than before. */
 uint64_t conn_acknowledged(struct conn *);
 
 /* --- of a TLS connection ------------------------------------------------ */

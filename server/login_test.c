@@ -18,6 +18,7 @@
 static void on_opened(struct session *);
 static void on_proved(struct session *, uint64_t ticket);
 
+static struct session *opened;
 static uint64_t proved;
 
 static const struct hook hooks[] = {
@@ -36,14 +37,21 @@ static const struct module sender = {
 const struct module *const modules_builtin[] = {&sender, NULL};
 
 static void
-on_opened(struct session *session)
+send_kept(struct session *session, uint64_t ticket)
 {
 	struct arena *arena = arena_make(0);
 	struct stanza *message = stanza_make(arena, STANZA_MESSAGE,
 	    STANZA_NORMAL, NULL, session->jid, STR("kept"));
 
-	session_send_proved(session, message, 7);
+	session_send_proved(session, message, ticket);
 	arena_free(&arena);
+}
+
+static void
+on_opened(struct session *session)
+{
+	opened = session;
+	send_kept(session, 7);
 }
 
 static void
@@ -58,13 +66,23 @@ make_world(void)
 	struct world *world = world_new(&(struct world_options){
 	    .seed = 1,
 	    .shard_count = 3,
-	    .yaml = "auth.free_failures: 1\nauth.longest_delay: 3 s\n",
+	    .yaml = "auth.free_failures: 1\nauth.longest_delay: 3 s\n"
+		    "limits: {rate: 10 KiB, burst: 10 KiB}\n",
 	    .is_one_address = true,
 	});
 
 	world_add_account(world, "romeo@montague.example", NULL);
 	world_run(world);
 	return world;
+}
+
+static void
+send_spaces(struct world_peer *peer, size_t len)
+{
+	static const char spaces[] = "                                ";
+
+	for (size_t sent = 0; sent < len; sent += sizeof(spaces) - 1)
+		world_send(peer, spaces);
 }
 
 /* Whether some of what came since contains the words; all of it is read. */
@@ -198,6 +216,59 @@ one_sign_of_life_proves_what_the_kernel_had_acknowledged(void **state)
 	world_send(peer, " ");
 	world_run(world);
 	CHECK_EQUAL(proved, 7);
+	world_free(&world);
+}
+
+/* A client that sends too much is not read for a while. */
+static void
+what_waited_to_be_read_proves_nothing(void **state)
+{
+	struct world *world = make_world();
+	struct world_peer *peer =
+	    world_connect(world, "romeo@montague.example/orchard");
+
+	world_sleep(world, 1100);
+	proved = 0;
+	send_spaces(peer, 40 * 1024);
+	world_run(world);
+	CHECK_EQUAL(proved, 7);
+	world_send(peer, " ");
+	shard_enter(opened->account->owner.shard);
+	send_kept(opened, 8);
+	world_sleep(world, 1100);
+	CHECK(got(peer, "kept"));
+	world_sleep(world, 10 * SECOND);
+	CHECK_EQUAL(proved, 7);
+	world_send(peer, " ");
+	world_run(world);
+	CHECK_EQUAL(proved, 8);
+	world_free(&world);
+}
+
+/* Of what it sends there is always something that nobody has read yet. */
+static void
+who_never_stops_is_pinged(void **state)
+{
+	struct world *world = make_world();
+	struct world_peer *peer =
+	    world_connect(world, "romeo@montague.example/orchard");
+	bool is_pinged = false;
+
+	world_sleep(world, 1100);
+	send_spaces(peer, 1024 * 1024);
+	world_run(world);
+	shard_enter(opened->account->owner.shard);
+	send_kept(opened, 8);
+	for (unsigned i = 0; i < 20 && !is_pinged; i++) {
+		world_sleep(world, SECOND);
+		is_pinged = got(peer, "urn:xmpp:ping");
+	}
+	CHECK(is_pinged);
+	CHECK_EQUAL(proved, 7);
+	world_send(peer, "<iq type='result' id='jackdaw-ping'/>");
+	send_spaces(peer, 1024 * 1024);
+	world_sleep(world, 120 * SECOND);
+	CHECK_EQUAL(proved, 8);
 	world_free(&world);
 }
 
@@ -514,6 +585,8 @@ main(void)
 		what_came_before_the_bytes_were_there_proves_nothing),
 	    cmocka_unit_test(
 		one_sign_of_life_proves_what_the_kernel_had_acknowledged),
+	    cmocka_unit_test(what_waited_to_be_read_proves_nothing),
+	    cmocka_unit_test(who_never_stops_is_pinged),
 	    cmocka_unit_test(who_goes_without_a_sign_proved_nothing),
 	    cmocka_unit_test(who_goes_on_before_success_is_told),
 	    cmocka_unit_test(one_thing_comes_after_the_other),

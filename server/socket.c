@@ -701,6 +701,19 @@ socket_await(struct conn *conn)
 	receipts_add(socket->receipts, conn->written - socket->pending.len, 0);
 }
 
+/* Of what came, something was not looked at. */
+static bool
+has_unread(const struct socket *socket)
+{
+	int waiting = 0;
+
+	if (socket->tls != NULL && tls_has_unread(socket->tls))
+		return true;
+	return ioctl(socket->fd, SIOCINQ, &waiting) != 0 || waiting > 0;
+}
+
+/* What is unread is asked for last: what comes then is newer than the answer of
+ * the kernel. */
 static uint64_t
 socket_acknowledged(struct conn *conn)
 {
@@ -708,7 +721,8 @@ socket_acknowledged(struct conn *conn)
 	int held = 0;
 	uint64_t left;
 
-	if (socket->fd < 0 || ioctl(socket->fd, SIOCOUTQ, &held) != 0)
+	if (socket->fd < 0 || ioctl(socket->fd, SIOCOUTQ, &held) != 0 ||
+	    has_unread(socket))
 		return socket->acked;
 	left = (uint64_t)held + socket->unsent.len;
 	if (socket->tls == NULL) {

@@ -56,6 +56,9 @@ struct end {
 	char bytes[32];
 	const char *why; /* it was closed */
 	bool is_secure;
+	unsigned reads;
+	uint64_t first_acked; /* at the first of them, when it asks */
+	bool asks;
 };
 
 struct two {
@@ -69,6 +72,8 @@ on_bytes(struct conn *conn, struct str bytes)
 
 	if (bytes.len < sizeof(end->bytes))
 		memcpy(end->bytes, bytes.text, bytes.len);
+	if (end->asks && end->reads++ == 0)
+		end->first_acked = conn_acknowledged(conn);
 }
 
 static void
@@ -406,6 +411,55 @@ a_part_of_a_record_is_not_acknowledged(void **state)
 	close_two(&two);
 }
 
+/* What it said may be older than what it has by now. */
+static void
+what_the_peer_has_is_not_known_while_it_is_unread(void **state)
+{
+	struct two two;
+
+	rig.secure = 0;
+	(void)open_narrow(&two);
+	secure(&two);
+	run_until(&rig.secure, 2);
+	conn_set_reading(two.ours.conn, false);
+	conn_write(two.theirs.conn, STR("older"));
+	conn_write(two.ours.conn, STR("newer"));
+	conn_await(two.ours.conn);
+	for (unsigned i = 0; i < 1000; i++)
+		turn();
+	CHECK_TEXT(two.theirs.bytes, "newer");
+	CHECK_EQUAL(conn_acknowledged(two.ours.conn), 0);
+	conn_set_reading(two.ours.conn, true);
+	run_until_acknowledged(two.ours.conn, 5);
+	CHECK_TEXT(two.ours.bytes, "older");
+	close_two(&two);
+}
+
+/* Two records that one read brings. */
+static void
+nor_is_it_between_two_records(void **state)
+{
+	static char records[TLS_RECORD_MAX + 1];
+	struct two two;
+
+	rig.secure = 0;
+	(void)open_narrow(&two);
+	secure(&two);
+	run_until(&rig.secure, 2);
+	two.theirs.asks = true;
+	conn_set_reading(two.theirs.conn, false);
+	conn_write(two.theirs.conn, STR("hello"));
+	conn_await(two.theirs.conn);
+	conn_write(two.ours.conn, (struct str){records, sizeof(records)});
+	for (unsigned i = 0; i < 1000; i++)
+		turn();
+	conn_set_reading(two.theirs.conn, true);
+	run_until(&two.theirs.reads, 2);
+	CHECK_EQUAL(two.theirs.first_acked, 0);
+	run_until_acknowledged(two.theirs.conn, 5);
+	close_two(&two);
+}
+
 static void
 what_is_awaited_late_is_acknowledged_too(void **state)
 {
@@ -537,6 +591,8 @@ main(void)
 	    cmocka_unit_test(a_handshake_has_a_deadline),
 	    cmocka_unit_test(what_tls_cannot_send_ends_the_connection),
 	    cmocka_unit_test(a_part_of_a_record_is_not_acknowledged),
+	    cmocka_unit_test(what_the_peer_has_is_not_known_while_it_is_unread),
+	    cmocka_unit_test(nor_is_it_between_two_records),
 	    cmocka_unit_test(what_is_awaited_late_is_acknowledged_too),
 	    cmocka_unit_test(a_later_record_holds_none_back),
 	    cmocka_unit_test(more_records_than_fit_become_one),

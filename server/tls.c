@@ -339,6 +339,12 @@ tls_feed(struct tls *tls, struct str bytes)
 	tls->in = bytes;
 }
 
+bool
+tls_has_unread(const struct tls *tls)
+{
+	return tls->in.len > 0 || gnutls_record_check_pending(tls->session) > 0;
+}
+
 /* --- the three things to do ----------------------------------------------- */
 
 static const char *

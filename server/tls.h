@@ -78,6 +78,9 @@ void tls_set_out(struct tls *, struct buf *out);
 /* What came from the network; used up by tls_handshake and tls_read, which must
  * be called until they want more. */
 void tls_feed(struct tls *, struct str bytes);
+/* Some of it was not read yet, but for a part of a record whose rest has yet to
+ * come. */
+bool tls_has_unread(const struct tls *);
 
 enum tls_result { TLS_DONE, TLS_WANTS_MORE, TLS_CLOSED, TLS_FAILED };
 

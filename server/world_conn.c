@@ -84,7 +84,11 @@ on_close(struct conn *conn, bool in_order)
 static uint64_t
 on_acknowledged(struct conn *conn)
 {
-	return conn->written - of(conn)->out.len;
+	struct world_conn *own = of(conn);
+
+	if (own->in.len == 0)
+		own->acked = conn->written - own->out.len;
+	return own->acked;
 }
 
 static bool

@@ -46,6 +46,7 @@ struct world_conn {
 	struct world *world;
 	struct world_peer *peer; /* NULL when it went */
 	struct buf in, out;
+	uint64_t acked;    /* of conn.written, as far as it was told */
 	bool is_deaf;      /* conn_set_reading(false) */
 	bool wants_secure; /* on_secure is due */
 	bool wants_closed; /* on_closed is due */
