@@ -14,20 +14,17 @@ buf_deinit(struct buf *buf)
 	*buf = (struct buf){0};
 }
 
-char *
-buf_room(struct buf *buf, size_t len)
+void
+buf_grow(struct buf *buf, size_t len)
 {
-	if (len > buf->cap - buf->len) {
-		size_t cap = buf->cap < FIRST_CAP ? FIRST_CAP : buf->cap;
+	size_t cap = buf->cap < FIRST_CAP ? FIRST_CAP : buf->cap;
 
-		must(len <= PTRDIFF_MAX - buf->len);
-		while (cap - buf->len < len)
-			cap *= 2;
-		buf->text = realloc(buf->text, cap);
-		must(buf->text != NULL);
-		buf->cap = cap;
-	}
-	return buf->text + buf->len;
+	must(len <= PTRDIFF_MAX - buf->len);
+	while (cap - buf->len < len)
+		cap *= 2;
+	buf->text = realloc(buf->text, cap);
+	must(buf->text != NULL);
+	buf->cap = cap;
 }
 
 void
@@ -35,24 +32,6 @@ buf_grew(struct buf *buf, size_t len)
 {
 	must(len <= buf->cap - buf->len);
 	buf->len += len;
-}
-
-void
-buf_add(struct buf *buf, struct str str)
-{
-	if (str.len == 0)
-		return;
-	if (str.len > buf->cap - buf->len)
-		buf_room(buf, str.len);
-	memcpy(buf->text + buf->len, str.text, str.len);
-	buf->len += str.len;
-}
-
-void
-buf_add_byte(struct buf *buf, char byte)
-{
-	*buf_room(buf, 1) = byte;
-	buf->len++;
 }
 
 void

@@ -25,6 +25,10 @@ static const uint8_t classes[256] = {
     [0x80 ... 0xff] = HIGH,
 };
 
+/* Most text is plain, so it is looked at in pieces of this. */
+#define WIDE_LEN 16
+typedef int8_t wide __attribute__((vector_size(WIDE_LEN)));
+
 static void
 add_escape(struct buf *buf, char byte)
 {
@@ -63,34 +67,63 @@ high_len(struct str text)
 	return is_ffff ? 0 : len;
 }
 
-/* How many bytes from there on can be copied; stop is the class of bytes from
- * which on they are looked at one by one. */
-static size_t
-plain_len(struct str text, enum byte_class stop)
+/* Whether all of them are PLAIN. Bytes from 0x80 on are less than 0 here. */
+static bool
+is_wide_plain(const char *text)
 {
-	size_t len = 0, high;
+	wide bytes, odd;
+	uint64_t parts[2];
+
+	memcpy(&bytes, text, WIDE_LEN);
+	odd = (bytes < ' ') | (bytes == '&') | (bytes == '<') | (bytes == '>') |
+	      (bytes == '\'') | (bytes == '"');
+	memcpy(parts, &odd, WIDE_LEN);
+	return (parts[0] | parts[1]) == 0;
+}
+
+/* Bytes at the start of text that can be copied: some plain ones, or one
+ * character; 0 when it cannot. QUOTED: for values; MARKUP: for text between
+ * tags. */
+static size_t
+copied_len(struct str text, enum byte_class what)
+{
+	const size_t most = text.len < WIDE_LEN ? text.len : WIDE_LEN;
+	size_t len = 0;
+
+	while (len < most && classes[(uint8_t)text.text[len]] == PLAIN)
+		len++;
+	if (len > 0)
+		return len;
+	if (classes[(uint8_t)text.text[0]] == HIGH)
+		return high_len(text);
+	return classes[(uint8_t)text.text[0]] == QUOTED && what == MARKUP ? 1
+									  : 0;
+}
+
+/* How many bytes from there on can be copied. */
+static size_t
+plain_len(struct str text, enum byte_class what)
+{
+	size_t len = 0, wide_end = 0, one;
 
 	while (len < text.len) {
-		enum byte_class class = classes[(uint8_t)text.text[len]];
-
-		if (class == PLAIN) {
-			len++;
-		} else if (class == HIGH) {
-			high = high_len(
-			    (struct str){text.text + len, text.len - len});
-			if (high == 0)
-				break;
-			len += high;
-		} else if (class == QUOTED && stop == MARKUP) {
-			len++;
-		} else {
-			break;
+		if (len >= wide_end && text.len >= WIDE_LEN) {
+			wide_end = len + WIDE_LEN < text.len ? len + WIDE_LEN
+							     : text.len;
+			if (is_wide_plain(text.text + wide_end - WIDE_LEN)) {
+				len = wide_end;
+				continue;
+			}
 		}
+		one = copied_len(
+		    (struct str){text.text + len, text.len - len}, what);
+		if (one == 0)
+			break;
+		len += one;
 	}
 	return len;
 }
 
-/* QUOTED: for values; MARKUP: for text between tags. */
 static void
 escape(struct buf *buf, struct str text, enum byte_class what)
 {

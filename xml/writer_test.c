@@ -35,6 +35,44 @@ values_are_escaped(void **state)
 	}
 }
 
+/* However much plain text is around them; text keeps what only values have
+ * to say otherwise. */
+static void
+they_are_wherever_they_stand(void **state)
+{
+	static const char plain[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+	const size_t lens = sizeof(plain);
+
+	for (size_t i = 0; i < COUNT_OF(values) * lens * lens; i++) {
+		const struct str text = values[i / lens / lens].text;
+		const struct str before = {plain, i % lens};
+		const struct str after = {plain, i / lens % lens};
+		const struct str quotes = STR("\"'\t\n");
+		struct node *node = node_make(arena, "a", "");
+		struct buf in = {0}, out = {0};
+
+		buf_add(&in, before);
+		buf_add(&in, text);
+		buf_add(&in, after);
+		buf_add_byte(&out, '.');
+		writer_escaped(&out, buf_str(&in));
+		CHECK_STR(buf_str(&out),
+		    str_format(arena, ".%.*s%s%.*s", STR_ARG(before),
+			values[i / lens / lens].escaped, STR_ARG(after))
+			.text);
+		buf_clear(&in, SIZE_MAX);
+		buf_add(&in, before);
+		buf_add(&in, quotes);
+		buf_add(&in, after);
+		node_add_text(node, buf_str(&in));
+		CHECK_STR(writer_text(arena, node),
+		    str_format(arena, "<a>%.*s</a>", STR_ARG(buf_str(&in)))
+			.text);
+		buf_deinit(&in);
+		buf_deinit(&out);
+	}
+}
+
 /* What is read is written again just so. */
 static const char *const same[] = {
     "<a/>",
@@ -109,6 +147,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(values_are_escaped),
+	    cmocka_unit_test(they_are_wherever_they_stand),
 	    cmocka_unit_test(documents_come_back),
 	    cmocka_unit_test(attributes_of_two_namespaces_come_back),
 	    cmocka_unit_test(the_place_has_a_namespace),
