@@ -1,7 +1,10 @@
 /*
  * modules/archive_keep.c - what is kept, and writing it.
  */
+#include <endian.h>
+
 #include "base/clock.h"
+#include "base/code.h"
 #include "base/err.h"
 #include "base/hash.h"
 #include "base/rand.h"
@@ -43,8 +46,11 @@ struct str
 archive_id_text(
     const struct account *account, struct arena *arena, struct archive_id id)
 {
-	return str_format(arena, "%016llx%016llx", (unsigned long long)id.nonce,
-	    (unsigned long long)(id.id ^ mask(account, id.nonce)));
+	const uint64_t parts[] = {
+	    htobe64(id.nonce), htobe64(id.id ^ mask(account, id.nonce))};
+
+	return hex_encode(
+	    arena, (struct str){(const char *)parts, sizeof(parts)});
 }
 
 static bool
