@@ -177,8 +177,17 @@ on_get(struct iq *iq)
 	    card_loaded);
 }
 
-/* Section 3.3: to others an account without a card answers as one that is not
- * there. */
+/* To its owner it is an empty card (section 3.1): some clients show an error as
+ * one. To others the account answers as one that is not there (section 3.3). */
+static void
+reply_no_card(struct iq *iq)
+{
+	if (iq_is_own(iq))
+		iq_reply(iq, node_make(iq_arena(iq), "vCard", NS_VCARD));
+	else
+		iq_refuse(iq, STANZA_ERR_SERVICE_UNAVAILABLE);
+}
+
 static void
 card_loaded(struct store_get *get)
 {
@@ -187,8 +196,7 @@ card_loaded(struct store_get *get)
 	const struct node *card;
 
 	if (get->err == ERR_NOT_FOUND) {
-		iq_refuse(iq, iq_is_own(iq) ? STANZA_ERR_ITEM_NOT_FOUND
-					    : STANZA_ERR_SERVICE_UNAVAILABLE);
+		reply_no_card(iq);
 		return;
 	}
 	if (get->err != ERR_NONE) {

@@ -15,7 +15,9 @@
 #define HASH  "a9993e364706816aba3e25717850c26c9cd0d89d"
 
 static const struct rig_talk talks[] = {
-    {CARD("get", "v", ""), RIG_ERROR("v", "cancel", "item-not-found")},
+    {CARD("get", "v", ""),
+	"<iq type='result' id='v'><vCard xmlns='vcard-temp'>{only}</vCard>"
+	"</iq>"},
     {CARD("set", "v", "<FN>Romeo</FN>"), DONE},
     {CARD("get", "v", ""), CARD("result", "v", "<FN>Romeo</FN>")},
     {CARD("set", "v", "<FN>R</FN>"), DONE},
