@@ -46,7 +46,11 @@ add_number(struct buf *column, uint64_t number)
 static void
 add_bytes(struct buf *column, struct str bytes)
 {
-	add_32(column, bytes.text == NULL ? UINT32_MAX : (uint32_t)bytes.len);
+	if (bytes.text == NULL) {
+		add_32(column, UINT32_MAX);
+		return;
+	}
+	add_32(column, (uint32_t)bytes.len);
 	buf_add(column, bytes);
 }
 
