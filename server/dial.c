@@ -65,6 +65,7 @@ static void
 finish(struct dial *dial, enum err err)
 {
 	timer_stop(dial->shard, &dial->next);
+	timer_stop(dial->shard, &dial->patience);
 	timer_stop(dial->shard, &dial->deadline);
 	drop_all(dial);
 	dial->is_running = false;
@@ -186,9 +187,78 @@ try_outward(struct dial *dial, size_t index)
 		return true;
 	}
 	set_why(dial, endpoint, err_text(err));
-	dial->is_waiting = dial->is_waiting || err == ERR_TIMEOUT;
-	return err == ERR_TIMEOUT;
+	if (err != ERR_TIMEOUT)
+		return false;
+	dial->is_waiting = true;
+	dial->waiting = endpoint->priority;
+	return true;
 }
+
+/* --- priorities: XEP-0495, section 4.1 ------------------------------------ */
+
+static bool
+is_awaited(const struct dial *dial, uint16_t priority, uint16_t worse)
+{
+	return priority >= dial->patient_from && priority < worse;
+}
+
+static bool
+waits_for_better(const struct dial *dial, uint16_t priority)
+{
+	const struct dial_try *try;
+
+	if (dial->is_waiting && is_awaited(dial, dial->waiting, priority))
+		return true;
+	for (try = dial->tries; try != NULL; try = try->next)
+		if (is_awaited(
+			dial, dial->endpoints[try->index].priority, priority))
+			return true;
+	return false;
+}
+
+/* They stand in their order. */
+static unsigned
+count_worse(const struct dial *dial, uint16_t priority)
+{
+	unsigned count = 0;
+
+	for (size_t i = 0; i < dial->count; i++) {
+		if (dial->endpoints[i].priority <= priority)
+			continue;
+		priority = dial->endpoints[i].priority;
+		count++;
+	}
+	return count;
+}
+
+/* What does not answer is not waited for any more; it may win yet. */
+static void
+on_patience_end(struct timer *timer)
+{
+	struct dial *dial = container_of(timer, struct dial, patience);
+
+	dial->patient_from = (uint32_t)dial->priority + 1;
+	go_on(dial);
+}
+
+/* The first attempt at one of a priority. */
+static void
+begin_priority(struct dial *dial, uint16_t priority)
+{
+	const unsigned worse = count_worse(dial, priority);
+	const uint64_t now_ms = clock_mono_ms();
+
+	if (priority < dial->patient_from ||
+	    (timer_is_running(&dial->patience) && priority == dial->priority))
+		return;
+	dial->priority = priority;
+	timer_stop(dial->shard, &dial->patience);
+	if (worse > 0 && now_ms < dial->until_ms)
+		timer_start(dial->shard, &dial->patience,
+		    (dial->until_ms - now_ms) / (worse + 1), on_patience_end);
+}
+
+/* --- one after the other -------------------------------------------------- */
 
 /* In a world nothing can be connected to and held. */
 static bool
@@ -198,7 +268,8 @@ may_try(const struct dial *dial, size_t index)
 
 	return !dial->is_tried[index] && endpoint->len > 0 &&
 	       !(endpoint->is_tlsa_awaited &&
-		   dial->shard->server->outward != NULL);
+		   dial->shard->server->outward != NULL) &&
+	       !waits_for_better(dial, endpoint->priority);
 }
 
 /* Whether an answer is awaited. */
@@ -212,6 +283,7 @@ try_it(struct dial *dial, size_t index)
 		set_why(dial, endpoint, endpoint->shut.text);
 		return false;
 	}
+	begin_priority(dial, endpoint->priority);
 	dial->next_ms = clock_mono_ms() + NEXT_MS;
 	timer_start(dial->shard, &dial->next, NEXT_MS, on_next);
 	return dial->shard->server->outward != NULL ? try_outward(dial, index)
@@ -288,14 +360,16 @@ on_canceled(struct timer *timer)
 void
 dial_next(struct dial *dial)
 {
+	const uint64_t most_ms = config_ms(setup_config(dial->shard->setup),
+	    CONFIG_GLOBAL, SETTING(S2S_CONNECT_TIMEOUT));
+
 	dial->conn = NULL;
 	dial->is_waiting = false;
 	dial->is_running = true;
+	dial->patient_from = 0;
 	dial->next_ms = 0;
-	timer_start(dial->shard, &dial->deadline,
-	    config_ms(setup_config(dial->shard->setup), CONFIG_GLOBAL,
-		SETTING(S2S_CONNECT_TIMEOUT)),
-	    on_deadline);
+	dial->until_ms = clock_mono_ms() + most_ms;
+	timer_start(dial->shard, &dial->deadline, most_ms, on_deadline);
 	timer_start(dial->shard, &dial->next, 0, on_next);
 }
 
@@ -334,6 +408,7 @@ dial_cancel(struct dial *dial)
 {
 	dial->is_running = false;
 	timer_stop(dial->shard, &dial->next);
+	timer_stop(dial->shard, &dial->patience);
 	drop_all(dial);
 	timer_start(dial->shard, &dial->deadline, 0, on_canceled);
 }

@@ -1,6 +1,9 @@
 /*
  * server/dial.h - a TCP connection to the first of several endpoints that
- * answers (RFC 8305): a quarter of a second after one the next is tried too.
+ * answers (RFC 8305): a quarter of a second after one the next is tried too,
+ * if it is of the same priority. One of a worse priority is tried when all that
+ * is better has failed (XEP-0495, section 4.1), or did not answer for its share
+ * of the time: what is left of it, divided by the priorities that are left.
  *
  * Some of them may become known only meanwhile. Where TLSA records are awaited
  * a connection is made, and held until they are known.
@@ -29,10 +32,14 @@ struct dial {
 	bool *is_tried;
 	struct dial_try *tries; /* under way, or held */
 	bool is_waiting;        /* in a world: somebody does not answer */
+	uint16_t waiting;       /* of what priority the last one is */
+	uint16_t priority;      /* that was begun last */
+	uint32_t patient_from;  /* the least priority that is waited for */
 	bool is_running;        /* until done */
 	bool is_open;           /* more endpoints may come */
 	uint64_t next_ms;       /* clock_mono_ms: no attempt before */
-	struct timer next, deadline;
+	uint64_t until_ms;      /* clock_mono_ms: the deadline */
+	struct timer next, patience, deadline;
 };
 
 /* As long as s2s.connect_timeout at most. The endpoints live until done, and on

@@ -55,8 +55,15 @@ static const struct known {
     {"slow.lab", DNS_AAAA, 2000, "::3"},
     {"_xmpp-server._tcp.last-slow.lab", DNS_SRV, 0, "quick.lab", ERR_NONE, 1},
     {"_xmpp-server._tcp.last-slow.lab", DNS_SRV, 0, "slow.lab", ERR_NONE, 2},
-    {"_xmpp-server._tcp.first-slow.lab", DNS_SRV, 0, "slow.lab", ERR_NONE, 1},
-    {"_xmpp-server._tcp.first-slow.lab", DNS_SRV, 0, "quick.lab", ERR_NONE, 2},
+    {"_xmpp-server._tcp.first-slow.lab", DNS_SRV, 0, "slow.lab", ERR_NONE, 1,
+	false, 65535},
+    {"_xmpp-server._tcp.first-slow.lab", DNS_SRV, 0, "quick.lab", ERR_NONE, 1},
+    {"_xmpp-server._tcp.better-slow.lab", DNS_SRV, 0, "slow.lab", ERR_NONE, 1},
+    {"_xmpp-server._tcp.better-slow.lab", DNS_SRV, 0, "none.lab", ERR_NONE, 1},
+    {"_xmpp-server._tcp.better-slow.lab", DNS_SRV, 0, "quick.lab", ERR_NONE, 2},
+    {"_xmpp-server._tcp.better-mute.lab", DNS_SRV, 0, "v4-silent.lab", ERR_NONE,
+	1},
+    {"_xmpp-server._tcp.better-mute.lab", DNS_SRV, 0, "quick.lab", ERR_NONE, 2},
     {"_xmpp-server._tcp.first-none.lab", DNS_SRV, 0, "none.lab", ERR_NONE, 1},
     {"_xmpp-server._tcp.first-none.lab", DNS_SRV, 0, "quick.lab", ERR_NONE, 2},
 
@@ -283,6 +290,8 @@ static const struct {
 	2000},
     {"first-slow.lab",
 	"260: ::2 127.0.0.2; 2000: ::3 127.0.0.3 ::2 127.0.0.2; ", 2000},
+    {"better-slow.lab", "2000: ::3 127.0.0.3 ::2 127.0.0.2; ", 2000},
+    {"better-mute.lab", "10: ::1 ::2 127.0.0.2; ", TIMEOUT_MS},
     {"first-none.lab", "20: ::2 127.0.0.2; ", 20},
     {"routed.lab", "0: 127.0.0.9; 2000: 127.0.0.9 ::3 127.0.0.3; ", 2000},
     {"vouched.lab", "10: ::4?; 500: ::4=1; 600: ::4=1 127.0.0.4=1; ", 600},
@@ -298,6 +307,7 @@ static void
 nobody_waits_for_the_last_answer(void **state)
 {
 	(void)state;
+	rand_fake(7);
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		struct arena *arena = arena_make(0);
 		struct resolve resolve;
@@ -312,6 +322,7 @@ nobody_waits_for_the_last_answer(void **state)
 		CHECK_EQUAL(resolve.err, cases[i].err);
 		arena_free(&arena);
 	}
+	rand_fake(0);
 	buf_deinit(&told);
 }
 
@@ -453,6 +464,41 @@ late_answers_join_the_race(void **state)
 	arena_free(&arena);
 }
 
+/* XEP-0495, section 4.1: what is worse waits until all that is better failed,
+ * or for its share of the time: of 30 s with three priorities 10, then 10. */
+static void
+worse_priorities_wait(void **state)
+{
+	struct arena *arena = arena_make(0);
+	struct endpoint race[4];
+
+	(void)state;
+	set_now(0);
+	connects = 0;
+	has_dialled = false;
+	for (unsigned i = 0; i < 4; i++)
+		race[i] = endpoint_of("127.0.0.1", 1);
+	race[2].priority = 1;
+	race[3].priority = 65535;
+	dial_start(&rig.shard, &dial, arena, race, 4, dialled);
+	pass(250);
+	CHECK_EQUAL(connects, 2);
+	pass(9999);
+	CHECK_EQUAL(connects, 2);
+	pass(10001);
+	CHECK_EQUAL(connects, 3);
+	pass(19999);
+	CHECK_EQUAL(connects, 3);
+	pass(20002);
+	CHECK_EQUAL(connects, 4);
+	pass(29999);
+	CHECK(!has_dialled);
+	pass(30001);
+	CHECK(has_dialled);
+	CHECK_EQUAL(dial.err, ERR_TIMEOUT);
+	arena_free(&arena);
+}
+
 /* --- connections ---------------------------------------------------------- */
 
 /* With the clock that runs. */
@@ -533,6 +579,46 @@ nothing_is_said_before_tlsa_records_are_known(void **state)
 	}
 }
 
+/* A connection that is held for its TLSA records may still be of use. */
+static void
+what_is_held_goes_before_what_is_worse(void **state)
+{
+	for (unsigned is_shut = 0; is_shut < 2; is_shut++) {
+		struct arena *arena = arena_make(0);
+		struct endpoint race[2];
+		uint16_t ports[2];
+		const int servers[] = {
+		    listen_on(&ports[0]), listen_on(&ports[1])};
+
+		(void)state;
+		clock_fake(0, 0);
+		rig.server.outward = NULL;
+		has_dialled = false;
+		for (unsigned i = 0; i < 2; i++) {
+			race[i] = endpoint_of("127.0.0.1", ports[i]);
+			race[i].priority = (uint16_t)i;
+		}
+		race[0].is_tlsa_awaited = true;
+		dial_start(&rig.shard, &dial, arena, race, 2, dialled);
+		dial_expect_more(&dial);
+		let_pass(60);
+		CHECK(!has_dialled && !dial.is_tried[1]);
+		race[0].is_tlsa_awaited = false;
+		if (is_shut == 1)
+			race[0].shut = STR("the records are hidden");
+		dial_more(&dial, true);
+		await_dialled();
+		CHECK_EQUAL(dial.err, ERR_NONE);
+		CHECK(dial.endpoint == &race[is_shut]);
+		conn_drop(dial.conn);
+		let_pass(2);
+		close(servers[0]);
+		close(servers[1]);
+		rig.server.outward = &outward;
+		arena_free(&arena);
+	}
+}
+
 /* Two that are connected and held become known at once: each has its turn, the
  * first one first. */
 static void
@@ -591,7 +677,9 @@ main(void)
 	    cmocka_unit_test(who_cancels_is_told_nothing_more),
 	    cmocka_unit_test(both_names_are_one_list),
 	    cmocka_unit_test(late_answers_join_the_race),
+	    cmocka_unit_test(worse_priorities_wait),
 	    cmocka_unit_test(nothing_is_said_before_tlsa_records_are_known),
+	    cmocka_unit_test(what_is_held_goes_before_what_is_worse),
 	    cmocka_unit_test(all_that_are_held_have_their_turn),
 	};
 

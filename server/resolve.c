@@ -237,7 +237,7 @@ on_patience_end(struct timer *timer)
 {
 	struct resolve *resolve = container_of(timer, struct resolve, patience);
 
-	resolve->is_impatient = true;
+	resolve->impatient_for = resolve->reached;
 	advance(resolve);
 }
 
@@ -301,23 +301,42 @@ holds_others_up(struct resolve *resolve, const struct resolve_target *target)
 	return places[0].len == 0 && places[1].len == 0;
 }
 
-/* Brings in what may be tried now. A target waits for those before it, as it is
- * of less weight or priority. */
+/* The first target of a worse priority, while nothing is known of one before
+ * it. Of whom something is known that is tried first (server/dial.h). */
+static bool
+is_too_early(struct resolve *resolve, size_t i)
+{
+	const struct resolve_target *targets = resolve->targets;
+
+	if (i == 0 || targets[i].priority == targets[i - 1].priority)
+		return false;
+	for (size_t before = 0; before < i; before++)
+		if (holds_others_up(resolve, &targets[before]))
+			return true;
+	return false;
+}
+
+/* Brings in what may be tried now. A target waits for those of its priority
+ * before it, as it is of less weight, and longer for those of a better one. */
 static void
 advance(struct resolve *resolve)
 {
 	bool is_held = false, is_new = false;
+	size_t i;
 
-	for (size_t i = 0; i < resolve->target_count; i++) {
+	for (i = 0; i < resolve->target_count; i++) {
 		struct resolve_target *target = &resolve->targets[i];
 
+		if (is_too_early(resolve, i))
+			break;
 		is_new = learn_tlsa(resolve, target) || is_new;
-		if (!is_held || resolve->is_impatient)
+		if (!is_held)
 			is_new = bring_in(resolve, target) || is_new;
-		is_held = is_held || holds_others_up(resolve, target);
+		if (i >= resolve->impatient_for)
+			is_held = is_held || holds_others_up(resolve, target);
 	}
-	if (is_held && !resolve->is_impatient &&
-	    !timer_is_running(&resolve->patience))
+	resolve->reached = i;
+	if (is_held && !timer_is_running(&resolve->patience))
 		timer_start(resolve->shard, &resolve->patience, TARGET_DELAY_MS,
 		    on_patience_end);
 	if (is_new && resolve->found != NULL && !resolve->is_canceled)
@@ -365,6 +384,9 @@ make_race(struct resolve *resolve)
 	    arena_array(resolve->arena, struct endpoint, resolve->race_count);
 	memcpy(list, resolve->list, resolve->literals * sizeof(*list));
 	resolve->race = resolve->list = list;
+	for (size_t i = resolve->literals; i < resolve->race_count; i++)
+		list[i].priority =
+		    resolve->targets[(i - resolve->literals) / PLACES].priority;
 }
 
 /* RFC 7673, section 4: TLSA records count where the way to them is secure. RFC

@@ -9,8 +9,9 @@
  *
  * Nobody need wait for the last answer (RFC 8305, section 3): endpoints can be
  * tried as they come, IPv6 at once, IPv4 when IPv6 was answered too or 50 ms
- * later. Those of a target come when each one before it has some or has none,
- * or a quarter of a second later.
+ * later. Those of a target come when each one of its priority before it has
+ * some or has none, or a quarter of a second later; and only when each one of a
+ * better priority has some or has none (XEP-0495, section 4.1).
  */
 #pragma once
 
@@ -26,6 +27,7 @@ struct endpoint {
 	socklen_t len;
 	struct str target; /* the name that led there, in A-labels */
 	uint16_t port;
+	uint16_t priority; /* of RFC 2782: who has less is tried first */
 	bool is_direct_tls;
 	bool is_secure; /* DNSSEC vouches for the way to it: SRV and address */
 	const struct dns_record *tlsa; /* only when it is secure */
@@ -72,7 +74,8 @@ struct resolve {
 	unsigned left;                      /* questions under way */
 	void (*answered)(struct resolve *); /* one of them was */
 	struct timer soon, patience;
-	bool is_impatient; /* no target is waited for any longer */
+	size_t reached;       /* so many targets had their turn */
+	size_t impatient_for; /* so many are not waited for any longer */
 	bool is_canceled;
 };
 
