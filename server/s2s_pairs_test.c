@@ -13,14 +13,10 @@ const struct module *const modules_builtin[] = {NULL};
 
 #define MANTUA "mantua.example"
 
-/* And another domain, by dialback. */
+/* Another domain sends a key, about which its server is asked. */
 static void
-add_domain(
-    const struct stage *stage, struct world_peer *peer, const char *domain)
+send_key(const struct stage *stage, struct world_peer *peer, const char *domain)
 {
-	struct s2s *s2s = stage_s2s(peer);
-	struct post *letter = post_new(POST_DIALBACK_VERDICT, NULL);
-	struct dialback *verdict = arena_new(letter->arena, struct dialback);
 	char said[200];
 
 	world_serve(stage->world, domain, WORLD_SILENT);
@@ -29,13 +25,35 @@ add_domain(
 	    domain);
 	world_send(peer, said);
 	world_run(stage->world);
+}
+
+/* What came of the question. */
+static void
+judge(const struct stage *stage, struct world_peer *peer, const char *domain,
+    enum stanza_err err, bool is_valid)
+{
+	struct s2s *s2s = stage_s2s(peer);
+	struct post *letter = post_new(POST_DIALBACK_VERDICT, NULL);
+	struct dialback *verdict = arena_new(letter->arena, struct dialback);
+
 	verdict->local = STR("montague.example");
 	verdict->domain = str_dup(letter->arena, str_of(domain));
-	verdict->is_valid = true;
+	verdict->err = err;
+	verdict->is_valid = is_valid;
 	letter->dialback = verdict;
 	letter->stream = s2s->stream.id;
 	shard_enter(s2s->stream.shard);
 	post_send(s2s->stream.shard, letter);
+	world_run(stage->world);
+}
+
+/* And another domain, by dialback. */
+static void
+add_domain(
+    const struct stage *stage, struct world_peer *peer, const char *domain)
+{
+	send_key(stage, peer, domain);
+	judge(stage, peer, domain, STANZA_ERR_NONE, true);
 	CHECK(stage_comes(peer, "type='valid'"));
 }
 
@@ -67,6 +85,81 @@ each_pair_stands_by_its_own_proof(void **state)
 			fail_msg("%s", cases[i].yaml);
 		world_free(&stage.world);
 	}
+}
+
+/* --- a wrong key: XEP-0220, section 2.2.1 --------------------------------- */
+
+/* Who hears "invalid" gives up the other pairs, too. */
+static void
+a_wrong_key_ends_no_proved_pair(void **state)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		struct stage stage = stage_begin(i + 1, CLEAR);
+		struct world_peer *peer =
+		    i == 0 ? stage_arrive_proved(&stage)
+			   : stage_arrive_certified(&stage, VERONA);
+
+		(void)state;
+		send_key(&stage, peer, MANTUA);
+		judge(&stage, peer, MANTUA, STANZA_ERR_NONE, false);
+		CHECK_TEXT(world_next(peer),
+		    "<result xmlns='jabber:server:dialback'"
+		    " from='montague.example' to='" MANTUA "' type='error'>"
+		    "<error xmlns='jabber:server' type='auth'><forbidden"
+		    " xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
+		    "</result>");
+		world_send(peer, MESSAGE("escalus@" VERONA));
+		CHECK(stage_comes(stage.romeo, "id='v1'"));
+		world_send(peer, MESSAGE("escalus@" MANTUA));
+		CHECK(stage_comes(peer, "<invalid-from"));
+		CHECK(!stage_comes(stage.romeo, "id='v1'"));
+		world_free(&stage.world);
+	}
+}
+
+/* A pair that is still being checked is not valid: the stream ends for it as
+ * well, and what is said of its key comes too late. */
+static void
+a_wrong_key_ends_a_stream_that_proved_nothing(void **state)
+{
+	struct stage stage = stage_begin(1, CLEAR);
+	struct world_peer *peer = stage_arrive_with_key(&stage);
+
+	(void)state;
+	send_key(&stage, peer, MANTUA);
+	judge(&stage, peer, MANTUA, STANZA_ERR_NONE, false);
+	CHECK(stage_comes(peer, "type='invalid'"));
+	CHECK(stage_comes(peer, "</stream:stream>"));
+	judge(&stage, peer, VERONA, STANZA_ERR_NONE, true);
+	world_send(peer, "<db:result" PAIR ">key</db:result>");
+	world_run(stage.world);
+	CHECK(world_next(peer) == NULL);
+	CHECK(!stage_s2s(peer)->stream.is_authenticated);
+	world_send(peer, MESSAGE("escalus@" VERONA));
+	CHECK(!stage_comes(stage.romeo, "id='v1'"));
+	world_free(&stage.world);
+}
+
+/* Errors end no stream, but the time to log in does. */
+static void
+errors_leave_a_stream_only_its_time(void **state)
+{
+	static const char *const domains[] = {MANTUA, VERONA};
+	struct stage stage = stage_begin(1, CLEAR);
+	struct world_peer *peer = stage_arrive_with_key(&stage);
+
+	(void)state;
+	send_key(&stage, peer, MANTUA);
+	for (unsigned i = 0; i < 2; i++) {
+		world_sleep(stage.world, 10000);
+		judge(&stage, peer, domains[i],
+		    STANZA_ERR_REMOTE_SERVER_TIMEOUT, false);
+		CHECK(stage_comes(peer, "<remote-server-timeout"));
+	}
+	CHECK(!stage_s2s(peer)->stream.is_ending);
+	world_sleep(stage.world, 10000);
+	CHECK(stage_comes(peer, "<connection-timeout"));
+	world_free(&stage.world);
 }
 
 /* --- what is kept of streams that were cut -------------------------------- */
@@ -417,6 +510,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(each_pair_stands_by_its_own_proof),
+	    cmocka_unit_test(a_wrong_key_ends_no_proved_pair),
+	    cmocka_unit_test(a_wrong_key_ends_a_stream_that_proved_nothing),
+	    cmocka_unit_test(errors_leave_a_stream_only_its_time),
 	    cmocka_unit_test(a_domain_pushes_nobody_out),
 	    cmocka_unit_test(why_a_key_was_not_verified_is_told),
 	    cmocka_unit_test(lists_hold_for_who_comes),

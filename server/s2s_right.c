@@ -206,12 +206,21 @@ send_error(struct s2s *s2s, const char *name, struct str from, struct str to,
 }
 
 static void
+log_refusal(const struct s2s_right *right, struct str why)
+{
+	log_warn(&right->s2s->stream.log,
+	    "refused dialback of %.*s for %.*s: %.*s", STR_ARG(right->domain),
+	    STR_ARG(right->local), STR_ARG(why));
+}
+
+/* The stream goes on; where nothing is proved, until its time to log in is
+ * over. */
+static void
 refuse(struct s2s_right *right, enum stanza_err err, struct str why)
 {
 	struct s2s *s2s = right->s2s;
 
-	log_warn(&s2s->stream.log, "refused dialback of %.*s for %.*s: %.*s",
-	    STR_ARG(right->domain), STR_ARG(right->local), STR_ARG(why));
+	log_refusal(right, why);
 	send_error(s2s, "result", right->local, right->domain, STR_NONE, err);
 	right_free(right);
 }
@@ -276,6 +285,8 @@ checked(struct verify *check)
 
 	if (right->is_gone) {
 		arena_free(&arena);
+	} else if (right->s2s->stream.is_ending) {
+		right_free(right);
 	} else if (check->proof != 0) {
 		grant(right, (enum proof)check->proof);
 	} else if (!verify_leaves_dialback(check, policy)) {
@@ -364,35 +375,54 @@ on_result(struct s2s *s2s, struct arena *arena, const struct node *node,
 		    answer_to(s2s, arena, "result", local, domain, "valid"));
 }
 
+static bool
+has_proved(const struct s2s *s2s)
+{
+	list_each (right, &s2s->rights, struct s2s_right, link)
+		if (right->stage == RIGHT_PROVED)
+			return true;
+	return false;
+}
+
+/* Section 2.2.1. Who hears "invalid" gives up the stream's other pairs, so it
+ * is said only where none is proved, and then the stream ends: also for those
+ * that are still being checked, which are not valid yet. */
+static void
+disprove(struct s2s_right *right)
+{
+	struct s2s *s2s = right->s2s;
+	const struct str why = STR("that domain does not know the key");
+	struct arena *arena;
+
+	if (has_proved(s2s)) {
+		refuse(right, STANZA_ERR_FORBIDDEN, why);
+		return;
+	}
+	arena = arena_make(0);
+	log_refusal(right, why);
+	stream_send(&s2s->stream, answer_to(s2s, arena, "result", right->local,
+				      right->domain, "invalid"));
+	right_free(right);
+	arena_free(&arena);
+	stream_close(&s2s->stream);
+}
+
 void
 s2s_take_verdict(struct s2s *s2s, const struct dialback *verdict)
 {
 	struct s2s_right *right =
 	    s2s_right_find(s2s, verdict->local, verdict->domain);
-	struct arena *arena;
 
 	if (right == NULL || right->stage != RIGHT_CALLING)
 		return;
-	if (verdict->err != STANZA_ERR_NONE) {
+	if (s2s->stream.is_ending)
+		right_free(right);
+	else if (verdict->err != STANZA_ERR_NONE)
 		refuse(right, verdict->err, verdict->text);
-		return;
-	}
-	if (verdict->is_valid) {
+	else if (verdict->is_valid)
 		grant(right, PROOF_DIALBACK);
-		return;
-	}
-	arena = arena_make(0);
-	log_warn(&s2s->stream.log,
-	    "refused dialback of %.*s for %.*s: that domain does not know the "
-	    "key",
-	    STR_ARG(right->domain), STR_ARG(right->local));
-	stream_send(&s2s->stream, answer_to(s2s, arena, "result", right->local,
-				      right->domain, "invalid"));
-	right_free(right);
-	arena_free(&arena);
-	/* Section 2.2.1: a stream that nobody else uses ends with it. */
-	if (list_is_empty(&s2s->rights))
-		stream_close(&s2s->stream);
+	else
+		disprove(right);
 }
 
 /* --- the authoritative server: section 2.1.3 ------------------------------ */
@@ -453,14 +483,15 @@ read_domain(struct arena *arena, struct str text, struct str *domain_r)
 	return text.len > 0 && prep_domain(arena, domain_r);
 }
 
-/* Answers (with a type) to what this stream did not ask are nobody's. */
+/* Answers (with a type) to what this stream did not ask are nobody's, and to
+ * what comes behind its end there are none. */
 void
 s2s_take_db(struct s2s *s2s, const struct node *node)
 {
 	struct arena *arena = arena_make(0);
 	struct str local, domain;
 
-	if (node_attr(node, "type").text != NULL ||
+	if (node_attr(node, "type").text != NULL || s2s->stream.is_ending ||
 	    (s2s->is_out && !s2s->is_bidi))
 		log_info(&s2s->stream.log,
 		    "ignored what of dialback does not belong here");
