@@ -290,13 +290,13 @@ negotiate(struct s2s *s2s, const struct node *node)
 		s2s_take_error(s2s, node);
 	else if (node_is(node, "starttls", NS_TLS))
 		on_starttls(s2s);
+	else if (str_is(node->ns, NS_DIALBACK)) /* which has its own errors */
+		s2s_take_db(s2s, node);
 	else if (s2s->policy.needs_tls && !stream_is_secure(&s2s->stream))
 		stream_fail(&s2s->stream, STREAM_ERR_POLICY_VIOLATION,
 		    "TLS is required");
 	else if (str_is(node->ns, NS_SASL) && !s2s->stream.is_authenticated)
 		on_auth(s2s, node);
-	else if (str_is(node->ns, NS_DIALBACK))
-		s2s_take_db(s2s, node);
 	else if (node_is(node, "bidi", NS_BIDI))
 		on_bidi(s2s, node);
 	else if (!s2s_sm_take(s2s, node))

@@ -89,9 +89,9 @@ struct s2s {
 	int64_t certified_to_s;  /* as ends_s */
 	struct policy policy;    /* towards the claimed domain */
 	bool is_path_due;        /* when the stream was opened anew */
-	uint8_t auth_failures;
-	bool has_peer_error; /* a stream error came */
-	bool is_unknown;     /* it was host-unknown */
+	uint8_t auth_failures;   /* three end the stream */
+	bool has_peer_error;     /* a stream error came */
+	bool is_unknown;         /* it was host-unknown */
 };
 
 static inline struct s2s *

@@ -156,10 +156,67 @@ errors_leave_a_stream_only_its_time(void **state)
 		    STANZA_ERR_REMOTE_SERVER_TIMEOUT, false);
 		CHECK(stage_comes(peer, "<remote-server-timeout"));
 	}
-	CHECK(!stage_s2s(peer)->stream.is_ending);
+	CHECK(!world_is_closed(peer));
 	world_sleep(stage.world, 10000);
 	CHECK(stage_comes(peer, "<connection-timeout"));
 	world_free(&stage.world);
+}
+
+/* --- keys without TLS: XEP-0220, section 2.5 ------------------------------ */
+
+#define STREAM_ERROR "<error xmlns='http://etherx.jabber.org/streams'>"
+#define NO_TLS(name, id)                                           \
+	"<" name " xmlns='jabber:server:dialback'"                 \
+	" from='montague.example' to='" VERONA "' type='error'" id \
+	"><error xmlns='jabber:server' type='modify'>"             \
+	"<policy-violation"                                        \
+	" xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"   \
+	"</" name ">"
+
+static void
+keys_without_tls_are_errors(void **state)
+{
+	struct stage stage = stage_begin(1, NULL);
+	struct world_peer *peer = stage_arrive(&stage);
+
+	(void)state;
+	world_send(peer, OPENING);
+	CHECK(stage_comes(peer, "features"));
+	world_send(peer, "<db:result" PAIR ">key</db:result>");
+	world_run(stage.world);
+	CHECK_TEXT(world_next(peer), NO_TLS("result", ""));
+	world_send(peer, "<db:verify" PAIR " id='x'>key</db:verify>");
+	world_run(stage.world);
+	CHECK_TEXT(world_next(peer), NO_TLS("verify", " id='x'"));
+	CHECK(world_next(peer) == NULL);
+	CHECK(!world_is_closed(peer));
+	CHECK(world_dialled(stage.world, VERONA) == NULL);
+	world_send(peer, MESSAGE("escalus@" VERONA));
+	CHECK(stage_comes(peer, STREAM_ERROR "<policy-violation"));
+	CHECK(!stage_comes(stage.romeo, "id='v1'"));
+	world_free(&stage.world);
+}
+
+/* Who knows nothing else is sent away, after some keys or some time. */
+static void
+keys_without_tls_do_not_go_on_for_ever(void **state)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		struct stage stage = stage_begin(i + 1, NULL);
+		struct world_peer *peer = stage_arrive(&stage);
+
+		(void)state;
+		world_send(peer, OPENING);
+		for (unsigned keys = 0; keys < 2 + i; keys++)
+			world_send(peer, "<db:result" PAIR ">key</db:result>");
+		world_run(stage.world);
+		CHECK(world_is_closed(peer) == (i == 1));
+		world_sleep(stage.world, i == 0 ? 30000 : 0);
+		CHECK(stage_comes(
+		    peer, i == 0 ? STREAM_ERROR "<connection-timeout"
+				 : STREAM_ERROR "<policy-violation"));
+		world_free(&stage.world);
+	}
 }
 
 /* --- what is kept of streams that were cut -------------------------------- */
@@ -513,6 +570,8 @@ main(void)
 	    cmocka_unit_test(a_wrong_key_ends_no_proved_pair),
 	    cmocka_unit_test(a_wrong_key_ends_a_stream_that_proved_nothing),
 	    cmocka_unit_test(errors_leave_a_stream_only_its_time),
+	    cmocka_unit_test(keys_without_tls_are_errors),
+	    cmocka_unit_test(keys_without_tls_do_not_go_on_for_ever),
 	    cmocka_unit_test(a_domain_pushes_nobody_out),
 	    cmocka_unit_test(why_a_key_was_not_verified_is_told),
 	    cmocka_unit_test(lists_hold_for_who_comes),

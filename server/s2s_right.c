@@ -309,6 +309,25 @@ refuse_pair(struct s2s *s2s, const struct dialback *asked, const char *name,
 	send_error(s2s, name, asked->local, asked->domain, asked->id, err);
 }
 
+static bool
+lacks_tls(const struct s2s *s2s)
+{
+	return s2s->policy.needs_tls && !stream_is_secure(&s2s->stream);
+}
+
+/* Section 2.5: an error leaves the stream open, and TLS may still start. Three
+ * of them end it, as three failures of EXTERNAL do. */
+static void
+refuse_in_the_clear(
+    struct s2s *s2s, const struct dialback *asked, const char *name)
+{
+	refuse_pair(
+	    s2s, asked, name, STANZA_ERR_POLICY_VIOLATION, "TLS is required");
+	if (++s2s->auth_failures == 3)
+		stream_fail(&s2s->stream, STREAM_ERR_POLICY_VIOLATION,
+		    "TLS is required");
+}
+
 /* What speaks against even trying. */
 static bool
 is_hopeless(struct s2s_right *right)
@@ -356,6 +375,10 @@ on_result(struct s2s *s2s, struct arena *arena, const struct node *node,
 
 	const struct dialback asked = {.local = local, .domain = domain};
 
+	if (lacks_tls(s2s)) {
+		refuse_in_the_clear(s2s, &asked, "result");
+		return;
+	}
 	if (domain_host(s2s->stream.shard->setup, local) == NULL) {
 		refuse_pair(s2s, &asked, "result", STANZA_ERR_ITEM_NOT_FOUND,
 		    "it is not served here");
@@ -438,6 +461,10 @@ on_verify(struct s2s *s2s, struct arena *arena, const struct node *node,
 	struct node *answer;
 	bool is_key;
 
+	if (lacks_tls(s2s)) {
+		refuse_in_the_clear(s2s, &asked, "verify");
+		return;
+	}
 	if (domain_host(shard->setup, local) == NULL || id.text == NULL) {
 		refuse_pair(s2s, &asked, "verify", STANZA_ERR_ITEM_NOT_FOUND,
 		    id.text == NULL ? "the key has no id"
