@@ -21,7 +21,8 @@ class Refusal:
     name: str
     certificate: str
     word: str
-    proof: str = "both"  # how we treat that domain
+    proof: str = "both"  # how our domain treats others
+    s2s: str = ""  # our settings for their domain
     has_tls: bool = True
     is_theirs: bool = True  # the certificate
     ours: Domain = None
@@ -34,25 +35,26 @@ CASES = (
     Refusal("a self-signed certificate", "self-signed", "self-signed"),
     Refusal("a certificate of an unknown authority", "unknown-ca",
             "authority"),
+    # But for that setting our domain would believe theirs.
     Refusal("dialback, which is off", "self-signed", "self-signed",
-            "external"),
+            "fallback", "dialback: never"),
     Refusal("a server without TLS", "good", "TLS", has_tls=False),
 )
 
 
 # They trust nothing but certificates, and tell us what they have against ours.
-# With one that has expired we would not start.
+# With one that has expired we would not start. Who refuses us now may not do so
+# soon: what is sent there waits so long.
+HOLD = "hold_messages: 5 s"
 DISTRUST = (
     Refusal("our certificate of another name", "wrong-name",
-            "certificate is not valid", is_theirs=False),
+            "certificate is not valid", s2s=HOLD, is_theirs=False),
     Refusal("our self-signed certificate", "self-signed", "certificate is",
-            is_theirs=False),
+            s2s=HOLD, is_theirs=False),
     Refusal("our certificate of an unknown authority", "unknown-ca",
-            "certificate is not trusted", is_theirs=False),
+            "certificate is not trusted", s2s=HOLD, is_theirs=False),
 )
 STANZAS = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
-# Who refuses us now may not do so soon: what is sent there waits so long.
-HOLD = "{s2s: {hold_messages: 5 s}}"
 
 
 # Without TLS they hear that we require it; ejabberd then goes by itself.
@@ -105,6 +107,13 @@ def distrust_text(cases):
     """Prosody's setting: certificates of these domains must hold."""
     names = ", ".join(f'"{case.ours.name}"' for case in cases)
     return f"s2s_secure_domains = {{ {names} }}\n" if cases else ""
+
+
+def domains_text(cases):
+    """Our settings for domains of theirs."""
+    lines = [f"  {case.theirs.name}: {{s2s: {{{case.s2s}}}}}\n"
+             for case in cases if case.s2s]
+    return "".join(["domains:\n", *lines]) if lines else ""
 
 
 def distrusted(case, ours, theirs):
@@ -204,9 +213,7 @@ def play(lab, names, peer, wanted):
     ours = KINDS["jackdaw"](
         lab, names, [case.ours for case in everyone],
         {case.ours.name: case.proof for case in everyone},
-        s2s={"connect_timeout": "10 s"},
-        more="domains:\n" + "".join(f"  {case.theirs.name}: {HOLD}\n"
-                                    for case in strict) if strict else "")
+        s2s={"connect_timeout": "10 s"}, more=domains_text(everyone))
     usual = KINDS[peer](lab, names, [
         case.theirs for case in everyone if case not in apart],
         more=distrust_text(strict))
