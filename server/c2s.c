@@ -13,6 +13,7 @@
 #include "server/settings.h"
 #include "server/setup.h"
 #include "server/shard.h"
+#include "server/stream_pace.h"
 #include "xml/prep.h"
 
 #define NS_TLS     "urn:ietf:params:xml:ns:xmpp-tls"

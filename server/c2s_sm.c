@@ -3,6 +3,7 @@
 #include "server/c2s_internal.h"
 #include "server/handled.h"
 #include "server/resume.h"
+#include "server/stream_pace.h"
 
 /* Stanzas in flight. What has been read already is sent up all the same. */
 #define CREDIT (HANDLED_WINDOW / 4)

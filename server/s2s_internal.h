@@ -61,7 +61,7 @@ struct s2s {
 	enum s2s_step step;       /* out */
 	bool is_tls_a_guess;      /* asked for, though it was not offered */
 	bool offers_sm, has_acks; /* XEP-0198: the peer's offer; it is on */
-	bool is_ack_open;         /* <r/> or a ping was not answered yet */
+	uint64_t asked_ms; /* stream_reading_ms of an open <r/> or ping; or 0 */
 	bool is_resumed, is_kept; /* it goes on; it is over and may do so */
 	struct str sm_id;         /* it can be resumed by; empty: it cannot */
 	struct str former;        /* the SM-ID that is to be resumed */
@@ -82,7 +82,7 @@ struct s2s {
 	uint64_t early; /* of those, before the peer's answer: not of h */
 	uint64_t handled_before, told_h; /* on a former stream; h, last */
 	uint64_t used_ms;                /* when the last one passed */
-	struct timer ask, idle;
+	struct timer ask, late, idle;
 	/* Of one that a peer opened: */
 	struct s2s_check *check; /* of its certificate, at hand; or NULL */
 	unsigned certified;      /* enum proof: what that came to */

@@ -1,6 +1,7 @@
 #include "server/s2s_limits.h"
 #include "server/settings.h"
 #include "server/setup.h"
+#include "server/stream_pace.h"
 
 #define NS_LIMITS "urn:xmpp:stream-limits:0"
 

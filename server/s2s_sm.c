@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "server/s2s_internal.h"
 #include "server/s2s_resume.h"
+#include "server/stream_pace.h"
 
 #define ID_MAX 4000 /* section 5 */
 /* So many stanzas may be open before a stream is no longer read. As many as
@@ -222,7 +223,7 @@ on_ack(struct s2s *s2s, const struct node *node)
 		end_too_high(s2s, h, sent);
 		return;
 	}
-	s2s->is_ack_open = false;
+	s2s->asked_ms = 0;
 	/* Behind it is what a former stream sent. */
 	if (behind <= s2s->sent)
 		s2s_acked(s2s, s2s->sent - behind);

@@ -15,6 +15,7 @@
 #include "server/settle.h"
 #include "server/setup.h"
 #include "server/shard.h"
+#include "server/stream_pace.h"
 
 #define NS_PING "urn:xmpp:ping"
 /* Pings are answered on whatever stream the peer has to us: their ids say which
@@ -226,6 +227,7 @@ void
 s2s_deinit(struct s2s *s2s)
 {
 	timer_stop(s2s->stream.shard, &s2s->ask);
+	timer_stop(s2s->stream.shard, &s2s->late);
 	timer_stop(s2s->stream.shard, &s2s->idle);
 	s2s_sm_stop(s2s);
 	s2s_rights_free(s2s);
@@ -259,7 +261,7 @@ s2s_acked(struct s2s *s2s, uint64_t count)
 	}
 	if (path != NULL)
 		tell_acked(s2s, path, ticket);
-	if (!list_is_empty(&s2s->marks) && !s2s->is_ack_open)
+	if (!list_is_empty(&s2s->marks) && s2s->asked_ms == 0)
 		s2s_want_ack(s2s);
 }
 
@@ -283,7 +285,7 @@ s2s_send_ping(struct s2s *s2s, struct str local, struct str domain)
 void
 s2s_begin_marks(struct s2s *s2s)
 {
-	s2s->is_ack_open = false;
+	s2s->asked_ms = 0;
 	list_each (mark, &s2s->marks, struct s2s_mark, link)
 		mark->sent = s2s->sent + 1;
 	if (!list_is_empty(&s2s->marks))
@@ -300,21 +302,79 @@ is_uncounted(const struct s2s *s2s)
 	return mark != NULL && mark->sent > s2s->sent;
 }
 
+/* For how long an answer may be missing; 0: for ever. */
+static uint64_t
+patience_ms(const struct s2s *s2s)
+{
+	const struct config *config = setup_config(s2s->stream.shard->setup);
+	const uint64_t ping_ms =
+	    config_ms(config, CONFIG_GLOBAL, SETTING(LIMITS_IDLE_PING));
+	const uint64_t timeout_ms =
+	    config_ms(config, CONFIG_GLOBAL, SETTING(LIMITS_IDLE_TIMEOUT));
+
+	return ping_ms == 0 ? 0 : ping_ms + timeout_ms;
+}
+
+static void on_late(struct timer *);
+
+static void
+await_answer(struct s2s *s2s)
+{
+	const uint64_t max_ms = patience_ms(s2s);
+	const uint64_t asked_for_ms =
+	    stream_reading_ms(&s2s->stream) - s2s->asked_ms;
+	uint64_t left_ms;
+
+	if (max_ms == 0)
+		return;
+	if (asked_for_ms >= max_ms) {
+		stream_cut(&s2s->stream, STREAM_ERR_CONNECTION_TIMEOUT,
+		    STR("no answer to a ping"));
+		return;
+	}
+	left_ms = max_ms - asked_for_ms;
+	timer_start(s2s->stream.shard, &s2s->late,
+	    left_ms < SECOND ? SECOND : left_ms, on_late);
+}
+
+/* Who is heard all the time need not be one who takes what is sent: without an
+ * answer nobody would ever learn what became of that. */
+static void
+on_late(struct timer *timer)
+{
+	struct s2s *s2s = container_of(timer, struct s2s, late);
+
+	if (!s2s->stream.is_ending && s2s->asked_ms != 0)
+		await_answer(s2s);
+}
+
+/* Who is asked again was asked when it was first. */
+static void
+send_question(struct s2s *s2s)
+{
+	const struct s2s_path *path =
+	    list_entry(list_first(&s2s->paths), struct s2s_path, link);
+
+	if (path == NULL)
+		return;
+	if (s2s->asked_ms == 0)
+		s2s->asked_ms = stream_reading_ms(&s2s->stream);
+	if (!s2s->has_acks || is_uncounted(s2s))
+		s2s_send_ping(s2s, path->local, path->domain);
+	if (s2s->has_acks)
+		s2s_sm_ask(s2s);
+	if (!timer_is_running(&s2s->late))
+		await_answer(s2s);
+}
+
 /* Behind all that this turn sent: one question at a time. */
 static void
 ask(struct timer *timer)
 {
 	struct s2s *s2s = container_of(timer, struct s2s, ask);
-	const struct s2s_path *path =
-	    list_entry(list_first(&s2s->paths), struct s2s_path, link);
 
-	if (s2s->stream.is_ending || s2s->is_ack_open || path == NULL)
-		return;
-	s2s->is_ack_open = true;
-	if (!s2s->has_acks || is_uncounted(s2s))
-		s2s_send_ping(s2s, path->local, path->domain);
-	if (s2s->has_acks)
-		s2s_sm_ask(s2s);
+	if (!s2s->stream.is_ending && s2s->asked_ms == 0)
+		send_question(s2s);
 }
 
 void
@@ -390,7 +450,7 @@ on_pong(struct s2s *s2s, const struct post *letter)
 		return;
 	s2s->stream.heard_ms = clock_mono_ms();
 	s2s->stream.is_pinged = false;
-	s2s->is_ack_open = false;
+	s2s->asked_ms = 0;
 	s2s_acked(s2s, letter->ticket);
 }
 
@@ -428,7 +488,7 @@ on_down(struct s2s *s2s, const struct post *letter)
 	*mark = (struct s2s_mark){
 	    .path = path, .ticket = letter->ticket, .sent = s2s->sent};
 	list_add_last(&s2s->marks, &mark->link);
-	if (!s2s->is_ack_open)
+	if (s2s->asked_ms == 0)
 		s2s_want_ack(s2s);
 }
 
@@ -530,8 +590,7 @@ s2s_on_idle(struct stream *stream)
 		stream_send_text(stream, STR(" "));
 		return true;
 	}
-	s2s->is_ack_open = false;
-	s2s_want_ack(s2s);
+	send_question(s2s);
 	return true;
 }
 

@@ -4,7 +4,10 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "server/s2s_internal.h"
 #include "server/s2s_stage.h"
+#include "server/shard.h"
+#include "server/stream_pace.h"
 
 const struct module *const modules_builtin[] = {NULL};
 
@@ -240,6 +243,118 @@ who_answers_stays(void **state)
 	world_free(&stage.world);
 }
 
+/* A message was sent to a peer that has been asked to acknowledge it, or, with
+ * pings, will be asked so only. */
+static struct world_peer *
+owe(const struct stage *stage, bool has_acks)
+{
+	struct world_peer *peer;
+
+	stage_say(stage, "m1");
+	peer = stage_dialled(stage, STAGE_LINES - 1);
+	CHECK(stage_comes(peer, "<enable"));
+	world_send(peer, has_acks ? "<enabled xmlns='urn:xmpp:sm:3'/>"
+				  : "<failed xmlns='urn:xmpp:sm:3'/>");
+	CHECK(stage_comes(peer, "id='m1'"));
+	CHECK(stage_comes(peer, has_acks ? "<r " : "urn:xmpp:ping"));
+	return peer;
+}
+
+/* It is there, and says something now and then, but no answer. */
+static void
+talk(const struct stage *stage, struct world_peer *peer, unsigned times)
+{
+	for (unsigned i = 0; i < times; i++) {
+		world_sleep(stage->world, 25 * SECONDS);
+		CHECK(!world_is_closed(peer));
+		world_send(peer, " ");
+	}
+}
+
+/* However much it says; what it was sent goes again. */
+static void
+who_never_acknowledges_is_given_up(void **state)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		struct stage stage = stage_begin(i + 1, ASKING);
+		struct world_peer *peer = owe(&stage, i == 0);
+
+		talk(&stage, peer, 3);
+		world_sleep(stage.world, 4 * SECONDS);
+		CHECK(!world_is_closed(peer));
+		world_sleep(stage.world, 2 * SECONDS);
+		CHECK(world_is_closed(peer));
+		world_sleep(stage.world, 5 * SECONDS);
+		peer = stage_dialled(&stage, STAGE_LINES);
+		CHECK(stage_comes(peer, "id='m1'"));
+		CHECK(!stage_comes(stage.romeo, "type='error'"));
+		world_free(&stage.world);
+	}
+}
+
+/* That it is asked once more gives it no more time. */
+static void
+who_only_seems_to_answer_is_given_up(void **state)
+{
+	struct stage stage = stage_begin(1, ASKING);
+	struct world_peer *peer = owe(&stage, true);
+
+	(void)state;
+	world_sleep(stage.world, 61 * SECONDS);
+	CHECK(stage_comes(peer, "<r "));
+	world_send(peer, " ");
+	world_sleep(stage.world, 18 * SECONDS);
+	CHECK(!world_is_closed(peer));
+	world_sleep(stage.world, 2 * SECONDS);
+	CHECK(world_is_closed(peer));
+	world_free(&stage.world);
+}
+
+static void
+who_acknowledges_late_stays(void **state)
+{
+	struct stage stage = stage_begin(1, ASKING);
+	struct world_peer *peer = owe(&stage, true);
+	char said[100];
+
+	(void)state;
+	for (unsigned i = 1; i <= 5; i++) {
+		talk(&stage, peer, 3);
+		snprintf(
+		    said, sizeof(said), "<a xmlns='urn:xmpp:sm:3' h='%u'/>", i);
+		world_send(peer, said);
+		world_run(stage.world);
+		stage_say(&stage, "next");
+		CHECK(stage_comes(peer, "id='next'"));
+		CHECK(stage_comes(peer, "<r "));
+	}
+	CHECK(!world_is_closed(peer));
+	world_free(&stage.world);
+}
+
+/* Its answer is there, but we do not read. */
+static void
+who_is_not_read_is_not_late(void **state)
+{
+	struct stage stage = stage_begin(1, ASKING);
+	struct world_peer *peer = owe(&stage, true);
+	struct stream *stream = &stage_s2s(peer)->stream;
+
+	(void)state;
+	talk(&stage, peer, 3);
+	shard_enter(stream->shard);
+	stream_hold(stream, true);
+	world_sleep(stage.world, 10 * MINUTES);
+	CHECK(!world_is_closed(peer));
+	shard_enter(stream->shard);
+	stream_hold(stream, false);
+	world_sleep(stage.world, 4 * SECONDS);
+	CHECK(!world_is_closed(peer));
+	world_sleep(stage.world, 2 * SECONDS);
+	CHECK(world_is_closed(peer));
+	world_free(&stage.world);
+}
+
 int
 main(void)
 {
@@ -252,6 +367,10 @@ main(void)
 	    cmocka_unit_test(dead_streams_are_noticed),
 	    cmocka_unit_test(dead_streams_are_noticed_by_pings),
 	    cmocka_unit_test(who_answers_stays),
+	    cmocka_unit_test(who_never_acknowledges_is_given_up),
+	    cmocka_unit_test(who_only_seems_to_answer_is_given_up),
+	    cmocka_unit_test(who_acknowledges_late_stays),
+	    cmocka_unit_test(who_is_not_read_is_not_late),
 	};
 
 	return cmocka_run_group_tests_name("s2s_time", tests, NULL, NULL);

@@ -186,7 +186,9 @@ const struct setting server_settings[SETTINGS_COUNT + 1] = {
 	.help = "When a silent connection is pinged; 0 for never."},
     {"limits.idle_timeout", SETTING_TIME, RELOADS, .min = SECOND, .max = DAY,
 	.preset = "1 min",
-	.help = "When it is then given up, if it stays silent."},
+	.help = "When it is then given up, if it stays silent; likewise "
+		"another server that talks, but owes an answer for longer than "
+		"both together."},
     {"quota.roster_items", SETTING_INT, RELOADS | PER_HOST, .min = 1,
 	.max = 1000000, .preset = "1000", .help = "Contacts of an account."},
     {"quota.pending_requests", SETTING_INT, RELOADS | PER_HOST, .min = 1,

@@ -507,17 +507,6 @@ stream_move(struct stream *stream, struct shard *to)
 	return true;
 }
 
-/* Nobody is there to say goodbye to, or there is no time for it. */
-static void
-cut(struct stream *stream, enum stream_err err, struct str text)
-{
-	stream->end.err = err;
-	stream->end.text = text;
-	stream->is_ending = true;
-	conn_abort(stream->conn);
-	end(stream);
-}
-
 void
 stream_take_move(struct shard *shard, struct post *letter)
 {
@@ -526,12 +515,12 @@ stream_take_move(struct shard *shard, struct post *letter)
 	post_free(&letter);
 	streams_add(shard, stream);
 	stream->host = stream_find_host(stream, stream->host_name);
-	conn_set_reading(stream->conn, true);
+	stream_set_reading(stream, true);
 	timer_start(shard, &stream->timer, 0, on_timer);
 	if (stream->host == NULL)
 		stream_fail(stream, STREAM_ERR_HOST_GONE, NULL);
 	else if (shard->is_draining)
-		cut(stream, STREAM_ERR_SYSTEM_SHUTDOWN, STR_NONE);
+		stream_cut(stream, STREAM_ERR_SYSTEM_SHUTDOWN, STR_NONE);
 }
 
 /* --- ending --------------------------------------------------------------- */
@@ -618,6 +607,16 @@ stream_fail_with(struct stream *stream, enum stream_err err, const char *text,
 }
 
 void
+stream_cut(struct stream *stream, enum stream_err err, struct str text)
+{
+	stream->end.err = err;
+	stream->end.text = text;
+	stream->is_ending = true;
+	conn_abort(stream->conn);
+	end(stream);
+}
+
+void
 stream_free(struct stream *stream)
 {
 	stream->role->on_free(stream);
@@ -677,7 +676,7 @@ check_idle(struct stream *stream, uint64_t now_ms)
 	}
 	quiet_ms = now_ms - stream->heard_ms;
 	if (stream->is_pinged && stream->role->is_of_servers) {
-		cut(stream, STREAM_ERR_CONNECTION_TIMEOUT,
+		stream_cut(stream, STREAM_ERR_CONNECTION_TIMEOUT,
 		    STR("no answer to a ping"));
 		return;
 	}

@@ -130,8 +130,10 @@ struct stream {
 	struct timer pause;   /* until the peer may send again */
 	uint64_t deadline_ms; /* to be authenticated; 0 when it is */
 	uint64_t heard_ms;    /* when bytes last came: clock_mono_ms */
-	int64_t credit;       /* bytes that it may send now */
-	uint64_t credit_ms;   /* when that was counted */
+	uint64_t unread_ms;   /* for how long nothing was read, until it was */
+	uint64_t unread_since_ms; /* that nothing is read now; 0: it is */
+	int64_t credit;           /* bytes that it may send now */
+	uint64_t credit_ms;       /* when that was counted */
 };
 
 /* MOVE: between SASL success and bind. */
@@ -181,8 +183,6 @@ void stream_authenticated(struct stream *, const struct jid *bare);
 /* Begins TLS once what was written has left; bytes that came with the request
  * for it (or its answer) are dropped. */
 void stream_start_tls(struct stream *);
-/* Nothing more is read, but for what has come, until it is let go again. */
-void stream_hold(struct stream *, bool is_held);
 /* To another shard; false when it must stay: the peer has already gone on, or
  * bytes wait. The stream may not be touched after true. */
 bool stream_move(struct stream *, struct shard *);
@@ -193,7 +193,7 @@ void stream_fail(struct stream *, enum stream_err, const char *text);
 /* With an application-specific condition (RFC 6120, section 4.9.4). */
 void stream_fail_with(struct stream *, enum stream_err, const char *text,
     const struct node *specific);
+/* Nobody is there to say goodbye to, or there is no time for it. */
+void stream_cut(struct stream *, enum stream_err, struct str text);
 const char *stream_err_element(enum stream_err);
-/* The largest stanza that is read now. */
-uint64_t stream_max_bytes(const struct stream *);
 bool stream_is_secure(const struct stream *);

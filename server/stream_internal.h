@@ -4,7 +4,7 @@
 #pragma once
 
 #include "server/settings.h"
-#include "server/stream.h"
+#include "server/stream_pace.h"
 
 #define STREAM_LANG "en"
 /* Of the shard's buffer for what is being written, between two uses. */
@@ -17,6 +17,7 @@ void streams_remove(struct stream *);
 void stream_limit(struct stream *);
 /* server/stream_pace.c: so many bytes came; may stop reading for a while. */
 void stream_pace(struct stream *, size_t len);
+void stream_set_reading(struct stream *, bool);
 /* A number, size (bytes) or time (ms) of the configuration, for its host. */
 uint64_t stream_setting(const struct stream *, enum settings_index);
 /* Of two limits the one that holds now: before authentication the smaller. */

@@ -1,4 +1,6 @@
-/* How fast a peer is heard. */
+#include "server/stream_pace.h"
+
+#include "base/clock.h"
 #include "server/conn.h"
 #include "server/setup.h"
 #include "server/shard.h"
@@ -56,12 +58,36 @@ stream_burst(const struct stream *stream)
 	    stream, SETTINGS_LIMITS_FIRST_BURST, SETTINGS_LIMITS_BURST);
 }
 
+void
+stream_set_reading(struct stream *stream, bool is_reading)
+{
+	const uint64_t now_ms = clock_mono_ms();
+
+	if (!is_reading && stream->unread_since_ms == 0) {
+		stream->unread_since_ms = now_ms;
+	} else if (is_reading && stream->unread_since_ms != 0) {
+		stream->unread_ms += now_ms - stream->unread_since_ms;
+		stream->unread_since_ms = 0;
+	}
+	conn_set_reading(stream->conn, is_reading);
+}
+
+uint64_t
+stream_reading_ms(const struct stream *stream)
+{
+	const uint64_t until_ms = stream->unread_since_ms != 0
+				      ? stream->unread_since_ms
+				      : clock_mono_ms();
+
+	return until_ms - stream->unread_ms;
+}
+
 static void
 pause_over(struct timer *timer)
 {
 	struct stream *stream = container_of(timer, struct stream, pause);
 
-	conn_set_reading(stream->conn, !stream->is_held);
+	stream_set_reading(stream, !stream->is_held);
 }
 
 void
@@ -71,7 +97,7 @@ stream_hold(struct stream *stream, bool is_held)
 		return;
 	stream->is_held = is_held;
 	if (!timer_is_running(&stream->pause))
-		conn_set_reading(stream->conn, !is_held);
+		stream_set_reading(stream, !is_held);
 }
 
 /* Servers and components speak for many. */
@@ -86,7 +112,7 @@ pause_reading(struct stream *stream, uint64_t ms)
 {
 	if (timer_is_running(&stream->pause))
 		return;
-	conn_set_reading(stream->conn, false);
+	stream_set_reading(stream, false);
 	timer_start(stream->shard, &stream->pause, ms, pause_over);
 }
 
