@@ -399,8 +399,13 @@ refusals_told(const char **line_r)
 	return count;
 }
 
+#define FIFTY       "pppppppppp.pppppppppp.pppppppppp.pppppppppp.ppppp."
+#define LONG_START  FIFTY FIFTY FIFTY FIFTY
+#define LONG_DOMAIN LONG_START FIFTY "it"
+
 static const struct {
 	const char *yaml, *opening, *said, *domain, *reason;
+	bool is_proved; /* VERONA is, before it says that */
 } refusals[] = {
     {"s2s.deny: [" VERONA "]\n", OPENING, "", VERONA,
 	"this server does not talk to that domain"},
@@ -431,7 +436,16 @@ static const struct {
 	"that is none of ours"},
     {"", OPENING, "<auth" NS("sasl") " mechanism='EXTERNAL'>=</auth>", VERONA,
 	"refused EXTERNAL: not-authorized"},
-    {"", OPENING, MESSAGE("escalus@" VERONA), VERONA, "not-authorized"},
+    {"", OPENING, MESSAGE("escalus@" VERONA), VERONA,
+	"not-authorized: verona.example may not send to montague.example"},
+    {"", "", MESSAGE("a@" MANTUA), MANTUA,
+	"invalid-from: mantua.example may not send to montague.example", true},
+    {"", "", MESSAGE("a@" LONG_DOMAIN), VERONA,
+	"invalid-from: " LONG_START " may not send", true},
+    {"", "", "<message from='a@" VERONA "' to='a@" MANTUA "'/>", VERONA,
+	"host-unknown: mantua.example is not served here", true},
+    {"", "", "<message from='a@" VERONA "'/>", VERONA,
+	"improper-addressing: from and to must be addresses", true},
     {"domains: {" VERONA ": {s2s: {tls_required: true}}}\n", OPENING,
 	"<db:result" PAIR ">0</db:result>", VERONA, "TLS is required"},
     {"domains: {" VERONA ": {s2s: {dialback: never}}}\n", OPENING,
@@ -452,7 +466,9 @@ each_refusal_is_one_line(void **state)
 
 		snprintf(yaml, sizeof(yaml), CLEAR "%s", refusals[i].yaml);
 		stage = stage_begin(i + 1, yaml);
-		peer = stage_arrive(&stage);
+		peer = refusals[i].is_proved
+			   ? stage_arrive_certified(&stage, VERONA)
+			   : stage_arrive(&stage);
 		told[0] = '\0';
 		log_capture(note_line);
 		log_set_level(LOG_INFO);

@@ -537,12 +537,52 @@ check_addresses(struct s2s *s2s, const struct stanza *stanza)
 	return STREAM_ERR_NONE;
 }
 
+/* Names are the peer's: of any length, while this is a line of the log, and
+ * what the peer is told. */
+static void
+refuse_addresses(
+    struct s2s *s2s, const struct stanza *stanza, enum stream_err wrong)
+{
+	struct arena *arena = arena_make(0);
+	struct str from = STR_NONE, to = STR_NONE;
+	struct str why = STR("from and to must be addresses");
+
+	if (stanza->from != NULL)
+		from = first_words(jid_domain(stanza->from));
+	if (stanza->to != NULL)
+		to = first_words(jid_domain(stanza->to));
+	if (wrong == STREAM_ERR_HOST_UNKNOWN)
+		why = str_format(arena, "%.*s is not served here", STR_ARG(to));
+	else if (wrong != STREAM_ERR_IMPROPER_ADDRESSING)
+		why = str_format(arena, "%.*s may not send to %.*s",
+		    STR_ARG(from), STR_ARG(to));
+	stream_fail(&s2s->stream, wrong, why.text);
+	arena_free(&arena);
+}
+
+/* False, and the stream ends, when it is none that may come here. */
+static bool
+admit(struct s2s *s2s, const struct stanza *stanza, enum stanza_err err)
+{
+	enum stream_err wrong;
+
+	if (err == STANZA_ERR_FEATURE_NOT_IMPLEMENTED) {
+		stream_fail(
+		    &s2s->stream, STREAM_ERR_UNSUPPORTED_STANZA_TYPE, NULL);
+		return false;
+	}
+	wrong = check_addresses(s2s, stanza);
+	if (wrong == STREAM_ERR_NONE)
+		return true;
+	refuse_addresses(s2s, stanza, wrong);
+	return false;
+}
+
 void
 s2s_take_stanza(struct s2s *s2s, struct arena *arena, const struct node *node)
 {
 	struct stanza *stanza = arena_new(arena, struct stanza);
 	enum stanza_err err;
-	enum stream_err wrong;
 	struct receipt receipt;
 
 	if (str_is(node->ns, NS_CLIENT)) {
@@ -553,11 +593,7 @@ s2s_take_stanza(struct s2s *s2s, struct arena *arena, const struct node *node)
 	stanza_adopt(node, STR(NS_SERVER));
 	s2s->used_ms = clock_mono_ms();
 	err = stanza_read(arena, node, stanza);
-	wrong = err == STANZA_ERR_FEATURE_NOT_IMPLEMENTED
-		    ? STREAM_ERR_UNSUPPORTED_STANZA_TYPE
-		    : check_addresses(s2s, stanza);
-	if (wrong != STREAM_ERR_NONE) {
-		stream_fail(&s2s->stream, wrong, NULL);
+	if (!admit(s2s, stanza, err)) {
 		arena_free(&arena);
 		return;
 	}
