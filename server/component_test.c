@@ -95,9 +95,9 @@ join_echo(const struct stage *stage)
 	return world_component_join(stage->world, ECHO, "one");
 }
 
-/* Answers the last ping that is there; whether there was one. */
+/* Answers the last ping that is there so; whether there was one. */
 static bool
-pong(struct world_peer *peer)
+pong_as(struct world_peer *peer, const char *type)
 {
 	const char *text, *id;
 	char answer[256], found[64] = "";
@@ -112,10 +112,17 @@ pong(struct world_peer *peer)
 	if (found[0] == '\0')
 		return false;
 	snprintf(answer, sizeof(answer),
-	    "<iq type='result' id='%s' from='" ECHO "' to='montague.example'/>",
-	    found);
+	    "<iq type='%s' id='%s' from='" ECHO "' to='montague.example'>"
+	    "<x xmlns='urn:x'/></iq>",
+	    type, found);
 	say(peer, answer);
 	return true;
+}
+
+static bool
+pong(struct world_peer *peer)
+{
+	return pong_as(peer, "result");
 }
 
 static void
@@ -274,8 +281,8 @@ nobody_waits_for_ever(void **state)
 	world_free(&stage.world);
 }
 
-/* What was answered for is done with; the rest goes again, also after a kill.
- */
+/* What was answered for, be it by a refusal, is done with; the rest goes again,
+ * also after a kill. */
 static void
 what_was_not_handled_goes_again(void **state)
 {
@@ -284,7 +291,7 @@ what_was_not_handled_goes_again(void **state)
 		struct world_peer *echo = join_echo(&stage);
 
 		say(stage.romeo, TO_ECHO("m1"));
-		CHECK(pong(echo));
+		CHECK(pong_as(echo, seed % 2 == 0 ? "result" : "error"));
 		say(stage.romeo, TO_ECHO("m2"));
 		say(stage.romeo, TO_ECHO("m3"));
 		CHECK(comes(echo, "id='m3'"));

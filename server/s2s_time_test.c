@@ -332,6 +332,26 @@ who_acknowledges_late_stays(void **state)
 	world_free(&stage.world);
 }
 
+/* Who is slow to keep what came says so: an answer it is, whatever it covers.
+ */
+static void
+who_acknowledges_nothing_yet_stays(void **state)
+{
+	struct stage stage = stage_begin(1, ASKING);
+	struct world_peer *peer = owe(&stage, true);
+
+	(void)state;
+	for (unsigned i = 0; i < 5; i++) {
+		talk(&stage, peer, 3);
+		world_send(peer, "<a xmlns='urn:xmpp:sm:3' h='0'/>");
+		CHECK(stage_comes(peer, "<r "));
+	}
+	talk(&stage, peer, 3);
+	world_sleep(stage.world, 10 * SECONDS);
+	CHECK(world_is_closed(peer));
+	world_free(&stage.world);
+}
+
 /* Its answer is there, but we do not read. */
 static void
 who_is_not_read_is_not_late(void **state)
@@ -370,6 +390,7 @@ main(void)
 	    cmocka_unit_test(who_never_acknowledges_is_given_up),
 	    cmocka_unit_test(who_only_seems_to_answer_is_given_up),
 	    cmocka_unit_test(who_acknowledges_late_stays),
+	    cmocka_unit_test(who_acknowledges_nothing_yet_stays),
 	    cmocka_unit_test(who_is_not_read_is_not_late),
 	};
 
