@@ -1,5 +1,6 @@
 """What an administrator does, and what can go wrong, against the program."""
 
+import hashlib
 import json
 import os
 import pwd
@@ -19,7 +20,8 @@ import reports
 import strangers
 from discretion import shown_directly
 from site_ import (
-    HOST, PASSWORD, PATIENCE_S, ROOT, client, online, ping, until)
+    HANDSHAKE, HOST, PASSWORD, PATIENCE_S, ROOT, Component, client, free_ports,
+    online, ping, until)
 
 VCARD = ("<iq type='set' id='v1'><vCard xmlns='vcard-temp'><FN>Romeo</FN>"
          "</vCard></iq>")
@@ -220,6 +222,51 @@ def tells_scripts_how_it_went(make):
                         may_fail=True).returncode == 1
     assert site.json("status")["storage_up"] is True
     assert site.json("s2s") == {"pairs": [], "domains": []}
+
+
+def join_component(site, name):
+    """The site, which does not run yet, gets a component; it joins."""
+    [port] = free_ports(1)
+    site.add(f"listen.components: {{addresses: [127.0.0.1], port: {port}}}\n"
+             f"domains: {{{name}: {{component: {{secret: s}}}}}}\n")
+    site.start()
+    stream = Component.dial(("127.0.0.1", port), [], PATIENCE_S)
+    stream.start_stream(name)
+    [_, header] = stream.next()
+    proof = hashlib.sha1((header.get("id") + "s").encode()).hexdigest()
+    stream.send(f"<handshake>{proof}</handshake>")
+    client.expect(stream, HANDSHAKE)
+    return stream
+
+
+def counts_what_each_domain_sent_and_got(make):
+    """Also when it has gone."""
+    site, echo = make(), f"echo.{HOST}"
+    component = join_component(site, echo)
+    site.adduser("romeo")
+    romeo = site.login("romeo")
+    for _ in range(3):
+        romeo.send(f"<message to='a@{echo}'><body>x</body></message>")
+        client.expect(component, "{jabber:client}message")
+    for _ in range(2):
+        component.send(f"<message from='a@{echo}' to='romeo@{HOST}/test'>"
+                       "<body>x</body></message>")
+        client.expect(romeo, "{jabber:client}message")
+    until("it answers for all that it got", lambda: not component.pump(0.1) and
+          site.json("s2s")["pairs"][0]["queued"] == 0)
+    [linked] = site.json("s2s")["domains"]
+    assert (linked["domain"], linked["unused_s"]) == (echo, None), linked
+    assert linked["stanzas"]["sent"] == 3, linked
+    component.close()
+    until("the server sees it go", lambda: not any(
+        pair["state"] == "connected" for pair in site.json("s2s")["pairs"]))
+    refused = romeo.ask("i1", f"<iq type='get' id='i1' to='{echo}'>"
+                        "<ping xmlns='urn:xmpp:ping'/></iq>")
+    assert refused.get("type") == "error", client.show(refused)
+    assert site.json("s2s")["domains"] == [{
+        "domain": echo, "unused_s": None, "last_error": None,
+        "stanzas": {"sent": 3, "received": 2, "bounced": 1, "dropped": 0,
+                    "connects": 0, "failures": 0}}], site.json("s2s")
 
 
 def tells_who_may_ask(make):
@@ -666,6 +713,7 @@ CASES = [
     makes_and_changes_accounts,
     shows_and_ends_sessions,
     tells_scripts_how_it_went,
+    counts_what_each_domain_sent_and_got,
     tells_who_may_ask,
     says_what_it_can_and_does,
     copies_the_database,

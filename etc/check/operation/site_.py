@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[3]
 sys.path[:0] = [str(ROOT / "etc" / "check"), str(ROOT / "conformance")]
 from ports import free_ports  # noqa: E402  (needs the path above)
 from runner import client  # noqa: E402
+from runner.component import HANDSHAKE, Component  # noqa: E402, F401
 
 PATIENCE_S = 120  # only for what hangs
 HOST = "localhost"
