@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/rand.h"
+#include "server/metrics.h"
 #include "server/router.h"
 #include "server/setup.h"
 
@@ -355,6 +356,38 @@ outbox_drop(struct shard *shard, struct durable_id durable)
 	dropped->wait.durable = durable;
 	dropped->wait.done = dropped_sure;
 	table_add(&shard->outbox_waits, &dropped->wait.link, durable.row);
+}
+
+static void
+return_kept(struct shard *shard, struct post *letter, enum stanza_err err,
+    const char *text)
+{
+	struct store_write *write = store_write_new(shard->store);
+	struct post *answer = post_new(POST_STANZA, NULL);
+	const struct stanza *error;
+
+	error = stanza_make_error(answer->arena, letter->stanza, err, text);
+	answer->stanza = stanza_copy_deep(answer->arena, error);
+	outbox_remove(write, letter->durable);
+	outbox_post(shard, write, answer);
+	store_commit(write, NULL, NULL);
+	metric_add(shard, METRIC_STANZA_ERRORS, 1);
+	post_free(&letter);
+}
+
+void
+outbox_bounce(struct shard *shard, struct post *letter, enum stanza_err err,
+    const char *text)
+{
+	const struct stanza *stanza = letter->stanza;
+
+	if (letter->durable.row != 0 && stanza->kind == STANZA_MESSAGE &&
+	    stanza_may_fail(stanza)) {
+		return_kept(shard, letter, err, text);
+		return;
+	}
+	outbox_drop(shard, letter->durable);
+	router_bounce(shard, letter, err, text);
 }
 
 /* --- at the start ------------------------------------------------------- */

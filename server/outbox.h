@@ -56,6 +56,11 @@ void outbox_remove(struct store_write *, struct durable_id);
 /* By a receiver that has nothing to write: the row goes when the sender's part
  * is committed. Harmless for the id of a letter that is not durable. */
 void outbox_drop(struct shard *, struct durable_id);
+/* By a receiver that gives it back: router_bounce, but the answer to a message
+ * takes its place, so it is not lost either. text, which may be NULL, lives as
+ * long as the letter. Takes it. */
+void outbox_bounce(
+    struct shard *, struct post *, enum stanza_err, const char *text);
 
 /* The handler of SURE, called by account_take and for owners that are not in
  * memory. */

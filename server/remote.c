@@ -396,14 +396,13 @@ is_from_us(const struct shard *shard, const struct post *letter)
 static void
 refuse(struct shard *shard, struct post *letter)
 {
-	if (letter->kind == POST_MANY ||
-	    letter->stanza->kind == STANZA_PRESENCE) {
-		outbox_drop(shard, letter->durable);
-		post_free(&letter);
+	if (queue_answers(letter)) {
+		outbox_bounce(shard, letter, STANZA_ERR_RESOURCE_CONSTRAINT,
+		    "too many other servers are waited for");
 		return;
 	}
-	router_bounce(shard, letter, STANZA_ERR_RESOURCE_CONSTRAINT,
-	    "too many other servers are waited for");
+	outbox_drop(shard, letter->durable);
+	post_free(&letter);
 }
 
 void

@@ -72,10 +72,8 @@ struct pair {
 	struct table requests; /* those among them, by what answers them */
 	size_t window;         /* bytes on the wire of those that are sent */
 	uint64_t last_ticket;
-	struct path paths[PATHS_MAX];
-	unsigned path_count;
-	struct path ears[EARS_MAX];
-	unsigned ear_count;
+	struct path paths[PATHS_MAX], ears[EARS_MAX];
+	unsigned path_count, ear_count;
 	bool is_asked;    /* an attempt is under way */
 	bool is_refused;  /* it failed for good; until the next one */
 	bool is_fruitful; /* something was acknowledged since READY */
@@ -175,6 +173,8 @@ void queue_sweep(struct pair *, bool is_all);
 void queue_give_up_iqs(struct pair *);
 /* The pair is forgotten, or the shard ends: frees all, nobody is told. */
 void queue_free(struct pair *);
+/* Whether somebody is told when it is not sent. */
+bool queue_answers(const struct post *);
 /* Answers one letter with the pair's last failure or another; takes it. */
 void queue_refuse(struct pair *, struct post *, enum stanza_err, const char *);
 static inline bool

@@ -32,8 +32,8 @@ static void sender_sure(struct outbox_wait *);
 
 /* Presence that got lost is no news to anybody, but for a request, whose sender
  * waits. */
-static bool
-is_answered(const struct post *letter)
+bool
+queue_answers(const struct post *letter)
 {
 	return letter->kind == POST_STANZA &&
 	       (letter->stanza->kind != STANZA_PRESENCE ||
@@ -44,7 +44,7 @@ is_answered(const struct post *letter)
 static bool
 is_question(const struct post *letter)
 {
-	return letter->stanza->kind == STANZA_IQ && is_answered(letter);
+	return letter->stanza->kind == STANZA_IQ && queue_answers(letter);
 }
 
 /* Whether it is an iq that waits for an answer. */
@@ -73,33 +73,13 @@ answer_hash(struct str id, const struct jid *asker, const struct jid *asked)
 	       5 * hash_keyed(jid_full(asked));
 }
 
-/* The answer to a message that was written down takes its place, in one
- * transaction. */
-static void
-return_kept(struct pair *pair, struct post *letter, enum stanza_err err,
-    const char *text)
-{
-	struct shard *shard = pair_shard(pair);
-	struct store_write *write = store_write_new(shard->store);
-	struct post *answer = post_new(POST_STANZA, NULL);
-	const struct stanza *error;
-
-	error = stanza_make_error(answer->arena, letter->stanza, err, text);
-	answer->stanza = stanza_copy_deep(answer->arena, error);
-	outbox_remove(write, letter->durable);
-	outbox_post(shard, write, answer);
-	store_commit(write, NULL, NULL);
-	metric_add(shard, METRIC_STANZA_ERRORS, 1);
-	post_free(&letter);
-}
-
 void
 queue_refuse(struct pair *pair, struct post *letter, enum stanza_err err,
     const char *text)
 {
 	struct shard *shard = pair_shard(pair);
 
-	if (!is_answered(letter)) {
+	if (!queue_answers(letter)) {
 		pair->counters.dropped++;
 		metric_add(shard, METRIC_S2S_DROPPED, 1);
 		outbox_drop(shard, letter->durable);
@@ -108,13 +88,7 @@ queue_refuse(struct pair *pair, struct post *letter, enum stanza_err err,
 	}
 	pair->counters.bounced++;
 	metric_add(shard, METRIC_S2S_BOUNCED, 1);
-	if (letter->durable.row != 0 &&
-	    letter->stanza->kind == STANZA_MESSAGE) {
-		return_kept(pair, letter, err, text);
-		return;
-	}
-	outbox_drop(shard, letter->durable);
-	router_bounce(
+	outbox_bounce(
 	    shard, letter, err, arena_dup(letter->arena, text, strlen(text)));
 }
 

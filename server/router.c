@@ -204,8 +204,7 @@ router_owner_of(struct shard *shard, struct arena *arena, const struct jid *to)
 static void
 to_nowhere(struct shard *shard, struct post *letter)
 {
-	outbox_drop(shard, letter->durable);
-	router_bounce(shard, letter, STANZA_ERR_REMOTE_SERVER_NOT_FOUND, NULL);
+	outbox_bounce(shard, letter, STANZA_ERR_REMOTE_SERVER_NOT_FOUND, NULL);
 }
 
 void
