@@ -610,14 +610,20 @@ begin_doubt(struct pair *pair, const struct post *letter)
 }
 
 static void
-lose_last(struct pair *pair, const struct path_note *note, bool is_vain)
+be_broken(struct pair *pair, const struct path_note *note)
 {
-	remember(pair, note);
-	queue_sweep(pair, false);
 	if (note->err != STANZA_ERR_NONE && pair->broken_ms == 0)
 		pair->broken_ms = clock_mono_ms();
 	if (pair->broken_ms != 0)
 		begin_losing(pair);
+}
+
+static void
+lose_last(struct pair *pair, const struct path_note *note, bool is_vain)
+{
+	remember(pair, note);
+	queue_sweep(pair, false);
+	be_broken(pair, note);
 	if (is_vain && !pair_is_component(pair))
 		back_off(pair);
 	else
@@ -656,12 +662,26 @@ lose_first(struct pair *pair, const struct post *letter)
 		tell_first(pair, POST_ADMIT);
 }
 
+/* When it was all that was left, and broke, nobody knows what they said since:
+ * only a path of ours tells whether they are there. */
+static void
+lose_ear(struct pair *pair, const struct post *letter)
+{
+	const struct path_note *note = letter->path;
+
+	if (!path_remove(pair->ears, &pair->ear_count, letter->stream) ||
+	    !pair_is_silent(pair) || note->err == STANZA_ERR_NONE)
+		return;
+	remember(pair, note);
+	be_broken(pair, note);
+}
+
 static void
 on_gone(struct pair *pair, const struct post *letter)
 {
 	const bool was_silent = pair_is_silent(pair);
 
-	path_remove(pair->ears, &pair->ear_count, letter->stream);
+	lose_ear(pair, letter);
 	begin_doubt(pair, letter);
 	if (pair->path_count > 0 &&
 	    is_same(pair->paths[0].stream, letter->stream))

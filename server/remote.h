@@ -51,7 +51,8 @@ enum path_event {
 			one than was sent */
 	PATH_GONE,   /* a stream that was READY: what was not ACKED was perhaps
 			not handled, and goes again on the next path; or one
-			that HEARD */
+			that HEARD: if it was the last of the pair and did not
+			end in order, a path is asked for */
 	PATH_ALIVE, /* a component's stream, asked by RIVAL: its peer answers */
 	PATH_HEARD, /* the peer of this stream may send from the remote to
 		    local, and letter->ticket stanzas came since the last

@@ -84,14 +84,14 @@ struct s2s {
 	uint64_t used_ms;                /* when the last one passed */
 	struct timer ask, late, idle;
 	/* Of one that a peer opened: */
-	struct s2s_check *check; /* of its certificate, at hand; or NULL */
-	unsigned certified;      /* enum proof: what that came to */
-	int64_t certified_to_s;  /* as ends_s */
-	struct policy policy;    /* towards the claimed domain */
-	bool is_path_due;        /* when the stream was opened anew */
-	uint8_t auth_failures;   /* three end the stream */
-	bool has_peer_error;     /* a stream error came */
-	bool is_unknown;         /* it was host-unknown */
+	struct s2s_check *check;    /* of its certificate, at hand; or NULL */
+	unsigned certified;         /* enum proof: what that came to */
+	int64_t certified_to_s;     /* as ends_s */
+	struct policy policy;       /* towards the claimed domain */
+	bool is_path_due;           /* when the stream was opened anew */
+	uint8_t auth_failures;      /* three end the stream */
+	bool has_peer_error;        /* a stream error came */
+	bool is_unknown, is_unused; /* host-unknown; connection-timeout */
 };
 
 static inline struct s2s *

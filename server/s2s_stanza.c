@@ -143,7 +143,8 @@ ended_in_order(const struct s2s *s2s)
 }
 
 static void
-tell_gone(struct s2s *s2s, struct str local, struct str domain, struct str why)
+tell_gone(struct s2s *s2s, struct str local, struct str domain, struct str why,
+    bool in_order)
 {
 	struct post *letter;
 	struct path_note *note =
@@ -151,18 +152,22 @@ tell_gone(struct s2s *s2s, struct str local, struct str domain, struct str why)
 
 	note->text = str_dup(letter->arena, why);
 	note->can_resume = s2s->is_kept;
-	if (!ended_in_order(s2s))
+	if (!in_order)
 		note->err = STANZA_ERR_REMOTE_SERVER_TIMEOUT;
 	post_send(s2s->stream.shard, letter);
 }
 
+/* Who says that nobody used a stream of his had said all before (so does
+ * ejabberd); what we sent on it may not have come there. */
 static void
 tell_all_gone(struct s2s *s2s, struct str why)
 {
-	if (!ended_in_order(s2s))
+	const bool in_order = ended_in_order(s2s);
+
+	if (!in_order)
 		s2s->is_kept = s2s_keep(s2s);
 	list_each (path, &s2s->paths, struct s2s_path, link) {
-		tell_gone(s2s, path->local, path->domain, why);
+		tell_gone(s2s, path->local, path->domain, why, in_order);
 		list_remove(&path->link);
 	}
 	list_each (right, &s2s->rights, struct s2s_right, link) {
@@ -170,7 +175,8 @@ tell_all_gone(struct s2s *s2s, struct str why)
 			continue;
 		if (right->received > 0)
 			s2s_tell_heard(right);
-		tell_gone(s2s, right->local, right->domain, why);
+		tell_gone(s2s, right->local, right->domain, why,
+		    in_order || s2s->is_unused);
 	}
 	marks_free(s2s);
 }
@@ -219,6 +225,7 @@ s2s_take_error(struct s2s *s2s, const struct node *error)
 		STR_ARG(name), words.len > 0 ? ": " : "", STR_ARG(words));
 	s2s->has_peer_error = true;
 	s2s->is_unknown = str_is(name, "host-unknown");
+	s2s->is_unused = str_is(name, "connection-timeout");
 	stream->is_peer_ended = true;
 	stream_close(stream);
 }

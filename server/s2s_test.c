@@ -488,8 +488,12 @@ a_peer_goes_on_where_it_was_cut(void **state)
 		snprintf(id, sizeof(id), "%.*s", (int)strcspn(text, "'"), text);
 		world_send(peer, MESSAGE("escalus@" VERONA));
 		CHECK(stage_comes(stage.romeo, "id='v1'"));
-		if (seed % 2 == 0)
+		if (seed % 2 == 0) {
 			world_cut(&peer);
+			world_run(stage.world);
+			/* Meanwhile we look whether it is there. */
+			CHECK(world_dialled(stage.world, VERONA) != NULL);
+		}
 		next = stage_arrive_proved(&stage);
 		snprintf(said, sizeof(said),
 		    "<resume xmlns='urn:xmpp:sm:3' previd='%s' h='0'/>", id);

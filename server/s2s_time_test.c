@@ -151,6 +151,47 @@ our_own_idle_streams_end_in_order(void **state)
 	}
 }
 
+/* Theirs may end with an error that says so, as those of ejabberd do. Other
+ * errors, and a cut, leave doubt: they are connected to. */
+static void
+their_idle_streams_leave_no_doubt(void **state)
+{
+	static const struct {
+		const char *said;
+		bool is_dialled;
+	} cases[] = {
+	    {"</stream:stream>", false},
+	    {"<stream:error><connection-timeout" NS(
+		 "streams") "/>"
+			    "</stream:error></stream:stream>",
+		false},
+	    {"<stream:error><system-shutdown" NS(
+		 "streams") "/>"
+			    "</stream:error></stream:stream>",
+		true},
+	    {NULL, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct stage stage = stage_begin(i + 1, CLEAR);
+		struct world_peer *peer = stage_arrive_proved(&stage);
+
+		world_send(peer, MESSAGE("escalus@" VERONA));
+		world_sleep(stage.world, 5 * MINUTES);
+		while (world_dialled(stage.world, VERONA) != NULL)
+			continue;
+		if (cases[i].said == NULL)
+			world_cut(&peer);
+		else
+			world_send(peer, cases[i].said);
+		world_sleep(stage.world, 5 * SECONDS);
+		CHECK_EQUAL(world_dialled(stage.world, VERONA) != NULL,
+		    cases[i].is_dialled);
+		world_free(&stage.world);
+	}
+}
+
 /* What was not acknowledged is still awaited. */
 static void
 who_owes_an_answer_is_not_idle(void **state)
@@ -383,6 +424,7 @@ main(void)
 	    cmocka_unit_test(questions_may_outlast_the_attempt),
 	    cmocka_unit_test(an_end_while_questions_are_open_leaves_nothing),
 	    cmocka_unit_test(our_own_idle_streams_end_in_order),
+	    cmocka_unit_test(their_idle_streams_leave_no_doubt),
 	    cmocka_unit_test(who_owes_an_answer_is_not_idle),
 	    cmocka_unit_test(dead_streams_are_noticed),
 	    cmocka_unit_test(dead_streams_are_noticed_by_pings),

@@ -1,0 +1,156 @@
+/*
+ * Other servers of whom only their own stream to us is left, which carries
+ * their presence: ours was closed, as nobody used it.
+ */
+#include <string.h>
+
+#include "modules/modules_rig.h"
+#include "modules/roster.h"
+#include "server/remote.h"
+#include "server/world_neighbour.h"
+#include "server/world_private.h"
+
+#define VERONA  "verona.example"
+#define ESCALUS "escalus@" VERONA
+#define SECONDS ((uint64_t)1000)
+#define MINUTES (60 * SECONDS)
+
+#define GONE "<presence type='unavailable' from='" ESCALUS "/throne'/>"
+
+struct stage {
+	struct world *world;
+	struct neighbour *verona;
+	struct world_peer *romeo;
+};
+
+/* Their stream of that number tells of itself. */
+static void
+tell(const struct stage *stage, enum path_event event, unsigned number,
+    enum stanza_err err)
+{
+	struct shard *shard = &stage->world->server.shards[0];
+	struct post *letter;
+	struct path_note *note;
+
+	shard_enter(shard);
+	note =
+	    path_note_new(event, STR("montague.example"), STR(VERONA), &letter);
+	note->err = err;
+	letter->stream = (struct stream_id){.slot = 1000 + number, .use = 1};
+	post_send(shard, letter);
+	world_run(stage->world);
+}
+
+static void
+hear(const struct stage *stage, unsigned number)
+{
+	tell(stage, PATH_HEARD, number, STANZA_ERR_NONE);
+}
+
+static void
+break_ear(const struct stage *stage, unsigned number)
+{
+	tell(stage, PATH_GONE, number, STANZA_ERR_REMOTE_SERVER_TIMEOUT);
+}
+
+/* Romeo sees Escalus, and hears of him on a stream of theirs. */
+static struct stage
+begin(void)
+{
+	struct stage stage = {
+	    .world = rig_world(7, 0, "limits.idle_ping: 0 s\n")};
+
+	stage.verona = neighbour_new(stage.world, VERONA);
+	rig_put_sub(stage.world, ROMEO, ESCALUS, SUB_TO | SUB_FROM);
+	world_kill(stage.world);
+	stage.romeo = rig_login(stage.world, ROMEO "/orchard");
+	neighbour_cut(stage.verona, true);
+	while (neighbour_next(stage.verona) != NULL)
+		continue;
+	CHECK_EQUAL(neighbours_in_use(stage.world), 0);
+	hear(&stage, 1);
+	neighbour_send(stage.verona,
+	    "<presence xmlns='jabber:server' from='" ESCALUS "/throne' "
+	    "to='" ROMEO "'/>");
+	rig_expect(stage.romeo, "<presence from='" ESCALUS "/throne'/>");
+	return stage;
+}
+
+static bool
+is_probed(const struct stage *stage)
+{
+	const char *text;
+
+	while ((text = neighbour_next(stage->verona)) != NULL)
+		if (strstr(text, "type='probe'") != NULL &&
+		    strstr(text, "to='" ESCALUS "'") != NULL)
+			return true;
+	return false;
+}
+
+static void
+who_is_heard_no_more_becomes_unavailable(void **state)
+{
+	struct stage stage = begin();
+
+	(void)state;
+	stage.verona->mood = NEIGHBOUR_UNREACHABLE;
+	break_ear(&stage, 1);
+	world_sleep(stage.world, 4 * MINUTES);
+	rig_expect_nothing(stage.romeo);
+	world_sleep(stage.world, 2 * MINUTES);
+	CHECK(rig_finds(stage.romeo, GONE));
+	stage.verona->mood = NEIGHBOUR_WILLING;
+	world_sleep(stage.world, 10 * MINUTES);
+	CHECK(is_probed(&stage));
+	world_free(&stage.world);
+}
+
+static void
+who_is_heard_no_more_is_asked(void **state)
+{
+	struct stage stage = begin();
+
+	(void)state;
+	break_ear(&stage, 1);
+	world_sleep(stage.world, 10 * SECONDS);
+	CHECK(is_probed(&stage));
+	world_sleep(stage.world, 1 * MINUTES);
+	CHECK(rig_finds(stage.romeo, GONE));
+	world_free(&stage.world);
+}
+
+/* Nothing was missed when both were done with it, or when there is another one,
+ * nor where it was no stream of theirs. */
+static void
+who_goes_in_order_is_not_lost(void **state)
+{
+	struct stage stage = begin();
+	const unsigned connects = stage.verona->connects;
+
+	(void)state;
+	hear(&stage, 2);
+	break_ear(&stage, 1);
+	break_ear(&stage, 3);
+	world_sleep(stage.world, 20 * MINUTES);
+	tell(&stage, PATH_GONE, 2, STANZA_ERR_NONE);
+	CHECK_EQUAL(neighbours_in_use(stage.world), 0);
+	break_ear(&stage, 2);
+	CHECK_EQUAL(neighbours_in_use(stage.world), 0);
+	world_sleep(stage.world, 20 * MINUTES);
+	rig_expect_nothing(stage.romeo);
+	CHECK_EQUAL(stage.verona->connects, connects);
+	world_free(&stage.world);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(who_is_heard_no_more_becomes_unavailable),
+	    cmocka_unit_test(who_is_heard_no_more_is_asked),
+	    cmocka_unit_test(who_goes_in_order_is_not_lost),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
