@@ -579,43 +579,75 @@ nothing_is_said_before_tlsa_records_are_known(void **state)
 	}
 }
 
+/* Two servers, and a way to each. */
+struct two {
+	struct arena *arena;
+	struct endpoint race[2];
+	int servers[2];
+};
+
+static void
+open_two(struct two *two)
+{
+	two->arena = arena_make(0);
+	for (unsigned i = 0; i < 2; i++) {
+		uint16_t port;
+
+		two->servers[i] = listen_on(&port);
+		two->race[i] = endpoint_of("127.0.0.1", port);
+	}
+	clock_fake(0, 0);
+	rig.server.outward = NULL;
+}
+
+static void
+dial_two(struct two *two)
+{
+	has_dialled = false;
+	dial_start(&rig.shard, &dial, two->arena, two->race, 2, dialled);
+	dial_expect_more(&dial);
+}
+
+/* TLSA records that were awaited are there, or cannot be had. */
+static void
+know(struct endpoint *endpoint, bool is_shut)
+{
+	endpoint->is_tlsa_awaited = false;
+	if (is_shut)
+		endpoint->shut = STR("the records are hidden");
+}
+
+static void
+close_two(struct two *two)
+{
+	close(two->servers[0]);
+	close(two->servers[1]);
+	rig.server.outward = &outward;
+	arena_free(&two->arena);
+}
+
 /* A connection that is held for its TLSA records may still be of use. */
 static void
 what_is_held_goes_before_what_is_worse(void **state)
 {
 	for (unsigned is_shut = 0; is_shut < 2; is_shut++) {
-		struct arena *arena = arena_make(0);
-		struct endpoint race[2];
-		uint16_t ports[2];
-		const int servers[] = {
-		    listen_on(&ports[0]), listen_on(&ports[1])};
+		struct two two;
 
 		(void)state;
-		clock_fake(0, 0);
-		rig.server.outward = NULL;
-		has_dialled = false;
-		for (unsigned i = 0; i < 2; i++) {
-			race[i] = endpoint_of("127.0.0.1", ports[i]);
-			race[i].priority = (uint16_t)i;
-		}
-		race[0].is_tlsa_awaited = true;
-		dial_start(&rig.shard, &dial, arena, race, 2, dialled);
-		dial_expect_more(&dial);
+		open_two(&two);
+		two.race[0].is_tlsa_awaited = true;
+		two.race[1].priority = 1;
+		dial_two(&two);
 		let_pass(60);
 		CHECK(!has_dialled && !dial.is_tried[1]);
-		race[0].is_tlsa_awaited = false;
-		if (is_shut == 1)
-			race[0].shut = STR("the records are hidden");
+		know(&two.race[0], is_shut == 1);
 		dial_more(&dial, true);
 		await_dialled();
 		CHECK_EQUAL(dial.err, ERR_NONE);
-		CHECK(dial.endpoint == &race[is_shut]);
+		CHECK(dial.endpoint == &two.race[is_shut]);
 		conn_drop(dial.conn);
 		let_pass(2);
-		close(servers[0]);
-		close(servers[1]);
-		rig.server.outward = &outward;
-		arena_free(&arena);
+		close_two(&two);
 	}
 }
 
@@ -625,46 +657,31 @@ static void
 all_that_are_held_have_their_turn(void **state)
 {
 	for (unsigned shut = 0; shut <= 2; shut++) {
-		struct arena *arena = arena_make(0);
-		struct endpoint race[2];
-		uint16_t ports[2];
-		const int servers[] = {
-		    listen_on(&ports[0]), listen_on(&ports[1])};
+		struct two two;
 
 		(void)state;
-		clock_fake(0, 0);
-		rig.server.outward = NULL;
-		has_dialled = false;
-		for (unsigned i = 0; i < 2; i++) {
-			race[i] = endpoint_of("127.0.0.1", ports[i]);
-			race[i].is_tlsa_awaited = true;
-		}
-		dial_start(&rig.shard, &dial, arena, race, 2, dialled);
-		dial_expect_more(&dial);
+		open_two(&two);
+		for (unsigned i = 0; i < 2; i++)
+			two.race[i].is_tlsa_awaited = true;
+		dial_two(&two);
 		while (!dial.is_tried[1])
 			let_pass(1);
 		let_pass(20);
 		CHECK(!has_dialled);
-		for (unsigned i = 0; i < 2; i++) {
-			race[i].is_tlsa_awaited = false;
-			if (i < shut)
-				race[i].shut = STR("the records are hidden");
-		}
+		for (unsigned i = 0; i < 2; i++)
+			know(&two.race[i], i < shut);
 		dial_more(&dial, true);
 		await_dialled();
 		if (shut < 2) {
 			CHECK_EQUAL(dial.err, ERR_NONE);
-			CHECK(dial.endpoint == &race[shut]);
+			CHECK(dial.endpoint == &two.race[shut]);
 			conn_drop(dial.conn);
 			let_pass(2);
 		} else {
 			CHECK_EQUAL(dial.err, ERR_UNAVAILABLE);
 			CHECK(strstr(dial.why.text, "hidden") != NULL);
 		}
-		close(servers[0]);
-		close(servers[1]);
-		rig.server.outward = &outward;
-		arena_free(&arena);
+		close_two(&two);
 	}
 }
 

@@ -242,20 +242,31 @@ dead_streams_are_noticed(void **state)
 	}
 }
 
+/* A message was sent to a peer that has been asked to acknowledge it, or, with
+ * pings, will be asked so only. */
+static struct world_peer *
+owe(const struct stage *stage, bool has_acks)
+{
+	struct world_peer *peer;
+
+	stage_say(stage, "m1");
+	peer = stage_dialled(stage, STAGE_LINES - 1);
+	CHECK(stage_comes(peer, "<enable"));
+	world_send(peer, has_acks ? "<enabled xmlns='urn:xmpp:sm:3'/>"
+				  : "<failed xmlns='urn:xmpp:sm:3'/>");
+	CHECK(stage_comes(peer, "id='m1'"));
+	CHECK(stage_comes(peer, has_acks ? "<r " : "urn:xmpp:ping"));
+	return peer;
+}
+
 /* The same where a ping has to do; its first answer never comes. */
 static void
 dead_streams_are_noticed_by_pings(void **state)
 {
 	struct stage stage = stage_begin(1, ASKING);
-	struct world_peer *peer;
+	struct world_peer *peer = owe(&stage, false);
 
 	(void)state;
-	stage_say(&stage, "m1");
-	peer = stage_dialled(&stage, STAGE_LINES - 1);
-	CHECK(stage_comes(peer, "<enable"));
-	world_send(peer, "<failed xmlns='urn:xmpp:sm:3'/>");
-	CHECK(stage_comes(peer, "id='m1'"));
-	CHECK(stage_comes(peer, "urn:xmpp:ping"));
 	world_sleep(stage.world, 61 * SECONDS);
 	CHECK(stage_comes(peer, "urn:xmpp:ping"));
 	CHECK(!world_is_closed(peer));
@@ -282,23 +293,6 @@ who_answers_stays(void **state)
 	world_sleep(stage.world, 30 * SECONDS);
 	CHECK(!world_is_closed(peer));
 	world_free(&stage.world);
-}
-
-/* A message was sent to a peer that has been asked to acknowledge it, or, with
- * pings, will be asked so only. */
-static struct world_peer *
-owe(const struct stage *stage, bool has_acks)
-{
-	struct world_peer *peer;
-
-	stage_say(stage, "m1");
-	peer = stage_dialled(stage, STAGE_LINES - 1);
-	CHECK(stage_comes(peer, "<enable"));
-	world_send(peer, has_acks ? "<enabled xmlns='urn:xmpp:sm:3'/>"
-				  : "<failed xmlns='urn:xmpp:sm:3'/>");
-	CHECK(stage_comes(peer, "id='m1'"));
-	CHECK(stage_comes(peer, has_acks ? "<r " : "urn:xmpp:ping"));
-	return peer;
 }
 
 /* It is there, and says something now and then, but no answer. */
