@@ -6,6 +6,8 @@
 #include <time.h>
 
 #include "base/check.h"
+#include "server/account.h"
+#include "server/keys.h"
 #include "server/owner.h"
 #include "server/remote_private.h"
 #include "server/world_neighbour.h"

@@ -9,6 +9,7 @@
 #include "server/domains.h"
 #include "server/metrics.h"
 #include "server/remote_private.h"
+#include "server/remote_queue.h"
 #include "server/router.h"
 #include "server/settings.h"
 #include "server/setup.h"
@@ -284,72 +285,15 @@ back_off(struct pair *pair)
 	    ms * 3 / 4 + rand_below(ms / 2), on_retry);
 }
 
-/* In a crowd, when accounts were told. */
-static bool
-is_given_up(const struct pair *pair)
-{
-	if (pair->is_lost && pair_is_in_crowd(pair))
-		return true;
-	return pair->broken_ms != 0 &&
-	       clock_mono_ms() - pair->broken_ms > GIVE_UP_MS;
-}
-
 static void
 on_retry(struct timer *timer)
 {
 	struct pair *pair = container_of(timer, struct pair, retry);
 
 	pair->is_refused = false;
-	if (is_given_up(pair)) {
-		pair->broken_ms = 0;
-		owed_return(pair);
-		queue_sweep(pair, false);
-	}
+	if (link_is_given_up(pair))
+		link_give_up(pair);
 	pair_advance(pair);
-}
-
-/* --- what accounts are told ----------------------------------------------- */
-
-static void
-tell_accounts(struct pair *pair, enum domain_event event)
-{
-	struct shard *shard = pair_shard(pair);
-
-	for (unsigned i = 0; i < shard->server->shard_count; i++) {
-		struct post *letter = post_new(POST_DOMAIN, NULL);
-		struct domain_note *note =
-		    arena_new(letter->arena, struct domain_note);
-
-		note->event = event;
-		note->local = str_dup(letter->arena, pair->local);
-		note->domain =
-		    str_dup(letter->arena, jid_full(pair->remote->domain));
-		letter->domain = note;
-		post_send_to(shard, i, letter);
-	}
-}
-
-static void
-on_lost(struct timer *timer)
-{
-	struct pair *pair = container_of(timer, struct pair, lost);
-
-	if (pair->path_count > 0)
-		return;
-	log_info(&pair->log, "not reached for long: contacts there are shown "
-			     "as unavailable");
-	pair->is_lost = true;
-	tell_accounts(pair, DOMAIN_LOST);
-}
-
-static void
-begin_losing(struct pair *pair)
-{
-	if (!pair->is_lost && !timer_is_running(&pair->lost))
-		timer_start(pair_shard(pair), &pair->lost,
-		    config_ms(setup_config(pair_shard(pair)->setup),
-			CONFIG_GLOBAL, SETTING(S2S_PRESENCE_LOST)),
-		    on_lost);
 }
 
 /* A stream is ready: perhaps it tells what the peer has, or it is the one that
@@ -365,21 +309,6 @@ weigh_doubt(struct pair *pair, const struct path_note *note)
 	if (pair->doubt == (note->is_out ? DOUBT_OURS : DOUBT_THEIRS) &&
 	    (note->is_out || is_it))
 		end_doubt(pair, is_it);
-}
-
-/* What was sent on a path that is resumed arrives after all. */
-static void
-be_found(struct pair *pair, bool is_resumed)
-{
-	owed_return(pair);
-	if (pair->is_lost || pair->is_behind)
-		tell_accounts(pair, DOMAIN_BACK);
-	else if (pair->broken_ms != 0 && !is_resumed)
-		tell_accounts(pair, DOMAIN_DOUBTED);
-	pair->is_lost = false;
-	pair->is_behind = false;
-	pair->broken_ms = 0;
-	timer_stop(pair_shard(pair), &pair->lost);
 }
 
 /* --- stanzas -------------------------------------------------------------- */
@@ -520,7 +449,7 @@ on_ready(struct pair *pair, const struct post *letter)
 	if (pair->path_count > 1)
 		return;
 	pair->is_fruitful = false;
-	be_found(pair, letter->path->is_resumed);
+	link_found(pair, letter->path->is_resumed);
 }
 
 /* Who speaks can perhaps be spoken to again. */
@@ -563,7 +492,7 @@ on_failed(struct pair *pair, const struct post *letter)
 	}
 	pair->is_refused = letter->path->is_final;
 	if (!pair->is_refused || pair->broken_ms != 0)
-		begin_losing(pair);
+		link_missed(pair);
 	back_off(pair);
 }
 
@@ -610,20 +539,11 @@ begin_doubt(struct pair *pair, const struct post *letter)
 }
 
 static void
-be_broken(struct pair *pair, const struct path_note *note)
-{
-	if (note->err != STANZA_ERR_NONE && pair->broken_ms == 0)
-		pair->broken_ms = clock_mono_ms();
-	if (pair->broken_ms != 0)
-		begin_losing(pair);
-}
-
-static void
 lose_last(struct pair *pair, const struct path_note *note, bool is_vain)
 {
 	remember(pair, note);
 	queue_sweep(pair, false);
-	be_broken(pair, note);
+	link_broke(pair, note->err);
 	if (is_vain && !pair_is_component(pair))
 		back_off(pair);
 	else
@@ -673,7 +593,7 @@ lose_ear(struct pair *pair, const struct post *letter)
 	    !pair_is_silent(pair) || note->err == STANZA_ERR_NONE)
 		return;
 	remember(pair, note);
-	be_broken(pair, note);
+	link_broke(pair, note->err);
 }
 
 static void

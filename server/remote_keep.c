@@ -2,6 +2,7 @@
 #include "base/err.h"
 #include "server/metrics.h"
 #include "server/remote_private.h"
+#include "server/remote_queue.h"
 #include "server/settings.h"
 #include "server/settle.h"
 #include "server/setup.h"

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "server/remote_private.h"
+#include "server/remote_queue.h"
 
 static json_t *
 text(struct str str)

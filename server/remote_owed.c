@@ -5,6 +5,7 @@
  */
 #include "base/clock.h"
 #include "server/remote_private.h"
+#include "server/remote_queue.h"
 
 /* Of a pair: an eighth of its queue, or half of its places if these are few, so
  * that messages find room too. */

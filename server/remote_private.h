@@ -2,17 +2,15 @@
  * server/remote_private.h - what the files of the remote share.
  *
  *	remote.c	pairs, paths, attempts
+ *	remote_link.c	links that broke: what accounts are told
  *	remote_table.c	domains, and what they counted
- *	remote_queue.c	what waits, what is sent, what is answered
- *	remote_keep.c	what is written down meanwhile
- *	remote_owed.c	what is to be said though it waited too long
  *	remote_list.c	what can be seen of it
+ *	remote_queue.h	what is to go there
  */
 #pragma once
 
 #include "base/list.h"
 #include "base/log.h"
-#include "server/outbox.h"
 #include "server/remote.h"
 #include "server/remote_table.h"
 #include "server/shard.h"
@@ -44,13 +42,6 @@ enum doubt {
 	DOUBT_NONE,
 	DOUBT_OURS, /* we opened that stream, so it is ours to resume */
 	DOUBT_THEIRS
-};
-
-/* What became of an iq that was sent on a stream that is gone. */
-enum fate {
-	FATE_NONE, /* none was, or it did not arrive */
-	FATE_OPEN, /* the stream may be resumed, which tells */
-	FATE_LOST  /* nobody knows */
 };
 
 struct pair {
@@ -96,24 +87,6 @@ struct pair {
 	struct remote_counters counters;
 };
 
-/* One letter in a queue; it lives in the letter's arena. */
-struct entry {
-	struct link link;
-	struct table_link request; /* in pair->requests; or nowhere */
-	struct pair *pair;
-	struct post *letter; /* STANZA; MANY */
-	uint64_t ticket;
-	uint64_t since_ms;        /* clock_mono_ms, 0 at the least */
-	uint64_t since_us;        /* clock_wall_us */
-	size_t bytes, sent_bytes; /* in memory; on the wire, once it was sent */
-	bool is_keepable, is_unsure; /* its sender's commit is awaited */
-	bool is_kept;                /* its row is committed */
-	bool is_answered;            /* an iq, before it was acknowledged */
-	enum fate fate;
-	bool is_late; /* its bytes say since when it waits */
-	struct outbox_wait wait;
-};
-
 /* --- remote.c ------------------------------------------------------------ */
 
 /* After anything changed: sends what may go, or asks for a path, or settles the
@@ -149,52 +122,14 @@ pair_is_in_crowd(const struct pair *pair)
 	return pair_shard(pair)->remotes->silent_count > SILENT_MAX / 2;
 }
 
-/* --- remote_queue.c ------------------------------------------------------ */
+/* --- remote_link.c ------------------------------------------------------- */
 
-/* Takes the letter; answers it when there is no room. */
-void queue_add(struct pair *, struct post *);
-/* So many stanzas may be in it. */
-size_t queue_max(const struct pair *);
-/* Sends what waits on the first path. */
-void queue_send(struct pair *);
-/* All up to the ticket was handled. */
-void queue_acked(struct pair *, uint64_t ticket);
-/* What was sent waits again; of iqs the fate may still be told. */
-void queue_unsend(struct pair *, bool can_resume);
-/* It was told, or will not be: what the stream's peer had not taken when it was
- * resumed did not arrive. */
-void queue_settle_fates(struct pair *, bool is_resumed);
-/* An iq was answered: it is not sent again, nor told to be lost. */
-void queue_answered(struct pair *, const struct stanza *answer);
-/* Answers what waits and may be answered; only what has waited too long, or
- * all. */
-void queue_sweep(struct pair *, bool is_all);
-/* Answers the iqs that wait. */
-void queue_give_up_iqs(struct pair *);
-/* The pair is forgotten, or the shard ends: frees all, nobody is told. */
-void queue_free(struct pair *);
-/* Whether somebody is told when it is not sent. */
-bool queue_answers(const struct post *);
-/* Answers one letter with the pair's last failure or another; takes it. */
-void queue_refuse(struct pair *, struct post *, enum stanza_err, const char *);
-static inline bool
-queue_is_empty(const struct pair *pair)
-{
-	return list_is_empty(&pair->sent) && list_is_empty(&pair->waits) &&
-	       list_is_empty(&pair->undecided) && list_is_empty(&pair->owed);
-}
-
-/* --- remote_owed.c ------------------------------------------------------- */
-
-/* The entry has waited too long: false when it need not be said any more. */
-bool owed_take(struct entry *);
-void owed_remove(struct entry *);
-/* All of it waits again in its place: before what was said later. */
-void owed_return(struct pair *);
-
-/* --- remote_keep.c ------------------------------------------------------- */
-
-/* The entry is in the queue: it will be written down if it stays. */
-void keep_watch(struct entry *);
-/* Writes down what is keepable and as old as that. */
-void keep_older(struct pair *, uint64_t age_ms);
+/* The last stream is gone; in order, without an error. */
+void link_broke(struct pair *, enum stanza_err);
+/* There is none, and somebody may miss it: accounts are told in time. */
+void link_missed(struct pair *);
+/* There is one again. */
+void link_found(struct pair *, bool is_resumed);
+/* Whether it was missed for too long to be tried again for its own sake. */
+bool link_is_given_up(const struct pair *);
+void link_give_up(struct pair *);

@@ -1,3 +1,4 @@
+#include "server/remote_queue.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/hash.h"

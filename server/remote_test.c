@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "server/outbox.h"
 #include "server/remote_list.h"
 #include "server/remote_private.h"
 #include "server/world_neighbour.h"
