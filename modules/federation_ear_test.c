@@ -6,7 +6,6 @@
 
 #include "modules/modules_rig.h"
 #include "modules/roster.h"
-#include "server/remote.h"
 #include "server/world_neighbour.h"
 #include "server/world_private.h"
 
@@ -28,16 +27,7 @@ static void
 tell(const struct stage *stage, enum path_event event, unsigned number,
     enum stanza_err err)
 {
-	struct shard *shard = &stage->world->server.shards[0];
-	struct post *letter;
-	struct path_note *note;
-
-	shard_enter(shard);
-	note =
-	    path_note_new(event, STR("montague.example"), STR(VERONA), &letter);
-	note->err = err;
-	letter->stream = (struct stream_id){.slot = 1000 + number, .use = 1};
-	post_send(shard, letter);
+	neighbour_tell(stage->world, VERONA, event, 1000 + number, err);
 	world_run(stage->world);
 }
 

@@ -4,6 +4,7 @@
  */
 #include "base/clock.h"
 #include "modules/waiting_rig.h"
+#include "server/outbox.h"
 #include "server/remote_private.h"
 #include "server/world_private.h"
 

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/rand.h"
 #include "modules/roster.h"
+#include "server/domains.h"
 #include "server/remote.h"
 #include "server/setting.h"
 #include "server/setup.h"
@@ -74,8 +75,9 @@ seen_find(struct seen *seen, const struct jid *jid)
 }
 
 static void
-seen_add(struct seen *seen, const struct jid *jid)
+seen_add(struct account *account, const struct jid *jid)
 {
+	struct seen *seen = seen_of(account);
 	struct seen_jid *found = seen_find(seen, jid);
 	struct arena *arena;
 
@@ -87,6 +89,8 @@ seen_add(struct seen *seen, const struct jid *jid)
 	found = arena_new(arena, struct seen_jid);
 	found->arena = arena;
 	found->jid = jid_copy(arena, jid);
+	remote_meet(account->owner.shard,
+	    domain_carrier(account->host->setup, jid_domain(jid)));
 	table_add(&seen->jids, &found->link, hash_keyed(jid_bare(jid)));
 }
 
@@ -114,7 +118,7 @@ seen_presence(struct account *account, const struct stanza *stanza)
 	seen = seen_of(account);
 	if (stanza->type == STANZA_AVAILABLE && !jid_is_bare(from) &&
 	    account->session_count > 0)
-		seen_add(seen, from);
+		seen_add(account, from);
 	else if (stanza->type == STANZA_UNAVAILABLE)
 		while ((found = seen_find(seen, from)) != NULL)
 			seen_remove(seen, found);

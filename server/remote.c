@@ -33,6 +33,7 @@ remotes_new(void)
 
 	must(remotes != NULL);
 	table_init(&remotes->table);
+	table_init(&remotes->missed);
 	list_init(&remotes->unused);
 	return remotes;
 }
@@ -85,6 +86,7 @@ pair_new(struct remote *remote, struct str local)
 	list_init(&pair->owed);
 	table_init(&pair->requests);
 	remote_add(remote, pair);
+	link_recall(pair);
 	remote->shard->remotes->silent_count++;
 	metric_add(remote->shard, METRIC_S2S_PAIRS, 1);
 	return pair;
@@ -96,6 +98,7 @@ pair_free(struct pair *pair)
 	struct shard *shard = pair_shard(pair);
 	struct arena *arena = pair->arena;
 
+	link_forget(pair);
 	queue_free(pair);
 	table_deinit(&pair->requests);
 	if (pair->last_ticket > shard->remotes->last_ticket)
@@ -138,6 +141,7 @@ remotes_free(struct remotes **remotes)
 			remote_free(remote);
 	}
 	table_deinit(&freed->table);
+	links_free(freed);
 	free(freed);
 	*remotes = NULL;
 }
@@ -313,6 +317,23 @@ weigh_doubt(struct pair *pair, const struct path_note *note)
 
 /* --- stanzas -------------------------------------------------------------- */
 
+void
+remote_meet(struct shard *shard, struct str domain)
+{
+	acquaintance_add(&shard->server->acquaintances, domain);
+}
+
+/* Presence makes acquainted, but not what answers strangers. */
+static void
+meet_by(struct shard *shard, const struct post *letter)
+{
+	const struct stanza *stanza = letter->stanza;
+
+	if (stanza->kind == STANZA_PRESENCE && stanza->type != STANZA_ERROR &&
+	    stanza->type != STANZA_UNSUBSCRIBED)
+		remote_meet(shard, jid_full(letter->to));
+}
+
 /* Who is not of ours may not speak through us. */
 static bool
 is_from_us(const struct shard *shard, const struct post *letter)
@@ -351,8 +372,11 @@ remote_take(struct shard *shard, struct post *letter)
 	}
 	if (!is_component)
 		local = jid_domain(letter->stanza->from);
+	meet_by(shard, letter);
 	pair = pair_find(remote_find(shard, letter->to), local);
 	if (pair == NULL && shard->remotes->silent_count >= SILENT_MAX) {
+		if (letter->kind == POST_MANY)
+			link_missed_some(shard, local, jid_full(letter->to));
 		refuse(shard, letter);
 		return;
 	}
@@ -609,7 +633,7 @@ on_gone(struct pair *pair, const struct post *letter)
 	else
 		path_remove(pair->paths, &pair->path_count, letter->stream);
 	if (!was_silent && pair_is_silent(pair))
-		pair_shard(pair)->remotes->silent_count++;
+		link_fell_silent(pair);
 }
 
 static void

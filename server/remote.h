@@ -86,7 +86,8 @@ struct path_note {
 	struct str address;      /* of the peer */
 };
 
-/* DOMAIN, to every shard: what accounts with contacts there should know. */
+/* DOMAIN, to every shard, of a domain that presence was exchanged with: what
+ * accounts with contacts there should know. */
 struct domain_note {
 	enum domain_event {
 		DOMAIN_LOST,    /* not reached for s2s.presence_lost */
@@ -109,6 +110,9 @@ bool remote_is_on(const struct shard *);
  * that is not ours, or a component's; router_route and router_fan_out make it
  * so. Takes it. */
 void remote_take(struct shard *, struct post *);
+/* Presence of somebody at that domain, which is not ours, is shown to an
+ * account here: from now on it is missed when it is lost. */
+void remote_meet(struct shard *, struct str domain);
 /* A letter PATH from local to the remote of that domain, and its note, which
  * lives in it: with both, without the rest. */
 struct path_note *path_note_new(enum path_event, struct str local,

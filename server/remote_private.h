@@ -115,17 +115,36 @@ pair_is_silent(const struct pair *pair)
 	return pair->path_count == 0 && pair->ear_count == 0;
 }
 
-/* Where so many are silent, links that broke long ago are given up. */
+/* Where so many are silent, links that break are not waited for. Components are
+ * few. */
 static inline bool
 pair_is_in_crowd(const struct pair *pair)
 {
-	return pair_shard(pair)->remotes->silent_count > SILENT_MAX / 2;
+	return !pair_is_component(pair) &&
+	       pair_shard(pair)->remotes->silent_count > SILENT_MAX / 2;
+}
+
+/* One of these, of which accounts were told: only what was promised waits. */
+static inline bool
+pair_gives_way(const struct pair *pair)
+{
+	return pair->is_lost && pair_is_silent(pair) && pair_is_in_crowd(pair);
 }
 
 /* --- remote_link.c ------------------------------------------------------- */
 
+/* The pair is new: one that was missed before is missed still. */
+void link_recall(struct pair *);
+/* It is forgotten: whether it is missed stays known. */
+void link_forget(struct pair *);
+/* All that stayed known, at the shard's end. */
+void links_free(struct remotes *);
+/* Contacts of a remote without a pair were not told something. */
+void link_missed_some(struct shard *, struct str local, struct str domain);
 /* The last stream is gone; in order, without an error. */
 void link_broke(struct pair *, enum stanza_err);
+/* And what that does is done: the pair is silent now. */
+void link_fell_silent(struct pair *);
 /* There is none, and somebody may miss it: accounts are told in time. */
 void link_missed(struct pair *);
 /* There is one again. */

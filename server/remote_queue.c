@@ -137,6 +137,14 @@ set_age(struct entry *entry)
 	entry->since_ms = age_ms < now_ms ? now_ms - age_ms : 0;
 }
 
+/* It was acknowledged to its sender, or will be. */
+static bool
+is_promised(const struct entry *entry)
+{
+	return entry->letter->stanza->kind == STANZA_MESSAGE &&
+	       (entry->is_keepable || entry->letter->durable.row != 0);
+}
+
 static uint64_t
 hold_ms(const struct entry *entry)
 {
@@ -145,6 +153,8 @@ hold_ms(const struct entry *entry)
 		? SETTING(S2S_HOLD_MESSAGES)
 		: SETTING(S2S_HOLD_OTHERS);
 
+	if (pair_gives_way(entry->pair) && !is_promised(entry))
+		return 0;
 	return config_ms(setup_config(pair_shard(entry->pair)->setup),
 	    index_of(entry->pair, setting), setting);
 }

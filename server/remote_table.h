@@ -22,6 +22,10 @@ struct remotes {
 	struct list unused; /* those without pairs, by age */
 	size_t unused_count;
 	size_t silent_count;  /* pairs that nobody answers for */
+	struct table missed;  /* struct missed: pairs that were forgotten,
+				 though what their link has missed was not
+				 made good */
+	bool misses_all;      /* there were too many of them */
 	size_t bytes;         /* in all queues */
 	size_t owed_bytes;    /* of these */
 	uint64_t last_ticket; /* of all pairs that were forgotten: a stream

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "server/remote.h"
 #include "server/s2s.h"
 #include "server/s2s_internal.h"
 
@@ -17,6 +18,7 @@ stage_begin(uint64_t seed, const char *yaml)
 	world_serve(stage.world, VERONA, WORLD_OPEN);
 	world_add_account(stage.world, ROMEO, NULL);
 	stage.romeo = world_connect(stage.world, ROMEO "/orchard");
+	remote_meet(&stage.world->server.shards[0], STR(VERONA));
 	return stage;
 }
 

@@ -29,7 +29,8 @@ struct stage {
 	struct world_peer *romeo; /* a session of ROMEO */
 };
 
-/* VERONA has a server that can be connected to. yaml: settings, or NULL. */
+/* VERONA has a server that can be connected to, and is missed when its link
+ * breaks. yaml: settings, or NULL. */
 struct stage stage_begin(uint64_t seed, const char *yaml);
 /* Other settings, with the hosts and shards that it has. */
 void stage_reload(const struct stage *, const char *settings);

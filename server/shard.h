@@ -16,6 +16,7 @@
 #include "base/buf.h"
 #include "base/list.h"
 #include "base/table.h"
+#include "server/acquaintance.h"
 #include "server/post.h"
 #include "server/timer.h"
 #include "storage/store.h"
@@ -25,7 +26,8 @@
 /* The frozen number of places that bare JIDs are spread over. */
 #define PLACE_COUNT 4096
 
-/* The process: written before the shards start, only read afterwards. */
+/* The process: written before the shards start, only read afterwards, but for
+ * what is for any thread. */
 struct server {
 	struct storage *storage;
 	struct shard *shards;
@@ -41,6 +43,7 @@ struct server {
 	void (*s2s_connect)(
 	    struct shard *, struct str local, struct str domain);
 	const struct outward *outward; /* server/outward.h; NULL: the network */
+	struct acquaintances acquaintances;
 };
 
 struct shard {

@@ -265,6 +265,22 @@ neighbours_free(struct world *world)
 			continue;
 }
 
+void
+neighbour_tell(struct world *world, const char *domain, enum path_event event,
+    unsigned slot, enum stanza_err err)
+{
+	struct shard *shard = &world->server.shards[0];
+	struct post *letter;
+	struct path_note *note;
+
+	shard_enter(shard);
+	note = path_note_new(
+	    event, STR("montague.example"), str_of(domain), &letter);
+	note->err = err;
+	letter->stream = (struct stream_id){.slot = slot, .use = 1};
+	post_send(shard, letter);
+}
+
 size_t
 neighbours_in_use(const struct world *world)
 {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "base/list.h"
+#include "server/remote.h"
 #include "server/world.h"
 
 enum neighbour_mood {
@@ -40,6 +41,11 @@ void neighbour_cut(struct neighbour *, bool in_order);
 void neighbour_open(struct neighbour *, const char *local);
 /* A stanza from it, then the world runs. */
 void neighbour_send(struct neighbour *, const char *xml);
+
+/* A stream of that domain, known by its slot only, tells montague.example of
+ * itself; the world is to run. err as in path_note. */
+void neighbour_tell(struct world *, const char *domain, enum path_event,
+    unsigned slot, enum stanza_err);
 
 /* How many other domains there is something to do with (a pair, remote.h). */
 size_t neighbours_in_use(const struct world *);
