@@ -346,6 +346,10 @@ is_from_us(const struct shard *shard, const struct post *letter)
 static void
 refuse(struct shard *shard, struct post *letter)
 {
+	if (queue_tells_full(&shard->remotes->full_told_ms))
+		log_warn(&log_server,
+		    "%s is one server too many: %zu others are waited for",
+		    jid_full(letter->to).text, shard->remotes->silent_count);
 	if (queue_answers(letter)) {
 		outbox_bounce(shard, letter, STANZA_ERR_RESOURCE_CONSTRAINT,
 		    "too many other servers are waited for");

@@ -240,6 +240,43 @@ who_owes_something_is_not_stranded_in_a_crowd(void **state)
 	world_free(&stage.world);
 }
 
+static unsigned lines;
+
+static void
+note_line(enum log_level level, const char *text)
+{
+	lines += level == LOG_WARN &&
+		 (strstr(text, VERONA ": no room for what is sent") != NULL ||
+		     strstr(text, "mantua.example is one server too many"));
+}
+
+/* Once for a while, not for each. */
+static void
+the_log_says_where_there_is_no_room(void **state)
+{
+	struct stage stage = remote_stage("s2s.queue: 10\n");
+
+	(void)state;
+	lines = 0;
+	log_capture(note_line);
+	log_set_level(LOG_WARN);
+	stage.verona->mood = NEIGHBOUR_SILENT;
+	for (unsigned i = 0; i < 12; i++)
+		romeo_says_to(&stage, "m1", VERONA);
+	CHECK_EQUAL(lines, 1);
+	world_sleep(stage.world, 1 * MINUTES);
+	romeo_says_to(&stage, "m1", VERONA);
+	CHECK_EQUAL(lines, 2);
+	stage_remotes(&stage)->silent_count += SILENT_MAX;
+	for (unsigned i = 0; i < 2; i++)
+		romeo_says_to(&stage, "m1", "mantua.example");
+	CHECK_EQUAL(lines, 3);
+	stage_remotes(&stage)->silent_count -= SILENT_MAX;
+	log_set_level(LOG_ERROR);
+	log_capture(NULL);
+	world_free(&stage.world);
+}
+
 int
 main(void)
 {
@@ -250,6 +287,7 @@ main(void)
 	    cmocka_unit_test(a_crowd_of_broken_links_leaves_room),
 	    cmocka_unit_test(what_was_promised_waits_in_a_crowd_too),
 	    cmocka_unit_test(who_owes_something_is_not_stranded_in_a_crowd),
+	    cmocka_unit_test(the_log_says_where_there_is_no_room),
 	};
 
 	return cmocka_run_group_tests_name("remote_link", tests, NULL, NULL);

@@ -57,6 +57,7 @@ struct pair {
 	struct list owed;      /* presence that waited too long, but is to be
 				  said when the link is there again */
 	size_t owed_count, owed_bytes;
+	uint64_t full_told_ms; /* the log was told that there is no room */
 	bool is_behind;        /* presence that accounts can say again waited
 				  too long */
 	size_t count, bytes;   /* of all */

@@ -21,6 +21,8 @@
 /* What waited so long says since when (XEP-0203). */
 #define LATE_MS (10 * SECOND)
 
+#define FULL_TOLD_MS (1 * MINUTE)
+
 #define STOPPED "the server is being stopped"
 #define LOST                                                    \
 	"the stream broke before an answer came; nobody knows " \
@@ -207,6 +209,29 @@ add(struct pair *pair, struct post *letter)
 		sweep_at(pair, entry->since_ms + hold_ms(entry));
 }
 
+bool
+queue_tells_full(uint64_t *told_ms)
+{
+	const uint64_t now = clock_mono_ms();
+
+	if (*told_ms != 0 && now < *told_ms + FULL_TOLD_MS)
+		return false;
+	*told_ms = now;
+	return true;
+}
+
+static void
+refuse_the_last(struct pair *pair, struct post *letter)
+{
+	if (queue_tells_full(&pair->full_told_ms))
+		log_warn(&pair->log,
+		    "no room for what is sent there: %zu stanzas wait already, "
+		    "with %zu bytes",
+		    pair->count, pair->bytes);
+	queue_refuse(pair, letter, STANZA_ERR_RESOURCE_CONSTRAINT,
+	    "too much waits for that server already");
+}
+
 /* What is durable has been promised already, but not without end. */
 static bool
 has_room_for(const struct pair *pair, const struct post *letter)
@@ -229,8 +254,7 @@ queue_add(struct pair *pair, struct post *letter)
 	else if (has_room_for(pair, letter))
 		add(pair, letter);
 	else
-		queue_refuse(pair, letter, STANZA_ERR_RESOURCE_CONSTRAINT,
-		    "too much waits for that server already");
+		refuse_the_last(pair, letter);
 }
 
 /* --- out ------------------------------------------------------------------ */

@@ -41,6 +41,9 @@ struct entry {
 
 /* Takes the letter; answers it when there is no room. */
 void queue_add(struct pair *, struct post *);
+/* For want of room something is refused: whether the log is to be told, which
+ * it is once in a minute at the most; then told_ms changes. */
+bool queue_tells_full(uint64_t *told_ms);
 /* So many stanzas may be in it. */
 size_t queue_max(const struct pair *);
 /* Sends what waits on the first path. */
