@@ -55,13 +55,13 @@ struct s2s_mark {
 };
 
 struct s2s {
-	struct stream stream; /* first */
-	bool is_out;          /* we opened it */
-	bool is_bidi;
+	struct stream stream;     /* first */
+	bool is_out, is_bidi;     /* we opened it; XEP-0288 */
 	enum s2s_step step;       /* out */
 	bool is_tls_a_guess;      /* asked for, though it was not offered */
 	bool offers_sm, has_acks; /* XEP-0198: the peer's offer; it is on */
-	uint64_t asked_ms; /* stream_reading_ms of an open <r/> or ping; or 0 */
+	bool is_asked;            /* an <r/> or ping is open */
+	uint64_t asked_ms; /* stream_reading_ms of the first in vain; or 0 */
 	bool is_resumed, is_kept; /* it goes on; it is over and may do so */
 	struct str sm_id;         /* it can be resumed by; empty: it cannot */
 	struct str former;        /* the SM-ID that is to be resumed */
@@ -76,7 +76,7 @@ struct s2s {
 	unsigned right_count;
 	struct list paths;      /* struct s2s_path */
 	struct list marks;      /* struct s2s_mark, in order */
-	uint64_t sent;          /* stanzas */
+	uint64_t sent, acked;   /* stanzas */
 	uint64_t sent_before;   /* stream management began */
 	struct handled handled; /* received, since somebody asked for it */
 	uint64_t early; /* of those, before the peer's answer: not of h */
@@ -190,7 +190,7 @@ void s2s_send_ping(struct s2s *, struct str local, struct str domain);
 void s2s_want_ack(struct s2s *);
 /* The peer counts from now on: what follows proves what went before. */
 void s2s_begin_marks(struct s2s *);
-/* All up to that count of stanzas was handled by the peer. */
+/* An answer: all up to that count of stanzas was handled by the peer. */
 void s2s_acked(struct s2s *, uint64_t count);
 bool s2s_on_idle(struct stream *);
 /* Closes the stream when nobody uses it; from now on. */

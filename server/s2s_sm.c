@@ -223,10 +223,8 @@ on_ack(struct s2s *s2s, const struct node *node)
 		end_too_high(s2s, h, sent);
 		return;
 	}
-	s2s->asked_ms = 0;
 	/* Behind it is what a former stream sent. */
-	if (behind <= s2s->sent)
-		s2s_acked(s2s, s2s->sent - behind);
+	s2s_acked(s2s, behind <= s2s->sent ? s2s->sent - behind : 0);
 }
 
 /* Section 4: what was sent and received before <enable/> and <enabled/> does

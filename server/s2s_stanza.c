@@ -250,8 +250,8 @@ tell_acked(struct s2s *s2s, const struct s2s_path *path, uint64_t ticket)
 }
 
 /* One letter for each stretch of marks of one path. */
-void
-s2s_acked(struct s2s *s2s, uint64_t count)
+static void
+settle_marks(struct s2s *s2s, uint64_t count)
 {
 	const struct s2s_path *path = NULL;
 	uint64_t ticket = 0;
@@ -268,7 +268,20 @@ s2s_acked(struct s2s *s2s, uint64_t count)
 	}
 	if (path != NULL)
 		tell_acked(s2s, path, ticket);
-	if (!list_is_empty(&s2s->marks) && s2s->asked_ms == 0)
+}
+
+/* Who answers the same again and again is given no more time by that: it would
+ * hold what it was sent for ever. */
+void
+s2s_acked(struct s2s *s2s, uint64_t count)
+{
+	settle_marks(s2s, count);
+	s2s->is_asked = false;
+	if (count > s2s->acked || list_is_empty(&s2s->marks))
+		s2s->asked_ms = 0;
+	if (count > s2s->acked)
+		s2s->acked = count;
+	if (!list_is_empty(&s2s->marks))
 		s2s_want_ack(s2s);
 }
 
@@ -292,6 +305,7 @@ s2s_send_ping(struct s2s *s2s, struct str local, struct str domain)
 void
 s2s_begin_marks(struct s2s *s2s)
 {
+	s2s->is_asked = false;
 	s2s->asked_ms = 0;
 	list_each (mark, &s2s->marks, struct s2s_mark, link)
 		mark->sent = s2s->sent + 1;
@@ -364,6 +378,7 @@ send_question(struct s2s *s2s)
 
 	if (path == NULL)
 		return;
+	s2s->is_asked = true;
 	if (s2s->asked_ms == 0)
 		s2s->asked_ms = stream_reading_ms(&s2s->stream);
 	if (!s2s->has_acks || is_uncounted(s2s))
@@ -380,7 +395,7 @@ ask(struct timer *timer)
 {
 	struct s2s *s2s = container_of(timer, struct s2s, ask);
 
-	if (!s2s->stream.is_ending && s2s->asked_ms == 0)
+	if (!s2s->stream.is_ending && !s2s->is_asked)
 		send_question(s2s);
 }
 
@@ -457,7 +472,6 @@ on_pong(struct s2s *s2s, const struct post *letter)
 		return;
 	s2s->stream.heard_ms = clock_mono_ms();
 	s2s->stream.is_pinged = false;
-	s2s->asked_ms = 0;
 	s2s_acked(s2s, letter->ticket);
 }
 
@@ -495,7 +509,7 @@ on_down(struct s2s *s2s, const struct post *letter)
 	*mark = (struct s2s_mark){
 	    .path = path, .ticket = letter->ticket, .sent = s2s->sent};
 	list_add_last(&s2s->marks, &mark->link);
-	if (s2s->asked_ms == 0)
+	if (!s2s->is_asked)
 		s2s_want_ack(s2s);
 }
 

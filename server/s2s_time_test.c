@@ -367,18 +367,64 @@ who_acknowledges_late_stays(void **state)
 	world_free(&stage.world);
 }
 
-/* Who is slow to keep what came says so: an answer it is, whatever it covers.
- */
+/* The answer to a ping of that stream which was sent behind so many stanzas. */
 static void
-who_acknowledges_nothing_yet_stays(void **state)
+say_pong(struct world_peer *ear, struct world_peer *asked, unsigned count)
+{
+	const struct stream_id id = stage_s2s(asked)->stream.id;
+	char pong[200];
+
+	snprintf(pong, sizeof(pong),
+	    "<iq type='result'" PAIR " id='jackdaw-ack-%u-%u-%u-%u'/>",
+	    id.shard, id.slot, id.use, count);
+	world_send(ear, pong);
+}
+
+/* Or always the same: that gives it no more time than silence would. */
+static void
+who_acknowledges_nothing_is_given_up(void **state)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		struct stage stage = stage_begin(i + 1, ASKING CLEAR);
+		struct world_peer *peer = owe(&stage, i == 0);
+		struct world_peer *ear =
+		    i == 0 ? NULL : stage_arrive_proved(&stage);
+
+		(void)state;
+		for (unsigned j = 0; j < 3; j++) {
+			talk(&stage, peer, 1);
+			if (i == 0)
+				world_send(
+				    peer, "<a xmlns='urn:xmpp:sm:3' h='0'/>");
+			else
+				say_pong(ear, peer, 0);
+			CHECK(stage_comes(
+			    peer, i == 0 ? "<r " : "urn:xmpp:ping"));
+		}
+		world_sleep(stage.world, 4 * SECONDS);
+		CHECK(!world_is_closed(peer));
+		world_sleep(stage.world, 2 * SECONDS);
+		CHECK(world_is_closed(peer));
+		world_free(&stage.world);
+	}
+}
+
+/* However little it is, while there is more of it. */
+static void
+who_acknowledges_little_by_little_stays(void **state)
 {
 	struct stage stage = stage_begin(1, ASKING);
 	struct world_peer *peer = owe(&stage, true);
+	char said[100];
 
 	(void)state;
-	for (unsigned i = 0; i < 5; i++) {
+	for (unsigned i = 1; i <= 4; i++)
+		stage_say(&stage, "more");
+	for (unsigned i = 1; i <= 4; i++) {
 		talk(&stage, peer, 3);
-		world_send(peer, "<a xmlns='urn:xmpp:sm:3' h='0'/>");
+		snprintf(
+		    said, sizeof(said), "<a xmlns='urn:xmpp:sm:3' h='%u'/>", i);
+		world_send(peer, said);
 		CHECK(stage_comes(peer, "<r "));
 	}
 	talk(&stage, peer, 3);
@@ -426,7 +472,8 @@ main(void)
 	    cmocka_unit_test(who_never_acknowledges_is_given_up),
 	    cmocka_unit_test(who_only_seems_to_answer_is_given_up),
 	    cmocka_unit_test(who_acknowledges_late_stays),
-	    cmocka_unit_test(who_acknowledges_nothing_yet_stays),
+	    cmocka_unit_test(who_acknowledges_nothing_is_given_up),
+	    cmocka_unit_test(who_acknowledges_little_by_little_stays),
 	    cmocka_unit_test(who_is_not_read_is_not_late),
 	};
 
