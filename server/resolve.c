@@ -4,7 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/rand.h"
+#include "server/settings.h"
+#include "server/setup.h"
 #include "server/shard.h"
 #include "xml/prep.h"
 
@@ -155,6 +158,7 @@ finish(struct resolve *resolve, enum err err, struct str why)
 	for (size_t i = 0; i < resolve->target_count; i++)
 		timer_stop(resolve->shard, &resolve->targets[i].delay);
 	timer_stop(resolve->shard, &resolve->patience);
+	timer_stop(resolve->shard, &resolve->share);
 	timer_stop(resolve->shard, &resolve->soon);
 	resolve->err = resolve->is_canceled ? ERR_CANCELED : err;
 	resolve->why = why;
@@ -296,7 +300,8 @@ holds_others_up(struct resolve *resolve, const struct resolve_target *target)
 {
 	const struct endpoint *places = places_of(resolve, target);
 
-	if ((target->has_v6 && target->has_v4) || !is_open(target))
+	if ((target->has_v6 && target->has_v4) || !is_open(target) ||
+	    target->priority < resolve->patient_from)
 		return false;
 	return places[0].len == 0 && places[1].len == 0;
 }
@@ -316,6 +321,37 @@ is_too_early(struct resolve *resolve, size_t i)
 	return false;
 }
 
+/* Those before i are not answered in time; they may be yet. */
+static void
+on_share_end(struct timer *timer)
+{
+	struct resolve *resolve = container_of(timer, struct resolve, share);
+
+	resolve->patient_from = (uint32_t)resolve->priority + 1;
+	advance(resolve);
+}
+
+/* What is left of the time, divided by the priorities that are left, is for the
+ * one that those from i on wait for: as for connections (server/dial.h). */
+static void
+share_out(struct resolve *resolve, size_t i)
+{
+	const struct resolve_target *targets = resolve->targets;
+	const uint64_t now_ms = clock_mono_ms();
+	const uint16_t priority = targets[i - 1].priority;
+	unsigned left = 1;
+
+	if (timer_is_running(&resolve->share) && resolve->priority == priority)
+		return;
+	for (; i < resolve->target_count; i++)
+		left += targets[i].priority != targets[i - 1].priority;
+	resolve->priority = priority;
+	timer_start(resolve->shard, &resolve->share,
+	    now_ms < resolve->until_ms ? (resolve->until_ms - now_ms) / left
+				       : 0,
+	    on_share_end);
+}
+
 /* Brings in what may be tried now. A target waits for those of its priority
  * before it, as it is of less weight, and longer for those of a better one. */
 static void
@@ -327,8 +363,10 @@ advance(struct resolve *resolve)
 	for (i = 0; i < resolve->target_count; i++) {
 		struct resolve_target *target = &resolve->targets[i];
 
-		if (is_too_early(resolve, i))
+		if (is_too_early(resolve, i)) {
+			share_out(resolve, i);
 			break;
+		}
 		is_new = learn_tlsa(resolve, target) || is_new;
 		if (!is_held)
 			is_new = bring_in(resolve, target) || is_new;
@@ -395,6 +433,9 @@ static void
 ask_targets(struct resolve *resolve)
 {
 	make_race(resolve);
+	resolve->until_ms =
+	    clock_mono_ms() + config_ms(setup_config(resolve->shard->setup),
+				  CONFIG_GLOBAL, SETTING(S2S_CONNECT_TIMEOUT));
 	resolve->answered = targets_answered;
 	for (size_t i = 0; i < resolve->target_count; i++) {
 		struct resolve_target *target = &resolve->targets[i];

@@ -11,7 +11,8 @@
  * tried as they come, IPv6 at once, IPv4 when IPv6 was answered too or 50 ms
  * later. Those of a target come when each one of its priority before it has
  * some or has none, or a quarter of a second later; and only when each one of a
- * better priority has some or has none (XEP-0495, section 4.1).
+ * better priority has some or has none (XEP-0495, section 4.1), or was silent
+ * for that priority's share of s2s.connect_timeout.
  */
 #pragma once
 
@@ -73,9 +74,12 @@ struct resolve {
 	size_t target_count;
 	unsigned left;                      /* questions under way */
 	void (*answered)(struct resolve *); /* one of them was */
-	struct timer soon, patience;
-	size_t reached;       /* so many targets had their turn */
-	size_t impatient_for; /* so many are not waited for any longer */
+	struct timer soon, patience, share;
+	size_t reached;        /* so many targets had their turn */
+	size_t impatient_for;  /* so many are not waited for any longer */
+	uint16_t priority;     /* that others waited for last */
+	uint32_t patient_from; /* the least one that is waited for */
+	uint64_t until_ms;     /* clock_mono_ms: all of them have till then */
 	bool is_canceled;
 };
 
