@@ -132,14 +132,15 @@ marks_free(struct s2s *s2s)
 	}
 }
 
-/* A stream that both sides were done with leaves no doubt of what is there. */
+/* A stream that both sides were done with leaves no doubt of what is there. Who
+ * does not answer our end may be gone, and what he said meanwhile lost. */
 static bool
 ended_in_order(const struct s2s *s2s)
 {
 	const struct stream *stream = &s2s->stream;
 
 	return !s2s->has_peer_error && stream->end.err == STREAM_ERR_NONE &&
-	       (stream->is_ending || stream->is_peer_ended);
+	       stream->is_peer_ended;
 }
 
 static void
@@ -157,8 +158,10 @@ tell_gone(struct s2s *s2s, struct str local, struct str domain, struct str why,
 	post_send(s2s->stream.shard, letter);
 }
 
-/* Who says that nobody used a stream of his had said all before (so does
- * ejabberd); what we sent on it may not have come there. */
+/* <connection-timeout/> on a stream of theirs (RFC 6120, section 4.9.3.4): of
+ * ejabberd that it was idle, of Prosody that we acknowledge too late. Either
+ * had said all before, and it has come, in order: a dead link would have cut
+ * this off too. What we sent on it may not have come there. */
 static void
 tell_all_gone(struct s2s *s2s, struct str why)
 {

@@ -192,6 +192,37 @@ their_idle_streams_leave_no_doubt(void **state)
 	}
 }
 
+/* Who does not answer our end, of their stream or of ours, may be gone for
+ * long: that is seen when we connect. */
+static void
+who_does_not_answer_our_end_leaves_doubt(void **state)
+{
+	static const char yaml[] =
+	    CLEAR "limits.idle_ping: 0 s\ns2s.idle: 2 min\n";
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		const bool is_answered = i % 2 == 0;
+		struct stage stage = stage_begin(i + 1, yaml);
+		struct world_peer *peer;
+
+		if (i < 2)
+			peer = stage_arrive_proved(&stage);
+		else
+			peer = open_with(&stage, SM_FEATURES(""));
+		world_sleep(stage.world, 2 * MINUTES);
+		CHECK(stage_comes(peer, "</stream:stream>"));
+		CHECK(world_dialled(stage.world, VERONA) == NULL);
+		if (is_answered)
+			world_send(peer, "</stream:stream>");
+		world_sleep(stage.world, 10 * SECONDS);
+		CHECK(world_is_closed(peer));
+		CHECK_EQUAL(
+		    world_dialled(stage.world, VERONA) != NULL, !is_answered);
+		world_free(&stage.world);
+	}
+}
+
 /* What was not acknowledged is still awaited. */
 static void
 who_owes_an_answer_is_not_idle(void **state)
@@ -465,6 +496,7 @@ main(void)
 	    cmocka_unit_test(an_end_while_questions_are_open_leaves_nothing),
 	    cmocka_unit_test(our_own_idle_streams_end_in_order),
 	    cmocka_unit_test(their_idle_streams_leave_no_doubt),
+	    cmocka_unit_test(who_does_not_answer_our_end_leaves_doubt),
 	    cmocka_unit_test(who_owes_an_answer_is_not_idle),
 	    cmocka_unit_test(dead_streams_are_noticed),
 	    cmocka_unit_test(dead_streams_are_noticed_by_pings),
