@@ -61,6 +61,7 @@ struct s2s {
 	bool is_tls_a_guess;      /* asked for, though it was not offered */
 	bool offers_sm, has_acks; /* XEP-0198: the peer's offer; it is on */
 	bool is_asked;            /* an <r/> or ping is open */
+	bool answers_in_vain;     /* the last answer covered nothing new */
 	uint64_t asked_ms; /* stream_reading_ms of the first in vain; or 0 */
 	bool is_resumed, is_kept; /* it goes on; it is over and may do so */
 	struct str sm_id;         /* it can be resumed by; empty: it cannot */
@@ -74,11 +75,10 @@ struct s2s {
 	struct attempt *attempt;    /* out: until it is over */
 	struct list rights;         /* struct s2s_right */
 	unsigned right_count;
-	struct list paths;      /* struct s2s_path */
-	struct list marks;      /* struct s2s_mark, in order */
-	uint64_t sent, acked;   /* stanzas */
-	uint64_t sent_before;   /* stream management began */
-	struct handled handled; /* received, since somebody asked for it */
+	struct list paths, marks; /* struct s2s_path; s2s_mark, in order */
+	uint64_t sent, acked;     /* stanzas */
+	uint64_t sent_before;     /* stream management began */
+	struct handled handled;   /* received, since somebody asked for it */
 	uint64_t early; /* of those, before the peer's answer: not of h */
 	uint64_t handled_before, told_h; /* on a former stream; h, last */
 	uint64_t used_ms;                /* when the last one passed */

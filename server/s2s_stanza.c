@@ -273,14 +273,16 @@ settle_marks(struct s2s *s2s, uint64_t count)
 		tell_acked(s2s, path, ticket);
 }
 
-/* Who answers the same again and again is given no more time by that: it would
- * hold what it was sent for ever. */
+/* Who answers the same again and again must not hold what it was sent for ever.
+ */
 void
 s2s_acked(struct s2s *s2s, uint64_t count)
 {
 	settle_marks(s2s, count);
 	s2s->is_asked = false;
-	if (count > s2s->acked || list_is_empty(&s2s->marks))
+	s2s->answers_in_vain =
+	    count <= s2s->acked && !list_is_empty(&s2s->marks);
+	if (!s2s->answers_in_vain)
 		s2s->asked_ms = 0;
 	if (count > s2s->acked)
 		s2s->acked = count;
@@ -326,7 +328,8 @@ is_uncounted(const struct s2s *s2s)
 	return mark != NULL && mark->sent > s2s->sent;
 }
 
-/* For how long an answer may be missing; 0: for ever. */
+/* For how long an answer may be missing; 0: for ever. Who answers is there, and
+ * perhaps its store is away: it has as long as messages are held. */
 static uint64_t
 patience_ms(const struct s2s *s2s)
 {
@@ -336,7 +339,14 @@ patience_ms(const struct s2s *s2s)
 	const uint64_t timeout_ms =
 	    config_ms(config, CONFIG_GLOBAL, SETTING(LIMITS_IDLE_TIMEOUT));
 
-	return ping_ms == 0 ? 0 : ping_ms + timeout_ms;
+	const uint64_t hold_ms =
+	    config_ms(config, CONFIG_GLOBAL, SETTING(S2S_HOLD_MESSAGES));
+
+	if (ping_ms == 0)
+		return 0;
+	return s2s->answers_in_vain && hold_ms > ping_ms + timeout_ms
+		   ? hold_ms
+		   : ping_ms + timeout_ms;
 }
 
 static void on_late(struct timer *);

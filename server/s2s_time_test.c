@@ -411,18 +411,19 @@ say_pong(struct world_peer *ear, struct world_peer *asked, unsigned count)
 	world_send(ear, pong);
 }
 
-/* Or always the same: that gives it no more time than silence would. */
+/* Or always the same: it is there, and has as long as messages are held. */
 static void
 who_acknowledges_nothing_is_given_up(void **state)
 {
 	for (unsigned i = 0; i < 2; i++) {
-		struct stage stage = stage_begin(i + 1, ASKING CLEAR);
+		struct stage stage = stage_begin(
+		    i + 1, ASKING CLEAR "s2s.hold_messages: 3 min\n");
 		struct world_peer *peer = owe(&stage, i == 0);
 		struct world_peer *ear =
 		    i == 0 ? NULL : stage_arrive_proved(&stage);
 
 		(void)state;
-		for (unsigned j = 0; j < 3; j++) {
+		for (unsigned j = 0; j < 7; j++) {
 			talk(&stage, peer, 1);
 			if (i == 0)
 				world_send(
