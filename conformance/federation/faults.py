@@ -19,6 +19,7 @@ from talk import NS, Lost, Person, befriend
 SETTINGS = {"presence_lost": "3 s", "connect_timeout": "10 s",
             "hold_messages": "30 min", "hold_others": "2 min"}
 PRESENCE_WAITS_S = 15  # where it is not to be sent in time
+LOOKS = 50  # for a stream that must not come, a tenth of a second apart
 
 
 def limits(idle_timeout_s):
@@ -426,6 +427,20 @@ def departure(play):
     play.they.wait_type("presence", play.we.jid, "unavailable")
 
 
+def unused(play):
+    """A stream that nobody uses is closed. That is no loss: nobody connects
+    again to see who is there."""
+    play.begin()
+    play.say(1)
+    play.until_sent()
+    play.until("streams that nobody uses are closed",
+               lambda: not play.link.get("streams"))
+    for _ in range(LOOKS):
+        play.rest(0.1)
+        if play.link.get("streams"):
+            raise Lost("it was connected to again")
+
+
 def nowhere(play):
     """A domain that does not exist: at once, not when it was held long."""
     play.we.come()
@@ -458,6 +473,7 @@ FAULTS = {
     "somebody leaves a lost domain": (departure, 15, ("cuts",), {
         "hold_messages": f"{PRESENCE_WAITS_S} s",
         "hold_others": f"{PRESENCE_WAITS_S} s"}),
+    "streams that nobody uses": (unused, 15, (), {"idle": "3 s"}),
     "no such domain": (nowhere, 15, (), {}),
 }
 
