@@ -15,7 +15,7 @@ from abilities import can
 from checkup import DIRECT, STARTTLS, checkup_is_well
 from lab import Domain, Lacking
 from servers import KINDS, S2S, S2S_TLS
-from talk import Lost, Person, converse
+from talk import Lost, Person, converse, version
 
 BY_DIALBACK = ("dialback", "fallback")
 CIPHER = re.compile(r"TLS1\.[23] [A-Z0-9-]+-(GCM|CCM|POLY1305)")
@@ -72,6 +72,15 @@ def hold(lab, pair, ours, theirs):
                         STARTTLS if pair.tls == "starttls" else DIRECT,
                         getattr(pair.theirs.site, pair.family))
     return "without " + ", ".join(lacks) if lacks else None
+
+
+def versions(pair, ours):
+    """Who met, in their own words."""
+    we = Person(ours, "juliet", pair.ours.name)
+    we.come()
+    told = [version(we, domain.name) for domain in (pair.ours, pair.theirs)]
+    we.leave()
+    return "we are {}, they are {}".format(*told)
 
 
 def demanded(peer, proof):
@@ -145,5 +154,6 @@ def play(lab, names, peer, wanted):
             pairs)
         for line in lines:
             print(line, flush=True)
+    report(f"matrix {peer}: versions", versions, pairs[0], ours)
     stop_all(f"matrix {peer}", ours, theirs)
     names.stop()

@@ -147,13 +147,23 @@ def chat(one, other):
             raise Lost(f"wanted {body}, got {client.show(got)}")
 
 
+def version(person, domain):
+    """What that server says it is (XEP-0092)."""
+    answer = person.expect(domain, "<query xmlns='jabber:iq:version'/>")
+    words = [answer.findtext(f".//{{jabber:iq:version}}{name}")
+             for name in ("name", "version")]
+    if not all(words):
+        raise Lost(f"{domain} told {client.show(answer)}")
+    return " ".join(words)
+
+
 def question(one, other):
     """Iqs to the other's server, account and client."""
     host = other.account.host
     answer = one.expect(host, f"<query xmlns='{DISCO}'/>")
     if answer.find(f"{{{DISCO}}}query/{{{DISCO}}}identity") is None:
         raise Lost(f"{host} told {client.show(answer)}")
-    one.expect(host, "<query xmlns='jabber:iq:version'/>")
+    version(one, host)
     one.expect(host, "<ping xmlns='urn:xmpp:ping'/>")
     other.stream.ask("card", "<iq type='set' id='card'><vCard "
                      f"xmlns='vcard-temp'><FN>{other.jid}</FN></vCard></iq>")
