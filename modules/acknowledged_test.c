@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "modules/modules_rig.h"
+#include "server/s2s.h"
 #include "server/s2s_stage.h"
 #include "server/world_neighbour.h"
 
@@ -297,6 +298,43 @@ or_is_acknowledged_there(void **state)
 	world_free(&talk.world);
 }
 
+/* It counts nothing: the answer to our ping, and no other, says that it has all
+ * (XEP-0199). Then the row goes, and a new start sends nothing. */
+static void
+the_row_goes_with_the_pong(void **state)
+{
+	struct stage stage = stage_begin(1, CLEAR NEVER);
+	struct world_peer *verona, *other;
+	char pong[300];
+	const char *id;
+
+	(void)state;
+	stage_say(&stage, "m0");
+	verona = stage_dialled(&stage, STAGE_LINES - 1);
+	CHECK(stage_comes(verona, "<enable"));
+	world_send(verona, "<failed xmlns='" SM "'/>");
+	CHECK(stage_comes(verona, "id='m0'"));
+	id = strstr(world_next(verona), " id='") + 5;
+	snprintf(pong, sizeof(pong), "<iq type='result' id='%.*s'" PAIR "/>",
+	    (int)strcspn(id, "'"), id);
+	world_sleep(stage.world, 1000);
+	CHECK_EQUAL(rig_outbox(stage.world), 1);
+	other = stage_arrive_one_way(&stage, VERONA);
+	world_send(other, "<iq type='result' id='x'" PAIR "/>");
+	world_sleep(stage.world, 1000);
+	CHECK_EQUAL(rig_outbox(stage.world), 1);
+	world_send(other, pong);
+	world_sleep(stage.world, 1000);
+	CHECK_EQUAL(rig_outbox(stage.world), 0);
+	while (world_dialled(stage.world, VERONA) != NULL)
+		continue;
+	world_kill(stage.world);
+	stage.world->server.s2s_connect = s2s_connect;
+	world_sleep(stage.world, 60 * 1000);
+	CHECK(world_dialled(stage.world, VERONA) == NULL);
+	world_free(&stage.world);
+}
+
 /* --- what is refused ------------------------------------------------------ */
 
 #define REFUSED(id) "<message type='error' id='" id "'/>"
@@ -426,6 +464,7 @@ main(void)
 	    cmocka_unit_test(the_rest_for_other_servers_waits_for_nobody),
 	    cmocka_unit_test(what_waits_for_another_server_is_kept_first),
 	    cmocka_unit_test(or_is_acknowledged_there),
+	    cmocka_unit_test(the_row_goes_with_the_pong),
 	    cmocka_unit_test(errors_stand_before_the_acknowledgement),
 	    cmocka_unit_test(what_cannot_be_kept_is_refused_and_handled),
 	    cmocka_unit_test(resumption_waits_ten_seconds),
