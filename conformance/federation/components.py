@@ -6,21 +6,21 @@ import signal
 import subprocess
 from pathlib import Path
 
-from lab import Domain, LabError
+from lab import Domain, LabError, listens
 from matrix import report, stop_all
 from servers import KINDS, SQLITE, fresh_id, until
 from talk import Lost, Person
 
 ECHO = Path(__file__).resolve().parent / "echo.py"
 ITEMS = "http://jabber.org/protocol/disco#items"
-PORT = 5347
+PRESET, OTHER = ("127.0.0.1", 5347), ("127.0.0.2", 5348)
 
 
 class Echo:
     """The process; its domain belongs to a server of the lab."""
 
-    def __init__(self, lab, domain):
-        self.lab, self.domain = lab, domain
+    def __init__(self, lab, domain, where):
+        self.lab, self.domain, self.where = lab, domain, where
         self.secret, self.process = fresh_id(), None
         self.jid = f"parrot@{domain.name}"
 
@@ -29,11 +29,17 @@ class Echo:
         return (f"domains:\n  {self.domain.name}: "
                 f"{{component: {{secret: s{self.secret}}}}}\n")
 
+    @property
+    def listen(self):
+        """Where its server takes it, if that is not preset."""
+        return "" if self.where == PRESET else \
+            "  components: {{addresses: [{}], port: {}}}\n".format(*self.where)
+
     def start(self):
         """Returns when it is connected."""
         self.process = self.lab.spawn(
             ["/usr/bin/python3", ECHO, self.domain.name, f"s{self.secret}",
-             "127.0.0.1", PORT], stdout=subprocess.PIPE, text=True)
+             *self.where], stdout=subprocess.PIPE, text=True)
         if self.process.stdout.readline() != "connected\n":
             raise LabError("the component could not connect")
 
@@ -66,6 +72,13 @@ def is_listed(person, echo):
     jids = [item.get("jid") for item in answer.iter(f"{{{ITEMS}}}item")]
     if echo.domain.name not in jids:
         raise Lost(f"the items are {jids}")
+
+
+def is_taken_there_alone(echo):
+    found = [(address, port) for address in (PRESET[0], OTHER[0])
+             for port in (PRESET[1], OTHER[1]) if listens(address, port)]
+    if found != [echo.where]:
+        raise Lost(f"components are taken at {found}")
 
 
 def until_answered(server, echo):
@@ -116,6 +129,8 @@ def cases(ours, juliet, romeo, echo):
         ("echoes to its own server", talk, juliet, echo),
         ("echoes to another server", talk, romeo, echo),
         ("is an item of its host", is_listed, juliet, echo),
+        ("is taken at its address and port alone", is_taken_there_alone,
+         echo),
         ("ends and comes back", comes_back, ours, juliet, echo, echo.stop),
         ("is killed and comes back", comes_back, ours, juliet, echo,
          echo.kill),
@@ -123,7 +138,8 @@ def cases(ours, juliet, romeo, echo):
 
 
 def play(lab, names, peer, wanted):
-    """With ejabberd, where there is a PostgreSQL, that is our store."""
+    """With ejabberd, where there is a PostgreSQL, that is our store. With
+    Jackdaw, components are taken at another address than the preset one."""
     postgres = os.environ.get("JACKDAW_TEST_PG", "")
     store, title = SQLITE, f"component {peer}"
     if peer == "ejabberd" and postgres:
@@ -132,12 +148,13 @@ def play(lab, names, peer, wanted):
     us, them = lab.sites[:2]
     host = lab.add(Domain("host.lab", us, certificate="self-signed"))
     other = lab.add(Domain("other.lab", them, certificate="self-signed"))
-    echo = Echo(lab, Domain("echo.host.lab", us))
+    echo = Echo(lab, Domain("echo.host.lab", us),
+                OTHER if peer == "jackdaw" else PRESET)
     lab.zone += echo.domain.records
     names.start()
     proofs = {domain.name: "dialback" for domain in (host, other)}
     ours = KINDS["jackdaw"](lab, names, [host], proofs, more=echo.settings,
-                            storage=store)
+                            listen=echo.listen, storage=store)
     theirs = KINDS[peer](lab, names, [other],
                          proofs | {echo.domain.name: "dialback"})
     for server in (ours, theirs, echo):

@@ -276,16 +276,20 @@ class Lab:
         self.is_cut = False
 
 
+def listens(address, port):
+    """Whether somebody does there."""
+    try:
+        socket.create_connection((address, port), 1).close()
+    except OSError:
+        return False
+    return True
+
+
 def wait_for_port(address, port, process):
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
     deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            break
-        with socket.socket(family) as trial:
-            trial.settimeout(1)
-            if trial.connect_ex((address, port)) == 0:
-                return
+    while time.monotonic() < deadline and process.poll() is None:
+        if listens(address, port):
+            return
         time.sleep(0.1)
     raise LabError(f"nobody listens on {address}, port {port}")
 

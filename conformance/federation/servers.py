@@ -151,6 +151,7 @@ class Jackdaw(Server):
             f"  tls: {{addresses: {both}, port: {C2S_TLS}}}\n"
             f"  s2s: {{addresses: {both}, port: {S2S}}}\n"
             f"  s2s_tls: {{addresses: {both}, port: {S2S_TLS}}}\n"
+            f"{self.options.get('listen', '')}"
             f"state_directory: .\nshards: {self.options.get('shards', 2)}\n"
             "auth: {iterations: 4096}\n"
             f"storage: {self.options.get('storage', SQLITE)}\n"
