@@ -320,21 +320,32 @@ def names_down(play):
     play.check()
 
 
-def own_crash(play):
-    """We are killed with messages queued."""
+def leave_queued(play, leave):
+    """We go with messages queued, and come back when their server is there."""
     play.begin()
     play.say(5)
     play.check()
     play.meanwhile(play.theirs.stop)
     play.say(20)
     play.until_acked()
-    play.ours.kill()
+    play.meanwhile(leave)
     play.theirs.start()
     play.ours.start()
     play.until_sent()
     play.they_return()
     play.we_return()
+
+
+def own_crash(play):
+    """We are killed with messages queued."""
+    leave_queued(play, play.ours.kill)
     play.check(once=False)
+
+
+def own_restart(play):
+    """We are stopped in order: exactly once."""
+    leave_queued(play, play.ours.stop)
+    play.check()
 
 
 def own_crash_midway(play):
@@ -367,19 +378,30 @@ def expiry(play):
         raise Lost(f"{len(play.bounced)} came back")
 
 
-def own_crash_expiry(play):
-    """We are killed with messages queued, and they never come back: after the
-    crash all that was acknowledged is returned."""
+def leave_unreachable(play, leave):
+    """We go with messages queued, and their server never comes back: when we
+    do all that was acknowledged is returned."""
     play.begin()
     play.meanwhile(play.theirs.stop)
     play.say(5)
     play.until_acked()
-    play.ours.kill()
+    play.meanwhile(leave)
+    play.collect_all()
+    if play.bounced:
+        raise Lost("they came back before we left")
     play.ours.start()
     play.we_return()
     play.listen()
     if set(play.bounced) != set(play.said):
         raise Lost(f"{play.bounced} came back")
+
+
+def own_crash_expiry(play):
+    leave_unreachable(play, play.ours.kill)
+
+
+def own_restart_expiry(play):
+    leave_unreachable(play, play.ours.stop)
 
 
 def restart_midway(play):
@@ -464,11 +486,14 @@ FAULTS = {
                                              ("cuts",), {}),
     "no DNS": (names_down, 15, (), {}),
     "killed with messages queued": (own_crash, 15, (), {}),
+    "stopped with messages queued": (own_restart, 15, (), {}),
     "killed before it was acknowledged": (own_crash_midway, 15, ("cuts",),
                                           {}),
     "unreachable for too long": (expiry, 15, (), {"hold_messages": "10 s"}),
     "killed, and unreachable for too long": (own_crash_expiry, 15, (),
-                                             {"hold_messages": "10 s"}),
+                                             {"hold_messages": "20 s"}),
+    "stopped, and unreachable for too long": (own_restart_expiry, 15, (),
+                                              {"hold_messages": "20 s"}),
     "presence of a lost domain": (presence, 15, ("cuts",), {}),
     "somebody leaves a lost domain": (departure, 15, ("cuts",), {
         "hold_messages": f"{PRESENCE_WAITS_S} s",
