@@ -12,7 +12,7 @@ from abilities import can
 from lab import PATIENCE_S, Domain
 from servers import KINDS, fresh_id
 from matrix import report
-from talk import NS, Lost, Person, befriend
+from talk import NS, Lost, Person, befriend, take_all
 
 # Shorter than the presets, so that a test sees them pass; what waits is held for
 # as long as the slowest machine may need.
@@ -141,15 +141,11 @@ class Play:
         return body
 
     def collect(self, person, into, is_wanted):
-        kept = []
-        for event in person.stream.queue:
+        def look(event):
             body = self.body_of(event)
-            if body is not None and is_wanted(event[1]):
-                into.append(body)
-            else:
-                kept.append(event)
-        person.stream.queue.clear()
-        person.stream.queue.extend(kept)
+            return body if body is not None and is_wanted(event[1]) else None
+
+        into += take_all(person.stream, look)
 
     def collect_all(self):
         self.collect(self.they, self.heard,

@@ -80,7 +80,7 @@ class Server:
         return "\n".join(lines[wrong[0]:][:60] if wrong else lines[-20:])
 
     def environment(self):
-        return {}
+        return self.options.get("environment", {})
 
     def dialer(self, host):
         return client.Dialer(SimpleNamespace(
@@ -390,10 +390,10 @@ def fresh_id():
     return secrets.token_hex(6)
 
 
-def until(what, holds):
+def until(what, holds, rest=time.sleep):
     """Waits, but not for ever."""
     deadline = time.monotonic() + PATIENCE_S
     while not holds():
         if time.monotonic() > deadline:
             raise LabError(f"in vain was waited until {what}")
-        time.sleep(0.05)
+        rest(0.05)

@@ -35,6 +35,21 @@ def answer_pings(stream):
     stream.pump = pump_and_answer
 
 
+def take_all(stream, look):
+    """What that makes of the events that came, in order; those that it makes
+    nothing of stay."""
+    kept, found = [], []
+    for event in stream.queue:
+        seen = look(event)
+        if seen is None:
+            kept.append(event)
+        else:
+            found.append(seen)
+    stream.queue.clear()
+    stream.queue.extend(kept)
+    return found
+
+
 class Person:
     """An account on a server, and its stream when it is online; if it wants
     acks, with stream management."""
@@ -65,6 +80,7 @@ class Person:
         end = time.monotonic() + seconds
         while self.is_online() and time.monotonic() < end:
             self.stream.pump(max(end - time.monotonic(), 0))
+        time.sleep(max(end - time.monotonic(), 0))
 
     def prove(self):
         """Shows its server that it has what came: its program took it when
