@@ -1,21 +1,25 @@
 /*
- * Contacts of a domain whose link broke while strangers broke so many that none
- * is waited for: presence becomes right all the same.
+ * Contacts of a domain whose link broke, while strangers broke thousands or
+ * not: presence becomes right again.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "modules/modules_rig.h"
+#include "modules/presence_seen.h"
 #include "modules/roster.h"
+#include "server/account.h"
 #include "server/remote_private.h"
+#include "server/router.h"
 #include "server/world_neighbour.h"
 #include "server/world_private.h"
 
-#define VERONA  "verona.example"
-#define ESCALUS "escalus@" VERONA
-#define CROWD   (SILENT_MAX / 2 + 1)
-#define MINUTES ((uint64_t)60 * 1000)
-#define BREAKS  STANZA_ERR_REMOTE_SERVER_TIMEOUT
+#define BENVOLIO "benvolio@montague.example"
+#define VERONA   "verona.example"
+#define ESCALUS  "escalus@" VERONA
+#define CROWD    (SILENT_MAX / 2 + 1)
+#define MINUTES  ((uint64_t)60 * 1000)
+#define BREAKS   STANZA_ERR_REMOTE_SERVER_TIMEOUT
 
 #define COMES                                                        \
 	"<presence xmlns='jabber:server' from='" ESCALUS "/throne' " \
@@ -87,32 +91,38 @@ check_met_again(const struct stage *stage)
 	CHECK(is_probed);
 }
 
+/* The domain was there all the time, only its wire was cut, and nobody there
+ * has a reason to call. */
 static void
-who_is_not_waited_for_is_met_again(void **state)
+who_was_only_cut_off_is_met_again(void **state)
 {
 	struct stage stage = begin();
 
 	(void)state;
 	make_crowd(stage.world, CROWD);
-	rig_expect_nothing(stage.romeo);
 	neighbour_cut(stage.verona, false);
+	world_sleep(stage.world, 2 * MINUTES);
+	CHECK(got(&stage, "type='probe'"));
 	rig_expect(stage.romeo,
 	    "<presence type='unavailable' from='" ESCALUS "/throne'/>");
-	neighbour_open(stage.verona, "montague.example");
-	world_sleep(stage.world, 1 * MINUTES);
-	check_met_again(&stage);
 	world_free(&stage.world);
 }
 
-/* It speaks on a stream that is no path for us. */
+/* It was given up after a day; then it speaks on a stream that is no path for
+ * us. */
 static void
 who_is_heard_again_is_met_again(void **state)
 {
 	struct stage stage = begin();
 
 	(void)state;
-	make_crowd(stage.world, CROWD);
+	stage.verona->mood = NEIGHBOUR_UNREACHABLE;
 	neighbour_cut(stage.verona, false);
+	world_sleep(stage.world, 26 * 60 * MINUTES);
+	rig_expect(stage.romeo,
+	    "<presence type='unavailable' from='" ESCALUS "/throne'/>");
+	CHECK_EQUAL(neighbours_in_use(stage.world), 0);
+	stage.verona->mood = NEIGHBOUR_WILLING;
 	neighbour_tell(stage.world, VERONA, PATH_HEARD, 9, STANZA_ERR_NONE);
 	world_sleep(stage.world, 1 * MINUTES);
 	check_met_again(&stage);
@@ -165,14 +175,80 @@ who_had_no_room_is_told_later(void **state)
 	world_free(&stage.world);
 }
 
+/* A stranger comes with any number of resources. */
+static void
+no_stranger_hides_who_is_lost(void **state)
+{
+	struct stage stage = begin();
+	struct shard *shard = &stage.world->server.shards[0];
+
+	(void)state;
+	neighbour_send(stage.verona,
+	    "<presence xmlns='jabber:server' type='unavailable' "
+	    "from='" ESCALUS "/throne' to='" ROMEO "'/>");
+	for (unsigned i = 0; i < 10000; i++) {
+		struct post *letter = post_new(POST_STANZA, NULL);
+		char xml[200];
+
+		snprintf(xml, sizeof(xml),
+		    "<presence xmlns='jabber:server' from='a@d1.example/%u' "
+		    "to='" ROMEO "'/>",
+		    i);
+		letter->stanza = stanza_parse(letter->arena, str_of(xml));
+		shard_enter(shard);
+		router_route(shard, NULL, letter);
+		world_run(stage.world);
+		while (world_next(stage.romeo) != NULL)
+			continue;
+	}
+	neighbour_send(stage.verona, COMES);
+	rig_expect(stage.romeo, "<presence from='" ESCALUS "/throne'/>");
+	stage.verona->mood = NEIGHBOUR_UNREACHABLE;
+	neighbour_cut(stage.verona, false);
+	world_sleep(stage.world, 10 * MINUTES);
+	CHECK(rig_finds(stage.romeo,
+	    "<presence type='unavailable' from='" ESCALUS "/throne'/>"));
+	world_free(&stage.world);
+}
+
+static bool
+is_busy(const struct stage *stage, const char *jid)
+{
+	struct shard *shard = &stage->world->server.shards[0];
+	struct account *account;
+
+	shard_enter(shard);
+	account =
+	    account_find(shard, jid_parse(stage->world->arena, str_of(jid)));
+	return list_first(&seen_slot(account)->meetings) != NULL;
+}
+
+/* Of accounts only those with contacts there have something to do. */
+static void
+who_knows_nobody_there_does_nothing(void **state)
+{
+	struct stage stage = begin();
+
+	(void)state;
+	world_add_account(stage.world, BENVOLIO, NULL);
+	(void)rig_login(stage.world, BENVOLIO "/street");
+	neighbour_cut(stage.verona, false);
+	world_sleep(stage.world, 5000);
+	CHECK(is_busy(&stage, ROMEO));
+	CHECK(!is_busy(&stage, BENVOLIO));
+	world_free(&stage.world);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(who_is_not_waited_for_is_met_again),
+	    cmocka_unit_test(who_was_only_cut_off_is_met_again),
 	    cmocka_unit_test(who_is_heard_again_is_met_again),
 	    cmocka_unit_test(what_was_dropped_is_said_anew),
 	    cmocka_unit_test(who_had_no_room_is_told_later),
+	    cmocka_unit_test(no_stranger_hides_who_is_lost),
+	    cmocka_unit_test(who_knows_nobody_there_does_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -133,6 +133,28 @@ who_goes_in_order_is_not_lost(void **state)
 	world_free(&stage.world);
 }
 
+/* We could not reach them for long, but they could us; then neither can. */
+static void
+who_was_heard_after_the_loss_is_lost_again(void **state)
+{
+	struct stage stage = begin();
+
+	(void)state;
+	stage.verona->mood = NEIGHBOUR_UNREACHABLE;
+	break_ear(&stage, 1);
+	world_sleep(stage.world, 6 * MINUTES);
+	CHECK(rig_finds(stage.romeo, GONE));
+	hear(&stage, 2);
+	neighbour_send(stage.verona,
+	    "<presence xmlns='jabber:server' from='" ESCALUS "/throne' "
+	    "to='" ROMEO "'/>");
+	rig_expect(stage.romeo, "<presence from='" ESCALUS "/throne'/>");
+	break_ear(&stage, 2);
+	world_sleep(stage.world, 10 * MINUTES);
+	CHECK(rig_finds(stage.romeo, GONE));
+	world_free(&stage.world);
+}
+
 int
 main(void)
 {
@@ -140,6 +162,7 @@ main(void)
 	    cmocka_unit_test(who_is_heard_no_more_becomes_unavailable),
 	    cmocka_unit_test(who_is_heard_no_more_is_asked),
 	    cmocka_unit_test(who_goes_in_order_is_not_lost),
+	    cmocka_unit_test(who_was_heard_after_the_loss_is_lost_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -318,6 +318,18 @@ contacts_of(struct account *account, struct arena *arena, unsigned sub,
 	return chosen;
 }
 
+bool
+presence_has_contacts(struct account *account, struct str domain)
+{
+	struct arena *arena = arena_make(0);
+	size_t to, from;
+
+	(void)contacts_of(account, arena, SUB_TO, domain, &to);
+	(void)contacts_of(account, arena, SUB_FROM, domain, &from);
+	arena_free(&arena);
+	return to + from > 0;
+}
+
 static void
 send_ours(
     struct account *account, const struct jid *const *contacts, size_t count)

@@ -7,7 +7,6 @@
 #include "base/hash.h"
 #include "base/rand.h"
 #include "modules/roster.h"
-#include "server/domains.h"
 #include "server/remote.h"
 #include "server/setting.h"
 #include "server/setup.h"
@@ -74,6 +73,26 @@ seen_find(struct seen *seen, const struct jid *jid)
 	    struct seen_jid, link);
 }
 
+static bool
+is_contact(struct account *account, const struct jid *jid)
+{
+	struct arena *arena = arena_make(128);
+	const unsigned sub = roster_sub(account, jid_to_bare(arena, jid));
+
+	arena_free(&arena);
+	return (sub & SUB_TO) != 0;
+}
+
+/* No stranger takes the room of contacts. */
+static bool
+has_room(struct account *account, const struct jid *jid)
+{
+	const size_t count = seen_of(account)->jids.count;
+
+	return count < SEEN_MAX / 2 ||
+	       (count < SEEN_MAX && is_contact(account, jid));
+}
+
 static void
 seen_add(struct account *account, const struct jid *jid)
 {
@@ -83,14 +102,12 @@ seen_add(struct account *account, const struct jid *jid)
 
 	if (found != NULL)
 		found->is_doubted = false;
-	if (found != NULL || seen->jids.count >= SEEN_MAX)
+	if (found != NULL || !has_room(account, jid))
 		return;
 	arena = arena_make(128);
 	found = arena_new(arena, struct seen_jid);
 	found->arena = arena;
 	found->jid = jid_copy(arena, jid);
-	remote_meet(account->owner.shard,
-	    domain_carrier(account->host->setup, jid_domain(jid)));
 	table_add(&seen->jids, &found->link, hash_keyed(jid_bare(jid)));
 }
 
@@ -258,6 +275,6 @@ seen_on_domain(struct account *account, const struct domain_note *note)
 	}
 	if (note->event == DOMAIN_LOST)
 		lose(account, note->domain, true);
-	else
+	else if (presence_has_contacts(account, note->domain))
 		meet_later(account, note, with_ours);
 }

@@ -30,3 +30,5 @@ void presence_deliver(struct account *, const struct stanza *);
 bool presence_is_behind(
     struct account *, const struct jid *, struct str domain);
 void presence_meet_again(struct account *, struct str domain, bool with_ours);
+/* Whether somebody there is to be told or asked. */
+bool presence_has_contacts(struct account *, struct str domain);

@@ -19,6 +19,9 @@
 #define LASTING_MS       (1 * MINUTE)
 #define BACKOFF_FIRST_MS (1 * SECOND)
 #define BACKOFF_LAST_MS  (5 * MINUTE)
+/* Where more attempts are under way, answers to strangers wait: others do not
+ * wait for these. */
+#define ANSWERING_MAX 500
 /* Who resumes a stream has so long from the time that there is another. */
 #define DOUBT_MS (15 * SECOND)
 
@@ -33,7 +36,7 @@ remotes_new(void)
 
 	must(remotes != NULL);
 	table_init(&remotes->table);
-	table_init(&remotes->missed);
+	table_init(&remotes->bonds);
 	list_init(&remotes->unused);
 	return remotes;
 }
@@ -87,7 +90,8 @@ pair_new(struct remote *remote, struct str local)
 	table_init(&pair->requests);
 	remote_add(remote, pair);
 	link_recall(pair);
-	remote->shard->remotes->silent_count++;
+	if (!pair->is_acquainted)
+		remote->shard->remotes->silent_count++;
 	metric_add(remote->shard, METRIC_S2S_PAIRS, 1);
 	return pair;
 }
@@ -108,7 +112,7 @@ pair_free(struct pair *pair)
 	timer_stop(shard, &pair->sweep);
 	timer_stop(shard, &pair->keep);
 	timer_stop(shard, &pair->lost);
-	if (pair_is_silent(pair))
+	if (pair_is_unknown(pair))
 		shard->remotes->silent_count--;
 	metric_add(shard, METRIC_S2S_PAIRS, -1);
 	remote_remove(pair);
@@ -198,6 +202,14 @@ give_up(struct pair *pair)
 	pair->broken_ms = 0;
 }
 
+/* Whether it is they who want an attempt. */
+static bool
+is_for_strangers(const struct pair *pair)
+{
+	return pair->broken_ms == 0 && !pair->is_ours_to_resume &&
+	       queue_only_answers(pair);
+}
+
 static void
 ask(struct pair *pair)
 {
@@ -208,6 +220,10 @@ ask(struct pair *pair)
 		return;
 	if (!domain_is_ours(shard->setup, pair->local)) {
 		give_up(pair);
+		return;
+	}
+	if (is_for_strangers(pair) && shard->attempt_count >= ANSWERING_MAX) {
+		timer_start(shard, &pair->retry, BACKOFF_FIRST_MS, on_retry);
 		return;
 	}
 	pair->is_asked = true;
@@ -266,7 +282,8 @@ pair_advance(struct pair *pair)
 		use_paths(pair);
 	else if (pair->is_refused)
 		queue_sweep(pair, true);
-	else if (!list_is_empty(&pair->waits) || pair->broken_ms != 0)
+	else if (!list_is_empty(&pair->waits) || pair->broken_ms != 0 ||
+		 pair->is_ours_to_resume)
 		ask(pair);
 	pair_settle(pair);
 }
@@ -317,23 +334,6 @@ weigh_doubt(struct pair *pair, const struct path_note *note)
 
 /* --- stanzas -------------------------------------------------------------- */
 
-void
-remote_meet(struct shard *shard, struct str domain)
-{
-	acquaintance_add(&shard->server->acquaintances, domain);
-}
-
-/* Presence makes acquainted, but not what answers strangers. */
-static void
-meet_by(struct shard *shard, const struct post *letter)
-{
-	const struct stanza *stanza = letter->stanza;
-
-	if (stanza->kind == STANZA_PRESENCE && stanza->type != STANZA_ERROR &&
-	    stanza->type != STANZA_UNSUBSCRIBED)
-		remote_meet(shard, jid_full(letter->to));
-}
-
 /* Who is not of ours may not speak through us. */
 static bool
 is_from_us(const struct shard *shard, const struct post *letter)
@@ -376,11 +376,10 @@ remote_take(struct shard *shard, struct post *letter)
 	}
 	if (!is_component)
 		local = jid_domain(letter->stanza->from);
-	meet_by(shard, letter);
 	pair = pair_find(remote_find(shard, letter->to), local);
 	if (pair == NULL && shard->remotes->silent_count >= SILENT_MAX) {
 		if (letter->kind == POST_MANY)
-			link_missed_some(shard, local, jid_full(letter->to));
+			link_miss(shard, local, jid_full(letter->to));
 		refuse(shard, letter);
 		return;
 	}
@@ -443,8 +442,9 @@ path_init(struct path *path, const struct post *letter)
 static void
 be_heard(struct pair *pair)
 {
-	if (pair_is_silent(pair))
+	if (pair_is_unknown(pair))
 		pair_shard(pair)->remotes->silent_count--;
+	pair->gives_way = false;
 }
 
 static void
@@ -492,6 +492,7 @@ on_heard(struct pair *pair, const struct post *letter)
 		return;
 	be_heard(pair);
 	path_init(&pair->ears[pair->ear_count++], letter);
+	link_heard(pair);
 	pair->is_refused = false;
 	timer_stop(pair_shard(pair), &pair->retry);
 }
@@ -519,8 +520,7 @@ on_failed(struct pair *pair, const struct post *letter)
 		return;
 	}
 	pair->is_refused = letter->path->is_final;
-	if (!pair->is_refused || pair->broken_ms != 0)
-		link_missed(pair);
+	link_failed(pair);
 	back_off(pair);
 }
 

@@ -52,7 +52,8 @@ enum path_event {
 	PATH_GONE,   /* a stream that was READY: what was not ACKED was perhaps
 			not handled, and goes again on the next path; or one
 			that HEARD: if it was the last of the pair and did not
-			end in order, a path is asked for */
+			end in order, a path is asked for, if somebody here
+			misses that domain */
 	PATH_ALIVE, /* a component's stream, asked by RIVAL: its peer answers */
 	PATH_HEARD, /* the peer of this stream may send from the remote to
 		    local, and letter->ticket stanzas came since the last
@@ -86,8 +87,8 @@ struct path_note {
 	struct str address;      /* of the peer */
 };
 
-/* DOMAIN, to every shard, of a domain that presence was exchanged with: what
- * accounts with contacts there should know. */
+/* DOMAIN, to every shard, of a domain that took presence of ours: what accounts
+ * with contacts there should know. */
 struct domain_note {
 	enum domain_event {
 		DOMAIN_LOST,    /* not reached for s2s.presence_lost */
@@ -110,9 +111,6 @@ bool remote_is_on(const struct shard *);
  * that is not ours, or a component's; router_route and router_fan_out make it
  * so. Takes it. */
 void remote_take(struct shard *, struct post *);
-/* Presence of somebody at that domain, which is not ours, is shown to an
- * account here: from now on it is missed when it is lost. */
-void remote_meet(struct shard *, struct str domain);
 /* A letter PATH from local to the remote of that domain, and its note, which
  * lives in it: with both, without the rest. */
 struct path_note *path_note_new(enum path_event, struct str local,

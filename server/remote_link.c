@@ -1,6 +1,10 @@
 /*
- * The link of a pair: when it breaks, what accounts are told of it, and until
- * when it is tried again though nothing waits.
+ * The link of a pair: who misses it when it breaks, what accounts are told, and
+ * until when it is tried again though nothing waits.
+ * Nobody misses a stranger: a domain, not of a component, that took no presence
+ * of ours. So what strangers do with their links, of which they can break any
+ * number, makes no work but theirs, and where too many are silent they are
+ * forgotten.
  */
 #include <stdlib.h>
 
@@ -13,15 +17,23 @@
 #include "server/settings.h"
 #include "server/setup.h"
 
-/* Links that are missed though their pair is forgotten, of a shard: more are
- * all missed when they come. */
-#define MISSED_MAX 65536
+/* Of a shard: who comes later remains a stranger. */
+#define BONDS_MAX 65536
 
+/* What is known of a pair also when it is forgotten, by its hash alone: who has
+ * that of another is told too much. */
+struct bond {
+	struct table_link link;
+	bool is_met, is_missed;
+};
+
+/* --- what accounts are told ----------------------------------------------- */
+
+/* Somebody may see who is there, or was not told something. */
 static bool
-is_acquainted(const struct pair *pair)
+is_of_concern(const struct pair *pair)
 {
-	return acquaintance_find(&pair_shard(pair)->server->acquaintances,
-	    jid_full(pair->remote->domain));
+	return pair->is_acquainted || pair->is_behind;
 }
 
 static void
@@ -29,8 +41,6 @@ tell_accounts(struct pair *pair, enum domain_event event)
 {
 	struct shard *shard = pair_shard(pair);
 
-	if (!is_acquainted(pair))
-		return;
 	for (unsigned i = 0; i < shard->server->shard_count; i++) {
 		struct post *letter = post_new(POST_DOMAIN, NULL);
 		struct domain_note *note =
@@ -46,27 +56,20 @@ tell_accounts(struct pair *pair, enum domain_event event)
 }
 
 static void
-be_lost(struct pair *pair, const char *why)
+on_lost(struct timer *timer)
 {
-	if (pair->is_lost)
+	struct pair *pair = container_of(timer, struct pair, lost);
+
+	if (pair->path_count > 0 || !is_of_concern(pair))
 		return;
-	log_info(
-	    &pair->log, "%s: contacts there are shown as unavailable", why);
+	log_info(&pair->log, "not reached for long: contacts there are shown "
+			     "as unavailable");
 	pair->is_lost = true;
 	tell_accounts(pair, DOMAIN_LOST);
 }
 
 static void
-on_lost(struct timer *timer)
-{
-	struct pair *pair = container_of(timer, struct pair, lost);
-
-	if (pair->path_count == 0)
-		be_lost(pair, "not reached for long");
-}
-
-void
-link_missed(struct pair *pair)
+begin_losing(struct pair *pair)
 {
 	if (!pair->is_lost && !timer_is_running(&pair->lost))
 		timer_start(pair_shard(pair), &pair->lost,
@@ -75,14 +78,41 @@ link_missed(struct pair *pair)
 		    on_lost);
 }
 
+static void
+be_broken(struct pair *pair)
+{
+	if (pair->broken_ms == 0)
+		pair->broken_ms = clock_mono_ms();
+}
+
 void
 link_broke(struct pair *pair, enum stanza_err err)
 {
-	if (err != STANZA_ERR_NONE && pair->broken_ms == 0 &&
-	    (pair->is_ours_to_resume || is_acquainted(pair)))
-		pair->broken_ms = clock_mono_ms();
+	if (err != STANZA_ERR_NONE && pair->is_acquainted)
+		be_broken(pair);
 	if (pair->broken_ms != 0)
-		link_missed(pair);
+		begin_losing(pair);
+}
+
+/* A stream is resumed for the peer's sake too, but for that of a stranger only
+ * once. */
+void
+link_failed(struct pair *pair)
+{
+	if (pair->is_acquainted)
+		be_broken(pair);
+	else if (queue_is_empty(pair))
+		pair->is_ours_to_resume = false;
+	if (!pair->is_refused || pair->broken_ms != 0)
+		begin_losing(pair);
+}
+
+/* Only a path of ours can make good what was missed. */
+void
+link_heard(struct pair *pair)
+{
+	if (pair->is_lost || pair->is_behind)
+		be_broken(pair);
 }
 
 /* What was sent on a path that is resumed arrives after all. */
@@ -100,10 +130,13 @@ link_found(struct pair *pair, bool is_resumed)
 	timer_stop(pair_shard(pair), &pair->lost);
 }
 
+/* --- what is given up ----------------------------------------------------- */
+
+/* In a crowd, when it was missed for as long as anybody may. */
 bool
 link_is_given_up(const struct pair *pair)
 {
-	if (pair_gives_way(pair))
+	if (pair->is_lost && pair_is_in_crowd(pair))
 		return true;
 	return pair->broken_ms != 0 &&
 	       clock_mono_ms() - pair->broken_ms > GIVE_UP_MS;
@@ -117,33 +150,36 @@ link_give_up(struct pair *pair)
 	queue_sweep(pair, false);
 }
 
-/* Strangers can break any number of links: one of so many is not tried again
- * for its own sake, and nothing waits for it that was not promised. */
+/* One of too many strangers: what was not promised waits no longer. */
+static void
+give_way(struct pair *pair)
+{
+	pair->gives_way = true;
+	pair->is_ours_to_resume = false;
+	link_give_up(pair);
+	if (queue_is_empty(pair))
+		timer_stop(pair_shard(pair), &pair->retry);
+}
+
+/* Accounts may have seen somebody since they were told of a loss. */
 void
 link_fell_silent(struct pair *pair)
 {
-	struct shard *shard = pair_shard(pair);
-
-	shard->remotes->silent_count++;
-	if (!pair_is_in_crowd(pair))
-		return;
-	if (pair->broken_ms != 0 || !queue_is_empty(pair)) {
-		be_lost(pair, "one of too many links that broke");
-		link_give_up(pair);
+	if (!pair->is_acquainted)
+		pair_shard(pair)->remotes->silent_count++;
+	if (pair_is_in_crowd(pair)) {
+		give_way(pair);
+	} else if (pair->is_lost && pair->broken_ms != 0) {
+		pair->is_lost = false;
+		pair->is_behind = true;
+		begin_losing(pair);
 	}
-	if (queue_is_empty(pair))
-		timer_stop(shard, &pair->retry);
 }
 
-/* --- links that are missed and forgotten --------------------------------- */
-
-/* Known by its hash alone: who has that of another is told too much. */
-struct missed {
-	struct table_link link;
-};
+/* --- what stays known ----------------------------------------------------- */
 
 static uint64_t
-link_hash(struct str local, struct str domain)
+bond_hash(struct str local, struct str domain)
 {
 	return hash_keyed(domain) + 3 * hash_keyed(local);
 }
@@ -155,54 +191,89 @@ is_it(const struct table_link *link, const void *key)
 	return true;
 }
 
-static void
-missed_remove(struct remotes *remotes, struct table_link *link)
+static struct bond *
+bond_find(const struct remotes *remotes, uint64_t hash)
 {
-	table_remove(&remotes->missed, link);
-	free(container_of(link, struct missed, link));
+	return table_entry(
+	    table_find(&remotes->bonds, hash, is_it, NULL), struct bond, link);
+}
+
+/* NULL when there are too many. */
+static struct bond *
+bond_want(struct remotes *remotes, uint64_t hash)
+{
+	struct bond *bond = bond_find(remotes, hash);
+
+	if (bond != NULL || remotes->bonds.count >= BONDS_MAX)
+		return bond;
+	bond = calloc(1, sizeof(*bond));
+	must(bond != NULL);
+	table_add(&remotes->bonds, &bond->link, hash);
+	return bond;
+}
+
+static uint64_t
+hash_of(const struct pair *pair)
+{
+	return bond_hash(pair->local, jid_full(pair->remote->domain));
+}
+
+/* Accounts are of hosts; what a component says, strangers may have asked for.
+ */
+bool
+link_know(struct shard *shard, struct str local, struct str domain)
+{
+	struct bond *bond;
+
+	if (setup_host(shard->setup, local) == NULL)
+		return false;
+	bond = bond_want(shard->remotes, bond_hash(local, domain));
+	if (bond != NULL)
+		bond->is_met = true;
+	return bond != NULL;
 }
 
 void
-link_missed_some(struct shard *shard, struct str local, struct str domain)
+link_meet(struct pair *pair)
 {
-	struct remotes *remotes = shard->remotes;
-	const uint64_t hash = link_hash(local, domain);
-	struct missed *missed;
+	struct shard *shard = pair_shard(pair);
 
-	if (table_find(&remotes->missed, hash, is_it, NULL) != NULL)
+	if (!link_know(shard, pair->local, jid_full(pair->remote->domain)))
 		return;
-	if (remotes->missed.count == MISSED_MAX) {
-		remotes->misses_all = true;
-		return;
-	}
-	missed = calloc(1, sizeof(*missed));
-	must(missed != NULL);
-	table_add(&remotes->missed, &missed->link, hash);
+	if (pair_is_unknown(pair))
+		shard->remotes->silent_count--;
+	pair->is_acquainted = true;
+}
+
+void
+link_miss(struct shard *shard, struct str local, struct str domain)
+{
+	struct bond *bond = bond_want(shard->remotes, bond_hash(local, domain));
+
+	if (bond != NULL)
+		bond->is_missed = true;
 }
 
 void
 link_forget(struct pair *pair)
 {
-	if ((pair->is_lost || pair->is_behind) && is_acquainted(pair))
-		link_missed_some(pair_shard(pair), pair->local,
+	if (is_of_concern(pair) && (pair->is_lost || pair->is_behind))
+		link_miss(pair_shard(pair), pair->local,
 		    jid_full(pair->remote->domain));
 }
 
 void
 link_recall(struct pair *pair)
 {
-	struct remotes *remotes = pair_shard(pair)->remotes;
-	const uint64_t hash =
-	    link_hash(pair->local, jid_full(pair->remote->domain));
-	struct table_link *link =
-	    table_find(&remotes->missed, hash, is_it, NULL);
+	struct bond *bond = bond_find(pair_shard(pair)->remotes, hash_of(pair));
 
-	if (link != NULL)
-		missed_remove(remotes, link);
-	else if (!remotes->misses_all || !is_acquainted(pair))
+	pair->is_acquainted =
+	    pair_is_component(pair) || (bond != NULL && bond->is_met);
+	if (bond == NULL || !bond->is_missed)
 		return;
+	bond->is_missed = false;
 	pair->is_behind = true;
-	pair->broken_ms = clock_mono_ms();
+	be_broken(pair);
 }
 
 void
@@ -210,7 +281,9 @@ links_free(struct remotes *remotes)
 {
 	struct table_link *link;
 
-	while ((link = table_next(&remotes->missed, NULL)) != NULL)
-		missed_remove(remotes, link);
-	table_deinit(&remotes->missed);
+	while ((link = table_next(&remotes->bonds, NULL)) != NULL) {
+		table_remove(&remotes->bonds, link);
+		free(container_of(link, struct bond, link));
+	}
+	table_deinit(&remotes->bonds);
 }

@@ -3,11 +3,33 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "server/hooks.h"
+#include "server/module.h"
 #include "server/remote_stage.h"
 #include "server/router.h"
 
-/* Without modules: stanzas go straight from sessions to the remote. */
-const struct module *const modules_builtin[] = {NULL};
+static unsigned told;
+
+static void
+on_domain(struct account *account, const struct domain_note *note)
+{
+	(void)account, (void)note;
+	told++;
+}
+
+static const struct hook hooks[] = {
+    {.on = HOOK_DOMAIN, .domain = on_domain},
+    {.on = HOOK_END},
+};
+
+static const struct module module = {
+    .api = MODULE_API,
+    .name = "told",
+    .help = "Counts what accounts are told of domains",
+    .hooks = hooks,
+};
+
+const struct module *const modules_builtin[] = {&module, NULL};
 
 #define CROWD (SILENT_MAX / 2)
 
@@ -30,6 +52,9 @@ struct crowd {
 #define PROBES                                                          \
 	"<presence xmlns='jabber:server' type='unsubscribed' from='nob" \
 	"ody@montague.example' to='a@%s'/>"
+#define SPEAKS                                                         \
+	"<message xmlns='jabber:server' type='groupchat' from='" ROMEO \
+	"/orchard' to='a@%s'><body>x</body></message>"
 #define IS_SEEN                                                     \
 	"<presence xmlns='jabber:server' from='" ROMEO "/orchard' " \
 	"to='a@%s'/>"
@@ -51,6 +76,9 @@ static const struct crowd crowds[] = {
     {PATH_HEARD, IN_ORDER, ASKS},
     {PATH_HEARD, IN_ORDER, IS_SEEN},
 };
+
+/* Its error is waited for longest. */
+static const struct crowd waits = {PATH_HEARD, BREAKS, WRITES};
 
 static void
 route(const struct stage *stage, const char *format, const char *domain)
@@ -107,43 +135,83 @@ begin(void)
 	return stage;
 }
 
+/* Strangers whom nobody answers for. */
 static void
 fill(const struct stage *stage)
 {
-	for (unsigned i = 0; i <= CROWD; i++)
-		pass(stage, &crowds[4], i);
-	CHECK(stage_remotes(stage)->silent_count >= CROWD);
+	for (unsigned i = 0; i < CROWD; i++)
+		pass(stage, &waits, i);
+	CHECK_EQUAL(stage_remotes(stage)->silent_count, CROWD);
 }
 
-/* Nobody here misses them: they are forgotten, and not called. */
+/* Verona takes presence of ours. */
+static void
+meet(const struct stage *stage)
+{
+	romeo_says(stage, "<presence to='a@" VERONA "'/>");
+	CHECK(neighbour_got(stage->verona, "<presence"));
+}
+
+/* Nobody here misses them: they are forgotten, not called, and no account is
+ * told of them. */
 static void
 strangers_are_not_missed(void **state)
 {
 	struct stage stage = remote_stage("");
 
 	(void)state;
-	neighbour_open(stage.verona, "montague.example");
-	neighbour_cut(stage.verona, false);
+	romeo_says(&stage, "<presence/>");
+	told = 0;
+	for (unsigned i = 0; i < 3; i++) {
+		neighbour_open(stage.verona, "montague.example");
+		neighbour_cut(stage.verona, false);
+	}
 	neighbour_tell(stage.world, VERONA, PATH_HEARD, 1000, STANZA_ERR_NONE);
 	neighbour_tell(stage.world, VERONA, PATH_GONE, 1000, BREAKS);
 	world_sleep(stage.world, 10 * MINUTES);
 	CHECK_EQUAL(stage.verona->connects, 0);
 	CHECK_EQUAL(neighbours_in_use(stage.world), 0);
+	CHECK_EQUAL(told, 0);
 	world_free(&stage.world);
 }
 
 static void
-who_presence_was_exchanged_with_is_missed(void **state)
+who_took_presence_is_missed(void **state)
 {
 	struct stage stage = remote_stage("");
 
 	(void)state;
-	romeo_says(&stage, "<presence to='a@" VERONA "'/>");
-	CHECK(neighbour_got(stage.verona, "<presence"));
+	meet(&stage);
 	CHECK_EQUAL(stage.verona->connects, 1);
 	neighbour_cut(stage.verona, false);
 	world_sleep(stage.world, 1 * MINUTES);
 	CHECK_EQUAL(stage.verona->connects, 2);
+	world_free(&stage.world);
+}
+
+/* Also when nobody missed it as it ended in order, and it cannot be reached
+ * then; and when a day has passed, as soon as it is heard. */
+static void
+who_cannot_be_reached_later_is_missed(void **state)
+{
+	struct stage stage = remote_stage("");
+
+	(void)state;
+	romeo_says(&stage, "<presence/>");
+	meet(&stage);
+	neighbour_cut(stage.verona, true);
+	CHECK_EQUAL(neighbours_in_use(stage.world), 0);
+	stage.verona->mood = NEIGHBOUR_REFUSING;
+	told = 0;
+	romeo_says_to(&stage, "m1", VERONA);
+	world_sleep(stage.world, 6 * MINUTES);
+	CHECK_EQUAL(told, 1);
+	world_sleep(stage.world, 25 * 60 * MINUTES);
+	CHECK_EQUAL(neighbours_in_use(stage.world), 0);
+	stage.verona->mood = NEIGHBOUR_WILLING;
+	neighbour_tell(stage.world, VERONA, PATH_HEARD, 1000, STANZA_ERR_NONE);
+	world_run(stage.world);
+	CHECK_EQUAL(told, 2);
 	world_free(&stage.world);
 }
 
@@ -167,23 +235,115 @@ no_crowd_of_strangers_shuts_others_out(void **state)
 	}
 }
 
-/* They are still tried again, until they were missed for so long that accounts
- * are told. */
+/* Not even messages wait for too many of them; each comes back. */
 static void
-a_crowd_of_broken_links_leaves_room(void **state)
+what_is_said_to_strangers_leaves_room(void **state)
 {
+	enum { COUNT = SILENT_MAX + CROWD };
+	static const struct crowd crowd = {PATH_READY, BREAKS, SPEAKS};
 	struct stage stage = begin();
+	unsigned returned = 0;
+	size_t left;
 
 	(void)state;
-	fill(&stage);
-	world_sleep(stage.world, 20 * MINUTES);
-	CHECK_EQUAL(stage_remotes(&stage)->silent_count, CROWD);
+	for (unsigned i = 0; i < COUNT; i++) {
+		pass(&stage, &crowd, i);
+		while (world_next(stage.romeo) != NULL)
+			returned++;
+	}
+	left = stage_remotes(&stage)->silent_count;
+	CHECK(left <= SILENT_MAX / 4 * 3 + 1);
+	CHECK_EQUAL(returned + left, COUNT);
 	romeo_says_to(&stage, "m1", VERONA);
 	CHECK(neighbour_got(stage.verona, "id='m1'"));
 	world_free(&stage.world);
 }
 
-/* A request is answered at once, in words, and a message arrives at last. */
+/* Few strangers, whom we cannot reach, ask much. */
+static void
+what_is_answered_to_strangers_leaves_room(void **state)
+{
+	enum { DOMAINS = 16, QUESTIONS = 4000 };
+	struct stage stage = begin();
+
+	(void)state;
+	for (unsigned i = 0; i < DOMAINS; i++) {
+		char domain[32];
+
+		snprintf(domain, sizeof(domain), "d%u.example", i);
+		neighbour_tell(
+		    stage.world, domain, PATH_HEARD, 1000 + i, STANZA_ERR_NONE);
+		for (unsigned j = 0; j < QUESTIONS; j++)
+			route(&stage, ASKS, domain);
+	}
+	romeo_says_to(&stage, "m1", VERONA);
+	CHECK(neighbour_got(stage.verona, "id='m1'"));
+	world_free(&stage.world);
+}
+
+/* A stream that we opened to them, and that could be resumed. */
+static void
+tell_out(const struct stage *stage, enum path_event event, unsigned number)
+{
+	struct shard *shard = &stage->world->server.shards[0];
+	struct post *letter;
+	struct path_note *note;
+	char domain[32];
+
+	snprintf(domain, sizeof(domain), "d%u.example", number);
+	shard_enter(shard);
+	note = path_note_new(
+	    event, STR("montague.example"), str_of(domain), &letter);
+	note->is_out = true;
+	note->can_resume = event == PATH_GONE;
+	note->err = event == PATH_GONE ? BREAKS : STANZA_ERR_NONE;
+	letter->stream = (struct stream_id){.slot = 1000 + number, .use = 1};
+	post_send(shard, letter);
+	world_run(stage->world);
+}
+
+static void
+strangers_are_resumed_once(void **state)
+{
+	struct stage stage = begin();
+
+	(void)state;
+	for (unsigned i = 0; i < 100; i++) {
+		tell_out(&stage, PATH_READY, i);
+		tell_out(&stage, PATH_GONE, i);
+	}
+	world_sleep(stage.world, 5 * MINUTES);
+	CHECK_EQUAL(neighbours_in_use(stage.world), 0);
+	world_free(&stage.world);
+}
+
+/* However many these are, they are tried again, and others find room. */
+static void
+all_who_took_presence_are_missed(void **state)
+{
+	struct stage stage = begin();
+	struct shard *shard = &stage.world->server.shards[0];
+
+	(void)state;
+	for (unsigned i = 0; i < SILENT_MAX; i++) {
+		char domain[32];
+
+		snprintf(domain, sizeof(domain), "d%u.example", i);
+		shard_enter(shard);
+		CHECK(
+		    link_know(shard, STR("montague.example"), str_of(domain)));
+		pass(&stage, &crowds[0], i);
+	}
+	world_sleep(stage.world, 20 * MINUTES);
+	CHECK_EQUAL(stage_remotes(&stage)->silent_count, 0);
+	CHECK_EQUAL(neighbours_in_use(stage.world), SILENT_MAX);
+	romeo_says_to(&stage, "m1", VERONA);
+	CHECK(neighbour_got(stage.verona, "id='m1'"));
+	world_free(&stage.world);
+}
+
+/* A request to a stranger is answered at once, in words, and a message arrives
+ * at last. */
 static void
 what_was_promised_waits_in_a_crowd_too(void **state)
 {
@@ -211,32 +371,25 @@ what_was_promised_waits_in_a_crowd_too(void **state)
 	world_free(&stage.world);
 }
 
-/* What it had to say to them is given up with the link, not left behind. */
+/* To who is missed all is said in its time. */
 static void
-who_owes_something_is_not_stranded_in_a_crowd(void **state)
+a_crowd_takes_nothing_from_who_is_missed(void **state)
 {
 	struct stage stage = begin();
-	size_t missed;
 
 	(void)state;
-	romeo_says(&stage, "<presence to='a@" VERONA "'/>");
-	CHECK(neighbour_got(stage.verona, "<presence"));
+	meet(&stage);
 	stage.verona->mood = NEIGHBOUR_UNREACHABLE;
 	neighbour_cut(stage.verona, false);
 	romeo_says(&stage, "<presence type='unavailable' to='a@" VERONA "'/>");
 	world_sleep(stage.world, 2 * MINUTES);
-	CHECK(stage_remotes(&stage)->owed_bytes > 0);
-	neighbour_tell(stage.world, VERONA, PATH_HEARD, 1000, STANZA_ERR_NONE);
-	world_run(stage.world);
 	fill(&stage);
-	missed = stage_remotes(&stage)->missed.count;
+	neighbour_tell(stage.world, VERONA, PATH_HEARD, 1000, STANZA_ERR_NONE);
 	neighbour_tell(stage.world, VERONA, PATH_GONE, 1000, IN_ORDER);
-	world_run(stage.world);
-	CHECK_EQUAL(stage_remotes(&stage)->owed_bytes, 0);
-	CHECK_EQUAL(stage_remotes(&stage)->missed.count, missed + 1);
+	world_sleep(stage.world, 10 * MINUTES);
 	stage.verona->mood = NEIGHBOUR_WILLING;
-	neighbour_open(stage.verona, "montague.example");
-	CHECK_EQUAL(stage_remotes(&stage)->missed.count, missed);
+	world_sleep(stage.world, 10 * MINUTES);
+	CHECK(neighbour_got(stage.verona, "unavailable"));
 	world_free(&stage.world);
 }
 
@@ -282,11 +435,15 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(strangers_are_not_missed),
-	    cmocka_unit_test(who_presence_was_exchanged_with_is_missed),
+	    cmocka_unit_test(who_took_presence_is_missed),
+	    cmocka_unit_test(who_cannot_be_reached_later_is_missed),
 	    cmocka_unit_test(no_crowd_of_strangers_shuts_others_out),
-	    cmocka_unit_test(a_crowd_of_broken_links_leaves_room),
+	    cmocka_unit_test(what_is_said_to_strangers_leaves_room),
+	    cmocka_unit_test(what_is_answered_to_strangers_leaves_room),
+	    cmocka_unit_test(strangers_are_resumed_once),
+	    cmocka_unit_test(all_who_took_presence_are_missed),
 	    cmocka_unit_test(what_was_promised_waits_in_a_crowd_too),
-	    cmocka_unit_test(who_owes_something_is_not_stranded_in_a_crowd),
+	    cmocka_unit_test(a_crowd_takes_nothing_from_who_is_missed),
 	    cmocka_unit_test(the_log_says_where_there_is_no_room),
 	};
 

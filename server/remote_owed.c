@@ -57,8 +57,10 @@ is_awaited(const struct pair *pair, const struct post *letter)
 {
 	const struct remote_counters total = remote_total(pair->remote);
 
+	if (pair->is_acquainted)
+		return true;
 	if (total.sent > 0 || total.received > 0)
-		return !pair_gives_way(pair);
+		return !pair->is_lost || !pair_is_in_crowd(pair);
 	return !pair->is_refused && is_for_contacts(letter) &&
 	       !pair_is_in_crowd(pair);
 }

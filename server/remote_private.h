@@ -19,8 +19,8 @@
 /* In the queues of a shard: beyond, nothing is taken for servers that are not
  * connected. */
 #define SILENT_BYTES_MAX ((size_t)64 * 1024 * 1024)
-/* Pairs that nobody answers for, of a shard: whoever writes to names at random
- * must not fill the memory. */
+/* Pairs that nobody answers for, nor misses, of a shard: whoever writes to
+ * names at random, or comes by many, must not fill the memory. */
 #define SILENT_MAX 4096
 /* A link that broke is tried again for so long when nobody wants it. */
 #define GIVE_UP_MS (1 * DAY)
@@ -78,7 +78,10 @@ struct pair {
 	struct arena *why_arena;
 	struct str why;
 	uint64_t broken_ms; /* since then the link is broken; 0: it is not */
+	bool is_acquainted; /* presence of ours was taken there once, or it is a
+			       component's */
 	bool is_lost;       /* accounts were told so */
+	bool gives_way;     /* it fell silent where too many strangers are */
 	struct timer lost;  /* until they are */
 	struct timer retry; /* until the next attempt */
 	struct timer doubt_end; /* until another stream is used all the same */
@@ -116,38 +119,44 @@ pair_is_silent(const struct pair *pair)
 	return pair->path_count == 0 && pair->ear_count == 0;
 }
 
-/* Where so many are silent, links that break are not waited for. Components are
- * few. */
+/* Of a link that nobody here misses: where so many are silent, one that breaks
+ * is not waited for. */
 static inline bool
 pair_is_in_crowd(const struct pair *pair)
 {
-	return !pair_is_component(pair) &&
+	return !pair->is_acquainted &&
 	       pair_shard(pair)->remotes->silent_count > SILENT_MAX / 2;
 }
 
-/* One of these, of which accounts were told: only what was promised waits. */
+/* Whether it is one of those that are counted. */
 static inline bool
-pair_gives_way(const struct pair *pair)
+pair_is_unknown(const struct pair *pair)
 {
-	return pair->is_lost && pair_is_silent(pair) && pair_is_in_crowd(pair);
+	return pair_is_silent(pair) && !pair->is_acquainted;
 }
 
 /* --- remote_link.c ------------------------------------------------------- */
 
-/* The pair is new: one that was missed before is missed still. */
+/* The pair is new: who is acquainted is so still, and missed if it was. */
 void link_recall(struct pair *);
 /* It is forgotten: whether it is missed stays known. */
 void link_forget(struct pair *);
 /* All that stayed known, at the shard's end. */
 void links_free(struct remotes *);
+/* Presence of ours was taken there: from now on it is missed when it is lost;
+ * false when there are too many. */
+bool link_know(struct shard *, struct str local, struct str domain);
+void link_meet(struct pair *);
 /* Contacts of a remote without a pair were not told something. */
-void link_missed_some(struct shard *, struct str local, struct str domain);
+void link_miss(struct shard *, struct str local, struct str domain);
+/* A stream that only the peer sends on is there. */
+void link_heard(struct pair *);
+/* An attempt came to nothing. */
+void link_failed(struct pair *);
 /* The last stream is gone; in order, without an error. */
 void link_broke(struct pair *, enum stanza_err);
-/* And what that does is done: the pair is silent now. */
+/* And what that does is done: nobody answers any more. */
 void link_fell_silent(struct pair *);
-/* There is none, and somebody may miss it: accounts are told in time. */
-void link_missed(struct pair *);
 /* There is one again. */
 void link_found(struct pair *, bool is_resumed);
 /* Whether it was missed for too long to be tried again for its own sake. */

@@ -22,6 +22,9 @@
 #define LATE_MS (10 * SECOND)
 
 #define FULL_TOLD_MS (1 * MINUTE)
+/* Where more are silent, not even messages wait for strangers that cut us off:
+ * the rest is for whom nobody has answered yet. */
+#define PROMISING_MAX (SILENT_MAX / 4 * 3)
 
 #define STOPPED "the server is being stopped"
 #define LOST                                                    \
@@ -112,11 +115,16 @@ queue_max(const struct pair *pair)
 	    index_of(pair, SETTING(S2S_QUEUE)), SETTING(S2S_QUEUE));
 }
 
+/* Strangers can make any number of answers wait: they leave room for what is
+ * worth to be kept. */
 static bool
-has_room(const struct pair *pair)
+has_room(const struct pair *pair, const struct post *letter)
 {
-	if (pair->path_count == 0 &&
-	    pair_shard(pair)->remotes->bytes >= SILENT_BYTES_MAX)
+	const size_t max = stanza_is_keepable_on_its_way(letter->stanza)
+			       ? SILENT_BYTES_MAX
+			       : SILENT_BYTES_MAX / 2;
+
+	if (pair->path_count == 0 && pair_shard(pair)->remotes->bytes >= max)
 		return false;
 	return pair->bytes < BYTES_MAX && pair->count < queue_max(pair);
 }
@@ -155,7 +163,9 @@ hold_ms(const struct entry *entry)
 		? SETTING(S2S_HOLD_MESSAGES)
 		: SETTING(S2S_HOLD_OTHERS);
 
-	if (pair_gives_way(entry->pair) && !is_promised(entry))
+	if (entry->pair->gives_way &&
+	    (!is_promised(entry) ||
+		pair_shard(entry->pair)->remotes->silent_count > PROMISING_MAX))
 		return 0;
 	return config_ms(setup_config(pair_shard(entry->pair)->setup),
 	    index_of(entry->pair, setting), setting);
@@ -237,7 +247,7 @@ static bool
 has_room_for(const struct pair *pair, const struct post *letter)
 {
 	return letter->durable.row != 0 ? pair->bytes < DURABLE_BYTES_MAX
-					: has_room(pair);
+					: has_room(pair, letter);
 }
 
 void
@@ -407,6 +417,15 @@ queue_send(struct pair *pair)
 	}
 }
 
+/* Presence makes acquainted, but not what answers strangers. */
+static bool
+is_greeting(const struct stanza *stanza)
+{
+	return stanza->kind == STANZA_PRESENCE &&
+	       stanza->type != STANZA_ERROR &&
+	       stanza->type != STANZA_UNSUBSCRIBED;
+}
+
 /* One that arrived; its row goes with the write. */
 static void
 end_entry(struct entry *entry, struct store_write **write)
@@ -414,6 +433,9 @@ end_entry(struct entry *entry, struct store_write **write)
 	struct pair *pair = entry->pair;
 	struct post *letter = take(entry);
 	const size_t count = receivers(letter);
+
+	if (!pair->is_acquainted && is_greeting(letter->stanza))
+		link_meet(pair);
 
 	pair->window -= entry->sent_bytes;
 	pair->counters.sent += count;
@@ -604,6 +626,19 @@ queue_sweep(struct pair *pair, bool is_all)
 		sweep(entry, is_all, STANZA_ERR_REMOTE_SERVER_TIMEOUT, LOST);
 	if (pair->path_count == 0)
 		sweep_waits(pair, is_all);
+}
+
+bool
+queue_only_answers(const struct pair *pair)
+{
+	list_each (entry, &pair->waits, struct entry, link) {
+		const enum stanza_type type = entry->letter->stanza->type;
+
+		if (type != STANZA_ERROR && type != STANZA_RESULT &&
+		    type != STANZA_UNSUBSCRIBED)
+			return false;
+	}
+	return true;
 }
 
 void

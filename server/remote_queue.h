@@ -60,6 +60,8 @@ void queue_answered(struct pair *, const struct stanza *answer);
 /* Answers what waits and may be answered; only what has waited too long, or
  * all. */
 void queue_sweep(struct pair *, bool is_all);
+/* Whether all that waits answers somebody there. */
+bool queue_only_answers(const struct pair *);
 /* Answers the iqs that wait. */
 void queue_give_up_iqs(struct pair *);
 /* The pair is forgotten, or the shard ends: frees all, nobody is told. */

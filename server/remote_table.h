@@ -21,11 +21,8 @@ struct remotes {
 	struct table table; /* struct remote, by domain */
 	struct list unused; /* those without pairs, by age */
 	size_t unused_count;
-	size_t silent_count;   /* pairs that nobody answers for */
-	struct table missed;   /* struct missed: pairs that were forgotten,
-				  though what their link has missed was not
-				  made good */
-	bool misses_all;       /* there were too many of them */
+	size_t silent_count;   /* pairs that nobody answers for, nor misses */
+	struct table bonds;    /* struct bond: server/remote_link.c */
 	uint64_t full_told_ms; /* the log was told that these are too many */
 	size_t bytes;          /* in all queues */
 	size_t owed_bytes;     /* of these */

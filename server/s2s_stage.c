@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "server/remote.h"
+#include "server/remote_private.h"
 #include "server/s2s.h"
 #include "server/s2s_internal.h"
 
@@ -18,7 +18,9 @@ stage_begin(uint64_t seed, const char *yaml)
 	world_serve(stage.world, VERONA, WORLD_OPEN);
 	world_add_account(stage.world, ROMEO, NULL);
 	stage.romeo = world_connect(stage.world, ROMEO "/orchard");
-	remote_meet(&stage.world->server.shards[0], STR(VERONA));
+	for (unsigned i = 0; i < stage.world->server.shard_count; i++)
+		(void)link_know(&stage.world->server.shards[i],
+		    STR("montague.example"), STR(VERONA));
 	return stage;
 }
 

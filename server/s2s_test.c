@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "server/remote_list.h"
+#include "server/router.h"
 #include "server/s2s_stage.h"
 
 /* Without modules: stanzas go straight between sessions and streams. */
@@ -372,6 +373,36 @@ keys_asked_about_are_limited(void **state)
 	world_free(&stage.world);
 }
 
+/* Nor who asks what is to be answered on a stream of ours, and lets nobody in.
+ */
+static void
+questions_of_strangers_do_not_keep_us_from_sending(void **state)
+{
+	struct stage stage = stage_begin(1, CLEAR);
+	struct shard *shard = &stage.world->server.shards[0];
+	const unsigned count = stage.world->server.shard_count * 1200;
+
+	(void)state;
+	for (unsigned i = 0; i < count; i++) {
+		struct post *letter = post_new(POST_STANZA, NULL);
+		char text[300], domain[32];
+
+		snprintf(domain, sizeof(domain), "d%u.example", i);
+		world_serve(stage.world, domain, WORLD_SILENT);
+		snprintf(text, sizeof(text),
+		    "<iq xmlns='jabber:server' type='get' id='i1' from='%s' "
+		    "to='montague.example'><ping xmlns='urn:xmpp:ping'/></iq>",
+		    domain);
+		letter->stanza = stanza_parse(letter->arena, str_of(text));
+		shard_enter(shard);
+		router_route(shard, NULL, letter);
+	}
+	world_run(stage.world);
+	stage_say(&stage, "m1");
+	CHECK(world_dialled(stage.world, VERONA) != NULL);
+	world_free(&stage.world);
+}
+
 /* By nothing, by a header and by a byte a second. */
 static void
 who_does_not_prove_itself_goes(void **state)
@@ -714,6 +745,8 @@ main(void)
 	    cmocka_unit_test(refusals_are_told_to_the_administrator),
 	    cmocka_unit_test(pairs_on_one_stream_are_limited),
 	    cmocka_unit_test(keys_asked_about_are_limited),
+	    cmocka_unit_test(
+		questions_of_strangers_do_not_keep_us_from_sending),
 	    cmocka_unit_test(who_does_not_prove_itself_goes),
 	    cmocka_unit_test(what_the_peer_had_is_not_sent_again),
 	    cmocka_unit_test(who_cannot_resume_gets_all_again),

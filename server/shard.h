@@ -16,7 +16,6 @@
 #include "base/buf.h"
 #include "base/list.h"
 #include "base/table.h"
-#include "server/acquaintance.h"
 #include "server/post.h"
 #include "server/timer.h"
 #include "storage/store.h"
@@ -26,8 +25,7 @@
 /* The frozen number of places that bare JIDs are spread over. */
 #define PLACE_COUNT 4096
 
-/* The process: written before the shards start, only read afterwards, but for
- * what is for any thread. */
+/* The process: written before the shards start, only read afterwards. */
 struct server {
 	struct storage *storage;
 	struct shard *shards;
@@ -43,7 +41,6 @@ struct server {
 	void (*s2s_connect)(
 	    struct shard *, struct str local, struct str domain);
 	const struct outward *outward; /* server/outward.h; NULL: the network */
-	struct acquaintances acquaintances;
 };
 
 struct shard {
