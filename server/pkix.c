@@ -153,21 +153,59 @@ signer_of(const struct chain *chain, unsigned i)
 	return 0;
 }
 
+/* Of some certificates of a chain: their numbers there. */
+struct path {
+	unsigned at[CHAIN_MAX], count;
+};
+
+static bool
+is_over(gnutls_x509_crt_t crt)
+{
+	return gnutls_x509_crt_get_expiration_time(crt) <
+	       (int64_t)(clock_wall_us() / 1000000);
+}
+
+static bool
+is_on(const struct path *path, unsigned i)
+{
+	for (unsigned j = 0; j < path->count; j++)
+		if (path->at[j] == i)
+			return true;
+	return false;
+}
+
+/* A chain that was believed was so by these: the peer's own and all that lead
+ * up from it. What is over had no part in it: a trusted root may have been
+ * signed by an older one, which is presented as well. */
+static struct path
+path_of(const struct chain *chain)
+{
+	struct path path = {.at = {0}, .count = 1};
+
+	for (unsigned i = 0; i < path.count; i++) {
+		gnutls_x509_crt_t crt = chain->certs[path.at[i]];
+
+		for (unsigned j = 1; j < chain->count; j++)
+			if (!is_on(&path, j) && !is_over(chain->certs[j]) &&
+			    gnutls_x509_crt_check_issuer(
+				crt, chain->certs[j]) != 0)
+				path.at[path.count++] = j;
+	}
+	return path;
+}
+
 int64_t
 chain_ends_s(const struct chain *chain)
 {
+	const struct path path = path_of(chain);
 	int64_t first = INT64_MAX;
-	unsigned at = 0;
 
-	for (unsigned i = 0; i < chain->count; i++) {
-		int64_t ends =
-		    gnutls_x509_crt_get_expiration_time(chain->certs[at]);
+	for (unsigned i = 0; i < path.count; i++) {
+		int64_t ends_s = gnutls_x509_crt_get_expiration_time(
+		    chain->certs[path.at[i]]);
 
-		if (ends < first)
-			first = ends;
-		at = signer_of(chain, at);
-		if (at == 0)
-			break;
+		if (ends_s < first)
+			first = ends_s;
 	}
 	return first;
 }

@@ -28,8 +28,8 @@ bool chain_read(struct arena *, const struct str *ders, size_t count,
 void chain_deinit(struct chain *);
 /* Of the one that signed the peer's own; printable. */
 struct str chain_issuer(const struct chain *, struct arena *);
-/* When the first of those that lead up from the peer's own ends: seconds since
- * 1970. */
+/* Of one that was believed: when the first of those that lead up from the
+ * peer's own ends, seconds since 1970. */
 int64_t chain_ends_s(const struct chain *);
 /* Whether now is in the time of the peer's own; else a sentence. */
 bool chain_is_in_time(const struct chain *, struct arena *, struct str *why_r);

@@ -1,0 +1,154 @@
+/*
+ * server/pkix_test.c - chains with more in them than leads up to an authority
+ * (what else is wrong with chains: server/verify_test.c).
+ */
+#include "server/pkix.h"
+
+#include <string.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "server/forge.h"
+
+#define DAY_S 86400
+
+static struct arena *arena;
+static struct forged *root, *middle, *stranger, *leaf;
+static struct chain trusted; /* the root */
+
+static struct forged *
+forge_authority(const char *name, int64_t to_s, const struct forged *issuer)
+{
+	const struct forge_options options = {.name = name,
+	    .is_authority = true,
+	    .from_s = -20 * DAY_S,
+	    .to_s = to_s};
+
+	return forge(arena, &options, issuer);
+}
+
+/* The name and key of one, vouched for by another until then. */
+static struct forged *
+cross_sign(const char *name, const struct forged *of, const struct forged *by,
+    int64_t to_s)
+{
+	struct forged *cross = forge_authority(name, to_s, by);
+	gnutls_datum_t der;
+
+	CHECK(gnutls_x509_crt_set_key(cross->crt, of->key) >= 0);
+	CHECK(gnutls_x509_crt_sign2(
+		  cross->crt, by->crt, by->key, GNUTLS_DIG_SHA256, 0) >= 0);
+	CHECK(gnutls_x509_crt_export2(cross->crt, GNUTLS_X509_FMT_DER, &der) >=
+	      0);
+	cross->der =
+	    (struct str){arena_dup(arena, der.data, der.size), der.size};
+	gnutls_free(der.data);
+	return cross;
+}
+
+/* The leaf and those above it. */
+static void
+read_chain(struct chain *chain, const struct forged *first,
+    const struct forged *second, const struct forged *third)
+{
+	const struct str ders[] = {first->der, second->der, third->der};
+
+	CHECK(chain_read(arena, ders, COUNT_OF(ders), chain));
+	CHECK_EQUAL(chain->count, 3);
+}
+
+/* By the root. */
+static bool
+is_believed(const struct chain *chain)
+{
+	struct trust *trust = trust_of_one(trusted.certs[0]);
+	const struct pkix_ask ask = {.chain = chain, .trust = trust};
+	struct str why;
+	const bool is = pkix_is_trusted(&ask, arena, &why);
+
+	trust_drop(&trust);
+	return is;
+}
+
+/* --- when it ends --------------------------------------------------------- */
+
+static bool
+ends_in(const struct chain *chain, int64_t days)
+{
+	const int64_t left_s =
+	    chain_ends_s(chain) - (int64_t)(clock_wall_us() / 1000000);
+
+	return left_s > (days - 1) * DAY_S && left_s < (days + 1) * DAY_S;
+}
+
+/* Who trusts a root does not mind what became of those that once vouched for
+ * it. */
+static void
+authorities_that_are_over_end_nothing(void **state)
+{
+	struct forged *old = cross_sign("Root", root, stranger, -10 * DAY_S);
+	struct chain chain;
+
+	(void)state;
+	read_chain(&chain, leaf, middle, old);
+	CHECK(is_believed(&chain));
+	CHECK(ends_in(&chain, 100));
+	chain_deinit(&chain);
+	forged_free(&old);
+}
+
+static void
+authorities_end_what_they_vouch_for(void **state)
+{
+	struct forged *brief = cross_sign("Middle", middle, root, 10 * DAY_S);
+	struct chain chain;
+
+	(void)state;
+	read_chain(&chain, leaf, brief, root);
+	CHECK(is_believed(&chain));
+	CHECK(ends_in(&chain, 10));
+	chain_deinit(&chain);
+	forged_free(&brief);
+}
+
+/* --- what all share ------------------------------------------------------- */
+
+static int
+set_up(void **state)
+{
+	static const struct forge_options options = {
+	    .name = "x", .dns = {"a.example"}};
+
+	(void)state;
+	arena = arena_make(0);
+	root = forge_authority("Root", 200 * DAY_S, NULL);
+	middle = forge_authority("Middle", 150 * DAY_S, root);
+	stranger = forge_authority("Stranger", 200 * DAY_S, NULL);
+	leaf = forge(arena, &options, middle);
+	CHECK(chain_read(arena, &root->der, 1, &trusted));
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	(void)state;
+	forged_free(&root);
+	forged_free(&middle);
+	forged_free(&stranger);
+	forged_free(&leaf);
+	chain_deinit(&trusted);
+	arena_free(&arena);
+	return 0;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(authorities_that_are_over_end_nothing),
+	    cmocka_unit_test(authorities_end_what_they_vouch_for),
+	};
+
+	return cmocka_run_group_tests_name("pkix", tests, set_up, tear_down);
+}
