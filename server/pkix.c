@@ -372,19 +372,20 @@ static unsigned
 first_revoked(const struct pkix_ask *ask)
 {
 	const struct chain *chain = ask->chain;
-	unsigned i;
+	const struct path path = path_of(chain);
 
-	for (i = 0; i < chain->count; i++) {
-		const unsigned signer = signer_of(chain, i);
+	for (unsigned i = 0; i < path.count; i++) {
+		gnutls_x509_crt_t crt = chain->certs[path.at[i]];
+		const unsigned signer = signer_of(chain, path.at[i]);
 		gnutls_x509_crt_t issuer =
 		    signer != 0 ? chain->certs[signer]
-				: trust_issuer_of(ask->trust, chain->certs[i]);
+				: trust_issuer_of(ask->trust, crt);
 
 		if (issuer != NULL &&
-		    trust_has_revoked(ask->trust, chain->certs[i], issuer))
-			break;
+		    trust_has_revoked(ask->trust, crt, issuer))
+			return path.at[i];
 	}
-	return i;
+	return chain->count;
 }
 
 static struct str
@@ -493,8 +494,10 @@ may_vouch(gnutls_x509_crt_t authority, struct str domain)
 static bool
 all_may_vouch(const struct chain *chain, struct str domain)
 {
-	for (unsigned i = 1; i < chain->count; i++) {
-		if (!may_vouch(chain->certs[i], domain))
+	const struct path path = path_of(chain);
+
+	for (unsigned i = 1; i < path.count; i++) {
+		if (!may_vouch(chain->certs[path.at[i]], domain))
 			return false;
 	}
 	return true;

@@ -4,7 +4,9 @@
  */
 #include "server/pkix.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -111,6 +113,102 @@ authorities_end_what_they_vouch_for(void **state)
 	forged_free(&brief);
 }
 
+/* --- what stands beside it ------------------------------------------------ */
+
+static bool
+is_for_a_example(const struct chain *chain)
+{
+	struct name_wanted wanted;
+	struct str why;
+
+	CHECK(name_wanted_of(arena, STR("a.example"), &wanted));
+	return pkix_is_for(chain, arena, &wanted, &why);
+}
+
+static struct forged *
+forge_narrow(const struct forged *issuer)
+{
+	static const struct forge_options options = {
+	    .name = "Narrow", .is_authority = true, .permitted = "b.example"};
+
+	return forge(arena, &options, issuer);
+}
+
+static void
+authorities_of_others_hold_nothing_up(void **state)
+{
+	struct forged *narrow = forge_narrow(root);
+	struct chain chain;
+
+	(void)state;
+	read_chain(&chain, leaf, middle, narrow);
+	CHECK(is_believed(&chain));
+	CHECK(is_for_a_example(&chain));
+	chain_deinit(&chain);
+	forged_free(&narrow);
+}
+
+/* Of those with the name of the signer each may be the one; so nobody makes one
+ * up to hide what it may not do. */
+static void
+no_namesake_hides_what_is_not_allowed(void **state)
+{
+	static const struct forge_options options = {
+	    .name = "x", .srv = "_xmpp-server.a.example"};
+	struct forged *narrow = forge_narrow(root);
+	struct forged *decoy = forge_authority("Narrow", 100 * DAY_S, NULL);
+	struct forged *below = forge(arena, &options, narrow);
+	struct chain chain;
+
+	(void)state;
+	read_chain(&chain, below, decoy, narrow);
+	CHECK(!is_for_a_example(&chain));
+	chain_deinit(&chain);
+	forged_free(&below);
+	forged_free(&decoy);
+	forged_free(&narrow);
+}
+
+static void
+revoked_authorities_of_others_do_no_harm(void **state)
+{
+	static const struct {
+		bool is_of_others, is_believed;
+	} cases[] = {{true, true}, {false, false}};
+	char roots[] = "/tmp/pkix_test.XXXXXX";
+	char lists[] = "/tmp/pkix_test.XXXXXX";
+	struct forged *narrow = forge_narrow(root);
+	struct chain chain;
+
+	(void)state;
+	close(mkstemp(roots));
+	close(mkstemp(lists));
+	forged_save(root, roots, NULL);
+	read_chain(&chain, leaf, middle, narrow);
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct pkix_ask ask = {.chain = &chain};
+		struct trust *trust;
+		struct str why = STR_NONE;
+
+		forge_revoked(root, cases[i].is_of_others ? narrow : middle,
+		    lists, 0, GNUTLS_DIG_SHA256);
+		trust_stop(); /* a file may change twice in a tick */
+		trust = trust_take(arena, str_of(roots), str_of(lists), &why);
+		ask.trust = trust;
+		CHECK(trust != NULL);
+		CHECK_EQUAL(
+		    pkix_is_trusted(&ask, arena, &why), cases[i].is_believed);
+		CHECK(cases[i].is_believed ||
+		      strstr(why.text, "\"Middle\" in its chain was revoked"));
+		trust_drop(&trust);
+	}
+	chain_deinit(&chain);
+	forged_free(&narrow);
+	unlink(roots);
+	unlink(lists);
+	trust_stop();
+}
+
 /* --- what all share ------------------------------------------------------- */
 
 static int
@@ -148,6 +246,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(authorities_that_are_over_end_nothing),
 	    cmocka_unit_test(authorities_end_what_they_vouch_for),
+	    cmocka_unit_test(authorities_of_others_hold_nothing_up),
+	    cmocka_unit_test(no_namesake_hides_what_is_not_allowed),
+	    cmocka_unit_test(revoked_authorities_of_others_do_no_harm),
 	};
 
 	return cmocka_run_group_tests_name("pkix", tests, set_up, tear_down);
