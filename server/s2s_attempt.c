@@ -1,4 +1,6 @@
 /* A stream to another server, until it can be used. */
+#include "server/s2s_attempt.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,8 +51,13 @@ struct attempt {
 	bool is_late;                    /* a checkup's time is over */
 	bool is_unknown;                 /* to the last endpoint */
 	struct str why;                  /* of the last endpoint's stream */
-	struct timer deadline;           /* of the talk with one endpoint */
-	struct timer end;                /* of a checkup */
+	struct {
+		struct str why; /* empty: none was */
+		enum stanza_err err;
+		bool is_final;
+	} refused;             /* of the endpoints */
+	struct timer deadline; /* of the talk with one endpoint */
+	struct timer end;      /* of a checkup */
 };
 
 static void
@@ -168,7 +175,7 @@ tell_checkup(struct attempt *attempt)
 	if (attempt->is_late)
 		attempt->why = str_format(attempt->arena,
 		    "no end of it came in %u s", CHECKUP_MS / 1000);
-	checkup_bad(attempt->checkup, attempt->why);
+	checkup_over(attempt->checkup, attempt->why);
 	checkup_finish(&attempt->checkup);
 }
 
@@ -282,6 +289,34 @@ attempt_check(struct attempt *attempt)
 	    conn_peer_chain(conn, attempt->arena, &attempt->check_ask.chain);
 	verify_start(attempt->shard, &attempt->check, attempt->arena,
 	    &attempt->policy, &attempt->check_ask, checked);
+}
+
+void
+attempt_refused(struct attempt *attempt, enum stanza_err err, bool is_final,
+    const char *format, ...)
+{
+	struct s2s *s2s = attempt->s2s;
+	struct str why;
+	va_list args;
+
+	va_start(args, format);
+	why = str_vformat(attempt->arena, format, args);
+	va_end(args);
+	checkup_bad(attempt->checkup, why);
+	if (attempt->refused.why.len == 0 ||
+	    (is_final && !attempt->refused.is_final)) {
+		attempt->refused.why = why;
+		attempt->refused.err = err;
+		attempt->refused.is_final = is_final;
+	}
+	timer_stop(attempt->shard, &attempt->deadline);
+	attempt->s2s = NULL;
+	s2s->attempt = NULL;
+	s2s->stream.end.text = str_format(s2s->stream.arena, "%s: %.*s",
+	    endpoint_text(attempt->arena, attempt->dial.endpoint).text,
+	    STR_ARG(why));
+	stream_close(&s2s->stream);
+	go_on(attempt);
 }
 
 /* While it is checked the stream's end is only noted: checked goes on. */
@@ -403,6 +438,24 @@ unreached(const struct attempt *attempt)
 				    : STANZA_ERR_REMOTE_CONNECTION_FAILED;
 }
 
+/* Why somebody was refused tells more than that others do not answer. */
+static void
+fail_with_all(struct attempt *attempt)
+{
+	const struct dial *dial = &attempt->dial;
+	struct str why = attempt->why;
+
+	if (why.len == 0)
+		why = dial->why.len > 0 ? dial->why : STR("nobody answers");
+	if (attempt->refused.why.len > 0 && dial->err != ERR_CANCELED)
+		attempt_failed(attempt, attempt->refused.err,
+		    attempt->refused.is_final, "%.*s",
+		    STR_ARG(attempt->refused.why));
+	else
+		attempt_failed(
+		    attempt, unreached(attempt), false, "%.*s", STR_ARG(why));
+}
+
 static void
 dialled(struct dial *dial)
 {
@@ -417,13 +470,7 @@ dialled(struct dial *dial)
 		return;
 	}
 	if (dial->err != ERR_NONE) {
-		struct str why =
-		    dial->why.len > 0 ? dial->why : STR("nobody answers");
-
-		if (attempt->why.len > 0)
-			why = attempt->why;
-		attempt_failed(
-		    attempt, unreached(attempt), false, "%.*s", STR_ARG(why));
+		fail_with_all(attempt);
 		return;
 	}
 	attempt->step = TALKING;

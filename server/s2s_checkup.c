@@ -100,7 +100,6 @@ checkup_good(struct checkup *checkup, const char *format, ...)
 	va_end(args);
 }
 
-/* What ends an attempt was often told already, when an endpoint failed. */
 static bool
 was_told(const struct checkup *checkup, struct str why)
 {
@@ -117,6 +116,13 @@ was_told(const struct checkup *checkup, struct str why)
 
 void
 checkup_bad(struct checkup *checkup, struct str why)
+{
+	if (checkup != NULL)
+		add(checkup, false, why);
+}
+
+void
+checkup_over(struct checkup *checkup, struct str why)
 {
 	if (checkup != NULL && !was_told(checkup, why))
 		add(checkup, false, why);

@@ -347,6 +347,123 @@ a_bad_certificate_is_no_case_for_dialback(void **state)
 	}
 }
 
+/* --- several endpoints ---------------------------------------------------- */
+
+#define OTHER "second.example"
+#define TWO                                                     \
+	"domains: {" VERONA ": {s2s: {route: [\"xmpp://" VERONA \
+	"\", \"xmpp://" OTHER "\"]}}}\n"
+
+/* What one server of a domain is left for, and what is said of it. */
+static const struct {
+	const char *yaml;
+	size_t lines; /* of a good server, before */
+	const char *awaited, *said, *why;
+	bool is_bad, is_final; /* the certificate; nothing is tried again */
+} refusals[] = {
+    {"", 2, NULL, NULL, "refused: its certificate cannot be read", true, true},
+    {"", 1, "<starttls", "<failure" NS("tls") "/></stream:stream>",
+	"the server cannot start TLS"},
+    {"", 0, "<stream:stream>",
+	HEAD("from='" VERONA "' id='x1'") "<stream:features/>"
+					  "<failure" NS("tls") "/>",
+	"refused: the server offers no TLS", false, true},
+    {CLEAR "s2s.dialback: never\n", 0, "<stream:stream>",
+	ANSWER "<stream:features/>", "so only dialback could prove it", false,
+	true},
+};
+
+/* The next stream to it, which is refused. */
+static void
+be_refused(const struct stage *stage, const char *server, size_t i)
+{
+	static const struct str junk = {"junk", 4};
+	struct world_peer *peer = world_dialled(stage->world, server);
+
+	CHECK(peer != NULL);
+	presented = refusals[i].is_bad ? &junk : NULL;
+	stage_answer(peer, refusals[i].lines);
+	if (refusals[i].said != NULL) {
+		CHECK(stage_comes(peer, refusals[i].awaited));
+		world_send(peer, refusals[i].said);
+	}
+	world_run(stage->world);
+	presented = NULL;
+	CHECK(world_is_closed(peer) || stage_comes(peer, "</stream:stream>"));
+}
+
+static struct stage
+begin_with_two(size_t i)
+{
+	char yaml[256];
+	struct stage stage;
+
+	snprintf(yaml, sizeof(yaml), "%s" TWO, refusals[i].yaml);
+	stage = stage_begin(i + 1, yaml);
+	world_serve(stage.world, OTHER, WORLD_OPEN);
+	return stage;
+}
+
+/* RFC 6120, section 3.2.1: what is wrong with one is no matter of the next. */
+static void
+the_next_server_is_tried_when_one_is_refused(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(refusals); i++) {
+		struct stage stage = begin_with_two(i);
+		struct world_peer *peer;
+
+		stage_say(&stage, "m1");
+		be_refused(&stage, VERONA, i);
+		peer = world_dialled(stage.world, OTHER);
+		CHECK(peer != NULL);
+		CHECK(world_next(stage.romeo) == NULL);
+		if (refusals[i].yaml[0] == '\0') {
+			stage_answer(peer, STAGE_LINES);
+			CHECK(stage_comes(peer, "id='m1'"));
+			CHECK_EQUAL(stage_attempts(&stage), 0);
+		}
+		world_free(&stage.world);
+	}
+}
+
+/* And then it is told what was wrong with the first, each time at once where
+ * nothing will have changed soon. */
+static void
+when_all_are_refused_it_is_told_why(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(refusals); i++) {
+		struct stage stage = begin_with_two(i);
+
+		world_serve(stage.world, OTHER, WORLD_SHUT);
+		stage_say(&stage, "m1");
+		be_refused(&stage, VERONA, i);
+		CHECK_EQUAL(stage_attempts(&stage), 0);
+		CHECK(stage_comes(stage.romeo, refusals[i].why) ==
+		      refusals[i].is_final);
+		world_free(&stage.world);
+	}
+}
+
+static void
+a_checkup_tells_of_each_server(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(refusals); i++) {
+		struct stage stage = begin_with_two(i);
+
+		check_from(&stage, "montague.example", VERONA);
+		be_refused(&stage, VERONA, i);
+		CHECK(told[0] == '\0');
+		be_refused(&stage, OTHER, i);
+		CHECK_EQUAL(failures(), 2);
+		CHECK(strstr(told, refusals[i].why) != NULL);
+		CHECK(!is_all_well());
+		world_free(&stage.world);
+	}
+}
+
 /* --- GET /v1/s2s --------------------------------------------------------- */
 
 /* What comes in and what comes back is counted, for each pair of domains. */
@@ -394,6 +511,9 @@ main(void)
 	    cmocka_unit_test(a_checkup_ends),
 	    cmocka_unit_test(a_checkup_takes_a_minute_at_most),
 	    cmocka_unit_test(a_bad_certificate_is_no_case_for_dialback),
+	    cmocka_unit_test(the_next_server_is_tried_when_one_is_refused),
+	    cmocka_unit_test(when_all_are_refused_it_is_told_why),
+	    cmocka_unit_test(a_checkup_tells_of_each_server),
 	    cmocka_unit_test(links_and_their_counts_are_listed),
 	};
 

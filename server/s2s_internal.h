@@ -2,6 +2,7 @@
  * server/s2s_internal.h - what the parts of a stream between servers share:
  *
  *	s2s_attempt.c	until a stream that we open can be used
+ *			(server/s2s_attempt.h)
  *	s2s_out.c	its negotiation
  *	s2s_in.c	a stream that a peer opens: features, EXTERNAL
  *	s2s_limits.c	what each side takes (server/s2s_limits.h)
@@ -99,26 +100,6 @@ s2s_of(struct stream *stream)
 {
 	return container_of(stream, struct s2s, stream);
 }
-
-/* --- s2s_attempt.c -------------------------------------------------------- */
-
-/* By its stream: the attempt is over. The stream goes on as a path. */
-void attempt_succeeded(struct attempt *);
-/* It failed for good; the stream is closed. is_final: see struct path_note. */
-void attempt_failed(struct attempt *, enum stanza_err, bool is_final,
-    const char *format, ...) __attribute__((format(printf, 4, 5)));
-/* This endpoint was of no use: the next is tried. The stream has ended;
- * is_unknown: the peer does not serve the domain. */
-void attempt_lost(struct attempt *, struct str why, bool is_unknown);
-/* The peer answered the question about a key. */
-void attempt_answered(struct attempt *, bool is_valid);
-/* What it asks about a key; NULL: it wants a path, or server/s2s_checkup.h. */
-const struct dialback *attempt_question(const struct attempt *);
-const struct policy *attempt_policy(const struct attempt *);
-struct str attempt_local(const struct attempt *);
-struct str attempt_domain(const struct attempt *);
-/* The peer's certificate is to be looked at; s2s_out_checked follows. */
-void attempt_check(struct attempt *);
 
 /* --- s2s_out.c ------------------------------------------------------------ */
 

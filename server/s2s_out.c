@@ -3,6 +3,7 @@
 
 #include "base/code.h"
 #include "base/err.h"
+#include "server/s2s_attempt.h"
 #include "server/s2s_checkup.h"
 #include "server/s2s_limits.h"
 #include "server/s2s_sm.h"
@@ -40,7 +41,7 @@ s2s_out_checked(struct s2s *s2s, const struct verify *check)
 	checkup_verified(attempt_checkup(s2s->attempt), check,
 	    check->proof != 0 || may_do_without);
 	if (check->proof == 0 && !may_do_without) {
-		attempt_failed(s2s->attempt, STANZA_ERR_POLICY_VIOLATION, true,
+		attempt_refused(s2s->attempt, STANZA_ERR_POLICY_VIOLATION, true,
 		    "refused: %.*s", STR_ARG(check->why));
 		return;
 	}
@@ -239,11 +240,11 @@ tls_failed(struct s2s *s2s, const struct node *node)
 {
 	(void)node;
 	if (s2s->is_tls_a_guess)
-		attempt_failed(s2s->attempt, STANZA_ERR_POLICY_VIOLATION, true,
+		attempt_refused(s2s->attempt, STANZA_ERR_POLICY_VIOLATION, true,
 		    "refused: the server offers no TLS, which s2s.tls_required "
 		    "asks for");
 	else
-		attempt_failed(s2s->attempt, STANZA_ERR_REMOTE_SERVER_TIMEOUT,
+		attempt_refused(s2s->attempt, STANZA_ERR_REMOTE_SERVER_TIMEOUT,
 		    false, "the server cannot start TLS");
 }
 
@@ -254,11 +255,11 @@ may_be_in_clear(struct s2s *s2s)
 	const struct policy *policy = attempt_policy(s2s->attempt);
 
 	if (policy->needs_tls)
-		attempt_failed(s2s->attempt, STANZA_ERR_POLICY_VIOLATION, true,
+		attempt_refused(s2s->attempt, STANZA_ERR_POLICY_VIOLATION, true,
 		    "refused: the server offers no TLS, which s2s.tls_required "
 		    "asks for");
 	else if ((policy->proofs & PROOF_DIALBACK) == 0)
-		attempt_failed(s2s->attempt, STANZA_ERR_POLICY_VIOLATION, true,
+		attempt_refused(s2s->attempt, STANZA_ERR_POLICY_VIOLATION, true,
 		    "refused: the server offers no TLS, so only dialback could "
 		    "prove it, which s2s.proofs or s2s.dialback forbids");
 	else
@@ -373,7 +374,8 @@ is_answer(struct s2s *s2s, const struct node *node)
 	return is_ours;
 }
 
-/* Section 2.1.1, step 4, and 2.5: what waits is returned. */
+/* Section 2.1.1, step 4, and 2.5: what waits is returned. It is the domain that
+ * does not believe us, whichever of its servers says so: no other is tried. */
 static void
 on_result(struct s2s *s2s, const struct node *node)
 {

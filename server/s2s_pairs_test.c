@@ -6,7 +6,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "server/policy.h"
-#include "server/s2s_internal.h"
+#include "server/s2s_attempt.h"
 #include "server/s2s_stage.h"
 
 const struct module *const modules_builtin[] = {NULL};
