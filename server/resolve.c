@@ -109,11 +109,28 @@ is_answered(const struct question *question)
 	return !timer_is_running(&question->ask.deadline);
 }
 
+static bool
+is_vouched_for(const struct question *question)
+{
+	return is_answered(question) && question->ask.is_secure &&
+	       question->ask.count > 0;
+}
+
+/* RFC 7673, section 3.2: without that nothing depends on its TLSA records, nor
+ * on whether they can be had. */
+static bool
+has_secure_address(const struct resolve_target *target)
+{
+	return is_vouched_for(&target->v6) || is_vouched_for(&target->v4);
+}
+
 static void
 set_tlsa(const struct resolve_target *target, struct endpoint *endpoint)
 {
 	const struct dns_ask *tlsa = &target->tlsa.ask;
 
+	if (!has_secure_address(target))
+		return;
 	endpoint->is_tlsa_awaited = !is_answered(&target->tlsa);
 	if (endpoint->is_tlsa_awaited)
 		return;
@@ -181,7 +198,8 @@ fail_without_address(struct resolve *resolve)
 	for (size_t i = 0; i < resolve->target_count; i++) {
 		look_for_failure(&resolve->targets[i].v4.ask, &worst);
 		look_for_failure(&resolve->targets[i].v6.ask, &worst);
-		look_for_failure(&resolve->targets[i].tlsa.ask, &worst);
+		if (has_secure_address(&resolve->targets[i]))
+			look_for_failure(&resolve->targets[i].tlsa.ask, &worst);
 	}
 	if (worst != NULL)
 		finish(resolve, worst->err, worst->why);
@@ -427,7 +445,8 @@ make_race(struct resolve *resolve)
 		    resolve->targets[(i - resolve->literals) / PLACES].priority;
 }
 
-/* RFC 7673, section 4: TLSA records count where the way to them is secure. RFC
+/* RFC 7673, section 4: TLSA records count where the way to them is secure. They
+ * are asked for before it is known whether the address is, to lose no time. RFC
  * 8305, section 3: IPv6 is asked for first. */
 static void
 ask_targets(struct resolve *resolve)
