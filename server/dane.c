@@ -54,6 +54,16 @@ is_usable(const struct dane_ask *ask, const struct dns_record *record)
 	return true;
 }
 
+/* Of two digests one remains. */
+bool
+dane_needs_tls(const struct dns_record *records, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (is_readable(&records[i]))
+			return true;
+	return false;
+}
+
 /* --- one record and one certificate --------------------------------------- */
 
 static bool

@@ -26,6 +26,9 @@ struct dane_ask {
 	bool is_client; /* as in struct pkix_ask */
 };
 
+/* Whether one of them can be used, whatever the certificate is: then there must
+ * be TLS (RFC 7673, section 3.4). */
+bool dane_needs_tls(const struct dns_record *, size_t count);
 /* ends_s_r (HOLDS): when the proof ends, 0 when it does not. why_r (REFUSED):
  * a sentence. */
 enum dane_result dane_check(const struct dane_ask *, struct arena *,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "server/dane.h"
 #include "server/domains.h"
 #include "server/metrics.h"
 #include "server/remote.h"
@@ -86,6 +87,20 @@ const struct policy *
 attempt_policy(const struct attempt *attempt)
 {
 	return &attempt->policy;
+}
+
+/* RFC 7673, section 4: who publishes how to know its certificate has TLS. */
+const char *
+attempt_asks_for_tls(const struct attempt *attempt)
+{
+	const struct endpoint *endpoint = attempt->dial.endpoint;
+
+	if (attempt->policy.needs_tls)
+		return "s2s.tls_required asks for";
+	if (endpoint->is_secure &&
+	    dane_needs_tls(endpoint->tlsa, endpoint->tlsa_count))
+		return "its TLSA records (DANE) ask for";
+	return NULL;
 }
 
 struct str

@@ -3,7 +3,10 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/err.h"
 #include "server/admin.h"
+#include "server/dns.h"
+#include "server/outward.h"
 #include "server/s2s_stage.h"
 
 const struct module *const modules_builtin[] = {NULL};
@@ -464,6 +467,81 @@ a_checkup_tells_of_each_server(void **state)
 	}
 }
 
+/* --- DANE: RFC 7673, sections 3.4 and 4 ------------------------------------
+ */
+
+/* What DNS says of VERONA: two servers, and a TLSA record of the first. */
+static struct {
+	struct dns_record srv[2], tlsa;
+	bool is_secure;
+} zone = {
+    .srv = {{.port = 5269,
+		.priority = 1,
+		.target = {VERONA, sizeof(VERONA) - 1}},
+	{.port = 5269, .priority = 2, .target = {OTHER, sizeof(OTHER) - 1}}},
+};
+
+static void
+answer_with_records(struct dns_ask *ask)
+{
+	world_outward.answer(ask);
+	ask->is_secure = zone.is_secure;
+	if (str_is(ask->name, "_xmpp-server._tcp." VERONA)) {
+		ask->err = ERR_NONE;
+		ask->records = zone.srv;
+		ask->count = COUNT_OF(zone.srv);
+	} else if (str_is(ask->name, "_5269._tcp." VERONA)) {
+		ask->err = ERR_NONE;
+		ask->records = &zone.tlsa;
+		ask->count = 1;
+	}
+}
+
+static const struct {
+	uint8_t usage;
+	bool is_secure, needs_tls;
+} published[] = {{3, true, true}, {9, true, false}, {3, false, false}};
+
+/* Whatever s2s.tls_required says; and at that server only. */
+static void
+tlsa_records_ask_for_tls(void **state)
+{
+	const struct str digest = STR("0123456789abcdef0123456789abcdef");
+	struct outward outward = world_outward;
+
+	(void)state;
+	outward.answer = answer_with_records;
+	for (size_t i = 0; i < COUNT_OF(published); i++) {
+		struct stage stage = stage_begin(i + 1, CLEAR);
+		struct world_peer *peer;
+
+		zone.tlsa = (struct dns_record){.usage = published[i].usage,
+		    .matching = 1,
+		    .association = digest};
+		zone.is_secure = published[i].is_secure;
+		stage.world->server.outward = &outward;
+		world_serve(stage.world, OTHER, WORLD_OPEN);
+		check_from(&stage, NULL, VERONA);
+		peer = world_dialled(stage.world, VERONA);
+		CHECK(stage_comes(peer, "<stream:stream>"));
+		world_send(peer, ANSWER "<stream:features/>");
+		world_run(stage.world);
+		CHECK((strstr(world_next(peer), "<starttls") != NULL) ==
+		      published[i].needs_tls);
+		world_send(peer, "<failure" NS("tls") "/></stream:stream>");
+		peer = world_dialled(stage.world, OTHER);
+		CHECK(stage_comes(peer, "<stream:stream>"));
+		world_send(peer, ANSWER "<stream:features/>");
+		CHECK(stage_comes(peer, "<result"));
+		world_send(peer, "</stream:stream>");
+		world_run(stage.world);
+		CHECK(is_told("tls", false,
+			  "no TLS, which its TLSA records (DANE) ask for") ==
+		      published[i].needs_tls);
+		world_free(&stage.world);
+	}
+}
+
 /* --- GET /v1/s2s --------------------------------------------------------- */
 
 /* What comes in and what comes back is counted, for each pair of domains. */
@@ -514,6 +592,7 @@ main(void)
 	    cmocka_unit_test(the_next_server_is_tried_when_one_is_refused),
 	    cmocka_unit_test(when_all_are_refused_it_is_told_why),
 	    cmocka_unit_test(a_checkup_tells_of_each_server),
+	    cmocka_unit_test(tlsa_records_ask_for_tls),
 	    cmocka_unit_test(links_and_their_counts_are_listed),
 	};
 

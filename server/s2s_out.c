@@ -241,8 +241,8 @@ tls_failed(struct s2s *s2s, const struct node *node)
 	(void)node;
 	if (s2s->is_tls_a_guess)
 		attempt_refused(s2s->attempt, STANZA_ERR_POLICY_VIOLATION, true,
-		    "refused: the server offers no TLS, which s2s.tls_required "
-		    "asks for");
+		    "refused: the server offers no TLS, which %s",
+		    attempt_asks_for_tls(s2s->attempt));
 	else
 		attempt_refused(s2s->attempt, STANZA_ERR_REMOTE_SERVER_TIMEOUT,
 		    false, "the server cannot start TLS");
@@ -253,11 +253,11 @@ static bool
 may_be_in_clear(struct s2s *s2s)
 {
 	const struct policy *policy = attempt_policy(s2s->attempt);
+	const char *asking = attempt_asks_for_tls(s2s->attempt);
 
-	if (policy->needs_tls)
+	if (asking != NULL)
 		attempt_refused(s2s->attempt, STANZA_ERR_POLICY_VIOLATION, true,
-		    "refused: the server offers no TLS, which s2s.tls_required "
-		    "asks for");
+		    "refused: the server offers no TLS, which %s", asking);
 	else if ((policy->proofs & PROOF_DIALBACK) == 0)
 		attempt_refused(s2s->attempt, STANZA_ERR_POLICY_VIOLATION, true,
 		    "refused: the server offers no TLS, so only dialback could "
@@ -288,7 +288,7 @@ on_features(struct s2s *s2s, const struct node *features)
 	if (stream_is_secure(stream)) {
 		ask_for_bidi(s2s, features);
 		authenticate(s2s, features);
-	} else if (is_offered || attempt_policy(s2s->attempt)->needs_tls) {
+	} else if (is_offered || attempt_asks_for_tls(s2s->attempt) != NULL) {
 		start_tls(s2s, is_offered);
 	} else {
 		go_on_in_clear(s2s, features);
