@@ -7,6 +7,7 @@
 #include "server/settings.h"
 #include "server/setup.h"
 #include "server/shard.h"
+#include "xml/prep.h"
 
 /* --- features ------------------------------------------------------------- */
 
@@ -205,7 +206,8 @@ refuse_auth(struct s2s *s2s, enum sasl_err err)
 	arena_free(&arena);
 }
 
-/* An authorization identity, if any, is the domain that the stream is from. */
+/* An authorization identity, if any, is the domain that the stream is from, in
+ * any of its forms. */
 static enum sasl_err
 read_auth(struct s2s *s2s, struct arena *arena, const struct node *node)
 {
@@ -219,7 +221,8 @@ read_auth(struct s2s *s2s, struct arena *arena, const struct node *node)
 		return SASL_ERR_NONE;
 	if (!base64_decode(arena, text, &wanted))
 		return SASL_ERR_INCORRECT_ENCODING;
-	return str_equal(wanted, jid_full(s2s->stream.claimed))
+	return prep_domain(arena, &wanted) &&
+		       str_equal(wanted, jid_full(s2s->stream.claimed))
 		   ? SASL_ERR_NONE
 		   : SASL_ERR_INVALID_AUTHZID;
 }

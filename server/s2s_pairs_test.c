@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/code.h"
 #include "base/log.h"
 #include "server/policy.h"
 #include "server/s2s_attempt.h"
@@ -12,6 +13,10 @@
 const struct module *const modules_builtin[] = {NULL};
 
 #define MANTUA "mantua.example"
+#define BUCHER      \
+	"b\xc3\xbc" \
+	"cher.example"
+#define BUCHER_A "xn--bcher-kva.example"
 
 /* Another domain sends a key, about which its server is asked. */
 static void
@@ -578,6 +583,47 @@ an_attempt_keeps_its_policy(void **state)
 	world_free(&stage.world);
 }
 
+/* RFC 6120, section 6.3.8; XEP-0178, section 3: the name of the domain in any
+ * of its forms, and no other. */
+static void
+the_authorization_identity_is_a_domain(void **state)
+{
+	static const struct {
+		const char *from, *said, *want;
+	} cases[] = {
+	    {VERONA, VERONA, "<success"},
+	    {VERONA, "Verona.EXAMPLE", "<success"},
+	    {VERONA, VERONA ".", "<success"},
+	    {BUCHER, BUCHER, "<success"},
+	    {BUCHER, BUCHER_A, "<success"},
+	    {BUCHER_A, BUCHER, "<success"},
+	    {VERONA, MANTUA, "<invalid-authzid"},
+	    {VERONA, "escalus@" VERONA, "<invalid-authzid"},
+	    {VERONA, VERONA "/x", "<invalid-authzid"},
+	    {VERONA, "\xff", "<invalid-authzid"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct stage stage = stage_begin(i + 1, CLEAR);
+		struct world_peer *peer = stage_arrive(&stage);
+		char said[300];
+
+		snprintf(said, sizeof(said),
+		    HEAD("from='%s' to='montague.example'"), cases[i].from);
+		world_send(peer, said);
+		CHECK(stage_comes(peer, "features"));
+		stage_s2s(peer)->certified = PROOF_PKIX;
+		snprintf(said, sizeof(said),
+		    "<auth" NS("sasl") " mechanism='EXTERNAL'>%s</auth>",
+		    base64_encode(peer->arena, str_of(cases[i].said)).text);
+		world_send(peer, said);
+		if (!stage_comes(peer, cases[i].want))
+			fail_msg("%s: %s", cases[i].from, cases[i].said);
+		world_free(&stage.world);
+	}
+}
+
 int
 main(void)
 {
@@ -595,6 +641,7 @@ main(void)
 	    cmocka_unit_test(each_failure_of_ours_is_one_line),
 	    cmocka_unit_test(a_host_may_go_while_a_stream_closes),
 	    cmocka_unit_test(an_attempt_keeps_its_policy),
+	    cmocka_unit_test(the_authorization_identity_is_a_domain),
 	};
 
 	return cmocka_run_group_tests_name("s2s_pairs", tests, NULL, NULL);
