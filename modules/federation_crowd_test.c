@@ -58,6 +58,25 @@ got(const struct stage *stage, const char *part)
 	return false;
 }
 
+/* A stanza of somebody at a domain that has no server here; what it brings is
+ * not looked at. */
+static void
+come(const struct stage *stage, const char *format, const char *domain,
+    unsigned number)
+{
+	struct shard *shard = &stage->world->server.shards[0];
+	struct post *letter = post_new(POST_STANZA, NULL);
+	char xml[300];
+
+	snprintf(xml, sizeof(xml), format, domain, number);
+	letter->stanza = stanza_parse(letter->arena, str_of(xml));
+	shard_enter(shard);
+	router_route(shard, NULL, letter);
+	world_run(stage->world);
+	while (stage->romeo != NULL && world_next(stage->romeo) != NULL)
+		continue;
+}
+
 /* Romeo and Escalus see each other. */
 static struct stage
 begin(void)
@@ -180,27 +199,16 @@ static void
 no_stranger_hides_who_is_lost(void **state)
 {
 	struct stage stage = begin();
-	struct shard *shard = &stage.world->server.shards[0];
 
 	(void)state;
 	neighbour_send(stage.verona,
 	    "<presence xmlns='jabber:server' type='unavailable' "
 	    "from='" ESCALUS "/throne' to='" ROMEO "'/>");
-	for (unsigned i = 0; i < 10000; i++) {
-		struct post *letter = post_new(POST_STANZA, NULL);
-		char xml[200];
-
-		snprintf(xml, sizeof(xml),
-		    "<presence xmlns='jabber:server' from='a@d1.example/%u' "
-		    "to='" ROMEO "'/>",
-		    i);
-		letter->stanza = stanza_parse(letter->arena, str_of(xml));
-		shard_enter(shard);
-		router_route(shard, NULL, letter);
-		world_run(stage.world);
-		while (world_next(stage.romeo) != NULL)
-			continue;
-	}
+	for (unsigned i = 0; i < 10000; i++)
+		come(&stage,
+		    "<presence xmlns='jabber:server' from='a@%s/%u' to='" ROMEO
+		    "'/>",
+		    "d1.example", i);
 	neighbour_send(stage.verona, COMES);
 	rig_expect(stage.romeo, "<presence from='" ESCALUS "/throne'/>");
 	stage.verona->mood = NEIGHBOUR_UNREACHABLE;
@@ -239,6 +247,107 @@ who_knows_nobody_there_does_nothing(void **state)
 	world_free(&stage.world);
 }
 
+static void
+on_connect_fail(struct shard *shard, struct str local, struct str domain)
+{
+	struct post *letter;
+
+	path_note_new(PATH_FAILED, local, domain, &letter)->err = BREAKS;
+	post_send(shard, letter);
+}
+
+/* What answers them is durable. */
+static void
+who_asks_and_takes_back_leaves_room(void **state)
+{
+	static const char *const said[] = {"subscribe", "unsubscribe"};
+	struct stage stage = begin();
+
+	(void)state;
+	stage.world->server.s2s_connect = on_connect_fail;
+	for (unsigned i = 0; i < SILENT_MAX + 500; i++) {
+		char domain[32], xml[200];
+
+		snprintf(domain, sizeof(domain), "d%u.example", i);
+		neighbour_tell(
+		    stage.world, domain, PATH_HEARD, 1000 + i, STANZA_ERR_NONE);
+		for (size_t j = 0; j < COUNT_OF(said); j++) {
+			snprintf(xml, sizeof(xml),
+			    "<presence xmlns='jabber:server' type='%s' "
+			    "from='a@%%s' to='" ROMEO "'/>",
+			    said[j]);
+			come(&stage, xml, domain, i);
+		}
+		neighbour_tell(
+		    stage.world, domain, PATH_GONE, 1000 + i, BREAKS);
+		world_run(stage.world);
+	}
+	CHECK(stage.world->server.shards[0].remotes->silent_count <= CROWD);
+	world_free(&stage.world);
+}
+
+/* After a restart, in a crowd: he answers, and is cut off before he
+ * acknowledges anything. */
+static void
+who_was_seen_before_he_took_anything_is_missed(void **state)
+{
+	struct stage stage = {
+	    .world = rig_world(7, 1, "limits.idle_ping: 0 s\n")};
+
+	(void)state;
+	stage.verona = neighbour_new(stage.world, VERONA);
+	rig_put_sub(stage.world, ROMEO, ESCALUS, SUB_TO | SUB_FROM);
+	world_kill(stage.world);
+	stage.world->server.s2s_connect = on_connect_fail;
+	for (unsigned i = 0; i < CROWD; i++) {
+		char domain[32];
+
+		snprintf(domain, sizeof(domain), "d%u.example", i);
+		neighbour_tell(
+		    stage.world, domain, PATH_HEARD, 1000 + i, STANZA_ERR_NONE);
+		come(&stage,
+		    "<message xmlns='jabber:server' from='a@%s' "
+		    "to='nobody@montague.example'><body>x</body></message>",
+		    domain, i);
+		neighbour_tell(
+		    stage.world, domain, PATH_GONE, 1000 + i, BREAKS);
+	}
+	world_run(stage.world);
+	stage.verona->is_lazy = true;
+	neighbour_open(stage.verona, "montague.example");
+	stage.romeo = rig_login(stage.world, ROMEO "/orchard");
+	neighbour_send(stage.verona, COMES);
+	rig_expect(stage.romeo, "<presence from='" ESCALUS "/throne'/>");
+	neighbour_cut(stage.verona, false);
+	world_sleep(stage.world, 20 * MINUTES);
+	CHECK(rig_finds(stage.romeo,
+	    "<presence type='unavailable' from='" ESCALUS "/throne'/>"));
+	world_free(&stage.world);
+}
+
+/* For want of room, though nothing was lost for long. */
+static void
+what_found_no_room_is_said_anew(void **state)
+{
+	struct stage stage = begin();
+
+	(void)state;
+	world_reload(stage.world,
+	    "limits.idle_ping: 0 s\ns2s.queue: 10\n"
+	    "hosts: {montague.example: {}, capulet.example: {}}\nshards: 1\n");
+	stage.verona->mood = NEIGHBOUR_UNREACHABLE;
+	neighbour_cut(stage.verona, false);
+	for (unsigned i = 0; i < 12; i++)
+		rig_send(stage.romeo,
+		    "<message to='" ESCALUS "' type='chat'><body>x</body>"
+		    "</message>");
+	rig_send(stage.romeo, "<presence><show>away</show></presence>");
+	stage.verona->mood = NEIGHBOUR_WILLING;
+	world_sleep(stage.world, 4 * MINUTES);
+	CHECK(got(&stage, "away"));
+	world_free(&stage.world);
+}
+
 int
 main(void)
 {
@@ -249,6 +358,9 @@ main(void)
 	    cmocka_unit_test(who_had_no_room_is_told_later),
 	    cmocka_unit_test(no_stranger_hides_who_is_lost),
 	    cmocka_unit_test(who_knows_nobody_there_does_nothing),
+	    cmocka_unit_test(who_asks_and_takes_back_leaves_room),
+	    cmocka_unit_test(who_was_seen_before_he_took_anything_is_missed),
+	    cmocka_unit_test(what_found_no_room_is_said_anew),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -206,7 +206,7 @@ give_up(struct pair *pair)
 static bool
 is_for_strangers(const struct pair *pair)
 {
-	return pair->broken_ms == 0 && !pair->is_ours_to_resume &&
+	return pair->broken_ms == 0 && !pair->is_acquainted &&
 	       queue_only_answers(pair);
 }
 
@@ -359,6 +359,19 @@ refuse(struct shard *shard, struct post *letter)
 	post_free(&letter);
 }
 
+/* For another pair: domains that are missed always have one, answers to
+ * strangers who are gone already leave the half to others. */
+static bool
+has_place(
+    const struct shard *shard, struct str local, const struct post *letter)
+{
+	const size_t max =
+	    queue_is_answer(letter) ? SILENT_MAX / 2 : SILENT_MAX;
+
+	return shard->remotes->silent_count < max ||
+	       link_is_known(shard, local, jid_full(letter->to));
+}
+
 void
 remote_take(struct shard *shard, struct post *letter)
 {
@@ -377,7 +390,7 @@ remote_take(struct shard *shard, struct post *letter)
 	if (!is_component)
 		local = jid_domain(letter->stanza->from);
 	pair = pair_find(remote_find(shard, letter->to), local);
-	if (pair == NULL && shard->remotes->silent_count >= SILENT_MAX) {
+	if (pair == NULL && !is_component && !has_place(shard, local, letter)) {
 		if (letter->kind == POST_MANY)
 			link_miss(shard, local, jid_full(letter->to));
 		refuse(shard, letter);

@@ -107,6 +107,13 @@ link_failed(struct pair *pair)
 		begin_losing(pair);
 }
 
+void
+link_be_behind(struct pair *pair)
+{
+	pair->is_behind = true;
+	be_broken(pair);
+}
+
 /* Only a path of ours can make good what was missed. */
 void
 link_heard(struct pair *pair)
@@ -146,6 +153,7 @@ void
 link_give_up(struct pair *pair)
 {
 	pair->broken_ms = 0;
+	pair->is_ours_to_resume = false;
 	owed_return(pair);
 	queue_sweep(pair, false);
 }
@@ -155,7 +163,6 @@ static void
 give_way(struct pair *pair)
 {
 	pair->gives_way = true;
-	pair->is_ours_to_resume = false;
 	link_give_up(pair);
 	if (queue_is_empty(pair))
 		timer_stop(pair_shard(pair), &pair->retry);
@@ -204,12 +211,26 @@ bond_want(struct remotes *remotes, uint64_t hash)
 {
 	struct bond *bond = bond_find(remotes, hash);
 
-	if (bond != NULL || remotes->bonds.count >= BONDS_MAX)
+	if (bond != NULL)
 		return bond;
+	if (remotes->bonds.count >= BONDS_MAX) {
+		if (queue_tells_full(&remotes->bonds_told_ms))
+			log_warn(&log_server,
+			    "too many other servers took presence: further "
+			    "ones are not missed when they are lost");
+		return NULL;
+	}
 	bond = calloc(1, sizeof(*bond));
 	must(bond != NULL);
 	table_add(&remotes->bonds, &bond->link, hash);
 	return bond;
+}
+
+static void
+bond_free(struct remotes *remotes, struct bond *bond)
+{
+	table_remove(&remotes->bonds, &bond->link);
+	free(bond);
 }
 
 static uint64_t
@@ -231,6 +252,15 @@ link_know(struct shard *shard, struct str local, struct str domain)
 	if (bond != NULL)
 		bond->is_met = true;
 	return bond != NULL;
+}
+
+bool
+link_is_known(const struct shard *shard, struct str local, struct str domain)
+{
+	const struct bond *bond =
+	    bond_find(shard->remotes, bond_hash(local, domain));
+
+	return bond != NULL && bond->is_met;
 }
 
 void
@@ -265,15 +295,17 @@ link_forget(struct pair *pair)
 void
 link_recall(struct pair *pair)
 {
-	struct bond *bond = bond_find(pair_shard(pair)->remotes, hash_of(pair));
+	struct remotes *remotes = pair_shard(pair)->remotes;
+	struct bond *bond = bond_find(remotes, hash_of(pair));
 
 	pair->is_acquainted =
 	    pair_is_component(pair) || (bond != NULL && bond->is_met);
 	if (bond == NULL || !bond->is_missed)
 		return;
 	bond->is_missed = false;
-	pair->is_behind = true;
-	be_broken(pair);
+	if (!bond->is_met)
+		bond_free(remotes, bond);
+	link_be_behind(pair);
 }
 
 void
@@ -281,9 +313,7 @@ links_free(struct remotes *remotes)
 {
 	struct table_link *link;
 
-	while ((link = table_next(&remotes->bonds, NULL)) != NULL) {
-		table_remove(&remotes->bonds, link);
-		free(container_of(link, struct bond, link));
-	}
+	while ((link = table_next(&remotes->bonds, NULL)) != NULL)
+		bond_free(remotes, container_of(link, struct bond, link));
 	table_deinit(&remotes->bonds);
 }

@@ -144,6 +144,18 @@ fill(const struct stage *stage)
 	CHECK_EQUAL(stage_remotes(stage)->silent_count, CROWD);
 }
 
+/* Something holds this. */
+static bool
+is_told(const struct stage *stage, const char *part)
+{
+	const char *text;
+
+	while ((text = world_next(stage->romeo)) != NULL)
+		if (strstr(text, part) != NULL)
+			return true;
+	return false;
+}
+
 /* Verona takes presence of ours. */
 static void
 meet(const struct stage *stage)
@@ -259,26 +271,61 @@ what_is_said_to_strangers_leaves_room(void **state)
 	world_free(&stage.world);
 }
 
-/* Few strangers, whom we cannot reach, ask much. */
+/* The stranger is gone when the answer is there. */
 static void
-what_is_answered_to_strangers_leaves_room(void **state)
+late_answers_leave_room(void **state)
 {
-	enum { DOMAINS = 16, QUESTIONS = 4000 };
 	struct stage stage = begin();
 
 	(void)state;
-	for (unsigned i = 0; i < DOMAINS; i++) {
+	for (unsigned i = 0; i < SILENT_MAX + CROWD; i++) {
 		char domain[32];
 
+		pass(&stage, &crowds[0], i);
 		snprintf(domain, sizeof(domain), "d%u.example", i);
-		neighbour_tell(
-		    stage.world, domain, PATH_HEARD, 1000 + i, STANZA_ERR_NONE);
-		for (unsigned j = 0; j < QUESTIONS; j++)
-			route(&stage, ASKS, domain);
+		route(&stage, WRITES, domain);
 	}
+	CHECK(stage_remotes(&stage)->silent_count <= CROWD + 1);
 	romeo_says_to(&stage, "m1", VERONA);
 	CHECK(neighbour_got(stage.verona, "id='m1'"));
 	world_free(&stage.world);
+}
+
+/* A few strangers, whom we cannot reach, or who acknowledge nothing, ask much.
+ */
+static void
+what_is_answered_to_strangers_leaves_room(void **state)
+{
+	enum { DOMAINS = 20, QUESTIONS = 4000 };
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct stage stage = begin();
+
+		meet(&stage);
+		for (unsigned j = 0; j < DOMAINS * QUESTIONS; j++) {
+			char domain[32];
+
+			snprintf(
+			    domain, sizeof(domain), "d%u.example", j % DOMAINS);
+			if (j < DOMAINS)
+				neighbour_tell(stage.world, domain,
+				    i == 0 ? PATH_HEARD : PATH_READY, 1000 + j,
+				    STANZA_ERR_NONE);
+			route(&stage, ASKS, domain);
+		}
+		CHECK(stage_remotes(&stage)->bytes <= SILENT_BYTES_MAX);
+		romeo_says_to(&stage, "m1", "mantua.example");
+		CHECK(!is_told(&stage, "resource-constraint"));
+		stage.verona->mood = NEIGHBOUR_UNREACHABLE;
+		neighbour_cut(stage.verona, false);
+		romeo_says(
+		    &stage, "<presence type='unavailable' to='a@" VERONA "'/>");
+		stage.verona->mood = NEIGHBOUR_WILLING;
+		world_sleep(stage.world, 10 * MINUTES);
+		CHECK(neighbour_got(stage.verona, "unavailable"));
+		world_free(&stage.world);
+	}
 }
 
 /* A stream that we opened to them, and that could be resumed. */
@@ -313,6 +360,25 @@ strangers_are_resumed_once(void **state)
 		tell_out(&stage, PATH_GONE, i);
 	}
 	world_sleep(stage.world, 5 * MINUTES);
+	CHECK_EQUAL(neighbours_in_use(stage.world), 0);
+	world_free(&stage.world);
+}
+
+/* And others not without end. */
+static void
+who_is_missed_is_given_up_after_a_day(void **state)
+{
+	struct stage stage = begin();
+	struct shard *shard = &stage.world->server.shards[0];
+
+	(void)state;
+	shard_enter(shard);
+	CHECK(link_know(shard, STR("montague.example"), STR("d1.example")));
+	tell_out(&stage, PATH_READY, 1);
+	tell_out(&stage, PATH_GONE, 1);
+	world_sleep(stage.world, 12 * 60 * MINUTES);
+	CHECK_EQUAL(neighbours_in_use(stage.world), 1);
+	world_sleep(stage.world, 13 * 60 * MINUTES);
 	CHECK_EQUAL(neighbours_in_use(stage.world), 0);
 	world_free(&stage.world);
 }
@@ -393,6 +459,51 @@ a_crowd_takes_nothing_from_who_is_missed(void **state)
 	world_free(&stage.world);
 }
 
+/* Once the crowd is gone, who gave way waits like others. */
+static void
+who_gave_way_does_so_no_longer(void **state)
+{
+	struct stage stage = begin();
+
+	(void)state;
+	fill(&stage);
+	stage.verona->is_lazy = true;
+	romeo_says_to(&stage, "m1", VERONA);
+	CHECK(neighbour_got(stage.verona, "id='m1'"));
+	stage.verona->mood = NEIGHBOUR_UNREACHABLE;
+	neighbour_cut(stage.verona, false);
+	for (unsigned i = 0; i < CROWD; i++) {
+		char domain[32];
+
+		snprintf(domain, sizeof(domain), "d%u.example", i);
+		neighbour_tell(
+		    stage.world, domain, PATH_READY, 9000 + i, STANZA_ERR_NONE);
+	}
+	world_run(stage.world);
+	romeo_says(&stage, "<iq type='get' id='i1' to='" VERONA "'>"
+			   "<ping xmlns='urn:xmpp:ping'/></iq>");
+	world_sleep(stage.world, 1000);
+	CHECK(world_next(stage.romeo) == NULL);
+	world_free(&stage.world);
+}
+
+/* Also without a pair, where no others find room. */
+static void
+who_is_missed_has_a_place(void **state)
+{
+	struct stage stage = begin();
+
+	(void)state;
+	meet(&stage);
+	neighbour_cut(stage.verona, true);
+	CHECK_EQUAL(neighbours_in_use(stage.world), 0);
+	stage_remotes(&stage)->silent_count += SILENT_MAX;
+	romeo_says_to(&stage, "m1", VERONA);
+	stage_remotes(&stage)->silent_count -= SILENT_MAX;
+	CHECK(neighbour_got(stage.verona, "id='m1'"));
+	world_free(&stage.world);
+}
+
 static unsigned lines;
 
 static void
@@ -439,11 +550,15 @@ main(void)
 	    cmocka_unit_test(who_cannot_be_reached_later_is_missed),
 	    cmocka_unit_test(no_crowd_of_strangers_shuts_others_out),
 	    cmocka_unit_test(what_is_said_to_strangers_leaves_room),
+	    cmocka_unit_test(late_answers_leave_room),
 	    cmocka_unit_test(what_is_answered_to_strangers_leaves_room),
 	    cmocka_unit_test(strangers_are_resumed_once),
+	    cmocka_unit_test(who_is_missed_is_given_up_after_a_day),
 	    cmocka_unit_test(all_who_took_presence_are_missed),
 	    cmocka_unit_test(what_was_promised_waits_in_a_crowd_too),
 	    cmocka_unit_test(a_crowd_takes_nothing_from_who_is_missed),
+	    cmocka_unit_test(who_gave_way_does_so_no_longer),
+	    cmocka_unit_test(who_is_missed_has_a_place),
 	    cmocka_unit_test(the_log_says_where_there_is_no_room),
 	};
 

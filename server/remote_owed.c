@@ -59,10 +59,12 @@ is_awaited(const struct pair *pair, const struct post *letter)
 
 	if (pair->is_acquainted)
 		return true;
+	if (queue_is_answer(letter) && pair_is_in_crowd(pair))
+		return false;
 	if (total.sent > 0 || total.received > 0)
 		return !pair->is_lost || !pair_is_in_crowd(pair);
 	return !pair->is_refused && is_for_contacts(letter) &&
-	       !pair_is_in_crowd(pair);
+	       (letter->kind == POST_MANY || !pair_is_in_crowd(pair));
 }
 
 static bool
@@ -122,6 +124,15 @@ owed_take(struct entry *entry)
 	}
 	add(pair, entry);
 	return true;
+}
+
+void
+owed_miss(struct pair *pair, const struct post *letter)
+{
+	if (letter->stanza->kind != STANZA_PRESENCE || !is_said_anew(letter) ||
+	    !is_awaited(pair, letter))
+		return;
+	link_be_behind(pair);
 }
 
 void

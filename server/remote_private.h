@@ -143,12 +143,16 @@ void link_recall(struct pair *);
 void link_forget(struct pair *);
 /* All that stayed known, at the shard's end. */
 void links_free(struct remotes *);
-/* Presence of ours was taken there: from now on it is missed when it is lost;
- * false when there are too many. */
-bool link_know(struct shard *, struct str local, struct str domain);
+/* Presence of ours was taken there: from now on it is missed when it is lost.
+ * link_know does the same without a pair: false for what is no host of ours,
+ * and when too many are known. */
 void link_meet(struct pair *);
+bool link_know(struct shard *, struct str local, struct str domain);
+bool link_is_known(const struct shard *, struct str local, struct str domain);
 /* Contacts of a remote without a pair were not told something. */
 void link_miss(struct shard *, struct str local, struct str domain);
+/* Presence that accounts can say anew was not said in time. */
+void link_be_behind(struct pair *);
 /* A stream that only the peer sends on is there. */
 void link_heard(struct pair *);
 /* An attempt came to nothing. */

@@ -120,11 +120,11 @@ queue_max(const struct pair *pair)
 static bool
 has_room(const struct pair *pair, const struct post *letter)
 {
-	const size_t max = stanza_is_keepable_on_its_way(letter->stanza)
-			       ? SILENT_BYTES_MAX
-			       : SILENT_BYTES_MAX / 2;
+	const bool is_answer = queue_is_answer(letter);
+	const size_t max = is_answer ? SILENT_BYTES_MAX / 2 : SILENT_BYTES_MAX;
 
-	if (pair->path_count == 0 && pair_shard(pair)->remotes->bytes >= max)
+	if ((pair->path_count == 0 || (is_answer && !pair->is_acquainted)) &&
+	    pair_shard(pair)->remotes->bytes >= max)
 		return false;
 	return pair->bytes < BYTES_MAX && pair->count < queue_max(pair);
 }
@@ -163,7 +163,7 @@ hold_ms(const struct entry *entry)
 		? SETTING(S2S_HOLD_MESSAGES)
 		: SETTING(S2S_HOLD_OTHERS);
 
-	if (entry->pair->gives_way &&
+	if (entry->pair->gives_way && pair_is_in_crowd(entry->pair) &&
 	    (!is_promised(entry) ||
 		pair_shard(entry->pair)->remotes->silent_count > PROMISING_MAX))
 		return 0;
@@ -238,6 +238,7 @@ refuse_the_last(struct pair *pair, struct post *letter)
 		    "no room for what is sent there: %zu stanzas wait already, "
 		    "with %zu bytes",
 		    pair->count, pair->bytes);
+	owed_miss(pair, letter);
 	queue_refuse(pair, letter, STANZA_ERR_RESOURCE_CONSTRAINT,
 	    "too much waits for that server already");
 }
@@ -246,8 +247,10 @@ refuse_the_last(struct pair *pair, struct post *letter)
 static bool
 has_room_for(const struct pair *pair, const struct post *letter)
 {
-	return letter->durable.row != 0 ? pair->bytes < DURABLE_BYTES_MAX
-					: has_room(pair, letter);
+	return letter->durable.row != 0 &&
+		       (pair->is_acquainted || !queue_is_answer(letter))
+		   ? pair->bytes < DURABLE_BYTES_MAX
+		   : has_room(pair, letter);
 }
 
 void
@@ -629,15 +632,20 @@ queue_sweep(struct pair *pair, bool is_all)
 }
 
 bool
+queue_is_answer(const struct post *letter)
+{
+	const enum stanza_type type = letter->stanza->type;
+
+	return type == STANZA_ERROR || type == STANZA_RESULT ||
+	       type == STANZA_UNSUBSCRIBED;
+}
+
+bool
 queue_only_answers(const struct pair *pair)
 {
-	list_each (entry, &pair->waits, struct entry, link) {
-		const enum stanza_type type = entry->letter->stanza->type;
-
-		if (type != STANZA_ERROR && type != STANZA_RESULT &&
-		    type != STANZA_UNSUBSCRIBED)
+	list_each (entry, &pair->waits, struct entry, link)
+		if (!queue_is_answer(entry->letter))
 			return false;
-	}
 	return true;
 }
 

@@ -60,7 +60,9 @@ void queue_answered(struct pair *, const struct stanza *answer);
 /* Answers what waits and may be answered; only what has waited too long, or
  * all. */
 void queue_sweep(struct pair *, bool is_all);
-/* Whether all that waits answers somebody there. */
+/* Whether strangers there may have brought it about: an answer to them. */
+bool queue_is_answer(const struct post *);
+/* Whether nothing else waits. */
 bool queue_only_answers(const struct pair *);
 /* Answers the iqs that wait. */
 void queue_give_up_iqs(struct pair *);
@@ -81,6 +83,8 @@ queue_is_empty(const struct pair *pair)
 
 /* The entry has waited too long: false when it need not be said any more. */
 bool owed_take(struct entry *);
+/* There is no room for the letter: if accounts can say it anew, they will. */
+void owed_miss(struct pair *, const struct post *);
 void owed_remove(struct entry *);
 /* All of it waits again in its place: before what was said later. */
 void owed_return(struct pair *);

@@ -21,13 +21,14 @@ struct remotes {
 	struct table table; /* struct remote, by domain */
 	struct list unused; /* those without pairs, by age */
 	size_t unused_count;
-	size_t silent_count;   /* pairs that nobody answers for, nor misses */
-	struct table bonds;    /* struct bond: server/remote_link.c */
-	uint64_t full_told_ms; /* the log was told that these are too many */
-	size_t bytes;          /* in all queues */
-	size_t owed_bytes;     /* of these */
-	uint64_t last_ticket;  /* of all pairs that were forgotten: a stream
-				  that is resumed may tell of theirs */
+	size_t silent_count;    /* pairs that nobody answers for, nor misses */
+	struct table bonds;     /* struct bond: server/remote_link.c */
+	uint64_t bonds_told_ms; /* the log was told that these are too many */
+	uint64_t full_told_ms;  /* the log was told that these are too many */
+	size_t bytes;           /* in all queues */
+	size_t owed_bytes;      /* of these */
+	uint64_t last_ticket;   /* of all pairs that were forgotten: a stream
+				   that is resumed may tell of theirs */
 };
 
 struct remote_counters {
