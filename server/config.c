@@ -147,7 +147,7 @@ struct setting_list
 config_list(
     const struct config *config, unsigned host, const struct setting *setting)
 {
-	must(setting->type == SETTING_LIST || setting->type == SETTING_CHOICES);
+	must(setting_is_list(setting));
 	return value_of(config, host, setting)->list;
 }
 

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "server/config_private.h"
+#include "server/listed.h"
 #include "xml/prep.h"
 
 #define FILE_MAX     (16 * MIB)
@@ -233,7 +234,7 @@ read_value(
 	const struct setting *setting = config->rows[index];
 	struct setting_value *value =
 	    arena_new(config->arena, struct setting_value);
-	struct str why;
+	struct setting_wrong wrong;
 
 	if (!may_be_given(load, host, setting, yaml))
 		return false;
@@ -242,11 +243,11 @@ read_value(
 		    str_format(load->arena,
 			"%s is given twice, first in line %u", setting->name,
 			load->lines[index]));
-	if (!setting_parse(
-		load->config->arena, setting, yaml, load->folder, value, &why))
-		return refuse(load, yaml->line, yaml->column,
-		    str_format(
-			load->arena, "%s %.*s", setting->name, STR_ARG(why)));
+	if (!setting_parse(load->config->arena, setting, yaml, load->folder,
+		value, &wrong))
+		return refuse(load, wrong.where->line, wrong.where->column,
+		    str_format(load->arena, "%s %.*s", setting->name,
+			STR_ARG(wrong.why)));
 	load->lines[index] = yaml->key_line;
 	config->values[config_values_at(config, host) + index] = value;
 	return true;
@@ -365,18 +366,12 @@ static bool
 name_domain(struct load *load, unsigned number, const struct yaml *yaml)
 {
 	struct config *config = load->config;
-	bool is_many = str_starts(yaml->key, STR("*."));
-	struct str name =
-	    is_many ? (struct str){yaml->key.text + 2, yaml->key.len - 2}
-		    : yaml->key;
+	struct str name = yaml->key;
 
-	name = str_dup(config->arena, name);
-	if (!prep_domain(config->arena, &name))
+	if (!listed_domain(config->arena, &name))
 		return refuse(load, yaml->key_line, yaml->key_column,
 		    str_format(
 			load->arena, "\"%s\" is not a domain", yaml->key.text));
-	if (is_many)
-		name = str_format(config->arena, "*.%.*s", STR_ARG(name));
 	for (unsigned i = 0; i < number; i++) {
 		if (str_equal(config->domains[i], name))
 			return refuse(load, yaml->key_line, yaml->key_column,
@@ -551,7 +546,8 @@ config_peek(struct arena *arena, const char *path,
 {
 	struct setting_value value = {0};
 	const struct yaml *yaml;
-	struct str text, why;
+	struct setting_wrong wrong;
+	struct str text;
 
 	*list_r = (struct setting_list){0};
 	if (!read_file(arena, path, &text, why_r))
@@ -561,9 +557,10 @@ config_peek(struct arena *arena, const char *path,
 		return false;
 	yaml = yaml_get(yaml, str_of(setting->name));
 	if (yaml != NULL && !setting_parse(arena, setting, yaml,
-				folder_of(path), &value, &why)) {
+				folder_of(path), &value, &wrong)) {
 		*why_r = str_format(arena, "%s:%u:%u: %s %.*s", path,
-		    yaml->line, yaml->column, setting->name, STR_ARG(why));
+		    wrong.where->line, wrong.where->column, setting->name,
+		    STR_ARG(wrong.why));
 		return false;
 	}
 	*list_r = value.list;

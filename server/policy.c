@@ -2,12 +2,14 @@
 
 #include "server/settings.h"
 
-/* A name, or "*." and what all those are below. */
+/* A name, "*." and what all those are below, or "*" for all. */
 static bool
 covers(struct str pattern, struct str domain)
 {
 	struct str label;
 
+	if (str_is(pattern, "*"))
+		return true;
 	if (!str_starts(pattern, STR("*.")))
 		return str_equal(pattern, domain);
 	pattern.text += 2;

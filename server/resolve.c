@@ -5,14 +5,14 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/err.h"
 #include "base/rand.h"
+#include "server/listed.h"
 #include "server/settings.h"
 #include "server/setup.h"
 #include "server/shard.h"
 #include "xml/prep.h"
 
-#define PORT_S2S     5269
-#define PORT_S2S_TLS 5270
 /* Of one domain: whoever lists more wants us to knock on doors. */
 #define TARGETS_MAX   8
 #define ADDRESSES_MAX 8 /* of a target and family */
@@ -203,16 +203,10 @@ fail_without_address(struct resolve *resolve)
 	}
 	if (worst != NULL)
 		finish(resolve, worst->err, worst->why);
-	else if (resolve->target_count > 0)
+	else
 		finish(resolve, ERR_NOT_FOUND,
 		    str_format(resolve->arena, "DNS has no address of %.*s",
 			STR_ARG(resolve->targets[0].name)));
-	else
-		finish(resolve, ERR_NOT_FOUND,
-		    str_format(resolve->arena,
-			"no s2s.route of %.*s can be read: write "
-			"xmpp://host:port or xmpps://host:port",
-			STR_ARG(resolve->domain)));
 }
 
 static bool
@@ -644,48 +638,19 @@ ask_srv(struct resolve *resolve)
 
 /* --- routes --------------------------------------------------------------- */
 
-/* The last colon that is not of an IPv6 address in brackets. */
-static bool
-cut_port(struct str *name, uint16_t *port)
-{
-	size_t at = name->len;
-	uint64_t number;
-
-	while (at > 0 && name->text[at - 1] != ':' && name->text[at - 1] != ']')
-		at--;
-	if (at == 0 || name->text[at - 1] == ']')
-		return name->len > 0;
-	if (!str_to_u64((struct str){name->text + at, name->len - at},
-		UINT16_MAX, &number))
-		return false;
-	*port = (uint16_t)number;
-	name->len = at - 1;
-	return name->len > 0;
-}
-
-static bool
-read_route(struct str route, struct endpoint *endpoint)
-{
-	size_t scheme;
-
-	endpoint->is_direct_tls = str_starts(route, STR("xmpps://"));
-	if (!endpoint->is_direct_tls && !str_starts(route, STR("xmpp://")))
-		return false;
-	scheme = endpoint->is_direct_tls ? 8 : 7;
-	endpoint->port = endpoint->is_direct_tls ? PORT_S2S_TLS : PORT_S2S;
-	endpoint->target =
-	    (struct str){route.text + scheme, route.len - scheme};
-	return cut_port(&endpoint->target, &endpoint->port);
-}
-
 static void
 follow_route(struct resolve *resolve, struct str route)
 {
 	struct endpoint endpoint = {0};
 	struct resolve_target *target;
+	struct route read;
 
-	if (!read_route(route, &endpoint))
+	/* The configuration's reader saw to it. */
+	if (!expect(route_read(route, &read)))
 		return;
+	endpoint.target = read.host;
+	endpoint.port = read.port;
+	endpoint.is_direct_tls = read.is_direct_tls;
 	if (read_literal(&endpoint, endpoint.target)) {
 		if (resolve->literals < TARGETS_MAX)
 			resolve->list[resolve->literals++] = endpoint;

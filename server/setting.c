@@ -2,6 +2,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "server/listed.h"
 
 /* One value being read. */
 struct parse {
@@ -9,7 +10,7 @@ struct parse {
 	const struct setting *setting;
 	struct str folder;
 	struct setting_value *value;
-	struct str *why_r;
+	struct setting_wrong *wrong_r;
 };
 
 struct unit {
@@ -79,6 +80,15 @@ kind_words(const struct setting *setting)
 		return "one of";
 	case SETTING_CHOICES:
 		return "a list of";
+	case SETTING_DOMAINS:
+		return "a list of domains like example.org or "
+		       "\"*.example.org\"";
+	case SETTING_ROUTES:
+		return "a list of servers like xmpp://host:port or "
+		       "xmpps://host:port";
+	case SETTING_RESOLVERS:
+		return "a list of addresses like 192.0.2.53 or "
+		       "\"192.0.2.53@5353\"";
 	}
 	return "nothing";
 }
@@ -123,12 +133,13 @@ refuse_kind(struct parse *parse, const struct yaml *yaml)
 	    [YAML_MAP] = "a map"};
 	struct str want = wanted(parse->arena, parse->setting);
 
+	parse->wrong_r->where = yaml;
 	if (yaml->kind == YAML_TEXT)
-		*parse->why_r = str_format(parse->arena,
+		parse->wrong_r->why = str_format(parse->arena,
 		    "must be %s, not \"%s\"", want.text, yaml->text.text);
 	else
-		*parse->why_r = str_format(parse->arena, "must be %s, not %s",
-		    want.text, found[yaml->kind]);
+		parse->wrong_r->why = str_format(parse->arena,
+		    "must be %s, not %s", want.text, found[yaml->kind]);
 	return false;
 }
 
@@ -181,9 +192,10 @@ parse_number(struct parse *parse, const struct yaml *yaml)
 		return refuse_kind(parse, yaml);
 	if (number < setting->min ||
 	    (setting->max != 0 && number > setting->max)) {
-		*parse->why_r = str_format(parse->arena, "must be %s, not %s",
-		    setting_bounds(parse->arena, setting).text,
-		    yaml->text.text);
+		parse->wrong_r->why =
+		    str_format(parse->arena, "must be %s, not %s",
+			setting_bounds(parse->arena, setting).text,
+			yaml->text.text);
 		return false;
 	}
 	parse->value->number = number;
@@ -225,8 +237,9 @@ check_line(struct parse *parse, struct str text)
 	for (size_t i = 0; i < text.len; i++) {
 		if ((unsigned char)text.text[i] >= ' ' && text.text[i] != 0x7f)
 			continue;
-		*parse->why_r = STR("must be a single line of text, without "
-				    "control characters");
+		parse->wrong_r->why =
+		    STR("must be a single line of text, without "
+			"control characters");
 		return false;
 	}
 	return true;
@@ -256,56 +269,83 @@ parse_choice(struct parse *parse, const struct yaml *yaml)
 	return true;
 }
 
+/* Replaces what has a form of its own. */
 static bool
-check_item(struct parse *parse, const struct yaml *item)
+read_item(struct parse *parse, struct str *item)
 {
 	uint64_t index;
 
-	if (item->kind != YAML_TEXT)
-		return refuse_kind(parse, item);
-	if (parse->setting->type == SETTING_CHOICES &&
-	    !find_choice(parse->setting, item->text, &index))
-		return refuse_kind(parse, item);
-	return check_line(parse, item->text);
+	switch (parse->setting->type) {
+	case SETTING_CHOICES:
+		return find_choice(parse->setting, *item, &index);
+	case SETTING_DOMAINS:
+		return str_is(*item, "*") || listed_domain(parse->arena, item);
+	case SETTING_ROUTES:
+		return listed_route(parse->arena, item);
+	case SETTING_RESOLVERS:
+		return listed_resolver(parse->arena, item);
+	default:
+		return true;
+	}
+}
+
+static bool
+parse_item(struct parse *parse, const struct yaml *yaml, struct str *item_r)
+{
+	if (yaml->kind != YAML_TEXT)
+		return refuse_kind(parse, yaml);
+	parse->wrong_r->where = yaml;
+	if (!check_line(parse, yaml->text))
+		return false;
+	*item_r = str_dup(parse->arena, yaml->text);
+	return read_item(parse, item_r) || refuse_kind(parse, yaml);
 }
 
 static bool
 parse_list(struct parse *parse, const struct yaml *yaml)
 {
 	const struct yaml *first = yaml->kind == YAML_LIST ? yaml->first : yaml;
+	const struct yaml *end = yaml->kind == YAML_LIST ? NULL : yaml->next;
 	struct str *items;
 	size_t count = 0;
 
-	for (const struct yaml *item = first; item != NULL;
-	    item = yaml->kind == YAML_LIST ? item->next : NULL) {
-		if (!check_item(parse, item))
-			return false;
+	for (const struct yaml *item = first; item != end; item = item->next)
 		count++;
-	}
 	items = arena_array(parse->arena, struct str, count);
-	for (size_t i = 0; i < count; i++, first = first->next)
-		items[i] = str_dup(parse->arena, first->text);
+	for (size_t i = 0; i < count; i++, first = first->next) {
+		if (!parse_item(parse, first, &items[i]))
+			return false;
+	}
 	parse->value->list = (struct setting_list){items, count};
 	return true;
 }
 
-static bool
-is_list(const struct setting *setting)
+bool
+setting_is_list(const struct setting *setting)
 {
-	return setting->type == SETTING_LIST ||
-	       setting->type == SETTING_CHOICES;
+	switch (setting->type) {
+	case SETTING_LIST:
+	case SETTING_CHOICES:
+	case SETTING_DOMAINS:
+	case SETTING_ROUTES:
+	case SETTING_RESOLVERS:
+		return true;
+	default:
+		return false;
+	}
 }
 
 bool
 setting_parse(struct arena *arena, const struct setting *setting,
     const struct yaml *yaml, struct str folder, struct setting_value *value_r,
-    struct str *why_r)
+    struct setting_wrong *wrong_r)
 {
-	struct parse parse = {arena, setting, folder, value_r, why_r};
+	struct parse parse = {arena, setting, folder, value_r, wrong_r};
 
 	*value_r = (struct setting_value){0};
+	*wrong_r = (struct setting_wrong){.where = yaml};
 	if (yaml->kind != YAML_TEXT &&
-	    !(yaml->kind == YAML_LIST && is_list(setting)))
+	    !(yaml->kind == YAML_LIST && setting_is_list(setting)))
 		return refuse_kind(&parse, yaml);
 	switch (setting->type) {
 	case SETTING_BOOL:
@@ -319,6 +359,9 @@ setting_parse(struct arena *arena, const struct setting *setting,
 		return parse_text(&parse, yaml);
 	case SETTING_LIST:
 	case SETTING_CHOICES:
+	case SETTING_DOMAINS:
+	case SETTING_ROUTES:
+	case SETTING_RESOLVERS:
 		return parse_list(&parse, yaml);
 	case SETTING_CHOICE:
 		return parse_choice(&parse, yaml);
@@ -331,6 +374,7 @@ setting_preset(struct arena *arena, const struct setting *setting,
     struct str folder, struct setting_value *value_r)
 {
 	const struct yaml *yaml;
+	struct setting_wrong wrong;
 	struct str why;
 
 	*value_r = (struct setting_value){0};
@@ -338,7 +382,7 @@ setting_preset(struct arena *arena, const struct setting *setting,
 		return;
 	yaml = yaml_parse(arena, setting->name, str_of(setting->preset), &why);
 	must(yaml != NULL);
-	must(setting_parse(arena, setting, yaml, folder, value_r, &why));
+	must(setting_parse(arena, setting, yaml, folder, value_r, &wrong));
 }
 
 bool

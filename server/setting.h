@@ -18,16 +18,20 @@
 #include "server/yaml.h"
 
 enum setting_type {
-	SETTING_BOOL,   /* true or false; also yes, no, on, off */
-	SETTING_INT,    /* a whole number */
-	SETTING_TIME,   /* 500 ms, 30 s, 5 min, 2 h, 7 d; kept as ms */
-	SETTING_SIZE,   /* 512 B, 64 KiB, 10 MiB, 1 GiB; kept as bytes */
-	SETTING_TEXT,   /* a line of text */
-	SETTING_PATH,   /* a file; relative to the configuration's folder,
-			   or else a word among choices */
-	SETTING_LIST,   /* of texts; one alone needs no brackets */
-	SETTING_CHOICE, /* one of choices */
-	SETTING_CHOICES /* a list of some of choices */
+	SETTING_BOOL,     /* true or false; also yes, no, on, off */
+	SETTING_INT,      /* a whole number */
+	SETTING_TIME,     /* 500 ms, 30 s, 5 min, 2 h, 7 d; kept as ms */
+	SETTING_SIZE,     /* 512 B, 64 KiB, 10 MiB, 1 GiB; kept as bytes */
+	SETTING_TEXT,     /* a line of text */
+	SETTING_PATH,     /* a file; relative to the configuration's folder,
+			     or else a word among choices */
+	SETTING_LIST,     /* of texts; one alone needs no brackets */
+	SETTING_CHOICE,   /* one of choices */
+	SETTING_CHOICES,  /* a list of some of choices */
+	SETTING_DOMAINS,  /* a list of domains; "*." before one for all below,
+			     "*" for all; prepared */
+	SETTING_ROUTES,   /* a list of servers: xmpp://host:port */
+	SETTING_RESOLVERS /* a list of addresses of DNS servers */
 };
 
 enum setting_flag {
@@ -62,18 +66,27 @@ struct setting_list {
 struct setting_value {
 	uint64_t number;          /* BOOL, INT, TIME, SIZE; CHOICE: its index */
 	struct str text;          /* TEXT, PATH, CHOICE */
-	struct setting_list list; /* LIST, CHOICES */
+	struct setting_list list; /* LIST, CHOICES, DOMAINS, ROUTES, RESOLVERS
+				   */
+};
+
+/* What is not right, and where: perhaps an item of a list. */
+struct setting_wrong {
+	struct str why;
+	const struct yaml *where;
 };
 
 /* What a value in the file means, in the arena. folder is what relative paths
  * begin with, "" for none. False with words like "must be a whole number, not
- * abc" in *why_r. */
+ * abc" in *wrong_r. */
 bool setting_parse(struct arena *, const struct setting *, const struct yaml *,
-    struct str folder, struct setting_value *value_r, struct str *why_r);
+    struct str folder, struct setting_value *value_r,
+    struct setting_wrong *wrong_r);
 /* The preset; must be right (settings_test.c holds it for the built-in). */
 void setting_preset(struct arena *, const struct setting *, struct str folder,
     struct setting_value *value_r);
 bool setting_equal(const struct setting_value *, const struct setting_value *);
+bool setting_is_list(const struct setting *);
 /* What may be written: "a time from 1 s to 10 min", "one of sqlite,
  * postgres". */
 struct str setting_bounds(struct arena *, const struct setting *);

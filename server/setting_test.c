@@ -26,9 +26,14 @@ parse(enum row row, const char *text, struct setting_value *value,
     struct str *why)
 {
 	const struct yaml *yaml = yaml_parse(arena, "t", str_of(text), why);
+	struct setting_wrong wrong;
+	bool is_good;
 
 	assert_non_null(yaml);
-	return setting_parse(arena, &rows[row], yaml, STR("etc/"), value, why);
+	is_good =
+	    setting_parse(arena, &rows[row], yaml, STR("etc/"), value, &wrong);
+	*why = wrong.why;
+	return is_good;
 }
 
 static const struct {

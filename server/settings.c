@@ -224,12 +224,12 @@ const struct setting server_settings[SETTINGS_COUNT + 1] = {
     {"s2s.revoked", SETTING_PATH, RELOADS,
 	.help = "Lists, in PEM form, of certificates that their authorities "
 		"revoked; read again when the file changes."},
-    {"s2s.allow", SETTING_LIST, RELOADS | PER_HOST, .preset = "[]",
+    {"s2s.allow", SETTING_DOMAINS, RELOADS | PER_HOST, .preset = "[]",
 	.help = "The only domains that are talked to, if any are named; "
 		"\"*.example.org\" is all below that one."},
-    {"s2s.deny", SETTING_LIST, RELOADS | PER_HOST, .preset = "[]",
-	.help = "Domains that are not talked to."},
-    {"s2s.route", SETTING_LIST, RELOADS | PER_DOMAIN, .preset = "[]",
+    {"s2s.deny", SETTING_DOMAINS, RELOADS | PER_HOST, .preset = "[]",
+	.help = "Domains that are not talked to, \"*\" for all."},
+    {"s2s.route", SETTING_ROUTES, RELOADS | PER_DOMAIN, .preset = "[]",
 	.help = "Where the domain is, instead of asking DNS: "
 		"xmpp://192.0.2.1:5269 or, for TLS at once, "
 		"xmpps://host.example.net:5270."},
@@ -267,7 +267,7 @@ const struct setting server_settings[SETTINGS_COUNT + 1] = {
     {"component.subdomains", SETTING_BOOL, RELOADS | PER_DOMAIN,
 	.preset = "false",
 	.help = "Whether what is below its domain is the component's too."},
-    {"dns.resolvers", SETTING_LIST, RELOADS | PER_DOMAIN, .preset = "[]",
+    {"dns.resolvers", SETTING_RESOLVERS, RELOADS | PER_DOMAIN, .preset = "[]",
 	.help = "Addresses of DNS servers to ask, like 192.0.2.53 or "
 		"\"192.0.2.53@5353\"; empty: those of the system."},
     {"dns.trust_anchor", SETTING_PATH, 0,

@@ -82,6 +82,39 @@ set_hosts(struct setup *setup, struct str *why_r)
 }
 
 static bool
+has_all(struct setting_list domains)
+{
+	for (size_t i = 0; i < domains.count; i++) {
+		if (str_is(domains.items[i], "*"))
+			return true;
+	}
+	return false;
+}
+
+/* Else who writes both to let some through would let nobody through. */
+static bool
+look_at_lists(const struct setup *setup, struct str *why_r)
+{
+	for (size_t i = 0; i < setup->host_count; i++) {
+		const struct host *host = &setup->hosts[i];
+		struct setting_list deny =
+		    config_list(setup->config, host->index, SETTING(S2S_DENY));
+		struct setting_list allow =
+		    config_list(setup->config, host->index, SETTING(S2S_ALLOW));
+
+		if (allow.count == 0 || !has_all(deny))
+			continue;
+		*why_r = str_format(setup->arena,
+		    "host %.*s: s2s.deny has \"*\", so the domains of "
+		    "s2s.allow are not talked to either: to talk to these only "
+		    "leave \"*\" out, to talk to none leave s2s.allow empty",
+		    STR_ARG(host->name));
+		return false;
+	}
+	return true;
+}
+
+static bool
 set_trust(struct host *host, struct arena *arena, struct str *why_r)
 {
 	struct str authorities = config_text(setup_config(host->setup),
@@ -140,7 +173,7 @@ setup_new(struct arena *arena, const struct config *config,
 	setup->config = config_ref(config);
 	setup->modules = modules;
 	slots_init(&setup->slots, own, modules);
-	if (set_hosts(setup, &why) &&
+	if (set_hosts(setup, &why) && look_at_lists(setup, &why) &&
 	    (!with_tls || set_identities(setup, own, &why)))
 		return setup;
 	*why_r = str_dup(arena, why);
