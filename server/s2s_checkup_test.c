@@ -230,6 +230,15 @@ static const struct {
 	       "</stream:error>",
 	"stream", "the server says host-unknown: try later",
 	"whether it serves the domain"},
+    {0, "<stream:stream>", HEAD("from='mantua.example' id='x1'"), "stream",
+	"it answers as mantua.example", "whether it serves the domain"},
+    {0, "<stream:stream>", HEAD("from='a b' id='x1'"), "stream",
+	"it answers as what is no address", "whether it serves the domain"},
+    {0, "<stream:stream>",
+	"<stream:stream xmlns='jabber:client' from='" VERONA "' id='x1' "
+	"xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>",
+	"stream", "it speaks to clients, not to servers",
+	"whether it serves the domain"},
     {1, "<starttls", "<failure" NS("tls") "/></stream:stream>", "tls",
 	"cannot start TLS", "to set up TLS there"},
     {3, "<result", "<db:result" PAIR " type='invalid'/>", "authentication",
@@ -257,6 +266,40 @@ a_checkup_says_what_a_server_does_wrong(void **state)
 		    strstr(told, talks[i].advice) == NULL)
 			fail_msg("%zu: %s", i, told);
 		CHECK(!is_all_well());
+		world_free(&stage.world);
+	}
+}
+
+/* What ends the connection below a stream, at any time: administrators and
+ * senders are told. */
+static void
+ends_of_connections_are_told(void **state)
+{
+	for (size_t at = 1; at <= STAGE_LINES; at++) {
+		struct stage stage =
+		    stage_begin(at, "s2s.hold_messages: 1 s\n");
+		struct world_peer *peer;
+
+		(void)state;
+		if (at < STAGE_LINES) {
+			check_from(&stage, NULL, VERONA);
+			peer = stage_dialled(&stage, at);
+			world_conn_cut(peer->conn, "TLS: CA is unknown");
+			world_sleep(stage.world, 1000);
+			if (strstr(told, "(verona.example): "
+					 "TLS: CA is unknown") == NULL)
+				fail_msg("%zu: %s", at, told);
+		}
+		stage_say(&stage, "m1");
+		peer = stage_dialled(&stage, at);
+		world_conn_cut(peer->conn, "TLS: CA is unknown");
+		world_run(stage.world);
+		ask_shard(&stage, ADMIN_S2S);
+		if (strstr(told, "TLS: CA is unknown") == NULL)
+			fail_msg("%zu: %s", at, told);
+		world_sleep(stage.world, 3000);
+		if (at < STAGE_LINES)
+			CHECK(stage_comes(stage.romeo, "TLS: CA is unknown"));
 		world_free(&stage.world);
 	}
 }
@@ -586,6 +629,7 @@ main(void)
 	    cmocka_unit_test(a_checkup_is_beside_what_is_in_use),
 	    cmocka_unit_test(a_checkup_says_where_the_way_ends),
 	    cmocka_unit_test(a_checkup_says_what_a_server_does_wrong),
+	    cmocka_unit_test(ends_of_connections_are_told),
 	    cmocka_unit_test(a_checkup_ends),
 	    cmocka_unit_test(a_checkup_takes_a_minute_at_most),
 	    cmocka_unit_test(a_bad_certificate_is_no_case_for_dialback),

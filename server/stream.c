@@ -651,6 +651,10 @@ on_closed(struct conn *conn, const char *why)
 	timer_stop(shard, &stream->timer);
 	timer_stop(shard, &stream->pause);
 	log_end(stream, why);
+	/* For who asks the role why: nothing else is known. */
+	if (!stream->is_gone && !stream->is_peer_ended &&
+	    stream->end.err == STREAM_ERR_NONE && stream->end.text.len == 0)
+		stream->end.text = str_dup(stream->arena, str_of(why));
 	if (stream->target.len == 0)
 		address_tell(shard, stream->id, conn->address, ADDRESS_CLOSED);
 	end(stream);

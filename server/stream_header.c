@@ -127,10 +127,21 @@ read_answer(struct stream *stream, const struct node *header)
 	if (from.text == NULL)
 		return STREAM_ERR_NONE;
 	stream->claimed = jid_parse(stream->arena, from);
-	if (stream->claimed == NULL ||
-	    !str_equal(jid_full(stream->claimed), stream->target))
-		return STREAM_ERR_INVALID_FROM;
-	return STREAM_ERR_NONE;
+	if (stream->claimed != NULL &&
+	    str_equal(jid_full(stream->claimed), stream->target))
+		return STREAM_ERR_NONE;
+	stream->end.text = str_format(stream->arena, "it answers as %.*s",
+	    STR_ARG(stream->claimed == NULL ? STR("what is no address")
+					    : jid_full(stream->claimed)));
+	return STREAM_ERR_INVALID_FROM;
+}
+
+static enum stream_err
+refuse_namespace(struct stream *stream, struct str content_ns)
+{
+	if (stream->target.len > 0 && str_is(content_ns, NS_CLIENT))
+		stream->end.text = STR("it speaks to clients, not to servers");
+	return STREAM_ERR_INVALID_NAMESPACE;
 }
 
 static enum stream_err
@@ -142,7 +153,7 @@ read_addresses(struct stream *stream, struct arena *arena,
 
 	if (!node_is(header, "stream", NS_STREAM) ||
 	    !str_equal(content_ns, stream->role->content_ns))
-		return STREAM_ERR_INVALID_NAMESPACE;
+		return refuse_namespace(stream, content_ns);
 	if (lang.text != NULL && lang.len <= LANG_MAX)
 		stream->lang = str_dup(stream->arena, lang);
 	if (stream->target.len > 0)
