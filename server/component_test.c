@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/log.h"
 #include "server/world_component.h"
 #include "server/world_neighbour.h"
 #include "server/world_private.h"
@@ -170,6 +171,25 @@ components_speak_with_each_other_and_servers(void **state)
 	}
 }
 
+/* How the last stream ended, as the log has it. */
+static char end[300];
+
+static void
+note_end(enum log_level level, const char *line)
+{
+	(void)level;
+	if (strstr(line, ": closed") != NULL)
+		snprintf(end, sizeof(end), "%s", line);
+}
+
+static void
+note_ends(bool is_on)
+{
+	end[0] = '\0';
+	log_capture(is_on ? note_end : NULL);
+	log_set_level(is_on ? LOG_INFO : LOG_ERROR);
+}
+
 static void
 who_does_not_know_the_secret_is_nobody(void **state)
 {
@@ -193,15 +213,22 @@ who_does_not_know_the_secret_is_nobody(void **state)
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct stage stage = begin(i + 1);
-		struct world_peer *peer = world_component_arrive(stage.world);
-		struct str id = world_component_open(peer, cases[i].domain);
+		struct world_peer *peer;
+		struct str id;
 
+		note_ends(true);
+		peer = world_component_arrive(stage.world);
+		id = world_component_open(peer, cases[i].domain);
 		if (cases[i].secret != NULL)
 			world_component_shake(peer, id, cases[i].secret);
 		if (cases[i].said != NULL)
 			say(peer, cases[i].said);
 		CHECK(comes(peer, cases[i].err));
 		CHECK(world_is_closed(peer));
+		if (strstr(end, cases[i].domain) == NULL ||
+		    strstr(end, cases[i].err) == NULL)
+			fail_msg("%zu: %s", i, end);
+		note_ends(false);
 		CHECK(world_next(stage.romeo) == NULL);
 		world_free(&stage.world);
 	}
@@ -336,6 +363,23 @@ a_component_that_never_answers_fills_its_queue_only(void **state)
 }
 
 static void
+who_is_not_proved_in_time_is_named(void **state)
+{
+	struct stage stage = begin(1);
+	struct world_peer *peer = world_component_arrive(stage.world);
+
+	(void)state;
+	(void)world_component_open(peer, ECHO);
+	note_ends(true);
+	world_sleep(stage.world, 5 * MINUTES);
+	CHECK(strstr(end, "component ") == end &&
+	      strstr(end, " as " ECHO ": closed with connection-timeout: not "
+			  "authenticated in time") != NULL);
+	note_ends(false);
+	world_free(&stage.world);
+}
+
+static void
 a_second_connection_ends_while_the_first_lives(void **state)
 {
 	for (uint64_t seed = 1; seed <= 20; seed++) {
@@ -346,8 +390,11 @@ a_second_connection_ends_while_the_first_lives(void **state)
 		world_component_shake(
 		    second, world_component_open(second, ECHO), "one");
 		CHECK(world_next(second) == NULL);
+		note_ends(true);
 		CHECK(pong(first));
 		CHECK(comes(second, "conflict"));
+		CHECK(strstr(end, ECHO ": closed with conflict") != NULL);
+		note_ends(false);
 		world_sleep(stage.world, 1 * MINUTES);
 		say(stage.romeo, TO_ECHO("m1"));
 		CHECK(is_next(first, "id='m1'"));
@@ -419,6 +466,7 @@ main(void)
 	    cmocka_unit_test(what_was_not_handled_goes_again),
 	    cmocka_unit_test(
 		a_component_that_never_answers_fills_its_queue_only),
+	    cmocka_unit_test(who_is_not_proved_in_time_is_named),
 	    cmocka_unit_test(a_second_connection_ends_while_the_first_lives),
 	    cmocka_unit_test(a_second_connection_takes_over_from_a_dead_one),
 	    cmocka_unit_test(a_component_that_is_configured_no_more_ends),

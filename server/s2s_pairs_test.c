@@ -493,6 +493,31 @@ each_refusal_is_one_line(void **state)
 	}
 }
 
+/* Who said in clear who it is, and cannot do TLS. */
+static void
+a_failed_handshake_names_the_domain(void **state)
+{
+	struct stage stage = stage_begin(1, NULL);
+	struct world_peer *peer = stage_arrive(&stage);
+
+	(void)state;
+	world_send(peer, OPENING);
+	CHECK(stage_comes(peer, "features"));
+	told[0] = '\0';
+	log_capture(note_line);
+	log_set_level(LOG_INFO);
+	shard_enter(stage_s2s(peer)->stream.shard);
+	stream_start_tls(&stage_s2s(peer)->stream);
+	world_conn_cut(peer->conn, "TLS handshake failed: x");
+	world_run(stage.world);
+	log_set_level(LOG_ERROR);
+	log_capture(NULL);
+	if (strstr(told, " as " VERONA ": closed: TLS handshake failed: x") ==
+	    NULL)
+		fail_msg("%s", told);
+	world_free(&stage.world);
+}
+
 /* The same of streams that we want. */
 static const struct {
 	const char *yaml;
@@ -638,6 +663,7 @@ main(void)
 	    cmocka_unit_test(why_a_key_was_not_verified_is_told),
 	    cmocka_unit_test(lists_hold_for_who_comes),
 	    cmocka_unit_test(each_refusal_is_one_line),
+	    cmocka_unit_test(a_failed_handshake_names_the_domain),
 	    cmocka_unit_test(each_failure_of_ours_is_one_line),
 	    cmocka_unit_test(a_host_may_go_while_a_stream_closes),
 	    cmocka_unit_test(an_attempt_keeps_its_policy),

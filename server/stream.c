@@ -39,6 +39,21 @@ stream_err_element(enum stream_err err)
 	return elements[err];
 }
 
+/* Of who is not proved yet. */
+static struct str
+claim_of(const struct stream *stream)
+{
+	if (stream->role->serves != NULL)
+		return stream->host_name;
+	if (!stream->role->is_of_servers)
+		return STR_NONE;
+	if (stream->claimed != NULL)
+		return jid_full(stream->claimed);
+	return stream->claimed_in_clear == NULL
+		   ? STR_NONE
+		   : jid_full(stream->claimed_in_clear);
+}
+
 static void
 name_stream(const struct log *log, char *text, size_t len)
 {
@@ -49,8 +64,8 @@ name_stream(const struct log *log, char *text, size_t len)
 		peer = stream->target;
 	else if (stream->peer != NULL)
 		peer = jid_full(stream->peer);
-	else if (stream->claimed != NULL && stream->role->is_of_servers)
-		claimed = jid_full(stream->claimed);
+	else
+		claimed = claim_of(stream);
 	snprintf(text, len, "%s %u/%u %.*s%s%.*s", stream->role->name,
 	    stream->id.shard, stream->id.slot, STR_ARG(peer),
 	    claimed.len > 0 ? " as " : "", STR_ARG(claimed));
@@ -147,7 +162,7 @@ on_open(struct reader *reader, const struct node *header, struct str content_ns)
 	struct arena *arena = arena_make(0);
 	enum stream_err err;
 
-	stream->claimed = NULL;
+	stream->claimed = stream->claimed_in_clear = NULL;
 	stream->lang = STR_NONE;
 	stream->has_version = node_attr(header, "version").text != NULL;
 	err = stream_read_header(stream, arena, header, content_ns);
@@ -453,6 +468,7 @@ stream_start_tls(struct stream *stream)
 {
 	stream->is_open = false;
 	stream->is_deaf = stream->is_feeding;
+	stream->claimed_in_clear = stream->claimed;
 	stream->claimed = NULL;
 	stream->lang = STR_NONE;
 	if (stream->is_feeding)

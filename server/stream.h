@@ -120,7 +120,8 @@ struct stream {
 				      header, and where the role has serves */
 	const struct jid *peer;    /* as authenticated, later bound; or NULL */
 	const struct jid *claimed; /* the from of the peer's header; or NULL */
-	struct str lang;           /* the peer's xml:lang; empty without */
+	const struct jid *claimed_in_clear; /* before TLS: for the log only */
+	struct str lang;    /* the peer's xml:lang; empty without */
 	struct str target;  /* what we opened it to; empty when the peer did */
 	struct str id_text; /* of the header of who was connected to */
 	struct stream_end end;
