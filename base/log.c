@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/escape.h"
 
 #define JOURNAL_SOCKET "/run/systemd/journal/socket"
 /* A datagram of any length would need a file passed along. */
@@ -210,39 +211,6 @@ log_close(void)
 	pthread_rwlock_unlock(&out.lock);
 }
 
-/* Control characters, also those of two bytes (U+0080 to U+009F), would let a
- * peer break the line or drive a terminal. */
-static bool
-is_control(const unsigned char *at, size_t left)
-{
-	return at[0] < 0x20 || at[0] == 0x7f ||
-	       (at[0] == 0xc2 && left > 1 && at[1] < 0xa0);
-}
-
-static void
-add_escaped(struct buf *buf, struct str str, enum log_form form)
-{
-	const unsigned char *at = (const unsigned char *)str.text;
-
-	for (size_t left = str.len; left > 0;) {
-		size_t len = str_utf8_len((struct str){(const char *)at, left});
-		const char *hex = form == LOG_JSON ? "\\u%04x" : "\\x%02x";
-
-		if (len == 0 && form == LOG_JSON)
-			buf_add(buf, STR("\\ufffd"));
-		else if (len == 0 || (len == 1 && is_control(at, left)))
-			buf_add_format(buf, hex, at[0]);
-		else if (is_control(at, left))
-			buf_add_format(buf, hex, at[1]);
-		else if (form == LOG_JSON && (at[0] == '"' || at[0] == '\\'))
-			buf_add_format(buf, "\\%c", at[0]);
-		else
-			buf_add(buf, (struct str){(const char *)at, len});
-		at += len == 0 ? 1 : len;
-		left -= len == 0 ? 1 : len;
-	}
-}
-
 struct line {
 	enum log_level level;
 	struct str subject, words;
@@ -251,9 +219,9 @@ struct line {
 static void
 add_plain(struct buf *buf, const struct line *line)
 {
-	add_escaped(buf, line->subject, LOG_TEXT);
+	escape_text(buf, line->subject);
 	buf_add(buf, STR(": "));
-	add_escaped(buf, line->words, LOG_TEXT);
+	escape_text(buf, line->words);
 }
 
 static void
@@ -275,9 +243,9 @@ add_json(struct buf *buf, const struct line *line)
 	clock_text(now, clock_wall_us());
 	buf_add_format(buf, "{\"time\":\"%s\",\"level\":\"%s\",\"subject\":\"",
 	    now, level_texts[line->level]);
-	add_escaped(buf, line->subject, LOG_JSON);
+	escape_json_string(buf, line->subject);
 	buf_add(buf, STR("\",\"text\":\""));
-	add_escaped(buf, line->words, LOG_JSON);
+	escape_json_string(buf, line->words);
 	buf_add(buf, STR("\"}\n"));
 }
 
@@ -288,7 +256,7 @@ add_journal(struct buf *buf, const struct line *line)
 {
 	buf_add_format(buf, "PRIORITY=%d\nSYSLOG_IDENTIFIER=jackdaw\nSUBJECT=",
 	    priorities[line->level]);
-	add_escaped(buf, line->subject, LOG_TEXT);
+	escape_text(buf, line->subject);
 	buf_add(buf, STR("\nMESSAGE="));
 	add_plain(buf, line);
 	if (buf->len > JOURNAL_MAX)

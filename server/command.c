@@ -8,7 +8,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "base/str.h"
+#include "base/escape.h"
 #include "server/admin.h"
 #include "server/command_http.h"
 
@@ -21,18 +21,50 @@ struct command {
 	json_t *json; /* of the last answer; NULL without */
 };
 
+/* --- what is printed ------------------------------------------------------ */
+
+static struct str
+escaped(const struct command *command, struct str text,
+    void (*escape)(struct buf *, struct str))
+{
+	struct buf buf = {0};
+	struct str result;
+
+	escape(&buf, text);
+	result = str_dup(command->arena, buf_str(&buf));
+	buf_deinit(&buf);
+	return result;
+}
+
+/* Other servers have their words in it. */
+static const char *
+text_of(const struct command *command, const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	if (text == NULL || text[0] == '\0')
+		return "-";
+	return escaped(command, str_of(text), escape_text).text;
+}
+
+static void
+print_json(const struct command *command, struct str json)
+{
+	printf("%.*s\n", STR_ARG(escaped(command, json, escape_json)));
+}
+
 /* --- asking the server --------------------------------------------------- */
 
 static enum command_exit
 show_failure(const struct command *command, const struct http_reply *reply)
 {
-	const char *why =
-	    json_string_value(json_object_get(command->json, "error"));
+	const bool is_told = json_object_get(command->json, "error") != NULL;
 
 	if (command->options->is_json && reply->body.len > 0)
-		printf("%.*s\n", STR_ARG(reply->body));
+		print_json(command, reply->body);
 	fprintf(stderr, "jackdaw: %s\n",
-	    why != NULL ? why : "the server could not do it; see its log");
+	    is_told ? text_of(command, command->json, "error")
+		    : "the server could not do it; see its log");
 	return COMMAND_FAILED;
 }
 
@@ -66,8 +98,8 @@ ask(struct command *command, const char *method, const char *path, json_t *body)
 	enum command_exit result = fetch(command, method, path, body, &reply);
 
 	if (result == COMMAND_OK && command->options->is_json)
-		printf("%.*s\n",
-		    STR_ARG(reply.body.len == 0 ? STR("{}") : reply.body));
+		print_json(
+		    command, reply.body.len == 0 ? STR("{}") : reply.body);
 	return result;
 }
 
@@ -260,9 +292,9 @@ deluser(struct command *command)
 }
 
 static void
-show_account(const json_t *account)
+show_account(const struct command *command, const json_t *account)
 {
-	printf("%s%s\n", json_string_value(json_object_get(account, "jid")),
+	printf("%s%s\n", text_of(command, account, "jid"),
 	    json_is_true(json_object_get(account, "disabled")) ? " (disabled)"
 							       : "");
 }
@@ -309,20 +341,12 @@ users(struct command *command)
 	} while (json_array_size(accounts) - before >= ADMIN_LIST_MAX);
 	json_array_foreach (accounts, i, account)
 		if (is_for_people(command, result))
-			show_account(account);
+			show_account(command, account);
 	if (result == COMMAND_OK && command->options->is_json &&
 	    json_dumpf(all, stdout, JSON_COMPACT) == 0)
 		putchar('\n');
 	json_decref(all);
 	return result;
-}
-
-static const char *
-text_of(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text == NULL || text[0] == '\0' ? "-" : text;
 }
 
 static enum command_exit
@@ -339,10 +363,12 @@ sessions(struct command *command)
 	    "priority", "since");
 	json_array_foreach (
 	    json_object_get(command->json, "sessions"), i, session)
-		printf("%-40s %-24s %-14s %-8lld %s\n", text_of(session, "jid"),
-		    text_of(session, "address"), text_of(session, "mechanism"),
+		printf("%-40s %-24s %-14s %-8lld %s\n",
+		    text_of(command, session, "jid"),
+		    text_of(command, session, "address"),
+		    text_of(command, session, "mechanism"),
 		    json_integer_value(json_object_get(session, "priority")),
-		    text_of(session, "since"));
+		    text_of(command, session, "since"));
 	return result;
 }
 
@@ -376,10 +402,11 @@ streams_text(struct command *command, const json_t *pair)
 
 	json_array_foreach (json_object_get(pair, "streams"), i, stream)
 		text = str_format(command->arena, "%s%s%s%s %s %s (%s)", text,
-		    i == 0 ? "" : ", ", text_of(stream, "direction"),
+		    i == 0 ? "" : ", ", text_of(command, stream, "direction"),
 		    json_is_true(json_object_get(stream, "bidirectional")) ? "+"
 									   : "",
-		    text_of(stream, "proof"), text_of(stream, "tls"),
+		    text_of(command, stream, "proof"),
+		    text_of(command, stream, "tls"),
 		    age_text(command, stream, "age_s"))
 			   .text;
 	return text[0] == '\0' ? "-" : text;
@@ -393,9 +420,9 @@ trouble_text(struct command *command, const json_t *pair)
 	    json_integer_value(json_object_get(pair, "in_doubt"));
 
 	if (count == 0)
-		return text_of(pair, "last_error");
+		return text_of(command, pair, "last_error");
 	return str_format(command->arena, "%s; %lld in doubt",
-	    text_of(pair, "last_error"), count)
+	    text_of(command, pair, "last_error"), count)
 	    .text;
 }
 
@@ -413,8 +440,10 @@ s2s(struct command *command)
 	    "state", "streams (age)", "queued", "oldest", "last error");
 	json_array_foreach (json_object_get(command->json, "pairs"), i, pair)
 		printf("%-24s %-24s %-10s %-45s %-7lld %-7s %s\n",
-		    text_of(pair, "local"), text_of(pair, "remote"),
-		    text_of(pair, "state"), streams_text(command, pair),
+		    text_of(command, pair, "local"),
+		    text_of(command, pair, "remote"),
+		    text_of(command, pair, "state"),
+		    streams_text(command, pair),
 		    json_integer_value(json_object_get(pair, "queued")),
 		    age_text(command, pair, "oldest_s"),
 		    trouble_text(command, pair));
@@ -435,16 +464,17 @@ s2s_check(struct command *command)
 		    body, "from", json_string(command->options->from));
 	result = ask(command, "POST", "/v1/s2s/check", body);
 	if (is_for_people(command, result)) {
-		printf("%s -> %s\n", text_of(command->json, "from"),
-		    text_of(command->json, "domain"));
+		printf("%s -> %s\n", text_of(command, command->json, "from"),
+		    text_of(command, command->json, "domain"));
 		json_array_foreach (
 		    json_object_get(command->json, "steps"), i, step)
-			printf("  %-14s  %-6s  %s\n", text_of(step, "step"),
+			printf("  %-14s  %-6s  %s\n",
+			    text_of(command, step, "step"),
 			    json_is_true(json_object_get(step, "ok"))
 				? "ok"
 				: "FAILED",
-			    text_of(step, "text"));
-		printf("%s\n", text_of(command->json, "advice"));
+			    text_of(command, step, "text"));
+		printf("%s\n", text_of(command, command->json, "advice"));
 	}
 	if (result == COMMAND_OK &&
 	    !json_is_true(json_object_get(command->json, "ok")))
@@ -510,7 +540,7 @@ status(struct command *command)
 	if (!is_for_people(command, result))
 		return result;
 	printf("Jackdaw %s, up for %lld s, %lld shards\n",
-	    text_of(command->json, "version"),
+	    text_of(command, command->json, "version"),
 	    json_integer_value(json_object_get(command->json, "uptime_s")),
 	    json_integer_value(json_object_get(command->json, "shards")));
 	printf("serves");
@@ -558,8 +588,8 @@ features(struct command *command)
 		return result;
 	json_array_foreach (
 	    json_object_get(command->json, "modules"), i, module) {
-		printf("%-14s %s\n", text_of(module, "name"),
-		    text_of(module, "help"));
+		printf("%-14s %s\n", text_of(command, module, "name"),
+		    text_of(command, module, "help"));
 		json_array_foreach (json_object_get(module, "xeps"), k, xep)
 			printf("%-14s   %s\n", "", json_string_value(xep));
 	}

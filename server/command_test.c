@@ -82,12 +82,15 @@ run_words(bool is_json, char **words, const char *const *bodies)
 	pthread_t thread;
 	enum command_exit result;
 	size_t len;
+	int count = 0;
 
+	while (words[count] != NULL)
+		count++;
 	admin.bodies = bodies;
 	pthread_create(&thread, NULL, answer_all, NULL);
 	fflush(stdout);
 	dup2(fileno(file), STDOUT_FILENO);
-	result = command_run(&options, words[1] == NULL ? 1 : 2, words);
+	result = command_run(&options, count, words);
 	fflush(stdout);
 	dup2(stdout_fd, STDOUT_FILENO);
 	close(stdout_fd);
@@ -144,6 +147,38 @@ links_are_listed(void **state)
 	    "a.example                c.example                waiting    "
 	    "-                                             30      10 min  "
 	    "connection refused; 4 in doubt\n");
+}
+
+#define CSI "\xc2\x9b" /* U+009B */
+
+/* What another server says does not drive the terminal. */
+static void
+words_of_others_are_escaped(void **state)
+{
+	static const char checked[] =
+	    "{\"from\":\"a.example\",\"domain\":\"b.example\",\"ok\":true,"
+	    "\"steps\":[{\"step\":\"dns\",\"ok\":true,"
+	    "\"text\":\"Bücher\\n" CSI "2Jx\\\\\"}],"
+	    "\"advice\":\"None\"}\n";
+	char command[] = "s2s", check[] = "check", domain[] = "b.example";
+	char *words[] = {command, check, domain, NULL};
+
+	(void)state;
+	assert_int_equal(
+	    run(command, "{\"pairs\":[{\"local\":\"a.example\","
+			 "\"last_error\":\"\\u001b]0;x\\u0007\"}]}"),
+	    COMMAND_OK);
+	assert_null(strchr(printed, '\033'));
+	assert_non_null(strstr(printed, "\\x1b]0;x\\x07\n"));
+	assert_int_equal(
+	    run_words(false, words, (const char *const[]){checked, NULL}),
+	    COMMAND_OK);
+	assert_non_null(strstr(
+	    printed, "  dns             ok      Bücher\\x0a\\x9b2Jx\\\n"));
+	assert_int_equal(
+	    run_words(true, words, (const char *const[]){checked, NULL}),
+	    COMMAND_OK);
+	assert_non_null(strstr(printed, "\"Bücher\\n\\u009b2Jx\\\\\"}]"));
 }
 
 /* Rounded down, in the largest unit that fits. */
@@ -213,6 +248,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(links_are_listed),
+	    cmocka_unit_test(words_of_others_are_escaped),
 	    cmocka_unit_test(ages_are_short),
 	    cmocka_unit_test(all_accounts_are_listed),
 	};
