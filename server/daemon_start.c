@@ -333,6 +333,7 @@ daemon_start(struct daemon *daemon, struct str *why_r)
 	setup = daemon_read_setup(daemon, daemon->arena, daemon->config, why_r);
 	if (setup == NULL)
 		return false;
+	dns_tell_anchor(daemon->config);
 	shard_count = count_shards(daemon);
 	daemon->listeners =
 	    listeners_open(daemon->arena, daemon->config, shard_count, why_r);

@@ -444,6 +444,24 @@ dns_check_anchor(
 	return wrong == NULL;
 }
 
+void
+dns_tell_anchor(const struct config *config)
+{
+	if (config_bool(config, CONFIG_GLOBAL, SETTING(S2S_ENABLED)) &&
+	    anchor_path(config).len == 0)
+		log_info(&log_server,
+		    "no DNSSEC key, so DANE is off: install the package "
+		    "dns-root-data, or see dns.trust_anchor");
+}
+
+/* libunbound's words for a failure at the root. */
+bool
+dns_cannot_begin(struct str why)
+{
+	return why.len > 0 && memmem(why.text, why.len, "for trust anchor",
+				  strlen("for trust anchor")) != NULL;
+}
+
 /* Without a key DNSSEC proves nothing, and all else works. That it is good was
  * seen at the start; what it has become meanwhile must not end all questions.
  */
@@ -581,7 +599,10 @@ on_answered(struct timer *timer)
 {
 	struct dns_ask *ask = container_of(timer, struct dns_ask, deadline);
 
-	finish(ask, ask->err, ask->is_bogus ? "forged" : err_text(ask->err));
+	if (ask->is_bogus && ask->why.len == 0)
+		ask->why = STR("forged");
+	finish(
+	    ask, ask->err, ask->is_bogus ? ask->why.text : err_text(ask->err));
 }
 
 static void

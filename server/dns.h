@@ -79,6 +79,12 @@ bool dns_record_read(struct arena *, enum dns_type, struct str data,
  * else false with a sentence: all questions would fail. */
 bool dns_check_anchor(struct arena *, const struct config *, struct str *why_r);
 
+/* A line of the log where there is none, so that DANE proves nobody. */
+void dns_tell_anchor(const struct config *);
+/* Of what is bogus: whether the reason is that DNSSEC cannot begin, as a
+ * resolver takes it out of all answers or the trust anchor is out of date. */
+bool dns_cannot_begin(struct str why);
+
 /* After a reload: resolv.conf, the hosts of the system and the trust anchor are
  * read anew, and nothing is cached, for questions that come from now on. */
 void dns_setup_changed(struct shard *);

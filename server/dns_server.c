@@ -95,16 +95,22 @@ put_data(uint8_t *data, const struct dns_known *known)
 	return len + put_name(data + len, known->text);
 }
 
-static void
+/* "" for the root; how long it is there. */
+static size_t
 read_name(const uint8_t *at, char *name)
 {
+	const uint8_t *start = at;
+
+	name[0] = '\0';
 	while (*at != 0) {
+		if (at != start)
+			*name++ = '.';
 		memcpy(name, at + 1, *at);
 		name += *at;
-		*name++ = '.';
+		*name = '\0';
 		at += *at + 1;
 	}
-	name[-1] = '\0';
+	return (size_t)(at - start) + 1;
 }
 
 static size_t
@@ -219,9 +225,8 @@ serve_one(unsigned port)
 
 	if (got < 17)
 		return;
-	read_name(packet + 12, name);
+	type_at = 12 + read_name(packet + 12, name);
 	note_question(port, name);
-	type_at = 12 + strlen(name) + 2;
 	reply.len = type_at + 4;
 	code = answer(&reply, name,
 	    (unsigned)(packet[type_at] << 8 | packet[type_at + 1]));

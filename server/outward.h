@@ -12,8 +12,9 @@ struct endpoint;
 struct shard;
 
 struct outward {
-	/* Fills in the answer: err, is_secure, is_bogus, records; delay_ms:
-	 * when it comes. TIMEOUT: nothing answers until the deadline. */
+	/* Fills in the answer: err, is_secure, is_bogus with why, records;
+	 * delay_ms: when it comes. TIMEOUT: nothing answers until the deadline.
+	 */
 	void (*answer)(struct dns_ask *);
 	/* A connection to that endpoint, plain; else UNAVAILABLE: it is
 	 * refused; TIMEOUT: nothing answers. */

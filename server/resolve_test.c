@@ -10,9 +10,11 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "server/dial.h"
 #include "server/dns_rig.h"
 #include "server/dns_server.h"
+#include "server/setup_rig.h"
 #include "server/socket.h"
 
 /* What the DNS server knows. */
@@ -412,6 +414,71 @@ a_domain_has_resolvers_of_its_own(void **state)
 }
 
 /* What strangers make us ask does not keep us from asking for ourselves. */
+static char told[200];
+
+static void
+note_line(enum log_level level, const char *line)
+{
+	(void)level;
+	snprintf(told, sizeof(told), "%s", line);
+}
+
+/* Where it is installed there is no line. */
+static void
+that_dane_is_off_is_told(void **state)
+{
+	const bool is_installed = access("/usr/share/dns/root.key", R_OK) == 0;
+	const struct config *config = setup_config(shard()->setup);
+	struct arena *arena = arena_make(0);
+	struct setup *other = setup_rig_plain(arena, "hosts: {a.lab: {}}\n");
+
+	(void)state;
+	told[0] = '\0';
+	log_set_level(LOG_INFO);
+	log_capture(note_line);
+	dns_tell_anchor(config);
+	CHECK(told[0] == '\0');
+	dns_tell_anchor(setup_config(other));
+	log_capture(NULL);
+	log_set_level(LOG_ERROR);
+	CHECK((strstr(told, "DANE is off: install the package "
+			    "dns-root-data") == NULL) == is_installed);
+	setup_unref(&other);
+	arena_free(&arena);
+}
+
+/* The server of this test signs nothing, like one that takes it out. */
+static void
+a_resolver_without_dnssec_is_known(void **state)
+{
+	static const char anchor[] = ". IN DS 20326 8 2 "
+				     "E06D44B80B8F1D39A95C0B0D7C65D084"
+				     "58E880409BBC683457104237C7F8EC8D\n";
+	struct arena *arena = arena_make(0);
+	char path[] = "/tmp/resolve_test.XXXXXX", yaml[300];
+	const int fd = mkstemp(path);
+	struct dns_rig other;
+	struct resolve *found;
+
+	(void)state;
+	assert_true(write(fd, anchor, strlen(anchor)) > 0);
+	close(fd);
+	snprintf(yaml, sizeof(yaml),
+	    "hosts: {a.lab: {}}\n"
+	    "dns: {resolvers: \"%s\", trust_anchor: \"%s\"}\n",
+	    dns_server_address(0), path);
+	dns_rig_start(&other, yaml);
+	found = dns_rig_resolve(&other, arena, "plain.lab");
+	CHECK(found->err == ERR_DENIED);
+	if (!dns_cannot_begin(found->why))
+		fail_msg("%s", found->why.text);
+	CHECK(!dns_cannot_begin(STR("no such name")));
+	arena_free(&arena);
+	dns_rig_stop(&other);
+	shard_enter(shard());
+	unlink(path);
+}
+
 static void
 silence_for_strangers_holds_nobody_back(void **state)
 {
@@ -563,6 +630,8 @@ main(void)
 	    cmocka_unit_test(answers_are_kept_until_a_reload),
 	    cmocka_unit_test(answers_are_kept_for_their_time),
 	    cmocka_unit_test(a_domain_has_resolvers_of_its_own),
+	    cmocka_unit_test(that_dane_is_off_is_told),
+	    cmocka_unit_test(a_resolver_without_dnssec_is_known),
 	    cmocka_unit_test(silence_for_strangers_holds_nobody_back),
 	    cmocka_unit_test(questions_end_with_the_shard),
 	    cmocka_unit_test(endpoints_are_tried_in_order),

@@ -24,6 +24,7 @@ struct checkup {
 	struct str local, domain;
 	enum checkup_step at, failed_at; /* now; the last one that failed */
 	bool was_presented; /* a certificate, which proved nothing */
+	bool has_no_dnssec; /* it cannot begin: all of DNS fails */
 	bool has_failed;    /* some step, perhaps one that others made good */
 	json_t *steps;
 };
@@ -171,6 +172,8 @@ checkup_resolved(struct checkup *checkup, const struct resolve *resolve)
 {
 	if (checkup == NULL)
 		return;
+	checkup->has_no_dnssec =
+	    resolve->err == ERR_DENIED && dns_cannot_begin(resolve->why);
 	if (resolve->policy.routes.count > 0) {
 		checkup_good(checkup, "s2s.route says where it is");
 	} else {
@@ -260,6 +263,12 @@ advice_of(const struct checkup *checkup)
 	if (checkup->at == CHECKUP_DONE)
 		return "It works; see what failed on the way, as it costs time "
 		       "or may be needed one day.";
+	if (checkup->has_no_dnssec)
+		return "All of DNS fails here: what dns.resolvers (or "
+		       "/etc/resolv.conf) names takes DNSSEC out of its "
+		       "answers, or the key to begin with is out of date: "
+		       "name a resolver that leaves DNSSEC in, or bring the "
+		       "package dns-root-data or dns.trust_anchor up to date.";
 	if (checkup->failed_at == CHECKUP_CERTIFICATE && checkup->was_presented)
 		return "Ask the administrator of the other server for a "
 		       "certificate that holds: one that is presented and "

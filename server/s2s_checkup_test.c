@@ -217,6 +217,34 @@ a_checkup_says_where_the_way_ends(void **state)
 	}
 }
 
+/* Whether what is forged is that domain, or all that DNS says. */
+static void
+a_checkup_tells_forgeries_from_a_missing_key(void **state)
+{
+	static const struct {
+		const char *why, *advice;
+	} cases[] = {
+	    {"validation failure <verona.example. A IN>: no signatures",
+		"See whether the domain is spelt right"},
+	    {"validation failure <verona.example. A IN>: no DNSKEY rrset from "
+	     "127.0.0.1 for trust anchor . while building chain of trust",
+		"All of DNS fails here: what dns.resolvers"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct stage stage = stage_begin(i + 1, NULL);
+
+		world_forge(stage.world, VERONA, cases[i].why);
+		check_from(&stage, NULL, VERONA);
+		world_run(stage.world);
+		CHECK(is_told("dns", false, cases[i].why));
+		if (strstr(told, cases[i].advice) == NULL)
+			fail_msg("%zu: %s", i, told);
+		world_free(&stage.world);
+	}
+}
+
 static const struct {
 	size_t lines; /* of a good server, before */
 	const char *awaited, *said, *step, *text, *advice;
@@ -628,6 +656,7 @@ main(void)
 	    cmocka_unit_test(a_checkup_goes_all_the_way),
 	    cmocka_unit_test(a_checkup_is_beside_what_is_in_use),
 	    cmocka_unit_test(a_checkup_says_where_the_way_ends),
+	    cmocka_unit_test(a_checkup_tells_forgeries_from_a_missing_key),
 	    cmocka_unit_test(a_checkup_says_what_a_server_does_wrong),
 	    cmocka_unit_test(ends_of_connections_are_told),
 	    cmocka_unit_test(a_checkup_ends),

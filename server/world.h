@@ -81,6 +81,8 @@ void world_serve(struct world *, const char *domain, enum world_door);
 /* How long DNS takes to say that there is no IPv6 address of that domain, which
  * is known; UINT64_MAX: for ever. */
 void world_delay_ipv6(struct world *, const char *domain, uint64_t ms);
+/* From now on DNSSEC says of what DNS says about it that it is forged, so. */
+void world_forge(struct world *, const char *domain, const char *why);
 /* The other end of the next connection that the server made to that domain,
  * before TLS; NULL when there is none. */
 struct world_peer *world_dialled(struct world *, const char *domain);

@@ -15,7 +15,8 @@ struct place {
 	const char *domain;
 	enum world_door door;
 	uint32_t address;
-	uint64_t ipv6_ms; /* until it is said that there is none */
+	const char *why_forged; /* NULL: it is not */
+	uint64_t ipv6_ms;       /* until it is said that there is none */
 	struct list arrivals;
 };
 
@@ -62,6 +63,12 @@ answer(struct dns_ask *ask)
 		ask->delay_ms = place->ipv6_ms;
 		if (place->ipv6_ms == UINT64_MAX)
 			ask->err = ERR_TIMEOUT;
+	}
+	if (place != NULL && place->why_forged != NULL) {
+		ask->err = ERR_DENIED;
+		ask->is_bogus = true;
+		ask->why = str_of(place->why_forged);
+		return;
 	}
 	if (place == NULL || ask->type != DNS_A)
 		return;
@@ -124,6 +131,15 @@ world_delay_ipv6(struct world *world, const char *domain, uint64_t ms)
 
 	must(place != NULL);
 	place->ipv6_ms = ms;
+}
+
+void
+world_forge(struct world *world, const char *domain, const char *why)
+{
+	struct place *place = find(world, str_of(domain));
+
+	must(place != NULL);
+	place->why_forged = arena_dup(world->arena, why, strlen(why));
 }
 
 void
