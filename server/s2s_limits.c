@@ -14,6 +14,7 @@ s2s_limits_read(struct s2s *s2s, const struct node *parent)
 	struct str idle =
 	    node_child_text(arena, limits, "idle-seconds", NS_LIMITS);
 
+	s2s->max_bytes = s2s->idle_s = 0;
 	if (max.text != NULL)
 		(void)str_to_u64(str_trim(max), UINT64_MAX, &s2s->max_bytes);
 	if (idle.text != NULL)

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "server/s2s_internal.h"
+#include "server/s2s_limits.h"
 #include "server/s2s_stage.h"
 #include "server/shard.h"
 #include "server/stream_pace.h"
@@ -121,6 +122,42 @@ static const struct {
     {SM_FEATURES(LIMITS("soon")), 2 * MINUTES},
     {SM_FEATURES(LIMITS("99999999999999999999")), 2 * MINUTES},
 };
+
+/* XEP-0478, sections 3.1 and 4: with new features, as behind the login, there
+ * are new limits; each may be absent, and is not known then. */
+static void
+limits_are_those_of_the_last_features(void **state)
+{
+	static const struct {
+		const char *features;
+		uint64_t max_bytes, idle_s;
+	} cases[] = {
+	    {"<features xmlns='" NS_STREAM "'>" LIMITS("100") "</features>",
+		100000, 100},
+	    {"<features xmlns='" NS_STREAM "'><limits "
+	     "xmlns='urn:xmpp:stream-limits:0'><max-bytes>20000</max-bytes>"
+	     "</limits></features>",
+		20000, 0},
+	    {"<features xmlns='" NS_STREAM "'>" LIMITS("soon") "</features>",
+		100000, 0},
+	    {"<features xmlns='" NS_STREAM "'/>", 0, 0},
+	};
+	struct stage stage = stage_begin(1, NULL);
+	struct world_peer *peer = open_with(&stage, SM_FEATURES(LIMITS("7")));
+	struct s2s *s2s = stage_s2s(peer);
+	struct arena *arena = arena_make(0);
+
+	(void)state;
+	CHECK(s2s->max_bytes == 100000 && s2s->idle_s == 7);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		s2s_limits_read(
+		    s2s, node_parse(arena, str_of(cases[i].features), ""));
+		CHECK_EQUAL(s2s->max_bytes, cases[i].max_bytes);
+		CHECK_EQUAL(s2s->idle_s, cases[i].idle_s);
+	}
+	arena_free(&arena);
+	world_free(&stage.world);
+}
 
 static void
 our_own_idle_streams_end_in_order(void **state)
@@ -495,6 +532,7 @@ main(void)
 	    cmocka_unit_test(slow_answers_hold_nobody_up),
 	    cmocka_unit_test(questions_may_outlast_the_attempt),
 	    cmocka_unit_test(an_end_while_questions_are_open_leaves_nothing),
+	    cmocka_unit_test(limits_are_those_of_the_last_features),
 	    cmocka_unit_test(our_own_idle_streams_end_in_order),
 	    cmocka_unit_test(their_idle_streams_leave_no_doubt),
 	    cmocka_unit_test(who_does_not_answer_our_end_leaves_doubt),
