@@ -447,6 +447,11 @@ static const struct {
 	true},
 };
 
+#define OLD_HEAD                                                               \
+	"<stream:stream xmlns='jabber:server' xmlns:db='jabber:server:dia"     \
+	"lback' xmlns:stream='http://etherx.jabber.org/streams' from='" VERONA \
+	"' to='montague.example' id='x1'>"
+
 /* The next stream to it, which is refused. */
 static void
 be_refused(const struct stage *stage, const char *server, size_t i)
@@ -464,6 +469,10 @@ be_refused(const struct stage *stage, const char *server, size_t i)
 	world_run(stage->world);
 	presented = NULL;
 	CHECK(world_is_closed(peer) || stage_comes(peer, "</stream:stream>"));
+	/* As a server of before RFC 3920 begins: nobody listens any more. */
+	if (!world_is_closed(peer))
+		world_send(peer, OLD_HEAD);
+	world_run(stage->world);
 }
 
 static struct stage

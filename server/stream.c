@@ -159,9 +159,13 @@ static void
 on_open(struct reader *reader, const struct node *header, struct str content_ns)
 {
 	struct stream *stream = reader_owner(reader);
-	struct arena *arena = arena_make(0);
+	struct arena *arena;
 	enum stream_err err;
 
+	/* Nothing begins any more, and a role may have let go already. */
+	if (stream->is_ending)
+		return;
+	arena = arena_make(0);
 	stream->claimed = stream->claimed_in_clear = NULL;
 	stream->lang = STR_NONE;
 	stream->has_version = node_attr(header, "version").text != NULL;
