@@ -116,13 +116,13 @@ matches(const struct dns_record *record, gnutls_x509_crt_t crt)
 
 /* RFC 7673, section 4.1: either name will do. The sentence is of the first. */
 static bool
-is_for_either(
-    const struct dane_ask *ask, struct arena *arena, struct str *why_r)
+is_for_either(const struct dane_ask *ask, const struct pkix_ask *pkix,
+    struct arena *arena, struct str *why_r)
 {
 	struct str why;
 
-	return pkix_is_for(ask->chain, arena, &ask->domain, why_r) ||
-	       pkix_is_for(ask->chain, arena, &ask->target, &why);
+	return pkix_is_for(pkix, arena, &ask->domain, why_r) ||
+	       pkix_is_for(pkix, arena, &ask->target, &why);
 }
 
 static bool
@@ -132,7 +132,7 @@ is_vouched_for(const struct dane_ask *ask, struct arena *arena,
 	const struct pkix_ask pkix = {ask->chain, trust, ask->is_client};
 
 	return pkix_is_trusted(&pkix, arena, why_r) &&
-	       is_for_either(ask, arena, why_r);
+	       is_for_either(ask, &pkix, arena, why_r);
 }
 
 static bool

@@ -12,6 +12,10 @@
 	(GNUTLS_PROFILE_TO_VFLAGS(GNUTLS_PROFILE_MEDIUM) | \
 	    GNUTLS_VERIFY_DISABLE_CRL_CHECKS)
 
+/* So many seconds after its end a certificate has no part in what is believed.
+ */
+#define OVER_S 3600
+
 /* --- reading -------------------------------------------------------------- */
 
 static bool
@@ -161,7 +165,7 @@ struct path {
 static bool
 is_over(gnutls_x509_crt_t crt)
 {
-	return gnutls_x509_crt_get_expiration_time(crt) <
+	return gnutls_x509_crt_get_expiration_time(crt) + OVER_S <
 	       (int64_t)(clock_wall_us() / 1000000);
 }
 
@@ -367,25 +371,33 @@ why_forged(const struct pkix_ask *ask, struct arena *arena)
 	    STR_ARG(issuer));
 }
 
+/* By any with the name of its issuer, so that nobody makes one up to hide the
+ * one that signed; lists are of that one only. */
+static bool
+is_revoked(const struct pkix_ask *ask, gnutls_x509_crt_t crt)
+{
+	const struct chain *chain = ask->chain;
+	gnutls_x509_crt_t issuer = trust_issuer_of(ask->trust, crt);
+
+	if (issuer != NULL && trust_has_revoked(ask->trust, crt, issuer))
+		return true;
+	for (unsigned i = 1; i < chain->count; i++)
+		if (gnutls_x509_crt_check_issuer(crt, chain->certs[i]) != 0 &&
+		    trust_has_revoked(ask->trust, crt, chain->certs[i]))
+			return true;
+	return false;
+}
+
 /* The number in the chain of the first that is; count: none is. */
 static unsigned
 first_revoked(const struct pkix_ask *ask)
 {
-	const struct chain *chain = ask->chain;
-	const struct path path = path_of(chain);
+	const struct path path = path_of(ask->chain);
 
-	for (unsigned i = 0; i < path.count; i++) {
-		gnutls_x509_crt_t crt = chain->certs[path.at[i]];
-		const unsigned signer = signer_of(chain, path.at[i]);
-		gnutls_x509_crt_t issuer =
-		    signer != 0 ? chain->certs[signer]
-				: trust_issuer_of(ask->trust, crt);
-
-		if (issuer != NULL &&
-		    trust_has_revoked(ask->trust, crt, issuer))
+	for (unsigned i = 0; i < path.count; i++)
+		if (is_revoked(ask, ask->chain->certs[path.at[i]]))
 			return path.at[i];
-	}
-	return chain->count;
+	return ask->chain->count;
 }
 
 static struct str
@@ -491,13 +503,20 @@ may_vouch(gnutls_x509_crt_t authority, struct str domain)
 	return may;
 }
 
+/* Those that were presented, and those that are trusted and need not be. */
 static bool
-all_may_vouch(const struct chain *chain, struct str domain)
+all_may_vouch(const struct pkix_ask *ask, struct str domain)
 {
-	const struct path path = path_of(chain);
+	const struct path path = path_of(ask->chain);
 
-	for (unsigned i = 1; i < path.count; i++) {
-		if (!may_vouch(chain->certs[path.at[i]], domain))
+	for (unsigned i = 0; i < path.count; i++) {
+		gnutls_x509_crt_t crt = ask->chain->certs[path.at[i]];
+		gnutls_x509_crt_t root = ask->trust == NULL
+					     ? NULL
+					     : trust_issuer_of(ask->trust, crt);
+
+		if ((i > 0 && !may_vouch(crt, domain)) ||
+		    (root != NULL && !may_vouch(root, domain)))
 			return false;
 	}
 	return true;
@@ -522,16 +541,17 @@ why_other_name(const struct chain *chain, struct arena *arena,
 }
 
 bool
-pkix_is_for(const struct chain *chain, struct arena *arena,
+pkix_is_for(const struct pkix_ask *ask, struct arena *arena,
     const struct name_wanted *wanted, struct str *why_r)
 {
+	const struct chain *chain = ask->chain;
+
 	if (names_find(&chain->names, arena, wanted) == NULL) {
 		*why_r = why_other_name(chain, arena, wanted);
 		return false;
 	}
-	if (!all_may_vouch(chain, wanted->ascii)) {
-		*why_r =
-		    why_constraints(&(struct pkix_ask){.chain = chain}, arena);
+	if (!all_may_vouch(ask, wanted->ascii)) {
+		*why_r = why_constraints(ask, arena);
 		return false;
 	}
 	return true;

@@ -47,8 +47,8 @@ struct pkix_ask {
 /* Whether an authority vouches for the chain; names are not looked at. */
 bool pkix_is_trusted(
     const struct pkix_ask *, struct arena *, struct str *why_r);
-/* Whether the certificate names the domain, and no authority in the chain that
- * leads up from it is kept from vouching for it (RFC 5280, section 4.2.1.10).
- */
-bool pkix_is_for(const struct chain *, struct arena *,
+/* Whether the certificate names the domain, and no authority that leads up from
+ * it, presented or trusted, is kept from vouching for it (RFC 5280, section
+ * 4.2.1.10). trust may be NULL. */
+bool pkix_is_for(const struct pkix_ask *, struct arena *,
     const struct name_wanted *, struct str *why_r);

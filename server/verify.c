@@ -87,7 +87,7 @@ check_records(struct verify_private *own, const struct endpoint *endpoint,
 /* RFC 7673, section 4.1: when DNSSEC vouches for the SRV record the name of its
  * target will do too. */
 static bool
-is_for_target(struct verify_private *own)
+is_for_target(struct verify_private *own, const struct pkix_ask *ask)
 {
 	const struct endpoint *endpoint = own->ask.endpoint;
 	struct name_wanted target;
@@ -96,17 +96,17 @@ is_for_target(struct verify_private *own)
 	return endpoint != NULL && endpoint->is_secure &&
 	       may_use(own, PROOF_DANE) &&
 	       name_wanted_of(own->arena, endpoint->target, &target) &&
-	       pkix_is_for(&own->chain, own->arena, &target, &why);
+	       pkix_is_for(ask, own->arena, &target, &why);
 }
 
 static void
-check_names(struct verify_private *own)
+check_names(struct verify_private *own, const struct pkix_ask *ask)
 {
 	struct str why;
 
-	if (pkix_is_for(&own->chain, own->arena, &own->domain, &why))
+	if (pkix_is_for(ask, own->arena, &own->domain, &why))
 		prove(own, PROOF_PKIX, chain_ends_s(&own->chain));
-	else if (is_for_target(own))
+	else if (is_for_target(own, ask))
 		prove(own, PROOF_DANE, chain_ends_s(&own->chain));
 	else
 		set_why(own, why);
@@ -124,7 +124,7 @@ check_chain(struct verify_private *own)
 	if (trust == NULL || !pkix_is_trusted(&ask, own->arena, &why))
 		set_why(own, why);
 	else
-		check_names(own);
+		check_names(own, &ask);
 	trust_drop(&trust);
 }
 

@@ -299,7 +299,8 @@ constraints_that_cannot_be_read_permit_nothing(void **state)
 
 	CHECK(name_wanted_of(rig.arena, STR("a.example"), &wanted));
 	CHECK(chain_read(rig.arena, ders, count, &chain));
-	CHECK(!pkix_is_for(&chain, rig.arena, &wanted, &why));
+	CHECK(!pkix_is_for(
+	    &(struct pkix_ask){.chain = &chain}, rig.arena, &wanted, &why));
 	CHECK(strstr(why.text, "was not allowed to vouch for it") != NULL);
 	chain_deinit(&chain);
 	forged_free(&leaf);
