@@ -25,8 +25,8 @@ void attempt_answered(struct attempt *, bool is_valid);
 /* What it asks about a key; NULL: it wants a path, or server/s2s_checkup.h. */
 const struct dialback *attempt_question(const struct attempt *);
 const struct policy *attempt_policy(const struct attempt *);
-/* What asks for TLS at this endpoint, in words: "the settings ask for"; NULL:
- * nothing does. */
+/* What asks for TLS at this endpoint, in words: "s2s.tls_required asks for";
+ * NULL: nothing does. */
 const char *attempt_asks_for_tls(const struct attempt *);
 struct str attempt_local(const struct attempt *);
 struct str attempt_domain(const struct attempt *);

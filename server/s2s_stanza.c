@@ -282,8 +282,10 @@ s2s_acked(struct s2s *s2s, uint64_t count)
 	s2s->is_asked = false;
 	s2s->answers_in_vain =
 	    count <= s2s->acked && !list_is_empty(&s2s->marks);
-	if (!s2s->answers_in_vain)
+	if (!s2s->answers_in_vain) {
 		s2s->asked_ms = 0;
+		timer_stop(s2s->stream.shard, &s2s->late);
+	}
 	if (count > s2s->acked)
 		s2s->acked = count;
 	if (!list_is_empty(&s2s->marks))
@@ -310,8 +312,9 @@ s2s_send_ping(struct s2s *s2s, struct str local, struct str domain)
 void
 s2s_begin_marks(struct s2s *s2s)
 {
-	s2s->is_asked = false;
+	s2s->is_asked = s2s->answers_in_vain = false;
 	s2s->asked_ms = 0;
+	timer_stop(s2s->stream.shard, &s2s->late);
 	list_each (mark, &s2s->marks, struct s2s_mark, link)
 		mark->sent = s2s->sent + 1;
 	if (!list_is_empty(&s2s->marks))
@@ -333,14 +336,18 @@ is_uncounted(const struct s2s *s2s)
 static uint64_t
 patience_ms(const struct s2s *s2s)
 {
-	const struct config *config = setup_config(s2s->stream.shard->setup);
+	const struct setup *setup = s2s->stream.shard->setup;
+	const struct config *config = setup_config(setup);
+	const struct s2s_path *path =
+	    list_entry(list_first(&s2s->paths), struct s2s_path, link);
+	const struct str domain = path == NULL ? STR_NONE : path->domain;
 	const uint64_t ping_ms =
 	    config_ms(config, CONFIG_GLOBAL, SETTING(LIMITS_IDLE_PING));
 	const uint64_t timeout_ms =
 	    config_ms(config, CONFIG_GLOBAL, SETTING(LIMITS_IDLE_TIMEOUT));
-
-	const uint64_t hold_ms =
-	    config_ms(config, CONFIG_GLOBAL, SETTING(S2S_HOLD_MESSAGES));
+	const uint64_t hold_ms = config_ms(config,
+	    policy_index(setup, NULL, domain, SETTING(S2S_HOLD_MESSAGES)),
+	    SETTING(S2S_HOLD_MESSAGES));
 
 	if (ping_ms == 0)
 		return 0;

@@ -478,6 +478,26 @@ who_acknowledges_nothing_is_given_up(void **state)
 	}
 }
 
+/* And then no longer than others, once it acknowledged something. */
+static void
+who_is_silent_later_has_no_more_time(void **state)
+{
+	struct stage stage =
+	    stage_begin(1, ASKING "s2s.hold_messages: 30 min\n");
+	struct world_peer *peer = owe(&stage, true);
+
+	(void)state;
+	stage_say(&stage, "m2");
+	talk(&stage, peer, 1);
+	world_send(peer, "<a xmlns='urn:xmpp:sm:3' h='0'/>");
+	talk(&stage, peer, 3);
+	world_send(peer, "<a xmlns='urn:xmpp:sm:3' h='1'/>");
+	talk(&stage, peer, 3);
+	world_sleep(stage.world, 10 * SECONDS);
+	CHECK(world_is_closed(peer));
+	world_free(&stage.world);
+}
+
 /* However little it is, while there is more of it. */
 static void
 who_acknowledges_little_by_little_stays(void **state)
@@ -544,6 +564,7 @@ main(void)
 	    cmocka_unit_test(who_only_seems_to_answer_is_given_up),
 	    cmocka_unit_test(who_acknowledges_late_stays),
 	    cmocka_unit_test(who_acknowledges_nothing_is_given_up),
+	    cmocka_unit_test(who_is_silent_later_has_no_more_time),
 	    cmocka_unit_test(who_acknowledges_little_by_little_stays),
 	    cmocka_unit_test(who_is_not_read_is_not_late),
 	};
