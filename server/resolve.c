@@ -312,7 +312,8 @@ holds_others_up(struct resolve *resolve, const struct resolve_target *target)
 {
 	const struct endpoint *places = places_of(resolve, target);
 
-	if ((target->has_v6 && target->has_v4) || !is_open(target) ||
+	if ((target->has_v6 && target->has_v4) ||
+	    (!is_open(target) && has_secure_address(target)) ||
 	    target->priority < resolve->patient_from)
 		return false;
 	return places[0].len == 0 && places[1].len == 0;
