@@ -23,7 +23,7 @@ struct remotes {
 	size_t unused_count;
 	size_t silent_count;    /* pairs that nobody answers for, nor misses */
 	struct table bonds;     /* struct bond: server/remote_link.c */
-	uint64_t bonds_told_ms; /* the log was told that these are too many */
+	uint64_t bonds_told_ms; /* the log was told that there are too many */
 	uint64_t full_told_ms;  /* the log was told that these are too many */
 	size_t bytes;           /* in all queues */
 	size_t owed_bytes;      /* of these */

@@ -413,7 +413,6 @@ a_domain_has_resolvers_of_its_own(void **state)
 	CHECK(dns_server_asked(1, "apart.lab") > 0);
 }
 
-/* What strangers make us ask does not keep us from asking for ourselves. */
 static char told[200];
 
 static void
@@ -479,6 +478,7 @@ a_resolver_without_dnssec_is_known(void **state)
 	unlink(path);
 }
 
+/* What strangers make us ask does not keep us from asking for ourselves. */
 static void
 silence_for_strangers_holds_nobody_back(void **state)
 {
