@@ -42,13 +42,15 @@ keep_ns(struct builder *builder, struct str ns)
 		if (str_equal(ns, known[i]))
 			return known[i];
 	}
+	builder->ns_len += ns.len;
 	return str_dup(builder->arena, ns);
 }
 
 static void
-set_attrs(struct arena *arena, struct node *node, const char **attrs,
+set_attrs(struct builder *builder, struct node *node, const char **attrs,
     unsigned attr_count)
 {
+	struct arena *arena = builder->arena;
 	struct attr *attr = arena_array(arena, struct attr, attr_count);
 	struct attr **end = &node->attrs;
 
@@ -57,6 +59,7 @@ set_attrs(struct arena *arena, struct node *node, const char **attrs,
 
 		attr->name = str_dup(arena, name.local);
 		attr->ns = dup_if(arena, name.ns);
+		builder->ns_len += name.ns.len;
 		attr->value = str_dup(arena, str_of(attrs[1]));
 		*end = attr;
 		end = &attr->next;
@@ -94,7 +97,7 @@ build_start(struct builder *builder, const char *text, const char **attrs,
 	node->ns = keep_ns(builder, name.ns);
 	node->name = str_dup(builder->arena, name.local);
 	if (attr_count > 0)
-		set_attrs(builder->arena, node, attrs, attr_count);
+		set_attrs(builder, node, attrs, attr_count);
 	append(builder, node);
 	push(builder, node);
 	builder->text = NULL;

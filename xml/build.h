@@ -22,6 +22,7 @@ struct builder {
 	struct node **open;  /* the elements begun, outermost first */
 	unsigned depth;      /* how many */
 	unsigned room;
+	size_t ns_len;     /* of the namespaces that were copied for the tree */
 	struct node *text; /* the piece of text that more may be added to */
 	size_t text_room;
 };

@@ -233,8 +233,11 @@ check_start(const struct parser *parser, unsigned attr_count)
 {
 	const struct reader_limits *limits = &parser->reader->limits;
 
+	/* A namespace is declared once, but each element and attribute that is
+	 * in it has it, in memory and when it is written. */
 	if (is_too_large(parser, event_end(parser)) ||
-	    parser->decls.len > SHAPE_MAX)
+	    parser->decls.len > SHAPE_MAX ||
+	    parser->builder.ns_len > limits->bytes)
 		return READ_ERR_TOO_LARGE;
 	if (parser->builder.depth >= limits->depth)
 		return READ_ERR_TOO_DEEP;
@@ -253,6 +256,7 @@ begin_stanza(struct parser *parser)
 	parser->again = 0;
 	parser->children = 0;
 	parser->all_attrs = 0;
+	parser->builder.ns_len = 0;
 }
 
 static void

@@ -408,6 +408,40 @@ attributes_are_counted_in_all(void **state)
 	trace_deinit(&trace);
 }
 
+/* Declared once, and had by many. */
+static void
+namespaces_are_counted_for_each_that_has_them(void **state)
+{
+	static const struct reader_limits few = {.bytes = 400,
+	    .depth = 3,
+	    .attrs = 9,
+	    .all_attrs = 9,
+	    .children = 9};
+	static const char *const bodies[] = {
+	    "<p:a/><p:a/><p:a/><p:a/><p:a/><b/>",
+	    "<b p:a='' p:b='' p:c='' p:d='' p:e=''/><b/>"};
+	char ns[101], text[400];
+
+	memset(ns, 'n', sizeof(ns) - 1);
+	ns[sizeof(ns) - 1] = '\0';
+	for (size_t i = 0; i < COUNT_OF(bodies); i++) {
+		struct trace trace;
+
+		trace_init(&trace);
+		reader_limit(trace.reader, &few);
+		feed_text(&trace, STREAM);
+		snprintf(text, sizeof(text),
+		    "<a xmlns='%s'><b/><b/><b/><b/><b/><b/></a>", ns);
+		feed_text(&trace, text);
+		CHECK(str_ends(buf_str(&trace.said), STR("</a>;")));
+		snprintf(text, sizeof(text), "<a xmlns:p='%s'>%s</a>", ns,
+		    bodies[i]);
+		feed_text(&trace, text);
+		CHECK(str_ends(buf_str(&trace.said), STR("too large;")));
+		trace_deinit(&trace);
+	}
+}
+
 /* Whoever makes us read a long tag again and again is stopped; text, which is
  * never read again, may come as it likes. */
 static void
@@ -601,6 +635,7 @@ main(void)
 	    cmocka_unit_test(white_space_has_no_limit),
 	    cmocka_unit_test(limits_can_change),
 	    cmocka_unit_test(attributes_are_counted_in_all),
+	    cmocka_unit_test(namespaces_are_counted_for_each_that_has_them),
 	    cmocka_unit_test(tags_come_in_few_pieces),
 	    cmocka_unit_test(headers_have_few_namespaces),
 	    cmocka_unit_test(hostile_names_are_forgotten),
