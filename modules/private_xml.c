@@ -4,6 +4,8 @@
  */
 #include "modules/private_xml.h"
 
+#include <stdlib.h>
+
 #include "server/iq.h"
 #include "server/settings.h"
 #include "server/setup.h"
@@ -168,33 +170,50 @@ on_set(struct iq *iq)
 		measure(set);
 }
 
-static bool
-is_replaced(struct iq *iq, struct str key)
+static int
+by_text(const void *a, const void *b)
 {
-	node_each (element, iq_payload(iq))
-		if (str_equal(key_of(iq_arena(iq), element), key))
-			return true;
-	return false;
+	const struct str *one = a, *other = b;
+
+	return str_compare(*one, *other);
+}
+
+/* Writes the new elements; their keys, in order of text, are for the caller. */
+static uint64_t
+put_elements(struct iq *iq, struct store_write *write, struct str *keys)
+{
+	uint64_t bytes = 0;
+	size_t count = 0;
+
+	node_each (element, iq_payload(iq)) {
+		const struct str text = writer_text(iq_arena(iq), element);
+
+		bytes += text.len;
+		keys[count] = key_of(iq_arena(iq), element);
+		store_put(write, iq_account(iq)->owner.id, &private_kind,
+		    keys[count++], text);
+	}
+	qsort(keys, count, sizeof(keys[0]), by_text);
+	return bytes;
 }
 
 /* What the new elements take, and the old ones that they do not replace. */
 static void
 write_elements(struct iq *iq, const struct store_scan *scan)
 {
-	struct store_write *write;
-	uint64_t bytes = 0;
+	struct store_write *write = store_write_new(iq_store(iq));
+	struct str *keys;
+	uint64_t bytes;
+	size_t count = 0;
 
+	node_each (element, iq_payload(iq))
+		count++;
+	keys = arena_array(iq_arena(iq), struct str, count);
+	bytes = put_elements(iq, write, keys);
 	for (size_t i = 0; i < scan->count; i++)
-		if (!is_replaced(iq, scan->rows[i].key))
+		if (bsearch(&scan->rows[i].key, keys, count, sizeof(keys[0]),
+			by_text) == NULL)
 			bytes += scan->rows[i].value.len;
-	write = store_write_new(iq_store(iq));
-	node_each (element, iq_payload(iq)) {
-		const struct str text = writer_text(iq_arena(iq), element);
-
-		bytes += text.len;
-		store_put(write, iq_account(iq)->owner.id, &private_kind,
-		    key_of(iq_arena(iq), element), text);
-	}
 	if (bytes > host_bytes(iq_host(iq), SETTING(QUOTA_PRIVATE)) ||
 	    scan->is_more) {
 		store_write_free(&write);
