@@ -250,6 +250,48 @@ without_a_session_nothing_is(void **state)
 	}
 }
 
+/* The host is gone when a bind that waited is refused; what came behind it is
+ * for nobody. */
+static void
+a_host_goes_while_a_bind_waits(void **state)
+{
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		struct world *world = make_world(seed, NULL);
+		struct world_peer *romeo = log_in(world);
+
+		(void)state;
+		world_hold_store(world, true);
+		send_behind(
+		    romeo, "orchard", "<inactive xmlns='urn:xmpp:csi:0'/>");
+		world_run(world);
+		world_reload(world, "hosts: {capulet.example: {}}\n");
+		world_hold_store(world, false);
+		world_sleep(world, 10000);
+		CHECK(world_is_closed(romeo));
+		world_free(&world);
+	}
+}
+
+static void
+the_longest_resource_is_renamed_too(void **state)
+{
+	struct world *world = make_world(1, "sessions.conflict: rename\n");
+	char resource[1024], text[1200];
+
+	(void)state;
+	memset(resource, 'r', sizeof(resource) - 1);
+	resource[sizeof(resource) - 1] = '\0';
+	for (unsigned i = 0; i < 2; i++) {
+		struct world_peer *romeo = log_in(world);
+
+		snprintf(text, sizeof(text), BIND, resource);
+		world_send(romeo, text);
+		world_run(world);
+		CHECK(strstr(world_next(romeo), "<jid>romeo@") != NULL);
+	}
+	world_free(&world);
+}
+
 int
 main(void)
 {
@@ -259,6 +301,8 @@ main(void)
 	    cmocka_unit_test(so_it_is_when_another_is_replaced),
 	    cmocka_unit_test(so_it_is_when_the_account_loads),
 	    cmocka_unit_test(without_a_session_nothing_is),
+	    cmocka_unit_test(a_host_goes_while_a_bind_waits),
+	    cmocka_unit_test(the_longest_resource_is_renamed_too),
 	};
 
 	return cmocka_run_group_tests_name("bind", tests, NULL, NULL);

@@ -206,7 +206,10 @@ send_nonza_up(struct c2s *c2s, struct arena *arena, const struct node *node)
 static void
 take_other(struct c2s *c2s, struct arena *arena, const struct node *node)
 {
-	if (hook_nonza(c2s->stream.host, node) != NULL) {
+	const struct host *host = c2s->stream.host;
+
+	/* A reload may have taken the host while it waited for its session. */
+	if (host != NULL && hook_nonza(host, node) != NULL) {
 		send_nonza_up(c2s, arena, node);
 		return;
 	}

@@ -12,6 +12,7 @@
 #include "server/router.h"
 #include "server/settings.h"
 #include "server/setup.h"
+#include "xml/prep.h"
 
 /* So long a login is good for a session. */
 #define BIND_WITHIN_MS (50 * SECOND)
@@ -471,6 +472,16 @@ session_restore(struct account *account, struct str resource)
 	return session;
 }
 
+/* A long one has no room for a suffix. */
+static struct str
+renamed(struct arena *arena, struct str resource)
+{
+	if (resource.len + 1 + SUFFIX_LEN > PREP_PART_MAX)
+		return rand_id(arena, RESOURCE_LEN);
+	return str_format(arena, "%.*s-%.*s", STR_ARG(resource),
+	    STR_ARG(rand_id(arena, SUFFIX_LEN)));
+}
+
 /* RFC 6120, section 7.7.2.2, and what the administrator chose of it. */
 static void
 resolve_conflict(
@@ -478,7 +489,6 @@ resolve_conflict(
 {
 	struct shard *shard = account->owner.shard;
 	struct arena *arena = letter->arena;
-	struct str suffix;
 
 	/* Who waits for its client is there only for that one. */
 	if (old->is_detached) {
@@ -492,10 +502,8 @@ resolve_conflict(
 		session_refuse(shard, letter, STANZA_ERR_CONFLICT);
 		break;
 	case CONFLICT_RENAME:
-		suffix = rand_id(arena, SUFFIX_LEN);
-		bind_as(account, letter,
-		    str_format(arena, "%.*s-%.*s",
-			STR_ARG(letter->bind->resource), STR_ARG(suffix)));
+		bind_as(
+		    account, letter, renamed(arena, letter->bind->resource));
 		break;
 	default:
 		session_close(
