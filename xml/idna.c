@@ -118,7 +118,8 @@ u_label(struct arena *arena, struct str alabel)
 	struct str ulabel;
 	char *made = NULL;
 
-	if (idn2_to_unicode_8z8z(text, &made, IDN2_NO_TR46) != IDN2_OK)
+	if (memchr(alabel.text, '\0', alabel.len) != NULL ||
+	    idn2_to_unicode_8z8z(text, &made, IDN2_NO_TR46) != IDN2_OK)
 		return STR_NONE;
 	ulabel = take(arena, made);
 	if (is_ascii(ulabel) || a_label(arena, ulabel, text).text == NULL)

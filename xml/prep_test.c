@@ -406,6 +406,8 @@ absent_parts_stay_absent(void **state)
 	CHECK(!prep_domain(arena, &nul));
 	CHECK(!prep_resource(arena, &nul));
 	CHECK(!prep_sasl(arena, &nul));
+	nul = STR("xn--bcher-kva\0a.example");
+	CHECK(!prep_domain(arena, &nul));
 }
 
 int
