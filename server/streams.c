@@ -203,14 +203,25 @@ is_served_still(struct stream *stream)
 	if (stream->host == NULL)
 		return true;
 	stream->host = stream_find_host(stream, stream->host_name);
-	if (stream->conn->host != NULL)
-		stream->conn->host = stream->host;
 	return stream->host != NULL;
+}
+
+/* Before any stream ends: a handshake that waits may begin then, and shows the
+ * certificate of its host for as long as it takes. */
+static void
+find_hosts(struct shard *shard)
+{
+	for (struct stream *stream = stream_next(shard, NULL); stream != NULL;
+	    stream = stream_next(shard, stream))
+		if (stream->conn->host != NULL)
+			stream->conn->host =
+			    stream_find_host(stream, stream->host_name);
 }
 
 void
 streams_setup_changed(struct shard *shard)
 {
+	find_hosts(shard);
 	for (struct stream *stream = stream_next(shard, NULL); stream != NULL;
 	    stream = stream_next(shard, stream)) {
 		const bool is_served = is_served_still(stream);
