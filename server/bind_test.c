@@ -257,13 +257,20 @@ a_host_goes_while_a_bind_waits(void **state)
 {
 	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
 		struct world *world = make_world(seed, NULL);
-		struct world_peer *romeo = log_in(world);
+		struct world_peer *old =
+		    world_connect(world, "romeo@montague.example/orchard");
+		struct world_peer *romeo;
 
 		(void)state;
+		world_send(
+		    old, "<enable xmlns='urn:xmpp:sm:3' resume='true'/>");
+		world_run(world);
+		romeo = log_in(world);
 		world_hold_store(world, true);
 		send_behind(
 		    romeo, "orchard", "<inactive xmlns='urn:xmpp:csi:0'/>");
 		world_run(world);
+		load_anew(world);
 		world_reload(world, "hosts: {capulet.example: {}}\n");
 		world_hold_store(world, false);
 		world_sleep(world, 10000);
