@@ -1,5 +1,9 @@
 #include "modules/private_xml.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
 #include "modules/modules_rig.h"
 
 #define QUERY(type, id, content)      \
@@ -179,6 +183,48 @@ a_damaged_element_is_said(void **state)
 	world_free(&world);
 }
 
+static long
+peak_kib(void)
+{
+	struct rusage usage;
+
+	CHECK(getrusage(RUSAGE_SELF, &usage) == 0);
+	return usage.ru_maxrss;
+}
+
+/* What is stored is compared with what is new, each with each, but at no cost
+ * for each of these. */
+static void
+many_elements_take_little_memory(void **state)
+{
+	enum { COUNT = 4000, LONG = 400000, AT_MOST_KIB = 64 * 1024 };
+	struct world *world = rig_world(1, 1,
+	    "limits.rate: 1 GiB\nlimits.burst: 1 GiB\n"
+	    "limits.stanza: 1 MiB\n");
+	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+	char *text = malloc(LONG);
+	long before = peak_kib();
+
+	(void)state;
+	CHECK(text != NULL);
+	for (char name = 'a'; name <= 'b'; name++) {
+		int len = snprintf(text, LONG,
+		    "<iq type='set' id='p'><query xmlns='jabber:iq:private'>");
+
+		for (unsigned i = 0; i < COUNT; i++)
+			len += snprintf(text + len, LONG - (size_t)len,
+			    "<%c%u xmlns='urn:example:of:many:elements:of:a:"
+			    "namespace'/>",
+			    name, i);
+		snprintf(text + len, LONG - (size_t)len, "</query></iq>");
+		rig_send(romeo, text);
+		rig_expect(romeo, DONE);
+	}
+	CHECK(peak_kib() - before < AT_MOST_KIB);
+	free(text);
+	world_free(&world);
+}
+
 int
 main(void)
 {
@@ -186,6 +232,7 @@ main(void)
 	    cmocka_unit_test(elements_are_kept_by_name_and_namespace),
 	    cmocka_unit_test(the_space_has_a_quota),
 	    cmocka_unit_test(requests_at_once_have_one_quota),
+	    cmocka_unit_test(many_elements_take_little_memory),
 	    cmocka_unit_test(a_removed_account_stores_nothing),
 	    cmocka_unit_test(a_broken_store_is_said),
 	    cmocka_unit_test(a_damaged_element_is_said),
