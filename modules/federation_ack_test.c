@@ -12,12 +12,15 @@
 #include "base/err.h"
 #include "modules/modules_rig.h"
 #include "modules/offline.h"
+#include "server/handled.h"
 #include "server/s2s_stage.h"
 
 #define KIND         (offline_module.kinds[0])
 #define STEPS_MAX    300
 #define MESSAGES     3
 #define STANZAS_SENT (MESSAGES + 1)
+#define UNPROVED     4000
+#define TOO_MANY     (HANDLED_WINDOW_SERVER + 4000)
 
 static uint64_t first_seed = 1, seed_count = 2;
 
@@ -164,6 +167,28 @@ rows_are_not_written_at_once(void **state)
 	CHECK_EQUAL(rig_count(stage.world, romeo->owner.id, KIND), 0);
 	world_sleep(stage.world, 100);
 	CHECK_EQUAL(rig_count(stage.world, romeo->owner.id, KIND), MESSAGES);
+	world_free(&stage.world);
+}
+
+/* Nobody waits for what others have yet to prove. */
+static void
+many_may_be_unproved(void **state)
+{
+	struct stage stage = stage_begin(1, CLEAR "modules.archive: false\n");
+	struct world_peer *peer = stage_arrive_proved(&stage);
+	unsigned came = 0;
+	const char *text;
+
+	(void)state;
+	rig_send(stage.romeo, "<presence/>");
+	world_send(peer, "<enable xmlns='urn:xmpp:sm:3'/>");
+	CHECK(stage_comes(peer, "<enabled"));
+	for (unsigned i = 0; i < UNPROVED; i += MESSAGES + 1)
+		say_all(peer);
+	world_run(stage.world);
+	while ((text = world_next(stage.romeo)) != NULL)
+		came += strstr(text, "<body>") != NULL;
+	CHECK_EQUAL(came, UNPROVED / (MESSAGES + 1) * MESSAGES);
 	world_free(&stage.world);
 }
 
@@ -349,7 +374,7 @@ who_sends_too_fast_is_not_read(void **state)
 	world_cut(&stage.romeo);
 	world_run(stage.world);
 	world_hold_store(stage.world, true);
-	for (unsigned i = 0; i < 3000; i++) {
+	for (unsigned i = 0; i < TOO_MANY / 2; i++) {
 		world_send(peer, "<presence from='escalus@" VERONA
 				 "' to='" ROMEO "' type='subscribed'/>");
 		world_send(peer, "<message type='chat' from='escalus@" VERONA
@@ -362,7 +387,7 @@ who_sends_too_fast_is_not_read(void **state)
 	world_sleep(stage.world, 60000);
 	h = read_h(peer);
 	CHECK(!world_is_closed(peer));
-	CHECK_EQUAL(h, 6000);
+	CHECK_EQUAL(h, TOO_MANY);
 	world_free(&stage.world);
 }
 
@@ -374,6 +399,7 @@ main(int argc, char **argv)
 	    cmocka_unit_test(also_without_an_archive),
 	    cmocka_unit_test(also_when_he_is_there),
 	    cmocka_unit_test(rows_are_not_written_at_once),
+	    cmocka_unit_test(many_may_be_unproved),
 	    cmocka_unit_test(who_asked_is_told_twice),
 	    cmocka_unit_test(resumption_waits_for_commits),
 	    cmocka_unit_test(resumption_tells_of_what_came_last),

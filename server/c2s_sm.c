@@ -6,7 +6,7 @@
 #include "server/stream_pace.h"
 
 /* Stanzas in flight. What has been read already is sent up all the same. */
-#define CREDIT (HANDLED_WINDOW / 4)
+#define CREDIT (HANDLED_WINDOW_CLIENT / 4)
 
 static void
 send(struct c2s *c2s, const struct node *node)

@@ -95,6 +95,7 @@ handled_move(
 	const bool is_due = timer_is_running(&from->progress);
 	struct shard *shard = from->shard;
 
+	must(role->window == from->role->window);
 	stop_timers(from);
 	table_remove(&shard->handled, &from->link);
 	*to = *from;
@@ -110,7 +111,7 @@ handled_move(
 static uint64_t *
 word_of(struct handled *handled, uint64_t number)
 {
-	return &handled->early[number % HANDLED_WINDOW / WORD_BITS];
+	return &handled->early[number % handled->role->window / WORD_BITS];
 }
 
 static uint64_t
@@ -123,8 +124,8 @@ static void
 note_early(struct handled *handled, uint64_t number)
 {
 	if (handled->early == NULL) {
-		handled->early = calloc(
-		    HANDLED_WINDOW / WORD_BITS, sizeof(handled->early[0]));
+		handled->early = calloc(handled->role->window / WORD_BITS,
+		    sizeof(handled->early[0]));
 		must(handled->early != NULL);
 	}
 	*word_of(handled, number) |= bit_of(number);

@@ -14,12 +14,16 @@
 #include "server/post.h"
 #include "server/timer.h"
 
-/* So many stanzas may be open: have been taken and not returned. */
-#define HANDLED_WINDOW 4096
+/* So many stanzas may be open: have been taken and not returned. A stream of
+ * another server carries what all its users say, and some of those they talk to
+ * take their time to prove receipt. */
+#define HANDLED_WINDOW_CLIENT 4096
+#define HANDLED_WINDOW_SERVER 16384
 
 struct handled;
 
 struct handled_role {
+	unsigned window; /* the same wherever a counter moves to */
 	/* At the end of a turn: more have returned. handled_settle follows, now
 	 * or later. */
 	void (*on_returned)(struct handled *);
@@ -58,7 +62,7 @@ struct handled *handled_find(
 struct handled *handled_next(
     struct shard *, const struct handled_role *, struct handled *);
 
-/* Counts one stanza, when fewer than HANDLED_WINDOW are open; its receipt. */
+/* Counts one stanza, when fewer than its window are open; its receipt. */
 struct receipt handled_count(struct handled *);
 uint64_t handled_open(const struct handled *);
 /* Whether any of that role has taken what is not settled. */

@@ -25,6 +25,7 @@ tell(struct handled *counter)
 }
 
 static const struct handled_role role = {
+    .window = HANDLED_WINDOW_CLIENT,
     .on_returned = on_returned,
     .tell = tell,
 };

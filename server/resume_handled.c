@@ -36,8 +36,8 @@ resume_count(struct session *session, struct post *letter)
 	if (resume->is_deaf)
 		return false;
 	letter->receipt = handled_count(handled);
-	resume->is_deaf = handled_open(handled) == HANDLED_WINDOW;
-	if (handled->taken - handled->settled >= HANDLED_WINDOW)
+	resume->is_deaf = handled_open(handled) == HANDLED_WINDOW_CLIENT;
+	if (handled->taken - handled->settled >= HANDLED_WINDOW_CLIENT)
 		session_close(session, STREAM_ERR_RESOURCE_CONSTRAINT,
 		    "too much of what was sent is not done with");
 	return true;
@@ -222,6 +222,7 @@ on_returned(struct handled *handled)
 }
 
 const struct handled_role resume_handled = {
+    .window = HANDLED_WINDOW_CLIENT,
     .on_returned = on_returned,
     .tell = resume_tell_h,
 };

@@ -136,7 +136,10 @@ s2s_kept_of_pair(struct shard *shard, struct str local, struct str domain)
 
 static void on_returned(struct handled *);
 
-static const struct handled_role kept_role = {.on_returned = on_returned};
+static const struct handled_role kept_role = {
+    .window = HANDLED_WINDOW_SERVER,
+    .on_returned = on_returned,
+};
 
 uint64_t
 s2s_kept_h(const struct s2s_kept *kept)

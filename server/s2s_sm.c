@@ -8,7 +8,7 @@
 #define ID_MAX 4000 /* section 5 */
 /* So many stanzas may be open before a stream is no longer read. As many as
  * fit into what has been read then are still counted. */
-#define HELD_MAX (HANDLED_WINDOW / 4)
+#define HELD_MAX (HANDLED_WINDOW_SERVER / 4)
 /* The last <a/> of a stream that its peer ends waits so long for commits. */
 #define GRACE_MS 1000
 
@@ -64,6 +64,7 @@ on_returned(struct handled *handled)
 }
 
 static const struct handled_role handled_role = {
+    .window = HANDLED_WINDOW_SERVER,
     .on_returned = on_returned,
     .tell = tell,
 };
@@ -87,7 +88,7 @@ s2s_sm_count(struct s2s *s2s)
 	if (s2s->handled.role == NULL)
 		return (struct receipt){0};
 	receipt = handled_count(&s2s->handled);
-	if (handled_open(&s2s->handled) >= HANDLED_WINDOW)
+	if (handled_open(&s2s->handled) >= HANDLED_WINDOW_SERVER)
 		stream_fail(&s2s->stream, STREAM_ERR_RESOURCE_CONSTRAINT,
 		    "too much of what was sent is not done with");
 	else if (handled_open(&s2s->handled) >= HELD_MAX)

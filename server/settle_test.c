@@ -29,7 +29,10 @@ on_returned(struct handled *counter)
 	handled_settle(counter, counter->returned);
 }
 
-static const struct handled_role role = {.on_returned = on_returned};
+static const struct handled_role role = {
+    .window = HANDLED_WINDOW_CLIENT,
+    .on_returned = on_returned,
+};
 
 static int
 begin(void **state)
