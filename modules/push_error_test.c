@@ -7,12 +7,9 @@ static const struct {
 	const char *type, *condition;
 	bool is_final;
 } errors[] = {
-    {"cancel", "item-not-found", true},
-    {"cancel", "not-allowed", true},
-    {"auth", "forbidden", true},
-    {"auth", "not-authorized", true},
-    {"cancel", "gone", true},
-    {"cancel", "conflict", true},
+    {"cancel", "item-not-found", true}, {"cancel", "not-allowed", true},
+    {"auth", "forbidden", true}, {"auth", "not-authorized", true},
+    {"cancel", "gone", true}, {"cancel", "conflict", true},
     {"cancel", "feature-not-implemented", true},
     {"cancel", "service-unavailable", false},
     {"cancel", "remote-server-not-found", false},
@@ -20,6 +17,7 @@ static const struct {
     {"wait", "resource-constraint", false},
     {"cancel", "internal-server-error", false},
     {"wait", "policy-violation", false},
+    {NULL, NULL, true}, /* it does not say which */
 };
 
 static void

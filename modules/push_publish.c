@@ -284,6 +284,8 @@ push_settle(struct registration *registration)
 static bool
 will_pass(const struct node *answer)
 {
+	const struct node *error = node_child(answer, "error", NULL);
+
 	switch (stanza_err_of_node(answer)) {
 	case STANZA_ERR_INTERNAL_SERVER_ERROR:
 	case STANZA_ERR_REMOTE_SERVER_NOT_FOUND:
@@ -293,9 +295,8 @@ will_pass(const struct node *answer)
 	case STANZA_ERR_SERVICE_UNAVAILABLE:
 		return true;
 	default:
-		return str_is(
-		    node_attr(node_child(answer, "error", NULL), "type"),
-		    "wait");
+		return error != NULL &&
+		       str_is(node_attr(error, "type"), "wait");
 	}
 }
 

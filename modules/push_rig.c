@@ -102,11 +102,12 @@ push_succeed(struct stage *stage)
 void
 push_refuse(struct stage *stage, const char *type, const char *condition)
 {
-	char text[200];
+	char text[200] = "";
 
-	snprintf(text, sizeof(text),
-	    "<error type='%s'><%s xmlns='" STANZAS "'/></error>", type,
-	    condition);
+	if (type != NULL)
+		snprintf(text, sizeof(text),
+		    "<error type='%s'><%s xmlns='" STANZAS "'/></error>", type,
+		    condition);
 	answer(stage, "error", text);
 }
 

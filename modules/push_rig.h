@@ -59,6 +59,7 @@ const char *push_next(struct stage *);
 void push_expect(struct stage *, const char *part, const char *other);
 /* Answers the last one. */
 void push_succeed(struct stage *);
+/* Without an error that says which when the type is NULL. */
 void push_refuse(struct stage *, const char *type, const char *condition);
 /* Whether a message now makes a notification, which then goes well. */
 bool push_rings_once(struct stage *);
