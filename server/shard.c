@@ -152,6 +152,8 @@ shard_turn(struct shard *shard)
 	bool is_more;
 
 	shard_must_be_current(shard);
+	if (shard->store != NULL && store_is_over(shard->store))
+		shard->is_closed = true;
 	is_more = mailbox_work(shard, LETTERS_PER_TURN);
 	if (!shard->is_closed)
 		timers_ring(&shard->timers, clock_mono_ms());

@@ -207,11 +207,57 @@ letters_pass_between_threads(void **state)
 	remove_files(path);
 }
 
+static void
+set_closed(void *arg)
+{
+	struct shard *shard = arg;
+
+	shard->store = NULL;
+}
+
+/* Other shards go on for a while when the store of one is idle and ends. */
+static void
+who_has_no_store_any_more_takes_no_letters(void **state)
+{
+	char path[] = "/tmp/threads_test.XXXXXX";
+	struct arena *arena = arena_make(0);
+	struct setup *setup = make_setup(arena);
+	struct storage *storage = open_storage(arena, path);
+	struct shard *shard;
+	uv_loop_t loop;
+
+	(void)state;
+	server_init(&server, storage, 1, modules);
+	shard = &server.shards[0];
+	accounts[0] = jid_parse(arena, STR("u0@localhost"));
+	CHECK_EQUAL(uv_loop_init(&loop), 0);
+	shard_enter(shard);
+	shard_init(shard, &server, 0, &loop, setup);
+	store_close(shard->store, set_closed, shard);
+	while (!store_is_over(shard->store))
+		uv_run(&loop, UV_RUN_NOWAIT);
+	send_one(shard, accounts[0]);
+	while (shard_turn(shard))
+		continue;
+	CHECK_EQUAL(shard->owners.count, 0);
+	while (shard->store != NULL)
+		uv_run(&loop, UV_RUN_NOWAIT);
+	shard_deinit(shard);
+	CHECK_EQUAL(uv_loop_close(&loop), 0);
+	shard_enter(NULL);
+	server_deinit(&server);
+	storage_close(&storage);
+	setup_unref(&setup);
+	arena_free(&arena);
+	remove_files(path);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(letters_pass_between_threads),
+	    cmocka_unit_test(who_has_no_store_any_more_takes_no_letters),
 	};
 
 	alarm(PATIENCE_S);

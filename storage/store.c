@@ -467,6 +467,12 @@ store_expect(struct store *store, int count)
 }
 
 bool
+store_is_over(const struct store *store)
+{
+	return store->is_detached;
+}
+
+bool
 store_is_up(const struct store *store)
 {
 	return store->storage->backend->is_up(store);

@@ -98,5 +98,8 @@ void store_break(struct store *, enum err);
 unsigned store_load(const struct store *);
 /* So many writes more (or fewer) wait for others before they are queued. */
 void store_expect(struct store *, int count);
+/* Whether it was closed and is idle: nothing may be queued any more, though
+ * closed has yet to be called. */
+bool store_is_over(const struct store *);
 /* Whether the database could be reached last time. */
 bool store_is_up(const struct store *);
