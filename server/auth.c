@@ -108,8 +108,9 @@ describe(struct c2s *c2s, struct arena *arena, struct sasl_channel *channel)
 		return;
 	channel->has_exporter = conn_has_exporter(conn);
 	(void)conn_end_point(conn, arena, &channel->end_point);
-	channel->is_unknown = conn_peer_certificate(conn, arena,
-				  &channel->certificate) == CLIENT_UNKNOWN;
+	channel->is_unknown =
+	    conn_peer_certificate(conn, c2s->stream.host->identity, arena,
+		&channel->certificate) == CLIENT_UNKNOWN;
 }
 
 static bool

@@ -99,7 +99,8 @@ has_bad_certificate(struct stream *stream)
 	struct str der;
 	const bool is_bad =
 	    stream_is_secure(stream) && !stream->is_authenticated &&
-	    conn_peer_certificate(stream->conn, arena, &der) == CLIENT_BAD;
+	    conn_peer_certificate(stream->conn, stream->host->identity, arena,
+		&der) == CLIENT_BAD;
 
 	arena_free(&arena);
 	return is_bad;

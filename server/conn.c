@@ -179,12 +179,13 @@ conn_end_point(struct conn *conn, struct arena *arena, struct str *data_r)
 }
 
 enum client_proof
-conn_peer_certificate(struct conn *conn, struct arena *arena, struct str *der_r)
+conn_peer_certificate(struct conn *conn, const struct tls_identity *host,
+    struct arena *arena, struct str *der_r)
 {
 	struct tls *tls = tls_of(conn);
 
 	return tls == NULL ? CLIENT_UNPROVED
-			   : tls_peer_certificate(tls, arena, der_r);
+			   : tls_peer_certificate(tls, host, arena, der_r);
 }
 
 size_t

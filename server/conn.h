@@ -103,9 +103,9 @@ struct str conn_tls_text(struct conn *, struct arena *);
 bool conn_has_exporter(struct conn *);
 bool conn_exporter(struct conn *, uint8_t data[32]);
 bool conn_end_point(struct conn *, struct arena *, struct str *data_r);
-/* Of the peer as a client; in DER when it is proved. */
-enum client_proof conn_peer_certificate(
-    struct conn *, struct arena *, struct str *der_r);
+/* Of the peer as a client of that host; in DER when it is proved. */
+enum client_proof conn_peer_certificate(struct conn *,
+    const struct tls_identity *host, struct arena *, struct str *der_r);
 /* The chain that the peer presented, DER, its own certificate first, copied to
  * the arena and not verified; 0 when there is none. */
 size_t conn_peer_chain(

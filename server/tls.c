@@ -479,20 +479,36 @@ tls_end_point(struct tls *tls, struct arena *arena, struct str *data_r)
 	return true;
 }
 
+/* GnuTLS asks whom the session's credentials trust: for the moment these are
+ * the host's. */
+static int
+verify_for(struct tls *tls, const struct tls_identity *host, unsigned *status_r)
+{
+	int err;
+
+	(void)gnutls_credentials_set(
+	    tls->session, GNUTLS_CRD_CERTIFICATE, host->credentials);
+	err = gnutls_certificate_verify_peers2(tls->session, status_r);
+	(void)gnutls_credentials_set(
+	    tls->session, GNUTLS_CRD_CERTIFICATE, tls->identity->credentials);
+	return err;
+}
+
 enum client_proof
-tls_peer_certificate(struct tls *tls, struct arena *arena, struct str *der_r)
+tls_peer_certificate(struct tls *tls, const struct tls_identity *host,
+    struct arena *arena, struct str *der_r)
 {
 	const unsigned unknown =
 	    GNUTLS_CERT_INVALID | GNUTLS_CERT_SIGNER_NOT_FOUND;
 	const gnutls_datum_t *chain;
 	unsigned count = 0, status = 0;
 
-	if (tls->identity == NULL || !tls->identity->asks_clients)
+	if (tls->identity == NULL || host == NULL || !host->asks_clients)
 		return CLIENT_UNPROVED;
 	chain = gnutls_certificate_get_peers(tls->session, &count);
 	if (chain == NULL || count == 0)
 		return CLIENT_UNPROVED;
-	if (gnutls_certificate_verify_peers2(tls->session, &status) < 0)
+	if (verify_for(tls, host, &status) < 0)
 		return CLIENT_BAD;
 	if (status != 0)
 		return status == unknown ? CLIENT_UNKNOWN : CLIENT_BAD;

@@ -97,8 +97,8 @@ void tls_bye(struct tls *);
 
 /* --- of a complete session: see server/conn.h ----------------------------- */
 
-/* What a client's certificate is worth to the configured client authorities
- * (RFC 6120, section 13.7.2). */
+/* What a client's certificate is worth to the client authorities of a host (RFC
+ * 6120, section 13.7.2). */
 enum client_proof {
 	CLIENT_UNPROVED, /* they are not asked, or it presented none */
 	CLIENT_UNKNOWN,  /* its own, or of an authority that is not theirs */
@@ -111,6 +111,7 @@ struct str tls_sni(struct tls *, struct arena *);
 bool tls_has_exporter(struct tls *);
 bool tls_exporter(struct tls *, uint8_t data[32]);
 bool tls_end_point(struct tls *, struct arena *, struct str *data_r);
-enum client_proof tls_peer_certificate(
-    struct tls *, struct arena *, struct str *der_r);
+/* The host is that of the stream: the handshake may have been with another. */
+enum client_proof tls_peer_certificate(struct tls *,
+    const struct tls_identity *host, struct arena *, struct str *der_r);
 size_t tls_peer_chain(struct tls *, struct arena *, const struct str **ders_r);

@@ -60,6 +60,8 @@ make_certificate(const char *name, int64_t from_s, int64_t to_s)
 	gnutls_x509_crt_set_version(crt, 3);
 	gnutls_x509_crt_set_serial(crt, "\1", 1);
 	gnutls_x509_crt_set_key(crt, key);
+	CHECK(gnutls_x509_crt_set_dn_by_oid(crt, GNUTLS_OID_X520_COMMON_NAME, 0,
+		  name, (unsigned)strlen(name)) == 0);
 	gnutls_x509_crt_set_activation_time(crt, now_s + from_s);
 	gnutls_x509_crt_set_expiration_time(crt, now_s + to_s);
 	gnutls_x509_crt_set_subject_alt_name(crt, GNUTLS_SAN_DNSNAME, name,
@@ -170,7 +172,8 @@ open_pair(
 
 	*pair = (struct pair){0};
 	pair->server = tls_new(&options, &pair->to_client);
-	CHECK(gnutls_init(&pair->client, GNUTLS_CLIENT | GNUTLS_NONBLOCK) == 0);
+	CHECK(gnutls_init(&pair->client, GNUTLS_CLIENT | GNUTLS_NONBLOCK |
+					     GNUTLS_FORCE_CLIENT_CERT) == 0);
 	CHECK(gnutls_priority_set_direct(pair->client, priority, NULL) == 0);
 	gnutls_credentials_set(
 	    pair->client, GNUTLS_CRD_CERTIFICATE, credentials);
@@ -320,7 +323,8 @@ sessions_show_the_certificate_and_bind(void **state)
 		CHECK(gnutls_prf_rfc5705(pair.client, sizeof(label) - 1, label,
 			  0, "", 32, theirs) == 0);
 		CHECK(memcmp(ours, theirs, 32) == 0);
-		CHECK(!tls_peer_certificate(pair.server, arena, &data));
+		CHECK(!tls_peer_certificate(pair.server,
+		    setup_default_host(setup)->identity, arena, &data));
 		data = tls_sni(pair.server, arena);
 		CHECK(str_equal(data, str_of(sessions[i].sni)));
 		close_pair(&pair);
@@ -398,6 +402,70 @@ a_goodbye_is_heard(void **state)
 	CHECK_EQUAL(tls_read(pair.server, plain, sizeof(plain), &len, &why),
 	    TLS_CLOSED);
 	close_pair(&pair);
+}
+
+/* --- certificates of clients ---------------------------------------------- */
+
+#define TRUSTING     "{certificate: %s/two.example.pem, key: %s/two.example.key"
+#define TRUSTS(name) ", auth: {client_authorities: %s/" name ".pem}}\n"
+
+/* Three hosts: two with authorities of their own, one without. */
+static struct setup *
+make_trusting(void)
+{
+	const char *at = folder;
+	struct str why,
+	    text = str_format(arena,
+		"hosts:\n"
+		"  one.example: " TRUSTING
+		    TRUSTS("one.example") "  two.example: " TRUSTING TRUSTS(
+			"two.example") "  none.example: " TRUSTING "}\n",
+		at, at, at, at, at, at, at, at);
+	struct setup *made =
+	    setup_rig(arena, text.text, modules_builtin, true, &why);
+
+	CHECK(made != NULL);
+	return made;
+}
+
+/* What the certificate of one.example is worth at that host, to a client whose
+ * handshake was with another. */
+static enum client_proof
+worth_at(const char *sni, const char *name)
+{
+	struct pair pair;
+	const char *why;
+	struct str der;
+	enum client_proof proof;
+
+	open_pair(&pair, sni, NULL, "NORMAL");
+	CHECK_EQUAL(shake_hands(&pair, &why), TLS_DONE);
+	proof = tls_peer_certificate(pair.server,
+	    setup_host(setup, str_of(name))->identity, arena, &der);
+	close_pair(&pair);
+	return proof;
+}
+
+/* The name in the handshake need not be that of the stream: who may vouch for
+ * one host's accounts may not vouch for another's. */
+static void
+each_host_has_its_own_authorities(void **state)
+{
+	struct setup *before = setup;
+
+	setup = make_trusting();
+	CHECK(
+	    gnutls_certificate_set_x509_key_file(credentials,
+		path_of("one.example", "pem").text,
+		path_of("one.example", "key").text, GNUTLS_X509_FMT_PEM) >= 0);
+	CHECK_EQUAL(worth_at("one.example", "one.example"), CLIENT_PROVED);
+	CHECK_EQUAL(worth_at("one.example", "two.example"), CLIENT_UNKNOWN);
+	CHECK_EQUAL(worth_at("one.example", "none.example"), CLIENT_UNPROVED);
+	CHECK_EQUAL(worth_at("two.example", "one.example"), CLIENT_PROVED);
+	CHECK_EQUAL(worth_at("none.example", "one.example"), CLIENT_UNPROVED);
+	gnutls_certificate_free_keys(credentials);
+	setup_unref(&setup);
+	setup = before;
 }
 
 /* --- between servers ------------------------------------------------------ */
@@ -590,6 +658,7 @@ main(void)
 	    cmocka_unit_test(what_is_not_spoken_is_refused),
 	    cmocka_unit_test(a_ticket_resumes_a_session),
 	    cmocka_unit_test(a_goodbye_is_heard),
+	    cmocka_unit_test(each_host_has_its_own_authorities),
 	    cmocka_unit_test(servers_show_their_certificates),
 	    cmocka_unit_test(servers_do_not_speak_as_clients),
 	};
