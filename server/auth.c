@@ -3,6 +3,7 @@
 #include <string.h>
 #include <uv.h>
 
+#include "base/clock.h"
 #include "base/code.h"
 #include "base/err.h"
 #include "server/address.h"
@@ -37,7 +38,8 @@ struct auth {
 	enum auth_stage stage;
 	bool is_aborted; /* while it was not the client's turn */
 	unsigned failures, guesses, delay_ms;
-	uint64_t ticket; /* of the question that is open */
+	uint64_t ticket;   /* of the question that is open */
+	uint64_t began_ms; /* the attempt: clock_mono_ms */
 	struct timer delay;
 };
 
@@ -282,7 +284,7 @@ succeed(struct auth *auth)
 	/* The attempt outlives auth by this call. */
 	arena = auth->arena;
 	auth->arena = NULL;
-	c2s_authenticated(c2s, jid, mechanism->name);
+	c2s_authenticated(c2s, jid, mechanism->name, auth->began_ms);
 	arena_free(&arena);
 }
 
@@ -379,6 +381,7 @@ passing_made(struct auth *auth, enum err err)
 		return;
 	}
 	auth->c2s->is_passing = true;
+	auth->began_ms = clock_mono_ms(); /* its account is younger */
 	succeed(auth);
 }
 
@@ -477,6 +480,7 @@ on_auth(struct auth *auth, const struct node *node)
 		return;
 	forget_attempt(auth);
 	auth->arena = arena_make(0);
+	auth->began_ms = clock_mono_ms();
 	describe(auth->c2s, auth->arena, &auth->channel);
 	auth->channel.offers_plus = offers_plus(auth->c2s, &auth->channel);
 	auth->sasl.arena = auth->arena;

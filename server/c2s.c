@@ -199,15 +199,15 @@ move(struct timer *timer)
 }
 
 void
-c2s_authenticated(
-    struct c2s *c2s, const struct jid *bare, const char *mechanism)
+c2s_authenticated(struct c2s *c2s, const struct jid *bare,
+    const char *mechanism, uint64_t since_ms)
 {
 	struct stream *stream = &c2s->stream;
 	struct shard *home = shard_of(stream->shard->server, bare);
 
 	c2s->stage = C2S_AUTHENTICATED;
 	c2s->mechanism = mechanism;
-	c2s->authenticated_ms = clock_mono_ms();
+	c2s->login_ms = since_ms;
 	stream_authenticated(stream, bare);
 	auth_free(&c2s->auth);
 	log_debug(&stream->log, "authenticated with %s", mechanism);
@@ -244,7 +244,7 @@ ask_bind(struct c2s *c2s, struct str resource)
 	c2s->stage = C2S_BINDING;
 	c2s->has_asked_bind = true;
 	ask->resource = str_dup(letter->arena, resource);
-	ask->authenticated_ms = c2s->authenticated_ms;
+	ask->login_ms = c2s->login_ms;
 	c2s_describe(c2s, letter->arena, &ask->origin);
 	letter->to = jid_copy(letter->arena, stream->peer);
 	letter->stream = stream->id;

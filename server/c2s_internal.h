@@ -28,9 +28,9 @@ struct c2s {
 	struct auth *auth;   /* until authenticated */
 	struct registration *registration; /* server/register.c; or NULL */
 	const char *mechanism;
-	uint64_t authenticated_ms; /* clock_mono_ms */
-	uint64_t ticket;           /* of BIND */
-	struct arena *bind_arena;  /* lifetime: the request to bind */
+	uint64_t login_ms;        /* when the login began: clock_mono_ms */
+	uint64_t ticket;          /* of BIND */
+	struct arena *bind_arena; /* lifetime: the request to bind */
 	struct str bind_id;
 	unsigned failed_binds;
 	struct list held; /* struct held: what came while binding */
@@ -56,9 +56,10 @@ c2s_address(struct c2s *c2s)
 	return c2s->stream.conn->address;
 }
 
-/* By auth.c: it is bare. What is to be sent with it was sent. */
-void c2s_authenticated(
-    struct c2s *, const struct jid *bare, const char *mechanism);
+/* By auth.c: it is bare; since when the login was under way. What is to be sent
+ * with it was sent. */
+void c2s_authenticated(struct c2s *, const struct jid *bare,
+    const char *mechanism, uint64_t since_ms);
 
 /* --- auth.c: SASL on the stream ------------------------------------------- */
 

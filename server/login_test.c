@@ -10,8 +10,9 @@
 #include "base/check.h"
 #include "base/code.h"
 #include "base/log.h"
+#include "server/account.h"
 #include "server/session.h"
-#include "server/world.h"
+#include "server/world_private.h"
 
 #define NS_SASL_ATTR "xmlns='urn:ietf:params:xml:ns:xmpp-sasl'"
 
@@ -498,6 +499,35 @@ respond(struct arena *arena, const char *challenge)
 	    arena, "<response " NS_SASL_ATTR ">%.*s</response>", STR_ARG(text));
 }
 
+/* Up to the last response, which is not sent. */
+static struct str
+begin_scram(struct world *world, struct world_peer *peer, struct arena *arena)
+{
+	struct str text = base64_encode(arena, STR("n,,n=romeo,r=abc"));
+
+	CHECK(got(peer, "mechanisms"));
+	world_send(peer,
+	    str_format(arena,
+		"<auth " NS_SASL_ATTR " mechanism='SCRAM-SHA-1'>%.*s</auth>",
+		STR_ARG(text))
+		.text);
+	world_run(world);
+	return respond(arena, world_next(peer));
+}
+
+static void
+prove_and_bind(struct world *world, struct world_peer *peer,
+    struct arena *arena, struct str response)
+{
+	world_send(
+	    peer, str_format(arena,
+		      "%.*s" WORLD_OPENING "<iq type='set' id='b'>"
+		      "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>",
+		      STR_ARG(response))
+		      .text);
+	world_run(world);
+}
+
 /* SCRAM's proof is looked at as it comes: what follows it is the new stream. */
 static void
 a_header_behind_the_proof_opens_the_stream(void **state)
@@ -505,29 +535,67 @@ a_header_behind_the_proof_opens_the_stream(void **state)
 	struct world *world = make_world();
 	struct arena *arena = arena_make(0);
 	struct world_peer *peer = world_open_stream(world);
-	struct str text;
 
-	CHECK(got(peer, "mechanisms"));
-	text = base64_encode(arena, STR("n,,n=romeo,r=abc"));
-	world_send(peer,
-	    str_format(arena,
-		"<auth " NS_SASL_ATTR " mechanism='SCRAM-SHA-1'>%.*s</auth>",
-		STR_ARG(text))
-		.text);
-	world_run(world);
-	text = respond(arena, world_next(peer));
-	world_send(
-	    peer, str_format(arena,
-		      "%.*s" WORLD_OPENING "<iq type='set' id='b'>"
-		      "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>",
-		      STR_ARG(text))
-		      .text);
-	world_run(world);
+	prove_and_bind(world, peer, arena, begin_scram(world, peer, arena));
 	CHECK(strstr(world_next(peer), "<success") != NULL);
 	CHECK(got(peer, "<jid>romeo@montague.example/"));
 	CHECK(!world_is_closed(peer));
 	arena_free(&arena);
 	world_free(&world);
+}
+
+/* --- keys that are not the account's any more ----------------------------- */
+
+static void
+on_committed(struct store_commit *commit)
+{
+	CHECK_EQUAL(commit->err, ERR_NONE);
+}
+
+/* The account of the login that is under way; made anew if it is removed. */
+static void
+change_account(struct world *world, struct arena *arena, bool is_removed)
+{
+	const struct jid *romeo =
+	    jid_parse(arena, STR("romeo@montague.example"));
+	struct shard *shard = shard_of(&world->server, romeo);
+	struct store_commit *commit = arena_new(arena, struct store_commit);
+	struct account *account;
+
+	world_connect(world, "romeo@montague.example/orchard");
+	world_run(world);
+	account = account_find(shard, romeo);
+	shard_enter(shard);
+	if (is_removed)
+		account_remove(account, commit, on_committed);
+	else
+		account_set_password(
+		    account, STR("another one"), NULL, commit, on_committed);
+	world->is_quiet[shard->index] = false;
+	world_run(world);
+	if (is_removed)
+		world_add_account(
+		    world, "romeo@montague.example", "another one");
+}
+
+/* Who had the challenge before and proves the old password after. */
+static void
+late_proofs_let_nobody_in(void **state)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		struct world *world = make_world();
+		struct arena *arena = arena_make(0);
+		struct world_peer *peer = world_open_stream(world);
+		struct str response = begin_scram(world, peer, arena);
+
+		world_sleep(world, 1000);
+		change_account(world, arena, i == 1);
+		world_sleep(world, 1000);
+		prove_and_bind(world, peer, arena, response);
+		CHECK(got(peer, "<not-authorized"));
+		arena_free(&arena);
+		world_free(&world);
+	}
 }
 
 /* --- why a stream ends ---------------------------------------------------- */
@@ -595,6 +663,7 @@ main(void)
 	    cmocka_unit_test(a_login_goes_on_over_a_reload),
 	    cmocka_unit_test(who_asks_for_an_account_of_a_host_that_goes),
 	    cmocka_unit_test(a_header_behind_the_proof_opens_the_stream),
+	    cmocka_unit_test(late_proofs_let_nobody_in),
 	    cmocka_unit_test(the_log_says_who_ended_it),
 	};
 

@@ -14,8 +14,10 @@
 #include "server/setup.h"
 #include "xml/prep.h"
 
-/* So long a login is good for a session. */
+/* So long after it began a login is good for a session. */
 #define BIND_WITHIN_MS (50 * SECOND)
+/* Two clocks that are read one after the other. */
+#define CLOCKS_MS      10
 #define GONE_WITHIN_MS (10 * SECOND)
 #define RESOURCE_LEN   12 /* of one that the server makes */
 #define SUFFIX_LEN     4
@@ -513,14 +515,28 @@ resolve_conflict(
 	}
 }
 
-/* A password may have been changed since, and an account that is in memory
- * knows: it stays there longer than this. */
+/* Whether the account has that name since the login began: the one that it was
+ * for may be gone, and another made. The clock may have been set back. */
+static bool
+is_same_account(const struct account *account, uint64_t login_ms)
+{
+	const uint64_t now_us = clock_wall_us();
+	const uint64_t made_us = account->owner.made_us;
+	const uint64_t since_ms = clock_mono_ms() - login_ms;
+
+	return made_us > now_us ||
+	       (now_us - made_us) / 1000 + CLOCKS_MS >= since_ms;
+}
+
+/* A password may have been changed since the keys were read, and an account
+ * that is in memory knows: it stays there longer than this. */
 static bool
 is_login_good(const struct account *account, const struct bind_ask *ask)
 {
 	return (account->password_ms == 0 ||
-		   ask->authenticated_ms > account->password_ms) &&
-	       clock_mono_ms() - ask->authenticated_ms < BIND_WITHIN_MS;
+		   ask->login_ms > account->password_ms) &&
+	       is_same_account(account, ask->login_ms) &&
+	       clock_mono_ms() - ask->login_ms < BIND_WITHIN_MS;
 }
 
 void

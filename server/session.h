@@ -171,8 +171,8 @@ void session_drop_binds(struct account *);
 /* BIND: what the stream wants. From then on its last letter is a GONE, also
  * before the answer. */
 struct bind_ask {
-	struct str resource;       /* prepared; empty: the server makes one */
-	uint64_t authenticated_ms; /* clock_mono_ms */
+	struct str resource; /* prepared; empty: the server makes one */
+	uint64_t login_ms;   /* when the login began: clock_mono_ms */
 	struct session_origin origin;
 };
 /* BOUND: the answer. */
