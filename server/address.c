@@ -25,8 +25,17 @@ struct address {
 	char text[];
 };
 
+/* A connection that closed and still counts. */
+struct leaving {
+	struct link link; /* in addresses->leaving */
+	struct timer timer;
+	struct shard *shard;
+	struct post *letter;
+};
+
 struct addresses {
 	struct table table;
+	struct list leaving;
 	struct list idle; /* by the time of the last failure or registration */
 	unsigned idle_count;
 };
@@ -39,6 +48,7 @@ addresses_new(void)
 	must(addresses != NULL);
 	table_init(&addresses->table);
 	list_init(&addresses->idle);
+	list_init(&addresses->leaving);
 	return addresses;
 }
 
@@ -51,6 +61,10 @@ addresses_free(struct addresses **addresses)
 	*addresses = NULL;
 	if (freed == NULL)
 		return;
+	list_each (leaving, &freed->leaving, struct leaving, link) {
+		post_free(&leaving->letter);
+		free(leaving);
+	}
 	while ((link = table_next(&freed->table, NULL)) != NULL) {
 		table_remove(&freed->table, link);
 		free(table_entry(link, struct address, link));
@@ -93,9 +107,9 @@ address_delay_ms(unsigned failures, unsigned free_failures, unsigned longest_ms)
 	return delay_ms < longest_ms ? (unsigned)delay_ms : longest_ms;
 }
 
-void
-address_tell(struct shard *shard, struct stream_id stream, struct str address,
-    enum address_event event)
+static void
+tell(struct shard *shard, struct stream_id stream, struct str address,
+    enum address_event event, unsigned delay_ms)
 {
 	struct post *letter = post_new(POST_ADDRESS, NULL);
 	struct address_note *note =
@@ -104,10 +118,29 @@ address_tell(struct shard *shard, struct stream_id stream, struct str address,
 	note->address =
 	    str_dup(letter->arena, address_meter(letter->arena, address));
 	note->event = event;
+	note->delay_ms = delay_ms;
 	letter->stream = stream;
 	letter->address = note;
 	post_send_to(shard,
 	    shard_of_address(shard->server, note->address)->index, letter);
+}
+
+void
+address_tell(struct shard *shard, struct stream_id stream, struct str address,
+    enum address_event event)
+{
+	tell(shard, stream, address, event, 0);
+}
+
+void
+address_leave(struct shard *shard, struct stream_id stream, struct str address,
+    uint64_t slowed_until_ms)
+{
+	const uint64_t now_ms = clock_mono_ms();
+
+	tell(shard, stream, address, ADDRESS_CLOSED,
+	    slowed_until_ms <= now_ms ? 0
+				      : (unsigned)(slowed_until_ms - now_ms));
 }
 
 /* --- on the shard of the address ------------------------------------------ */
@@ -246,6 +279,30 @@ closed(struct shard *shard, const struct post *letter)
 }
 
 static void
+has_left(struct timer *timer)
+{
+	struct leaving *leaving = container_of(timer, struct leaving, timer);
+
+	list_remove(&leaving->link);
+	closed(leaving->shard, leaving->letter);
+	post_free(&leaving->letter);
+	free(leaving);
+}
+
+static void
+leave_later(struct shard *shard, struct post *letter)
+{
+	struct leaving *leaving = calloc(1, sizeof(*leaving));
+
+	must(leaving != NULL);
+	leaving->shard = shard;
+	leaving->letter = letter;
+	list_add_last(&shard->addresses->leaving, &leaving->link);
+	timer_start(
+	    shard, &leaving->timer, letter->address->delay_ms, has_left);
+}
+
+static void
 failed(struct shard *shard, const struct post *letter)
 {
 	const struct config *config = setup_config(shard->setup);
@@ -295,6 +352,10 @@ address_take(struct shard *shard, struct post *letter)
 		opened(shard, letter);
 		break;
 	case ADDRESS_CLOSED:
+		if (letter->address->delay_ms > 0) {
+			leave_later(shard, letter);
+			return;
+		}
 		closed(shard, letter);
 		break;
 	case ADDRESS_FAILED:

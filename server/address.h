@@ -17,8 +17,8 @@
 struct addresses;
 
 enum address_event {
-	ADDRESS_OPENED, /* answered only when it must go */
-	ADDRESS_CLOSED,
+	ADDRESS_OPENED,    /* answered only when it must go */
+	ADDRESS_CLOSED,    /* by address_leave */
 	ADDRESS_FAILED,    /* a login; always answered */
 	ADDRESS_REGISTERS, /* an account is asked for; always answered */
 };
@@ -28,7 +28,7 @@ struct address_note {
 	struct str address;
 	enum address_event event;
 	bool is_refused;   /* verdict on OPENED and REGISTERS */
-	unsigned delay_ms; /* verdict on FAILED */
+	unsigned delay_ms; /* verdict on FAILED; CLOSED: it counts so long */
 };
 
 struct addresses *addresses_new(void);
@@ -37,6 +37,11 @@ void addresses_free(struct addresses **);
 /* Sends the note; stream is who gets the verdict. */
 void address_tell(
     struct shard *, struct stream_id, struct str address, enum address_event);
+/* CLOSED. Who does not wait for the answer to a failed login holds its place
+ * among the connections of the address until it would have come: else a guess
+ * would cost no time. */
+void address_leave(struct shard *, struct stream_id, struct str address,
+    uint64_t slowed_until_ms);
 /* Handler of ADDRESS. */
 void address_take(struct shard *, struct post *);
 

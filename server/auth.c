@@ -573,6 +573,8 @@ on_verdict(struct auth *auth, const struct address_note *note)
 	if (note->delay_ms > auth->delay_ms)
 		auth->delay_ms = note->delay_ms;
 	auth->stage = AUTH_DELAY;
+	auth->c2s->stream.conn->slowed_until_ms =
+	    clock_mono_ms() + auth->delay_ms;
 	if (auth->delay_ms == 0)
 		tell_failure(auth);
 	else

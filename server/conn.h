@@ -55,8 +55,10 @@ struct conn {
 	bool is_s2s;        /* accepted on a port for servers */
 	bool is_secure;     /* TLS is up */
 	bool is_closing;
-	struct str address;      /* of the peer, without port; metered by it */
-	uint16_t port;           /* of the peer */
+	struct str address; /* of the peer, without port; metered by it */
+	uint16_t port;      /* of the peer */
+	/* When a failed login will be answered: server/address.h. */
+	uint64_t slowed_until_ms;
 	const struct host *host; /* that the peer asked for before TLS; NULL */
 };
 

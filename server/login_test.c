@@ -544,6 +544,44 @@ a_header_behind_the_proof_opens_the_stream(void **state)
 	world_free(&world);
 }
 
+/* --- who does not wait ---------------------------------------------------- */
+
+/* A guess that is right is answered at once: who goes on with the next as soon
+ * as no answer comes must not have more of them at a time. */
+static void
+who_goes_before_the_answer_holds_his_place(void **state)
+{
+	struct world *world = world_new(&(struct world_options){
+	    .seed = 1,
+	    .shard_count = 3,
+	    .yaml = "auth.free_failures: 1\nauth.longest_delay: 3 s\n"
+		    "limits.connections: 2\n",
+	    .is_one_address = true,
+	});
+	struct world_peer *peer;
+
+	world_add_account(world, "romeo@montague.example", NULL);
+	/* The first is free. */
+	for (unsigned i = 0; i < 3; i++) {
+		peer = world_open_stream(world);
+		CHECK(got(peer, "mechanisms"));
+		guess(world, peer, "romeo");
+		world_cut(&peer);
+		world_run(world);
+	}
+	peer = world_open_stream(world);
+	CHECK(got(peer, "policy-violation"));
+	CHECK(world_is_closed(peer));
+	world_sleep(world, 3000);
+	peer = world_open_stream(world);
+	CHECK(got(peer, "mechanisms"));
+	/* The world ends before that. */
+	guess(world, peer, "romeo");
+	world_cut(&peer);
+	world_run(world);
+	world_free(&world);
+}
+
 /* --- keys that are not the account's any more ----------------------------- */
 
 static void
@@ -663,6 +701,7 @@ main(void)
 	    cmocka_unit_test(a_login_goes_on_over_a_reload),
 	    cmocka_unit_test(who_asks_for_an_account_of_a_host_that_goes),
 	    cmocka_unit_test(a_header_behind_the_proof_opens_the_stream),
+	    cmocka_unit_test(who_goes_before_the_answer_holds_his_place),
 	    cmocka_unit_test(late_proofs_let_nobody_in),
 	    cmocka_unit_test(the_log_says_who_ended_it),
 	};

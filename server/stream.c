@@ -676,7 +676,8 @@ on_closed(struct conn *conn, const char *why)
 	    stream->end.err == STREAM_ERR_NONE && stream->end.text.len == 0)
 		stream->end.text = str_dup(stream->arena, str_of(why));
 	if (stream->target.len == 0)
-		address_tell(shard, stream->id, conn->address, ADDRESS_CLOSED);
+		address_leave(
+		    shard, stream->id, conn->address, conn->slowed_until_ms);
 	end(stream);
 	streams_remove(stream);
 	stream_free(stream);
