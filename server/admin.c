@@ -203,6 +203,18 @@ read_jid(struct http_request *request, struct str text)
 	return NULL;
 }
 
+/* Who means a session must not get at the account. */
+static const struct jid *
+read_account(struct http_request *request, struct str text)
+{
+	const struct jid *jid = read_jid(request, text);
+
+	if (jid == NULL || jid_is_bare(jid))
+		return jid;
+	fail(request, 422, "an account has a bare address, without a resource");
+	return NULL;
+}
+
 /* --- routes: the server -------------------------------------------------- */
 
 static void
@@ -447,12 +459,10 @@ make_account(struct admin *admin, struct http_request *request, struct str rest)
 	if (body == NULL)
 		return;
 	password = json_string_value(json_object_get(body, "password"));
-	jid = read_jid(
+	jid = read_account(
 	    request, str_of(json_string_value(json_object_get(body, "jid"))));
-	if (jid != NULL && (!jid_is_bare(jid) || password == NULL))
-		fail(request, 422,
-		    "an account has a bare address, without a resource, and a "
-		    "password");
+	if (jid != NULL && password == NULL)
+		fail(request, 422, "an account has a password");
 	else if (jid != NULL)
 		ask_owner(
 		    admin, request, jid, ADMIN_ACCOUNT_MAKE, str_of(password));
@@ -462,7 +472,7 @@ make_account(struct admin *admin, struct http_request *request, struct str rest)
 static void
 get_account(struct admin *admin, struct http_request *request, struct str rest)
 {
-	const struct jid *jid = read_jid(request, rest);
+	const struct jid *jid = read_account(request, rest);
 
 	if (jid != NULL)
 		ask_owner(admin, request, jid, ADMIN_ACCOUNT_GET, STR_NONE);
@@ -472,7 +482,7 @@ static void
 change_account(
     struct admin *admin, struct http_request *request, struct str rest)
 {
-	const struct jid *jid = read_jid(request, rest);
+	const struct jid *jid = read_account(request, rest);
 	json_t *body = jid == NULL ? NULL : read_body(request);
 	const char *password;
 	json_t *disabled;
@@ -498,7 +508,7 @@ static void
 remove_account(
     struct admin *admin, struct http_request *request, struct str rest)
 {
-	const struct jid *jid = read_jid(request, rest);
+	const struct jid *jid = read_account(request, rest);
 
 	if (jid != NULL)
 		ask_owner(admin, request, jid, ADMIN_ACCOUNT_REMOVE, STR_NONE);

@@ -190,6 +190,10 @@ def makes_and_changes_accounts(make):
     site.login("romeo", password="another one").close()
     assert site.json("users", HOST)["accounts"] == [
         {"jid": romeo, "disabled": False}]
+    for word in ("deluser", "disable"):
+        full = site.command(word, f"{romeo}/orchard", may_fail=True)
+        assert full.returncode == 1 and "without a resource" in full.stderr
+    site.login("romeo", password="another one").close()
     site.command("deluser", romeo)
     fails(lambda: site.login("romeo", password="another one"),
           "not-authorized")
