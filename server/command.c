@@ -119,16 +119,21 @@ is_for_people(const struct command *command, enum command_exit result)
 
 /* --- passwords ----------------------------------------------------------- */
 
-static bool
-read_line(char *line, size_t len)
+/* However long; NULL when there is none. */
+static const char *
+read_line(struct command *command)
 {
-	size_t end;
+	const char *kept = NULL;
+	char *line = NULL;
+	size_t room = 0, len;
 
-	if (fgets(line, (int)len, stdin) == NULL)
-		return false;
-	end = strcspn(line, "\r\n");
-	line[end] = '\0';
-	return end > 0;
+	if (getline(&line, &room, stdin) >= 0) {
+		len = strcspn(line, "\r\n");
+		if (len > 0)
+			kept = arena_dup(command->arena, line, len);
+	}
+	free(line);
+	return kept;
 }
 
 /* --- what is typed is not shown ------------------------------------------- */
@@ -183,33 +188,35 @@ show(const struct hidden *hidden)
 	fputc('\n', stderr);
 }
 
-static bool
-ask_line(const char *prompt, char *line, size_t len)
+static const char *
+ask_line(struct command *command, const char *prompt)
 {
 	const struct hidden hidden = hide();
-	bool is_read;
+	const char *line;
 
 	fprintf(stderr, "%s: ", prompt);
-	is_read = read_line(line, len);
+	line = read_line(command);
 	show(&hidden);
-	return is_read;
+	return line;
 }
 
 /* NULL, with words for people, when there is none. */
 static const char *
 read_password(struct command *command)
 {
-	char first[1024], second[1024];
+	const char *first, *second = NULL;
 
 	if (command->options->is_password_stdin) {
-		if (read_line(first, sizeof(first)))
-			return arena_dup(command->arena, first, strlen(first));
-		fprintf(
-		    stderr, "jackdaw: no password came from standard input\n");
-		return NULL;
+		first = read_line(command);
+		if (first == NULL)
+			fprintf(stderr, "jackdaw: no password came from "
+					"standard input\n");
+		return first;
 	}
-	if (!ask_line("Password", first, sizeof(first)) ||
-	    !ask_line("The same again", second, sizeof(second))) {
+	first = ask_line(command, "Password");
+	if (first != NULL)
+		second = ask_line(command, "The same again");
+	if (second == NULL) {
 		fprintf(stderr, "jackdaw: no password was given\n");
 		return NULL;
 	}
@@ -217,7 +224,7 @@ read_password(struct command *command)
 		fprintf(stderr, "jackdaw: the two passwords differ\n");
 		return NULL;
 	}
-	return arena_dup(command->arena, first, strlen(first));
+	return first;
 }
 
 /* --- the commands -------------------------------------------------------- */

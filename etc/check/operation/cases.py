@@ -194,6 +194,9 @@ def makes_and_changes_accounts(make):
         full = site.command(word, f"{romeo}/orchard", may_fail=True)
         assert full.returncode == 1 and "without a resource" in full.stderr
     site.login("romeo", password="another one").close()
+    site.command("passwd", romeo, password="long" * 1000)
+    fails(lambda: site.login("romeo", password="long" * 255), "not-authorized")
+    site.login("romeo", password="long" * 1000).close()
     site.command("deluser", romeo)
     fails(lambda: site.login("romeo", password="another one"),
           "not-authorized")
