@@ -58,7 +58,8 @@ name_at(struct arena *arena, gnutls_x509_crt_t certificate, unsigned index,
 }
 
 /* The one name on this host that is meant: that of the authorization identity,
- * or the only one there is (XEP-0178, section 2). */
+ * or else of the stream's header (RFC 6120, section 13.7.2.2.1), or the only
+ * one there is (XEP-0178, section 2). */
 static const struct jid *
 choose_name(
     struct sasl *sasl, gnutls_x509_crt_t certificate, const struct jid *wanted)
@@ -114,8 +115,11 @@ external_take(struct sasl *sasl, struct str message)
 		wanted = jid_parse(sasl->arena, message);
 		if (wanted == NULL)
 			return sasl_fail(sasl, SASL_ERR_INVALID_AUTHZID);
-		sasl->err = SASL_ERR_INVALID_AUTHZID;
+	} else if (sasl->channel->claimed != NULL) {
+		wanted = jid_to_bare(sasl->arena, sasl->channel->claimed);
 	}
+	if (wanted != NULL)
+		sasl->err = SASL_ERR_INVALID_AUTHZID;
 	name = read_certificate(sasl, wanted);
 	if (name == NULL)
 		return SASL_FAILURE;

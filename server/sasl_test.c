@@ -5,13 +5,17 @@
 
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
+#include <gnutls/x509.h>
+#include <string.h>
+#include <time.h>
 
 #include "base/check.h"
 #include "base/code.h"
 #include "base/rand.h"
 #include "server/scram.h"
 
-#define PASSWORD "Art thou not Romeo"
+#define PASSWORD  "Art thou not Romeo"
+#define XMPP_ADDR "1.3.6.1.5.5.7.8.5"
 #define MESSAGE(text) \
 	((struct str){(text), sizeof(text) - 1}) /* may hold NUL */
 
@@ -347,6 +351,76 @@ what_is_no_certificate_names_nobody(void **state)
 	CHECK_EQUAL(sasl.err, SASL_ERR_INVALID_AUTHZID);
 }
 
+/* Of its own authority, with an xmppAddr for each. */
+static struct str
+certificate_for(const char *one, const char *two)
+{
+	const char *const names[] = {one, two};
+	gnutls_x509_privkey_t key;
+	gnutls_x509_crt_t crt;
+	gnutls_datum_t der;
+	struct str copy;
+
+	CHECK(gnutls_x509_privkey_init(&key) == 0);
+	CHECK(gnutls_x509_privkey_generate(key, GNUTLS_PK_ECDSA,
+		  GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0) == 0);
+	CHECK(gnutls_x509_crt_init(&crt) == 0);
+	gnutls_x509_crt_set_version(crt, 3);
+	gnutls_x509_crt_set_serial(crt, "\1", 1);
+	gnutls_x509_crt_set_key(crt, key);
+	gnutls_x509_crt_set_activation_time(crt, time(NULL));
+	gnutls_x509_crt_set_expiration_time(crt, time(NULL) + 3600);
+	for (size_t i = 0; i < 2; i++)
+		CHECK(gnutls_x509_crt_set_subject_alt_othername(crt, XMPP_ADDR,
+			  names[i], (unsigned)strlen(names[i]),
+			  GNUTLS_FSAN_APPEND |
+			      GNUTLS_FSAN_ENCODE_UTF8_STRING) == 0);
+	CHECK(gnutls_x509_crt_sign2(crt, crt, key, GNUTLS_DIG_SHA256, 0) == 0);
+	CHECK(gnutls_x509_crt_export2(crt, GNUTLS_X509_FMT_DER, &der) == 0);
+	copy = (struct str){arena_dup(arena, der.data, der.size), der.size};
+	gnutls_free(der.data);
+	gnutls_x509_crt_deinit(crt);
+	gnutls_x509_privkey_deinit(key);
+	return copy;
+}
+
+static const struct {
+	const char *authzid, *claimed;
+	const char *chosen; /* NULL: nobody */
+} choices[] = {
+    {"juliet@montague.example", NULL, "juliet@montague.example"},
+    {"", "juliet@montague.example", "juliet@montague.example"},
+    {"", "romeo@montague.example/orchard", "romeo@montague.example"},
+    {"juliet@montague.example", "juliet@montague.example",
+	"juliet@montague.example"},
+    {"juliet@montague.example", "romeo@montague.example", NULL},
+    {"", "nurse@montague.example", NULL},
+    {"nurse@montague.example", NULL, NULL},
+    {"", NULL, NULL},
+};
+
+static void
+of_two_accounts_in_a_certificate_one_is_chosen(void **state)
+{
+	channel.certificate = certificate_for(
+	    "romeo@montague.example", "juliet@montague.example");
+	for (size_t i = 0; i < sizeof(choices) / sizeof(choices[0]); i++) {
+		struct sasl sasl = begin();
+		enum sasl_step step;
+
+		channel.claimed = jid_parse(arena, str_of(choices[i].claimed));
+		step = sasl_start(
+		    &sasl, named("EXTERNAL"), str_of(choices[i].authzid));
+		if (choices[i].chosen == NULL) {
+			CHECK_EQUAL(step, SASL_FAILURE);
+			CHECK_EQUAL(sasl.err, SASL_ERR_INVALID_AUTHZID);
+			continue;
+		}
+		CHECK_EQUAL(step, SASL_ASK_KEYS);
+		CHECK_STR(jid_full(sasl.jid), choices[i].chosen);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -363,6 +437,7 @@ main(void)
 		TEST(mechanisms_need_their_channel),
 		TEST(who_says_nothing_first_is_asked),
 		TEST(what_is_no_certificate_names_nobody),
+		TEST(of_two_accounts_in_a_certificate_one_is_chosen),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
