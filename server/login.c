@@ -42,9 +42,9 @@ login_count(struct account *account, struct post *letter)
 {
 	struct owner *owner = &account->owner;
 
-	if (letter->login->is_success) {
-		owner->failures = 0;
-	} else {
+	/* A success forgives none: a guesser would learn that there is such an
+	 * account, and go on unslowed whenever its clients come back. */
+	if (!letter->login->is_success) {
 		owner->failures++;
 		owner->failed_ms = clock_mono_ms();
 	}

@@ -149,6 +149,31 @@ guesses_are_slowed(void **state)
 	world_free(&world);
 }
 
+/* Else who guesses would be told that there is such an account, and slowed no
+ * more whenever its clients come back. */
+static void
+a_success_forgives_no_guess(void **state)
+{
+	struct world *world = world_new(&(struct world_options){
+	    .seed = 1,
+	    .shard_count = 3,
+	    .yaml = "auth.free_failures: 1\nauth.longest_delay: 3 s\n",
+	});
+	struct world_peer *peer;
+
+	world_add_account(world, "romeo@montague.example", NULL);
+	for (unsigned i = 0; i < 3; i++) {
+		peer = world_open_stream(world);
+		CHECK(got(peer, "mechanisms"));
+		guess(world, peer, "romeo");
+		CHECK(got(peer, "not-authorized") == (i == 0));
+		world_sleep(world, 3000);
+		world_connect(world, "romeo@montague.example/orchard");
+		world_run(world);
+	}
+	world_free(&world);
+}
+
 static void
 failures_are_forgotten(void **state)
 {
@@ -685,6 +710,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(guesses_are_slowed),
+	    cmocka_unit_test(a_success_forgives_no_guess),
 	    cmocka_unit_test(failures_are_forgotten),
 	    cmocka_unit_test(who_does_not_log_in_is_sent_away),
 	    cmocka_unit_test(
