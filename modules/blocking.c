@@ -17,6 +17,9 @@
 #define NS_BLOCKING        "urn:xmpp:blocking"
 #define NS_BLOCKING_ERRORS "urn:xmpp:blocking:errors"
 
+/* No quota allows more. */
+#define ROWS_MAX 1000000
+
 static void on_load(struct account *, struct join *);
 static void on_loaded(struct account *);
 static void on_forget(struct account *);
@@ -344,7 +347,7 @@ take_list(struct account *account, const struct store_scan *scan)
 static void
 on_load(struct account *account, struct join *join)
 {
-	account_load_rows(account, join, &blocking_kind, UINT16_MAX, take_list);
+	account_load_rows(account, join, &blocking_kind, ROWS_MAX, take_list);
 }
 
 /* --- what it keeps out and in -------------------------------------------- */

@@ -601,6 +601,61 @@ the_list_has_a_quota_and_survives_a_store_that_fails(void **state)
 	world_free(&world);
 }
 
+#define MANY      66000
+#define AT_A_TIME 1000
+
+static void
+many_kept(struct store_commit *commit)
+{
+	CHECK_EQUAL(commit->err, ERR_NONE);
+}
+
+/* Past the server, as rig_put does; all come before juliet's. */
+static void
+block_many(struct world *world)
+{
+	const struct account *account = rig_account(world, ROMEO);
+	struct shard *shard = account->owner.shard;
+	struct arena *arena = arena_make(0);
+	struct store_commit commit;
+
+	for (unsigned i = 0; i < MANY; i += AT_A_TIME) {
+		struct store_write *write = store_write_new(shard->store);
+
+		for (unsigned k = i; k < i + AT_A_TIME; k++)
+			store_put(write, account->owner.id,
+			    blocking_module.kinds[0],
+			    str_format(arena, "a%u@b.example", k), STR(""));
+		store_commit(write, &commit, many_kept);
+		world->is_quiet[shard->index] = false;
+		world_run(world);
+	}
+	arena_free(&arena);
+}
+
+/* As many as the quota allows are read, not some of them. */
+static void
+a_long_list_holds_whole(void **state)
+{
+	struct world *world = rig_world(1, 1, "quota.blocked: 1000000\n");
+	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+	struct world_peer *juliet;
+
+	rig_send(romeo, BLOCK("b", JULIET));
+	rig_expect(romeo, DONE);
+	block_many(world);
+	world_kill(world);
+	romeo = rig_login(world, ROMEO "/orchard");
+	juliet = rig_bind(world, JULIET "/balcony");
+	rig_send(
+	    juliet, "<message to='" ROMEO "' id='m'><body>x</body></message>");
+	rig_expect(juliet,
+	    "<message type='error' id='m'><error type='cancel'>"
+	    "<service-unavailable xmlns='" STANZAS "'/></error></message>");
+	rig_expect_nothing(romeo);
+	world_free(&world);
+}
+
 /* What the server answers in the account's place, as its owner is away. */
 static void
 errors_of_the_account_itself_come_through(void **state)
@@ -689,6 +744,7 @@ main(void)
 	    cmocka_unit_test(rosters_agree_in_spite_of_blocks),
 	    cmocka_unit_test(
 		the_list_has_a_quota_and_survives_a_store_that_fails),
+	    cmocka_unit_test(a_long_list_holds_whole),
 	    cmocka_unit_test(errors_of_the_account_itself_come_through),
 	    cmocka_unit_test(errors_from_nobody_outlive_their_session),
 	    cmocka_unit_test(errors_from_nobody_come_back_to_nobody),
