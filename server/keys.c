@@ -7,6 +7,7 @@
 #include "base/code.h"
 #include "base/err.h"
 #include "base/rand.h"
+#include "xml/prep.h"
 
 #define SALT_LEN 16
 /* Of nobody's: as many bytes as the longest key has, and as all salts. */
@@ -66,18 +67,37 @@ split_keys(struct arena *arena, const struct hash_row *hash,
 }
 
 static void
+derive_keys(struct arena *arena, const struct hash_row *hash,
+    struct str password, struct scram_keys *keys)
+{
+	uint8_t salted[64];
+
+	must(derive(hash, password, keys, salted));
+	split_keys(arena, hash, salted, keys);
+	gnutls_memset(salted, 0, sizeof(salted));
+}
+
+/* RFC 5802 has SASLprep, RFC 8265 took its place: clients do the one, the other
+ * or neither. */
+static void
 make_one(struct arena *arena, const struct hash_row *hash, struct str password,
     unsigned iterations, struct scram_keys *keys)
 {
-	uint8_t salted[64];
 	char *salt = arena_text(arena, SALT_LEN);
+	struct str prepared = password;
+	struct scram_keys others;
 
 	rand_bytes(salt, SALT_LEN);
 	keys->salt = (struct str){salt, SALT_LEN};
 	keys->iterations = iterations;
-	must(derive(hash, password, keys, salted));
-	split_keys(arena, hash, salted, keys);
-	gnutls_memset(salted, 0, sizeof(salted));
+	derive_keys(arena, hash, password, keys);
+	if (!prep_sasl(arena, &prepared) || str_equal(prepared, password))
+		return;
+	others = *keys;
+	derive_keys(arena, hash, prepared, &others);
+	gnutls_memset((char *)(uintptr_t)prepared.text, 0, prepared.len);
+	keys->stored_sasl = others.stored_key;
+	keys->server_sasl = others.server_key;
 }
 
 void
@@ -89,7 +109,20 @@ keys_make(struct arena *arena, struct str password, unsigned iterations,
 		make_one(arena, &hashes[i], password, iterations, &keys->of[i]);
 }
 
-/* --- rows: "iterations salt stored-key server-key" ---------------------- */
+/* --- rows: "iterations salt stored-key server-key", and maybe two more ---- */
+
+static struct str
+sasl_text(struct arena *arena, const struct scram_keys *keys)
+{
+	struct str stored, server;
+
+	if (keys->stored_sasl.len == 0)
+		return STR("");
+	stored = base64_encode(arena, keys->stored_sasl);
+	server = base64_encode(arena, keys->server_sasl);
+	return str_format(
+	    arena, " %.*s %.*s", STR_ARG(stored), STR_ARG(server));
+}
 
 void
 keys_put(struct store_write *write, owner_id owner, const struct keys *keys)
@@ -101,37 +134,50 @@ keys_put(struct store_write *write, owner_id owner, const struct keys *keys)
 		struct str salt = base64_encode(arena, one->salt);
 		struct str stored = base64_encode(arena, one->stored_key);
 		struct str server = base64_encode(arena, one->server_key);
+		struct str sasl = sasl_text(arena, one);
 
 		if (one->iterations == 0)
 			continue;
 		store_put(write, owner, &keys_kind, str_of(hashes[i].name),
-		    str_format(arena, "%u %.*s %.*s %.*s", one->iterations,
-			STR_ARG(salt), STR_ARG(stored), STR_ARG(server)));
+		    str_format(arena, "%u %.*s %.*s %.*s%.*s", one->iterations,
+			STR_ARG(salt), STR_ARG(stored), STR_ARG(server),
+			STR_ARG(sasl)));
 	}
 	arena_free(&arena);
+}
+
+static bool
+read_pair(struct arena *arena, const struct hash_row *hash, struct str *rest,
+    struct str *stored_r, struct str *server_r)
+{
+	struct str stored, server;
+
+	return str_cut(*rest, ' ', &stored, rest) &&
+	       (str_cut(*rest, ' ', &server, rest) || server.len > 0) &&
+	       base64_decode(arena, stored, stored_r) &&
+	       base64_decode(arena, server, server_r) &&
+	       stored_r->len == hash->len && server_r->len == hash->len;
 }
 
 static bool
 read_value(struct arena *arena, const struct hash_row *hash, struct str value,
     struct scram_keys *keys)
 {
-	struct str count, salt, stored, server, rest;
-	struct scram_keys found;
+	struct str count, salt, rest;
+	struct scram_keys found = {0};
 	uint64_t iterations;
 
 	if (!str_cut(value, ' ', &count, &rest) ||
 	    !str_cut(rest, ' ', &salt, &rest) ||
-	    !str_cut(rest, ' ', &stored, &server) ||
 	    !str_to_u64(count, UINT32_MAX, &iterations) || iterations == 0)
 		return false;
 	if (!base64_decode(arena, salt, &found.salt) ||
-	    !base64_decode(arena, stored, &found.stored_key) ||
-	    !base64_decode(arena, server, &found.server_key) ||
-	    found.stored_key.len != hash->len ||
-	    found.server_key.len != hash->len)
+	    !read_pair(
+		arena, hash, &rest, &found.stored_key, &found.server_key) ||
+	    (rest.len > 0 && !read_pair(arena, hash, &rest, &found.stored_sasl,
+				 &found.server_sasl)))
 		return false;
 	found.iterations = (uint32_t)iterations;
-	found.is_stand_in = false;
 	*keys = found;
 	return true;
 }
@@ -154,8 +200,11 @@ keys_read(struct arena *arena, const struct map_row *rows, size_t count,
 static struct str
 copy(struct arena *arena, struct str bytes)
 {
-	char *own = arena_text(arena, bytes.len);
+	char *own;
 
+	if (bytes.len == 0)
+		return STR_NONE;
+	own = arena_text(arena, bytes.len);
 	memcpy(own, bytes.text, bytes.len);
 	return (struct str){own, bytes.len};
 }
@@ -174,6 +223,8 @@ keys_copy(struct arena *arena, const struct keys *from, struct keys *keys)
 		    .salt = copy(arena, one->salt),
 		    .stored_key = copy(arena, one->stored_key),
 		    .server_key = copy(arena, one->server_key),
+		    .stored_sasl = copy(arena, one->stored_sasl),
+		    .server_sasl = copy(arena, one->server_sasl),
 		};
 	}
 }
@@ -244,6 +295,13 @@ keys_fill(struct arena *arena, const uint8_t secret[32], struct str bare,
 
 /* --- checking ----------------------------------------------------------- */
 
+static bool
+is_key(const struct scram_keys *made, struct str stored)
+{
+	return stored.len > 0 && gnutls_memcmp(made->stored_key.text,
+				     stored.text, stored.len) == 0;
+}
+
 /* The first hash is also the cheapest. */
 bool
 keys_match(const struct keys *keys, struct str password)
@@ -262,8 +320,8 @@ keys_match(const struct keys *keys, struct str password)
 		return false;
 	arena = arena_make(0);
 	split_keys(arena, &hashes[i], salted, &made);
-	is_same = gnutls_memcmp(made.stored_key.text,
-		      keys->of[i].stored_key.text, hashes[i].len) == 0;
+	is_same = is_key(&made, keys->of[i].stored_key) |
+		  is_key(&made, keys->of[i].stored_sasl);
 	gnutls_memset(salted, 0, sizeof(salted));
 	arena_free(&arena);
 	return is_same && keys->exists;

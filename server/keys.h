@@ -18,6 +18,9 @@ struct scram_keys {
 	bool is_stand_in;    /* only shown: PLAIN is checked with another */
 	struct str salt;
 	struct str stored_key, server_key;
+	/* Of what SASLprep makes of the password, where that is another text:
+	 * clients prove the one or the other. Else empty. */
+	struct str stored_sasl, server_sasl;
 };
 
 /* KEYS, asked for by a stream that logs somebody in. Answered also for accounts
@@ -59,5 +62,6 @@ void keys_copy(struct arena *, const struct keys *from, struct keys *keys);
  * as it is with an account of those counts. */
 void keys_fill(struct arena *, const uint8_t secret[32], struct str bare,
     const struct key_counts *, struct keys *keys);
-/* Whether the prepared password fits; costs one PBKDF2. */
+/* Whether the prepared password fits, by whichever of both; costs one PBKDF2.
+ */
 bool keys_match(const struct keys *, struct str password);

@@ -51,6 +51,25 @@ made_keys_fit_their_password_only(void **state)
 	CHECK(keys_match(&copy, STR("r0m30")));
 }
 
+/* Of a ligature and a digit in a circle OpaqueString makes nothing else. */
+static void
+what_saslprep_makes_of_a_password_fits_too(void **state)
+{
+	struct keys keys, copy = {.exists = true};
+
+	keys_make(arena, STR("\ufb01do \u2460"), 4096, &keys);
+	keys_copy(arena, &keys, &copy);
+	for (unsigned i = 0; i < KEY_HASH_COUNT; i++)
+		CHECK_EQUAL(
+		    copy.of[i].stored_sasl.len, copy.of[i].stored_key.len);
+	CHECK(keys_match(&copy, STR("\ufb01do \u2460")));
+	CHECK(keys_match(&copy, STR("fido 1")));
+	CHECK(!keys_match(&copy, STR("fido \u2460")));
+	CHECK(!keys_match(&copy, STR("")));
+	keys_make(arena, STR("p\u00e4ss"), 4096, &keys);
+	CHECK_EQUAL(keys.of[KEY_SHA1].stored_sasl.len, 0);
+}
+
 static unsigned jobs_done;
 
 static void
@@ -149,6 +168,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(keys_are_those_of_the_rfcs),
 	    cmocka_unit_test(made_keys_fit_their_password_only),
+	    cmocka_unit_test(what_saslprep_makes_of_a_password_fits_too),
 	    cmocka_unit_test(a_job_makes_keys_aside),
 	    cmocka_unit_test(nobodys_keys_are_the_same_each_time),
 	    cmocka_unit_test(what_lacks_a_key_shows_a_stand_in),

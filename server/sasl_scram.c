@@ -74,11 +74,30 @@ scram_take_keys(struct sasl *sasl)
 	return SASL_CHALLENGE;
 }
 
+/* Those that the proof is of; NULL: of none. Where there is one pair only it is
+ * tried twice, so that this takes as long for everybody. */
+static const struct scram_keys *
+find_keys(struct sasl *sasl, struct str auth_message, struct str proof)
+{
+	const enum key_hash hash = sasl->mechanism->hash;
+	const struct scram_keys *keys = &sasl->keys->of[hash];
+	struct scram_keys *others;
+
+	if (scram_proves(hash, keys, auth_message, proof))
+		return keys;
+	others = arena_new(sasl->arena, struct scram_keys);
+	*others = *keys;
+	if (keys->stored_sasl.len > 0) {
+		others->stored_key = keys->stored_sasl;
+		others->server_key = keys->server_sasl;
+	}
+	return scram_proves(hash, others, auth_message, proof) ? others : NULL;
+}
+
 static enum sasl_step
 take_final(struct sasl *sasl, struct str message)
 {
-	enum key_hash hash = sasl->mechanism->hash;
-	const struct scram_keys *keys = &sasl->keys->of[hash];
+	const struct scram_keys *keys;
 	struct scram *scram = sasl->scram;
 	struct scram_final final;
 	struct str auth_message;
@@ -89,14 +108,14 @@ take_final(struct sasl *sasl, struct str message)
 	auth_message = str_format(sasl->arena, "%.*s,%.*s,%.*s",
 	    STR_ARG(scram->first.bare), STR_ARG(scram->server_first),
 	    STR_ARG(final.without_proof));
+	keys = find_keys(sasl, auth_message, final.proof);
 	if (!scram_equal(final.binding, scram->bound) ||
-	    !scram_equal(final.nonce, scram->nonce) ||
-	    !scram_proves(hash, keys, auth_message, final.proof))
+	    !scram_equal(final.nonce, scram->nonce) || keys == NULL)
 		return sasl_fail(sasl, SASL_ERR_NOT_AUTHORIZED);
 	step = sasl_admit(sasl);
 	if (step == SASL_SUCCESS)
-		sasl->out =
-		    scram_signature(sasl->arena, hash, keys, auth_message);
+		sasl->out = scram_signature(
+		    sasl->arena, sasl->mechanism->hash, keys, auth_message);
 	return step;
 }
 

@@ -197,6 +197,9 @@ def makes_and_changes_accounts(make):
     site.command("passwd", romeo, password="long" * 1000)
     fails(lambda: site.login("romeo", password="long" * 255), "not-authorized")
     site.login("romeo", password="long" * 1000).close()
+    site.command("passwd", romeo, password="\ufb01do \u2460!")
+    for word in ("\ufb01do \u2460!", "fido 1!"):  # as it is; by SASLprep
+        site.login("romeo", password=word).close()
     site.command("deluser", romeo)
     fails(lambda: site.login("romeo", password="another one"),
           "not-authorized")
