@@ -109,16 +109,15 @@ address_delay_ms(unsigned failures, unsigned free_failures, unsigned longest_ms)
 
 static void
 tell(struct shard *shard, struct stream_id stream, struct str address,
-    enum address_event event, unsigned delay_ms)
+    struct address_note told)
 {
 	struct post *letter = post_new(POST_ADDRESS, NULL);
 	struct address_note *note =
 	    arena_new(letter->arena, struct address_note);
 
+	*note = told;
 	note->address =
 	    str_dup(letter->arena, address_meter(letter->arena, address));
-	note->event = event;
-	note->delay_ms = delay_ms;
 	letter->stream = stream;
 	letter->address = note;
 	post_send_to(shard,
@@ -129,18 +128,27 @@ void
 address_tell(struct shard *shard, struct stream_id stream, struct str address,
     enum address_event event)
 {
-	tell(shard, stream, address, event, 0);
+	tell(shard, stream, address, (struct address_note){.event = event});
+}
+
+void
+address_register(struct shard *shard, struct stream_id stream,
+    struct str address, uint64_t max)
+{
+	tell(shard, stream, address,
+	    (struct address_note){.event = ADDRESS_REGISTERS, .max = max});
 }
 
 void
 address_leave(struct shard *shard, struct stream_id stream, struct str address,
     uint64_t slowed_until_ms)
 {
+	struct address_note note = {.event = ADDRESS_CLOSED};
 	const uint64_t now_ms = clock_mono_ms();
 
-	tell(shard, stream, address, ADDRESS_CLOSED,
-	    slowed_until_ms <= now_ms ? 0
-				      : (unsigned)(slowed_until_ms - now_ms));
+	if (slowed_until_ms > now_ms)
+		note.delay_ms = (unsigned)(slowed_until_ms - now_ms);
+	tell(shard, stream, address, note);
 }
 
 /* --- on the shard of the address ------------------------------------------ */
@@ -329,8 +337,7 @@ registers(struct shard *shard, const struct post *letter)
 {
 	struct address *address =
 	    want(shard->addresses, letter->address->address);
-	uint64_t max = config_int(setup_config(shard->setup), CONFIG_GLOBAL,
-	    SETTING(REGISTRATION_PER_HOUR));
+	const uint64_t max = letter->address->max;
 	uint64_t now_ms = clock_mono_ms();
 
 	if (address->registrations == 0 ||

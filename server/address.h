@@ -20,7 +20,7 @@ enum address_event {
 	ADDRESS_OPENED,    /* answered only when it must go */
 	ADDRESS_CLOSED,    /* by address_leave */
 	ADDRESS_FAILED,    /* a login; always answered */
-	ADDRESS_REGISTERS, /* an account is asked for; always answered */
+	ADDRESS_REGISTERS, /* by address_register; always answered */
 };
 
 /* Of both letters. */
@@ -29,6 +29,7 @@ struct address_note {
 	enum address_event event;
 	bool is_refused;   /* verdict on OPENED and REGISTERS */
 	unsigned delay_ms; /* verdict on FAILED; CLOSED: it counts so long */
+	uint64_t max;      /* REGISTERS: so many in an hour */
 };
 
 struct addresses *addresses_new(void);
@@ -42,6 +43,10 @@ void address_tell(
  * would cost no time. */
 void address_leave(struct shard *, struct stream_id, struct str address,
     uint64_t slowed_until_ms);
+/* REGISTERS: an account is asked for, of a host that allows an address so many
+ * in an hour. */
+void address_register(
+    struct shard *, struct stream_id, struct str address, uint64_t max);
 /* Handler of ADDRESS. */
 void address_take(struct shard *, struct post *);
 

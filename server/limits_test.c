@@ -92,6 +92,32 @@ registrations_of_an_address_are_few(void **state)
 	world_free(&world);
 }
 
+/* What it made on another host counts, too. */
+static void
+each_host_says_how_many(void **state)
+{
+	struct world *world = world_new(&(struct world_options){
+	    .seed = 1, .shard_count = 2, .is_one_address = true});
+	struct world_peer *one, *two;
+
+	world_reload(world, "registration: {open: true, per_hour: 3}\n"
+			    "hosts: {capulet.example: {}, montague.example:"
+			    " {registration: {per_hour: 1}}}\n");
+	one = world_open_stream(world);
+	two = world_connect(world, "");
+	CHECK(is_served(one));
+	CHECK(world_start_stream(two, STR("capulet.example")));
+	CHECK(strstr(register_as(world, one, "a"), "result") != NULL);
+	CHECK(strstr(register_as(world, one, "b"), "resource-constraint") !=
+	      NULL);
+	(void)is_served(two);
+	CHECK(strstr(register_as(world, two, "a"), "result") != NULL);
+	CHECK(strstr(register_as(world, two, "b"), "result") != NULL);
+	CHECK(strstr(register_as(world, two, "c"), "resource-constraint") !=
+	      NULL);
+	world_free(&world);
+}
+
 #define LOADS_MAX 256
 #define OWNERS    1000
 
@@ -591,6 +617,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(one_too_many_is_refused),
 	    cmocka_unit_test(registrations_of_an_address_are_few),
+	    cmocka_unit_test(each_host_says_how_many),
 	    cmocka_unit_test(owners_load_some_at_a_time),
 	    cmocka_unit_test(who_waits_for_a_host_that_goes_is_answered),
 	    cmocka_unit_test(a_host_that_goes_is_loaded_no_more),

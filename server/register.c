@@ -99,8 +99,8 @@ take_set(struct c2s *c2s, const struct node *iq, const struct node *query)
 		return;
 	}
 	c2s->registration = registration;
-	address_tell(c2s->stream.shard, c2s->stream.id, c2s_address(c2s),
-	    ADDRESS_REGISTERS);
+	address_register(c2s->stream.shard, c2s->stream.id, c2s_address(c2s),
+	    host_int(c2s->stream.host, SETTING(REGISTRATION_PER_HOUR)));
 }
 
 bool
