@@ -22,6 +22,7 @@ struct setup {
 	struct host *hosts;   /* in the order of the configuration */
 	struct host **sorted; /* by name */
 	size_t host_count;
+	uint64_t largest_stanza;
 };
 
 static int
@@ -160,6 +161,21 @@ set_identities(struct setup *setup, struct arena *arena, struct str *why_r)
 	return true;
 }
 
+static void
+look_for_largest(struct setup *setup)
+{
+	const struct setting *setting = SETTING(LIMITS_STANZA);
+
+	setup->largest_stanza =
+	    config_bytes(setup->config, CONFIG_GLOBAL, setting);
+	for (size_t i = 0; i < setup->host_count; i++) {
+		uint64_t len = host_bytes(&setup->hosts[i], setting);
+
+		if (len > setup->largest_stanza)
+			setup->largest_stanza = len;
+	}
+}
+
 struct setup *
 setup_new(struct arena *arena, const struct config *config,
     const struct module *const *modules, bool with_tls, struct str *why_r)
@@ -174,8 +190,10 @@ setup_new(struct arena *arena, const struct config *config,
 	setup->modules = modules;
 	slots_init(&setup->slots, own, modules);
 	if (set_hosts(setup, &why) && look_at_lists(setup, &why) &&
-	    (!with_tls || set_identities(setup, own, &why)))
+	    (!with_tls || set_identities(setup, own, &why))) {
+		look_for_largest(setup);
 		return setup;
+	}
 	*why_r = str_dup(arena, why);
 	setup_unref(&setup);
 	return NULL;
@@ -208,6 +226,12 @@ const struct config *
 setup_config(const struct setup *setup)
 {
 	return setup->config;
+}
+
+uint64_t
+setup_largest_stanza(const struct setup *setup)
+{
+	return setup->largest_stanza;
 }
 
 const struct slots *

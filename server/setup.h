@@ -34,6 +34,8 @@ const struct host *setup_hosts(const struct setup *, size_t *count_r);
 const struct host *setup_host(const struct setup *, struct str domain);
 /* The first one: for peers that do not say which they want. */
 const struct host *setup_default_host(const struct setup *);
+/* That any host lets in (limits.stanza): it may be for anybody. */
+uint64_t setup_largest_stanza(const struct setup *);
 /* Whether the module is on for the host. */
 bool host_has(const struct host *, const struct module *);
 

@@ -252,8 +252,7 @@ static size_t
 unsent_max(const struct socket *socket)
 {
 	return UNSENT_STANZAS *
-	       (size_t)config_bytes(setup_config(socket->conn.shard->setup),
-		   CONFIG_GLOBAL, SETTING(LIMITS_STANZA));
+	       (size_t)setup_largest_stanza(socket->conn.shard->setup);
 }
 
 /* False when the connection is broken. */

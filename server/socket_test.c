@@ -42,7 +42,8 @@ static struct setup *
 make_setup(unsigned handshakes)
 {
 	struct str why, text = str_format(rig.arena,
-			    "hosts: {a.example: {certificate: %s, key: %s}}\n"
+			    "hosts: {a.example: {certificate: %s, key: %s,"
+			    " limits: {stanza: 8 MiB}}}\n"
 			    "limits: {handshakes: %u}\n",
 			    rig.certificate, rig.key, handshakes);
 
@@ -361,6 +362,25 @@ what_tls_cannot_send_ends_the_connection(void **state)
 	close_two(&next);
 }
 
+/* As large as one host allows it, and more than sixteen of the others. */
+static void
+the_largest_stanza_leaves(void **state)
+{
+	const size_t len = (size_t)8 << 20;
+	char *bytes = malloc(len);
+	struct two two;
+
+	CHECK(bytes != NULL);
+	memset(bytes, 'x', len);
+	open_two(&two);
+	conn_write(two.ours.conn, (struct str){bytes, len});
+	for (unsigned i = 0; i < 100; i++)
+		turn();
+	CHECK(two.ours.conn != NULL);
+	close_two(&two);
+	free(bytes);
+}
+
 static int
 held_by_kernel(int fd)
 {
@@ -590,6 +610,7 @@ main(void)
 	    cmocka_unit_test(closing_in_the_handshake_is_clean),
 	    cmocka_unit_test(a_handshake_has_a_deadline),
 	    cmocka_unit_test(what_tls_cannot_send_ends_the_connection),
+	    cmocka_unit_test(the_largest_stanza_leaves),
 	    cmocka_unit_test(a_part_of_a_record_is_not_acknowledged),
 	    cmocka_unit_test(what_the_peer_has_is_not_known_while_it_is_unread),
 	    cmocka_unit_test(nor_is_it_between_two_records),
