@@ -13,6 +13,9 @@
 #define NS_FORWARD "urn:xmpp:forward:0"
 #define NS_DELAY   "urn:xmpp:delay"
 
+/* So often rows that fail are waited for, some seconds each time. */
+#define AWAITS_MAX 2
+
 static void rows_written(struct archive_await *);
 static void words_indexed(struct archive_index *);
 static void page_read(struct store_page *);
@@ -38,8 +41,11 @@ struct reading {
 	struct lookup *bounds, *ids;
 	const struct stanza *head; /* of the messages with the results */
 	uint64_t upto;             /* rows after it were not asked for */
+	uint64_t unwritten;        /* the least that may not be there yet */
 	unsigned failures;         /* of rows, when it began */
+	unsigned awaits;           /* since rows failed meanwhile */
 	bool is_missing;           /* a row that was named is not there */
+	bool is_early;             /* and one is yet to be written */
 	bool is_cut;               /* there are rows that are not written yet */
 };
 
@@ -82,6 +88,18 @@ look_up(struct reading *reading, const struct archive_id *ids, unsigned count)
 	return lookups;
 }
 
+/* Who was sent a message that cannot be written now is not told that there is
+ * none: it would begin anew with an archive that it knows. */
+static void
+not_found(struct reading *reading, uint64_t id)
+{
+	if (id >= reading->unwritten &&
+	    id <= archive_of(iq_account(reading->iq))->last_id)
+		reading->is_early = true;
+	else
+		reading->is_missing = true;
+}
+
 static void
 lookup_read(struct store_page *page)
 {
@@ -89,7 +107,7 @@ lookup_read(struct store_page *page)
 
 	if (page->err == ERR_NONE &&
 	    (page->count == 0 || page->rows[0].nonce != lookup->id.nonce))
-		lookup->reading->is_missing = true;
+		not_found(lookup->reading, lookup->id.id);
 	join_wait_done(&lookup->reading->join, page->err);
 }
 
@@ -131,7 +149,7 @@ read_all(struct reading *reading)
 	struct archive_ask *ask = &reading->ask;
 
 	reading->failures = archive_of(iq_account(reading->iq))->failures;
-	reading->is_missing = false;
+	reading->is_missing = reading->is_early = false;
 	join_init(&reading->join, all_read);
 	reading->bounds = look_up(reading, ask->bounds, ask->bound_count);
 	if (ask->has_ids)
@@ -150,6 +168,7 @@ rows_written(struct archive_await *await)
 	struct log_query *rows = &reading->ask.rows;
 	const uint64_t unwritten = archive_unwritten(account);
 
+	reading->unwritten = unwritten;
 	if (unwritten != UINT64_MAX &&
 	    (rows->before == 0 || rows->before > unwritten)) {
 		rows->before = unwritten;
@@ -353,6 +372,17 @@ answer(struct reading *reading, const struct found *found)
 	iq_reply(reading->iq, fin);
 }
 
+/* The disk may be full for long: then it is what is there by now. */
+static void
+read_again(struct reading *reading)
+{
+	if (reading->awaits++ < AWAITS_MAX)
+		archive_await_rows(
+		    iq_account(reading->iq), &reading->await, rows_written);
+	else
+		rows_written(&reading->await);
+}
+
 static void
 all_read(struct join *join)
 {
@@ -365,11 +395,16 @@ all_read(struct join *join)
 		return;
 	}
 	if (reading->failures != archive_of(account)->failures) {
-		archive_await_rows(account, &reading->await, rows_written);
+		read_again(reading);
 		return;
 	}
 	if (reading->is_missing) {
 		iq_refuse(reading->iq, STANZA_ERR_ITEM_NOT_FOUND);
+		return;
+	}
+	if (reading->is_early) {
+		iq_refuse_text(reading->iq, STANZA_ERR_RESOURCE_CONSTRAINT,
+		    "a message that is named is yet to be written; ask again");
 		return;
 	}
 	found = reading->ask.has_ids ? found_of_ids(reading)

@@ -137,6 +137,94 @@ what_comes_after_a_row_that_failed_waits(void **state)
 	world_free(&world);
 }
 
+#define ASK_AFTER QUERY(SET("<after>%s</after>"))
+#define ASK_IDS   QUERY(FORM(FIELD("ids", "%s")))
+#define ID_LEN    32
+
+/* That the next message is archived under. */
+static void
+take_id(struct world_peer *peer, char id[static ID_LEN + 1])
+{
+	const char *text = world_next(peer);
+	const char *named = text == NULL ? NULL : strstr(text, "<stanza-id ");
+
+	CHECK(named != NULL);
+	snprintf(id, ID_LEN + 1, "%s", strstr(named, " id='") + 5);
+}
+
+static void
+ask_for(struct world_peer *peer, const char *ask, const char *id)
+{
+	char xml[500];
+
+	snprintf(xml, sizeof(xml), ask, id);
+	rig_send(peer, xml);
+}
+
+/* The disk is full: what is there can be read, and that there is more is told.
+ */
+static void
+who_asks_while_nothing_is_written_is_answered(void **state)
+{
+	struct world *world = rig_world(1, 2, NULL);
+	struct world_peer *romeo = rig_login(world, ROMEO "/orchard");
+	struct world_peer *juliet = rig_login(world, JULIET "/balcony");
+
+	(void)state;
+	waiting_say(romeo, "m1");
+	rig_expect(juliet, "<message id='m1'/>");
+	world_sleep(world, 1000);
+	world_break_store(world, ERR_FULL);
+	waiting_say(romeo, "m2");
+	rig_expect(juliet, "<message id='m2'/>");
+	rig_send(juliet, ASK);
+	world_sleep(world, 20000);
+	rig_expect(juliet, RESULT("m1"));
+	rig_expect(juliet,
+	    "<iq type='result' id='q'><fin xmlns='urn:xmpp:mam:2' "
+	    "complete='{none}'/></iq>");
+	world_break_store(world, ERR_NONE);
+	world_sleep(world, 10000);
+	rig_send(juliet, ASK);
+	rig_expect(juliet, RESULT("m1"));
+	rig_expect(juliet, RESULT("m2"));
+	rig_expect(juliet, FIN);
+	world_free(&world);
+}
+
+/* A client that begins anew when its last message is not there knows it from
+ * us: while the disk is full it is told to wait. */
+static void
+what_is_yet_to_be_written_is_not_missing(void **state)
+{
+	static const char *const asks[] = {ASK_AFTER, ASK_IDS};
+	struct world *world = rig_world(1, 2, NULL);
+	struct world_peer *romeo = rig_login(world, ROMEO "/orchard");
+	struct world_peer *juliet = rig_login(world, JULIET "/balcony");
+	char id[ID_LEN + 1];
+
+	(void)state;
+	rig_skip(juliet);
+	world_break_store(world, ERR_FULL);
+	waiting_say(romeo, "m1");
+	take_id(juliet, id);
+	for (size_t i = 0; i < COUNT_OF(asks); i++) {
+		ask_for(juliet, asks[i], id);
+		world_sleep(world, 20000);
+		rig_expect(
+		    juliet, RIG_ERROR("q", "wait", "resource-constraint"));
+	}
+	ask_for(juliet, ASK_IDS, UNKNOWN);
+	world_sleep(world, 20000);
+	rig_expect(juliet, RIG_ERROR("q", "cancel", "item-not-found"));
+	world_break_store(world, ERR_NONE);
+	world_sleep(world, 20000);
+	ask_for(juliet, ASK_IDS, id);
+	rig_expect(juliet, RESULT("m1"));
+	rig_expect(juliet, FIN);
+	world_free(&world);
+}
+
 /* Who sent it is gone when it could not be written; who reads meanwhile is told
  * of it nevertheless. */
 static void
@@ -176,8 +264,7 @@ what_is_left_to_be_written_is_told(void **state)
 	}
 }
 
-#define ID_LEN 32
-#define IDS    16
+#define IDS 16
 
 /* How many of the ids are alike in these digits. */
 static unsigned
@@ -194,7 +281,6 @@ count_alike(char ids[IDS][ID_LEN + 1], unsigned from, unsigned len)
 static void
 ids_say_nothing(void **state)
 {
-	static const char named[] = "<stanza-id ";
 	struct world *world = rig_world(1, 2, NULL);
 	struct world_peer *romeo = rig_login(world, ROMEO "/orchard");
 	struct world_peer *juliet = rig_login(world, JULIET "/balcony");
@@ -202,13 +288,9 @@ ids_say_nothing(void **state)
 
 	rig_skip(juliet);
 	for (unsigned i = 0; i < IDS; i++) {
-		const char *id;
-
 		rig_send(romeo, "<message type='chat' to='" JULIET
 				"'><body>Hi</body></message>");
-		id = strstr(strstr(world_next(juliet), named), " id='") + 5;
-		memcpy(ids[i], id, ID_LEN);
-		ids[i][ID_LEN] = '\0';
+		take_id(juliet, ids[i]);
 		CHECK_EQUAL(strspn(ids[i], "0123456789abcdef"), ID_LEN);
 	}
 	for (unsigned from = 0; from < ID_LEN; from += 4)
@@ -598,6 +680,8 @@ main(void)
 	    cmocka_unit_test(a_page_is_no_longer_than_the_queue),
 	    cmocka_unit_test(a_row_that_failed_is_written_again),
 	    cmocka_unit_test(what_comes_after_a_row_that_failed_waits),
+	    cmocka_unit_test(who_asks_while_nothing_is_written_is_answered),
+	    cmocka_unit_test(what_is_yet_to_be_written_is_not_missing),
 	    cmocka_unit_test(the_last_row_is_told_when_it_is_there),
 	    cmocka_unit_test(what_is_left_to_be_written_is_told),
 	    cmocka_unit_test(ids_say_nothing),
