@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "modules/had.h"
 #include "modules/hints.h"
 #include "modules/message.h"
 #include "server/iq.h"
@@ -324,7 +325,7 @@ is_due(struct session *session, const struct stanza *stanza)
 }
 
 static void
-copy_received(struct account *account, const struct post *letter)
+copy_received(struct account *account, struct post *letter)
 {
 	const struct stanza *stanza = letter->stanza;
 	struct post *copy = NULL;
@@ -339,6 +340,7 @@ copy_received(struct account *account, const struct post *letter)
 		if (copy == NULL)
 			copy = copy_new(account, stanza, "received");
 		copy->ticket = letter->ticket;
+		had_note(letter, session);
 		send_copy(session, copy);
 	}
 	post_free(&copy);

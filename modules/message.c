@@ -7,6 +7,7 @@
  */
 #include "modules/message.h"
 
+#include "modules/had.h"
 #include "server/router.h"
 #include "server/session.h"
 #include "server/setup.h"
@@ -79,8 +80,10 @@ deliver(struct account *account, struct post *letter, int priority)
 	session_each (session, account) {
 		if (!session->is_available || session->priority < priority)
 			continue;
-		if (last != NULL)
+		if (last != NULL) {
+			had_note(letter, last);
 			session_share(last, letter);
+		}
 		last = session;
 	}
 	if (last != NULL)
@@ -140,6 +143,10 @@ on_received(
 	};
 	const struct stanza *stanza = letter->stanza;
 
+	if (letter->is_returned && had_by_another(account, letter)) {
+		post_free(&letter);
+		return TAKEN;
+	}
 	if (jid_is_bare(stanza->to)) {
 		to_bare[stanza->type](account, letter);
 		return TAKEN;

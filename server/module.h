@@ -30,7 +30,7 @@ struct module;
 struct shard;
 
 /* Bumped whenever a struct or function that modules see changes. */
-#define MODULE_API 1
+#define MODULE_API 2
 
 enum verdict {
 	PASS, /* the letter goes to the next hook, at last to the default */

@@ -121,6 +121,7 @@ struct post {
 	size_t hidden_count;
 	struct durable_id durable; /* STANZA, SURE */
 	struct receipt receipt;
+	const struct had *had; /* of a message: modules/had.h */
 	uint64_t refuses; /* DOWN: number of the receiver's stanza that this
 			     error answers; 0: none */
 	bool is_lent;     /* it belongs to a MANY: post_own before keeping it */

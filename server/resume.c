@@ -518,6 +518,18 @@ resume_sent(const struct session *session)
 	return session->resume == NULL ? 0 : session->resume->sent;
 }
 
+bool
+resume_has_acked(const struct session *session, uint64_t since_us)
+{
+	const struct resume *resume = session->resume;
+	const struct post *oldest;
+
+	if (resume == NULL)
+		return true;
+	oldest = list_entry(list_first(&resume->unacked), struct post, link);
+	return oldest == NULL || oldest->durable.since_us > since_us;
+}
+
 /* Copies that were made for this session alone are bytes only. */
 static const struct stanza *
 stanza_of(struct arena *arena, const struct post *kept)

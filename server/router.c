@@ -57,6 +57,7 @@ router_bounce(struct shard *shard, struct post *letter, enum stanza_err err,
 	answer->kind = POST_STANZA;
 	answer->durable = (struct durable_id){0};
 	answer->ticket = 0;
+	answer->had = NULL;
 	answer->stanza = make_error(answer, err, text);
 	metric_add(shard, METRIC_STANZA_ERRORS, 1);
 	router_route(shard, NULL, answer);
