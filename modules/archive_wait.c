@@ -302,14 +302,58 @@ archive_wait_load(struct account *account, struct join *join)
 
 /* --- what happens to rows ------------------------------------------------ */
 
+/* How many have it is known again. While the module was switched off nobody
+ * said which sessions went. */
+static void
+count_sent(struct account *account)
+{
+	struct archive_waiting *waiting = waiting_of(account);
+	const uint64_t *row;
+
+	for (size_t i = 0; i < waiting->count; i++)
+		waiting->list[i].sent = 0;
+	session_each (session, account) {
+		struct tickets *sent = &archive_session_of(session)->sent;
+
+		for (size_t i = 0; (row = tickets_row(sent, i)) != NULL; i++)
+			if (find(waiting, *row) != NULL)
+				find(waiting, *row)->sent++;
+	}
+	for (size_t i = waiting->count; i-- > 0;) {
+		const struct archive_open open = waiting->list[i];
+
+		if (open.sent > 0)
+			continue;
+		remove_open(waiting, &waiting->list[i]);
+		if (!open.is_proved)
+			wait_for(waiting, open.id);
+	}
+}
+
+/* Of an account that is loaded anew. */
+static void
+begin_again(struct account *account)
+{
+	struct archive_waiting *waiting = waiting_of(account);
+
+	count_sent(account);
+	if (waiting->paused == 0 ||
+	    session_of_number(account, waiting->paused) != NULL)
+		return;
+	waiting->paused = 0;
+	waiting->is_reading = false;
+}
+
 void
 archive_wait_begin(struct account *account)
 {
 	struct archive *archive = archive_of(account);
 	struct archive_waiting *waiting = &archive->waiting;
 
-	if (archive->account != NULL)
+	if (archive->account != NULL) {
+		begin_again(account);
 		return;
+	}
 	archive->account = account;
 	/* Rows are removed; their ids are not used again. */
 	if (archive->last_id < waiting->mark)

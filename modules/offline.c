@@ -161,6 +161,8 @@ find_reader(struct account *account)
 	session_each (session, account)
 		if (session == offline->reader)
 			return;
+	if (offline->paused != 0)
+		offline->is_reading = false;
 	offline->reader = NULL;
 	offline->paused = 0;
 	offline->failing_ms = 0;
@@ -172,6 +174,7 @@ on_load(struct account *account, struct join *join)
 {
 	offline_of(account)->account = account;
 	find_reader(account);
+	live_count_sent(account);
 	join_wait(join);
 	count_rows(account, join);
 }

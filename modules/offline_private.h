@@ -118,6 +118,9 @@ bool live_waits(struct session *, const struct post *);
 /* Tickets of TICKET_LIVE. */
 void live_proved(struct session *, uint64_t ticket);
 void live_session_closed(struct session *);
+/* How many sessions have each is counted anew: while the module was switched
+ * off nobody said which of them went. */
+void live_count_sent(struct account *);
 /* Over a restart: what is in the session's queue. */
 void live_save(struct session *, struct node *, const char *ns);
 void live_restore(struct session *, const struct node *);
