@@ -577,7 +577,7 @@ the_oldest_go_when_there_are_too_many(void **state)
 	struct world *world =
 	    rig_world(1, 2, "archive: {keep_messages: 20, keep_for: 0 s}\n");
 	struct world_peer *romeo = rig_login(world, ROMEO "/orchard");
-	char id[16];
+	char id[16], text[300];
 
 	for (unsigned i = 0; i < 100; i++) {
 		snprintf(id, sizeof(id), "m%u", i);
@@ -586,7 +586,12 @@ the_oldest_go_when_there_are_too_many(void **state)
 	CHECK(count_results(romeo) <= 31);
 	sweep_start(&world->server.shards[0]);
 	world_sleep(world, 70 * 1000);
-	CHECK_EQUAL(count_results(romeo), 20);
+	rig_send(romeo, QUERY(SET("<max>250</max>")));
+	for (unsigned i = 80; i < 100; i++) {
+		snprintf(text, sizeof(text), RESULT("m%u"), i);
+		rig_expect(romeo, text);
+	}
+	rig_expect(romeo, FIN);
 	world_free(&world);
 }
 
@@ -614,6 +619,40 @@ the_oldest_go_when_their_time_has_come(void **state)
 	CHECK_EQUAL(count_results(romeo), 0);
 	waiting_say(romeo, "newer");
 	CHECK_EQUAL(count_results(romeo), 1);
+	world_free(&world);
+}
+
+/* A client that goes on where it was is told that this is not there, and no
+ * other message gets its id. */
+static void
+what_went_is_not_found_any_more(void **state)
+{
+	struct world *world = rig_world(1, 2, "archive: {keep_for: 2 h}\n");
+	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+	struct world_peer *juliet = rig_login(world, JULIET "/balcony");
+	char gone[ID_LEN + 1], there[ID_LEN + 1];
+
+	(void)state;
+	rig_skip(juliet);
+	waiting_say(romeo, "m1");
+	take_id(juliet, gone);
+	sweep_start(&world->server.shards[0]);
+	world_cut(&romeo);
+	world_cut(&juliet);
+	world_sleep(world, 26 * 60 * 60 * 1000);
+	romeo = rig_bind(world, ROMEO "/orchard");
+	juliet = rig_login(world, JULIET "/balcony");
+	rig_skip(juliet);
+	waiting_say(romeo, "m2");
+	take_id(juliet, there);
+	CHECK(strcmp(gone, there) != 0);
+	ask_for(juliet, ASK_AFTER, gone);
+	rig_expect(juliet, RIG_ERROR("q", "cancel", "item-not-found"));
+	ask_for(juliet, ASK_IDS, gone);
+	rig_expect(juliet, RIG_ERROR("q", "cancel", "item-not-found"));
+	ask_for(juliet, ASK_IDS, there);
+	rig_expect(juliet, RESULT("m2"));
+	rig_expect(juliet, FIN);
 	world_free(&world);
 }
 
@@ -696,6 +735,7 @@ main(void)
 	    cmocka_unit_test(the_oldest_go_when_there_are_too_many),
 	    cmocka_unit_test(the_oldest_go_when_their_time_has_come),
 	    cmocka_unit_test(what_is_worth_it_is_kept),
+	    cmocka_unit_test(what_went_is_not_found_any_more),
 	    cmocka_unit_test(each_host_keeps_as_much_as_it_says),
 	};
 

@@ -575,6 +575,47 @@ who_was_kept_by_another_release_goes_on(void **state)
 	}
 }
 
+/* --- counters ------------------------------------------------------------ */
+
+/* One was sent since it acknowledged 2^32 - 1, and as many are handled. */
+#define MANY                                                          \
+	"<session xmlns='urn:jackdaw:session:1' state='whole' "       \
+	"resource='orchard' h='4294967295' time='1795255208000000' "  \
+	"left='593000' wait='600000' since='1795255200000000' "       \
+	"sent='4294967296'><item sent='1795255200000000' to='" ROMEO  \
+	"/orchard'>&lt;message from='" JULIET                         \
+	"/balcony' id='m1' type='chat'&gt;&lt;body&gt;1&lt;/body&gt;" \
+	"&lt;/message&gt;</item></session>"
+
+static void
+counters_begin_again_after_four_billions(void **state)
+{
+	struct world *world = rig_world(1, 0, NULL);
+	struct world_peer *romeo;
+	struct arena *arena = arena_make(0);
+
+	(void)state;
+	put_row(world, store_key2(arena, STR(ROMEO), STR("s1")), STR(MANY));
+	arena_free(&arena);
+	world_kill(world);
+	world_run(world);
+	romeo = rig_come_back(world, ROMEO, "s1", UINT32_MAX,
+	    "<resumed xmlns='" SM "' previd='s1' h='4294967295'/>");
+	rig_expect(romeo, "<message id='m1'/>");
+	rig_skip(romeo);
+	rig_send(romeo, "<message to='" JULIET "'><body>1</body></message>"
+			"<r xmlns='" SM "'/><a xmlns='" SM "' h='0'/>");
+	CHECK(rig_finds(romeo, "<a xmlns='" SM "' h='0'/>"));
+	rig_send(romeo, "<message to='" JULIET "'><body>2</body></message>"
+			"<r xmlns='" SM "'/>");
+	CHECK(rig_finds(romeo, "<a xmlns='" SM "' h='1'/>"));
+	rig_send(romeo, "<a xmlns='" SM "' h='1'/>");
+	CHECK(
+	    rig_finds(romeo, "<stream:error><handled-count-too-high xmlns='" SM
+			     "' h='1' send-count='0'/></stream:error>"));
+	world_free(&world);
+}
+
 /* --- rows of another version --------------------------------------------- */
 
 static void
@@ -672,6 +713,7 @@ main(void)
 	    cmocka_unit_test(errors_outlive_sessions),
 	    cmocka_unit_test(what_comes_again_is_counted_once),
 	    cmocka_unit_test(who_was_kept_by_another_release_goes_on),
+	    cmocka_unit_test(counters_begin_again_after_four_billions),
 	    cmocka_unit_test(a_row_of_another_version_is_refused),
 	    cmocka_unit_test(nobody_resumes_what_a_crash_would_bring_back),
 	    cmocka_unit_test(what_is_settled_last_is_in_the_whole_row),
