@@ -7,7 +7,10 @@
 #include "base/blob.h"
 #include "base/clock.h"
 #include "modules/archive_private.h"
+#include "server/resume.h"
 #include "server/session.h"
+#include "server/settings.h"
+#include "server/setup.h"
 #include "xml/writer.h"
 
 #define NS_FORWARD "urn:xmpp:forward:0"
@@ -16,6 +19,13 @@
 /* So often rows that fail are waited for, some seconds each time. */
 #define AWAITS_MAX 2
 
+/* So often a query looks whether there is room for its page, and so long. */
+#define ROOM_MS        100
+#define ROOM_WITHIN_MS (10 * SECOND)
+
+struct reading;
+
+static void begin(struct reading *);
 static void rows_written(struct archive_await *);
 static void words_indexed(struct archive_index *);
 static void page_read(struct store_page *);
@@ -34,6 +44,8 @@ struct lookup {
 struct reading {
 	struct iq *iq;
 	struct archive_ask ask;
+	struct timer room;
+	unsigned room_waits;
 	struct archive_await await;
 	struct archive_index index;
 	struct join join;
@@ -55,6 +67,65 @@ struct found {
 	size_t count;
 	bool is_more;
 };
+
+/* --- room ---------------------------------------------------------------- */
+
+/* Of the session's queue pages leave a quarter, at least, to all else: of a
+ * client that asks for many at once, the session would end before it could
+ * acknowledge the first. */
+static bool
+has_room(struct session *session, unsigned rows)
+{
+	const uint64_t queue =
+	    host_int(session->account->host, SETTING(SESSIONS_QUEUE));
+
+	return session->held_count + resume_open(session) +
+		   archive_session_of(session)->wanted + rows <=
+	       queue - queue / 4;
+}
+
+static void
+on_room(struct timer *timer)
+{
+	begin(container_of(timer, struct reading, room));
+}
+
+static void
+begin(struct reading *reading)
+{
+	struct iq *iq = reading->iq;
+	struct session *session = iq_session(iq);
+	const unsigned rows = reading->ask.rows.max;
+
+	if (session == NULL || has_room(session, rows)) {
+		if (session != NULL)
+			archive_session_of(session)->wanted += rows;
+		archive_await_rows(
+		    iq_account(iq), &reading->await, rows_written);
+	} else if (reading->room_waits++ < ROOM_WITHIN_MS / ROOM_MS) {
+		timer_start(iq_shard(iq), &reading->room, ROOM_MS, on_room);
+	} else {
+		iq_refuse_text(iq, STANZA_ERR_RESOURCE_CONSTRAINT,
+		    "too much is not acknowledged; ask again");
+	}
+}
+
+/* It is sent, or will not be. */
+static void
+leave(const struct reading *reading)
+{
+	struct session *session = iq_session(reading->iq);
+
+	if (session != NULL)
+		archive_session_of(session)->wanted -= reading->ask.rows.max;
+}
+
+static void
+refuse(struct reading *reading, enum stanza_err err, const char *why)
+{
+	leave(reading);
+	iq_refuse_text(reading->iq, err, why);
+}
 
 /* --- reading ------------------------------------------------------------- */
 
@@ -140,7 +211,7 @@ archive_on_query(struct iq *iq)
 	reading->iq = iq;
 	reading->head = stanza_make(iq_arena(iq), STANZA_MESSAGE, STANZA_NORMAL,
 	    account_jid(iq_account(iq)), iq_from(iq), STR_NONE);
-	archive_await_rows(iq_account(iq), &reading->await, rows_written);
+	begin(reading);
 }
 
 static void
@@ -192,10 +263,10 @@ words_indexed(struct archive_index *index)
 	if (index->err == ERR_NONE && !index->is_more)
 		read_all(reading);
 	else if (index->err == ERR_NONE)
-		iq_refuse_text(reading->iq, STANZA_ERR_RESOURCE_CONSTRAINT,
+		refuse(reading, STANZA_ERR_RESOURCE_CONSTRAINT,
 		    "the archive is being indexed; search again");
 	else
-		iq_refuse(reading->iq, stanza_err_of(index->err));
+		refuse(reading, stanza_err_of(index->err), NULL);
 }
 
 /* --- what was found ------------------------------------------------------ */
@@ -391,7 +462,7 @@ all_read(struct join *join)
 	struct found found;
 
 	if (join->first != ERR_NONE) {
-		iq_refuse(reading->iq, stanza_err_of(join->first));
+		refuse(reading, stanza_err_of(join->first), NULL);
 		return;
 	}
 	if (reading->failures != archive_of(account)->failures) {
@@ -399,16 +470,17 @@ all_read(struct join *join)
 		return;
 	}
 	if (reading->is_missing) {
-		iq_refuse(reading->iq, STANZA_ERR_ITEM_NOT_FOUND);
+		refuse(reading, STANZA_ERR_ITEM_NOT_FOUND, NULL);
 		return;
 	}
 	if (reading->is_early) {
-		iq_refuse_text(reading->iq, STANZA_ERR_RESOURCE_CONSTRAINT,
+		refuse(reading, STANZA_ERR_RESOURCE_CONSTRAINT,
 		    "a message that is named is yet to be written; ask again");
 		return;
 	}
 	found = reading->ask.has_ids ? found_of_ids(reading)
 				     : found_of_page(reading);
+	leave(reading);
 	send_rows(reading, &found);
 	answer(reading, &found);
 }

@@ -43,6 +43,7 @@ struct archive_session {
 	struct tickets sent;
 	uint64_t queried; /* rows up to this one it could have from the archive;
 			     0: it did not ask */
+	unsigned wanted;  /* rows, at most, of queries under way */
 };
 
 struct archive_session *archive_session_of(struct session *);

@@ -518,6 +518,14 @@ resume_sent(const struct session *session)
 	return session->resume == NULL ? 0 : session->resume->sent;
 }
 
+uint64_t
+resume_open(const struct session *session)
+{
+	const struct resume *resume = session->resume;
+
+	return resume == NULL ? 0 : resume->sent - resume->acked;
+}
+
 bool
 resume_has_acked(const struct session *session, uint64_t since_us)
 {

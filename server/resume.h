@@ -58,6 +58,8 @@ bool resume_is_ghost(const struct session *);
 /* How many stanzas the client was sent or is to be sent; 0 without stream
  * management. */
 uint64_t resume_sent(const struct session *);
+/* How many of those it has not acknowledged. */
+uint64_t resume_open(const struct session *);
 /* Whether the client has acknowledged all that it was sent up to then; true
  * without stream management. */
 bool resume_has_acked(const struct session *, uint64_t since_us);
