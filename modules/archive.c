@@ -23,6 +23,7 @@ static void on_forget(struct account *);
 static enum verdict on_sent(struct account *, struct session *, struct post *);
 static enum verdict on_leaving(
     struct account *, struct session *, struct post *);
+static enum verdict on_asked(struct account *, struct session *, struct post *);
 static enum verdict on_received(
     struct account *, struct session *, struct post *);
 static enum verdict on_undelivered(
@@ -41,6 +42,7 @@ static const struct hook hooks[] = {
     {.on = HOOK_ACCOUNT_DRAIN, .account = archive_wait_drain},
     {.on = HOOK_SENT_MESSAGE, .order = 500, .stanza = on_sent},
     {.on = HOOK_SENT_MESSAGE, .order = 700, .stanza = on_leaving},
+    {.on = HOOK_SENT_IQ, .order = 1000, .stanza = on_asked},
     {.on = HOOK_RECEIVED_MESSAGE, .order = 500, .stanza = on_received},
     {.on = HOOK_UNDELIVERED, .order = -100, .stanza = on_undelivered},
     {.on = HOOK_DELIVER, .order = 990, .stanza = on_deliver},
@@ -255,6 +257,21 @@ on_leaving(
 	(void)session;
 	letter->stanza =
 	    stanza_id_strip(account, letter->arena, letter->stanza);
+	return PASS;
+}
+
+/* It comes back as a letter to the account; what is sent after it, presence
+ * too, comes first. */
+static enum verdict
+on_asked(struct account *account, struct session *session, struct post *letter)
+{
+	const struct stanza *stanza = letter->stanza;
+
+	if (stanza->type == STANZA_SET &&
+	    (stanza->to == NULL ||
+		jid_equal(stanza->to, account_jid(account))) &&
+	    node_child(stanza->node, "query", NS_MAM) != NULL)
+		archive_session_of(session)->asked++;
 	return PASS;
 }
 

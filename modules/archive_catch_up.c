@@ -103,12 +103,76 @@ has_given_up_its_turn(struct account *account)
 	return true;
 }
 
+static void
+pause(struct session *session, unsigned place)
+{
+	struct archive_waiting *waiting =
+	    &archive_of(session->account)->waiting;
+
+	waiting->paused = session->number;
+	waiting->place = place;
+	waiting->is_asked = false;
+}
+
+static bool
+is_asking(const struct archive_session *session)
+{
+	return session->asked + session->queries > 0;
+}
+
+/* What it asked is answered, so it is known what it is to be sent. */
+static void
+go_on(struct session *session)
+{
+	struct account *account = session->account;
+	struct archive_waiting *waiting = &archive_of(account)->waiting;
+	uint64_t from, to;
+
+	waiting->is_asked = false;
+	archive_wait_drop(account, archive_session_of(session)->queried);
+	if (archive_waits(waiting, &from, &to)) {
+		archive_catch_up_on(session);
+		return;
+	}
+	waiting->paused = 0;
+	end(account, session, waiting->place);
+	archive_offer(account);
+}
+
+static void
+on_asked_for_long(struct timer *timer)
+{
+	struct account *account =
+	    container_of(timer, struct archive, waiting.retry)->account;
+	struct archive_waiting *waiting = &archive_of(account)->waiting;
+	struct session *session = session_of_number(account, waiting->paused);
+
+	if (session == NULL || !waiting->is_asked)
+		return;
+	archive_session_of(session)->asked = 0;
+	go_on(session);
+}
+
+void
+archive_catch_up_asked(struct session *session)
+{
+	struct account *account = session->account;
+	struct archive_waiting *waiting = &archive_of(account)->waiting;
+
+	if (is_asking(archive_session_of(session)) ||
+	    waiting->paused != session->number || !waiting->is_asked)
+		return;
+	timer_stop(account->owner.shard, &waiting->retry);
+	go_on(session);
+}
+
 void
 archive_catch_up(struct session *session)
 {
 	struct account *account = session->account;
 	struct archive_waiting *waiting = &archive_of(account)->waiting;
 	uint64_t from, to;
+	unsigned place;
 
 	if (!archive_may_send(session) ||
 	    (waiting->is_reading &&
@@ -119,7 +183,15 @@ archive_catch_up(struct session *session)
 	if (!archive_waits(waiting, &from, &to) || is_stuck(account))
 		return;
 	waiting->is_reading = true;
-	read_page(session, session_hold(session));
+	place = session_hold(session);
+	if (!is_asking(archive_session_of(session))) {
+		read_page(session, place);
+		return;
+	}
+	pause(session, place);
+	waiting->is_asked = true;
+	timer_start(
+	    account->owner.shard, &waiting->retry, HOLD_MS, on_asked_for_long);
 }
 
 /* Half of its queue, at most, is for what waits. */
@@ -143,16 +215,6 @@ room_of(struct session *session)
 	if (sent >= share)
 		return 0;
 	return share - sent > PAGE_MAX ? PAGE_MAX : share - (unsigned)sent;
-}
-
-static void
-pause(struct session *session, unsigned place)
-{
-	struct archive_waiting *waiting =
-	    &archive_of(session->account)->waiting;
-
-	waiting->paused = session->number;
-	waiting->place = place;
 }
 
 static void
@@ -332,7 +394,7 @@ archive_catch_up_on(struct session *session)
 	const bool is_over = is_stuck(account) || is_away(session);
 
 	if (waiting->paused != session->number || session->is_closing ||
-	    (!is_over && !has_room(session)))
+	    (!is_over && (waiting->is_asked || !has_room(session))))
 		return;
 	waiting->paused = 0;
 	if (!is_over) {

@@ -45,7 +45,7 @@ struct reading {
 	struct iq *iq;
 	struct archive_ask ask;
 	struct timer room;
-	unsigned room_waits;
+	unsigned room_waits, wanted; /* rows that have their room */
 	struct archive_await await;
 	struct archive_index index;
 	struct join join;
@@ -90,6 +90,29 @@ on_room(struct timer *timer)
 	begin(container_of(timer, struct reading, room));
 }
 
+/* It is answered next. */
+static struct session *
+leave(const struct reading *reading)
+{
+	struct session *session = iq_session(reading->iq);
+
+	if (session != NULL) {
+		archive_session_of(session)->wanted -= reading->wanted;
+		archive_session_of(session)->queries--;
+	}
+	return session;
+}
+
+static void
+refuse(struct reading *reading, enum stanza_err err, const char *why)
+{
+	struct session *session = leave(reading);
+
+	iq_refuse_text(reading->iq, err, why);
+	if (session != NULL)
+		archive_catch_up_asked(session);
+}
+
 static void
 begin(struct reading *reading)
 {
@@ -98,6 +121,7 @@ begin(struct reading *reading)
 	const unsigned rows = reading->ask.rows.max;
 
 	if (session == NULL || has_room(session, rows)) {
+		reading->wanted = rows;
 		if (session != NULL)
 			archive_session_of(session)->wanted += rows;
 		archive_await_rows(
@@ -105,26 +129,9 @@ begin(struct reading *reading)
 	} else if (reading->room_waits++ < ROOM_WITHIN_MS / ROOM_MS) {
 		timer_start(iq_shard(iq), &reading->room, ROOM_MS, on_room);
 	} else {
-		iq_refuse_text(iq, STANZA_ERR_RESOURCE_CONSTRAINT,
+		refuse(reading, STANZA_ERR_RESOURCE_CONSTRAINT,
 		    "too much is not acknowledged; ask again");
 	}
-}
-
-/* It is sent, or will not be. */
-static void
-leave(const struct reading *reading)
-{
-	struct session *session = iq_session(reading->iq);
-
-	if (session != NULL)
-		archive_session_of(session)->wanted -= reading->ask.rows.max;
-}
-
-static void
-refuse(struct reading *reading, enum stanza_err err, const char *why)
-{
-	leave(reading);
-	iq_refuse_text(reading->iq, err, why);
 }
 
 /* --- reading ------------------------------------------------------------- */
@@ -190,6 +197,26 @@ page_read(struct store_page *page)
 	join_wait_done(&reading->join, page->err);
 }
 
+/* Its query is no longer on its way. */
+static void
+arrive(struct session *session)
+{
+	struct archive_session *own = archive_session_of(session);
+
+	if (own->asked > 0)
+		own->asked--;
+}
+
+static void
+refuse_form(struct iq *iq, enum stanza_err err, const char *why)
+{
+	struct session *session = iq_session(iq);
+
+	iq_refuse_text(iq, err, why);
+	if (session != NULL)
+		archive_catch_up_asked(session);
+}
+
 void
 archive_on_query(struct iq *iq)
 {
@@ -202,15 +229,19 @@ archive_on_query(struct iq *iq)
 		iq_refuse(iq, STANZA_ERR_FORBIDDEN);
 		return;
 	}
+	if (iq_session(iq) != NULL)
+		arrive(iq_session(iq));
 	err = archive_ask_read(iq, ask, &why);
 	if (err != STANZA_ERR_NONE) {
-		iq_refuse_text(iq, err, why);
+		refuse_form(iq, err, why);
 		return;
 	}
 	iq_only_reads(iq);
 	reading->iq = iq;
 	reading->head = stanza_make(iq_arena(iq), STANZA_MESSAGE, STANZA_NORMAL,
 	    account_jid(iq_account(iq)), iq_from(iq), STR_NONE);
+	if (iq_session(iq) != NULL)
+		archive_session_of(iq_session(iq))->queries++;
 	begin(reading);
 }
 
@@ -459,6 +490,7 @@ all_read(struct join *join)
 {
 	struct reading *reading = container_of(join, struct reading, join);
 	struct account *account = iq_account(reading->iq);
+	struct session *session;
 	struct found found;
 
 	if (join->first != ERR_NONE) {
@@ -480,9 +512,11 @@ all_read(struct join *join)
 	}
 	found = reading->ask.has_ids ? found_of_ids(reading)
 				     : found_of_page(reading);
-	leave(reading);
+	session = leave(reading);
 	send_rows(reading, &found);
 	answer(reading, &found);
+	if (session != NULL)
+		archive_catch_up_asked(session);
 }
 
 /* --- the form, and the ends ---------------------------------------------- */

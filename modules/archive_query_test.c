@@ -5,6 +5,31 @@
 
 #define ASK "<iq type='set' id='q'><query xmlns='urn:xmpp:mam:2'/></iq>"
 
+#define ASK_WRONG                                                   \
+	"<iq type='set' id='q'><query xmlns='urn:xmpp:mam:2'><set " \
+	"xmlns='http://jabber.org/protocol/rsm'><after>"            \
+	"00000000000000010000000000000001</after></set></query></iq>"
+
+#define ASK_BAD                                                     \
+	"<iq type='set' id='q'><query xmlns='urn:xmpp:mam:2'><set " \
+	"xmlns='http://jabber.org/protocol/rsm'><max>x</max></set>" \
+	"</query></iq>"
+
+/* How often she heard m1; and whether she heard m2 before it. */
+static unsigned
+count_first(struct world_peer *peer, bool *is_late_r)
+{
+	unsigned count = 0;
+	const char *text;
+
+	*is_late_r = false;
+	while ((text = world_next(peer)) != NULL) {
+		count += strstr(text, "id='m1'") != NULL;
+		*is_late_r |= count == 0 && strstr(text, "id='m2'") != NULL;
+	}
+	return count;
+}
+
 /* How many results and errors came; all that counts is added to *got. */
 static unsigned
 take_answers(struct world_peer *peer, unsigned *got, unsigned *errors)
@@ -53,11 +78,40 @@ many_queries_at_once_end_no_session(void **state)
 	}
 }
 
+static const char *const asks[] = {ASK, ASK_WRONG, ASK_BAD};
+
+/* She asks and comes in one go, as clients do; or what she asks is refused. */
+static void
+what_is_asked_for_as_she_comes_comes_once(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 60; i++) {
+		struct world *world = rig_world(i, 0, NULL);
+		struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+		struct world_peer *juliet;
+		bool is_late;
+
+		waiting_say(romeo, "m1");
+		juliet = rig_bind(world, JULIET "/balcony");
+		world_send(juliet, asks[i % COUNT_OF(asks)]);
+		world_send(juliet, "<presence/>");
+		world_step(world, i / COUNT_OF(asks));
+		world_send(romeo,
+		    "<message to='" JULIET "' id='m2'><body>x</body>"
+		    "</message>");
+		world_run(world);
+		CHECK_EQUAL(count_first(juliet, &is_late), 1);
+		CHECK(i % COUNT_OF(asks) == 0 || !is_late);
+		world_free(&world);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(many_queries_at_once_end_no_session),
+	    cmocka_unit_test(what_is_asked_for_as_she_comes_comes_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,9 +33,11 @@ struct archive_waiting {
 			    row is written; 0: none */
 	struct archive_ring *ring; /* NULL: nothing came back */
 	struct timer save;         /* of the mark */
-	struct timer retry;        /* of a read that failed */
+	struct timer retry;        /* of a read that failed, or is_asked */
 	uint64_t failing_ms; /* since when reads fail: clock_mono_ms; 0: they do
 				not */
+	bool is_asked;       /* who is paused waits for answers of the archive:
+				they say what it is to be sent */
 };
 
 /* Of a session: what it was sent and has not proved. */
@@ -43,7 +45,9 @@ struct archive_session {
 	struct tickets sent;
 	uint64_t queried; /* rows up to this one it could have from the archive;
 			     0: it did not ask */
-	unsigned wanted;  /* rows, at most, of queries under way */
+	unsigned asked;   /* queries that did not come to the handler yet */
+	unsigned queries; /* under way */
+	unsigned wanted;  /* rows, at most, of those of them that are read */
 };
 
 struct archive_session *archive_session_of(struct session *);
@@ -88,6 +92,8 @@ void archive_catch_up_restored(struct session *);
 void archive_catch_up_came(struct session *);
 /* Its stream broke: others that are there go on where it was. */
 void archive_catch_up_left(struct session *);
+/* One of its queries is answered, or refused. */
+void archive_catch_up_asked(struct session *);
 /* It proved some of what it was sent; it is not available; it closed. */
 void archive_catch_up_on(struct session *);
 /* Rows were written, or could not be. */
