@@ -369,6 +369,30 @@ found_of_ids(struct reading *reading)
 	return found;
 }
 
+/* As many as their bytes allow, and one at least: the rest is for the next
+ * page. */
+static void
+shorten(const struct reading *reading, struct found *found)
+{
+	const bool is_backward = reading->ask.rows.is_backward;
+	const uint64_t most = account_bytes_at_once(reading->ask.account);
+	uint64_t len = 0;
+	size_t count = 0;
+
+	for (; count < found->count; count++) {
+		const size_t at =
+		    is_backward ? found->count - 1 - count : count;
+
+		len += found->rows[at]->value.len;
+		if (count > 0 && len > most)
+			break;
+	}
+	found->is_more |= count < found->count;
+	if (is_backward)
+		found->rows += found->count - count;
+	found->count = count;
+}
+
 /* --- sending ------------------------------------------------------------- */
 
 static void
@@ -512,6 +536,7 @@ all_read(struct join *join)
 	}
 	found = reading->ask.has_ids ? found_of_ids(reading)
 				     : found_of_page(reading);
+	shorten(reading, &found);
 	session = leave(reading);
 	send_rows(reading, &found);
 	answer(reading, &found);

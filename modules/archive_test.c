@@ -711,12 +711,55 @@ a_page_is_no_longer_than_the_queue(void **state)
 	world_free(&world);
 }
 
+#define BODY_LEN  8000
+#define BACKWARDS SET("<before/>")
+
+static const struct {
+	const char *query;
+	unsigned from; /* the first that comes */
+} large_pages[] = {{QUERY(""), 0}, {QUERY(BACKWARDS), 8}};
+
+/* Who does not read it at once would lose the connection over it. */
+static void
+a_page_is_no_longer_than_may_be_sent_at_once(void **state)
+{
+	static char text[BODY_LEN + 200];
+	struct world *world =
+	    rig_world(1, 2, "limits: {stanza: 10000 B, rate: 0 B}\n");
+	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+
+	(void)state;
+	for (unsigned i = 0; i < 12; i++) {
+		snprintf(text, sizeof(text),
+		    "<message type='chat' to='" JULIET "' id='m%u'>"
+		    "<body>%0*d</body></message>",
+		    i, BODY_LEN, 0);
+		rig_send(romeo, text);
+	}
+	for (size_t i = 0; i < COUNT_OF(large_pages); i++) {
+		char first[20];
+
+		rig_send(romeo, large_pages[i].query);
+		snprintf(first, sizeof(first), "id='m%u'", large_pages[i].from);
+		for (unsigned j = 0; j < 4; j++) {
+			const char *came = world_next(romeo);
+
+			CHECK(came != NULL && strstr(came, "<result") != NULL);
+			if (j == 0)
+				CHECK(strstr(came, first) != NULL);
+		}
+		rig_expect(romeo, FIN);
+	}
+	world_free(&world);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(queries_are_checked),
 	    cmocka_unit_test(a_page_is_no_longer_than_the_queue),
+	    cmocka_unit_test(a_page_is_no_longer_than_may_be_sent_at_once),
 	    cmocka_unit_test(a_row_that_failed_is_written_again),
 	    cmocka_unit_test(what_comes_after_a_row_that_failed_waits),
 	    cmocka_unit_test(who_asks_while_nothing_is_written_is_answered),

@@ -14,12 +14,15 @@
 #include "server/resume.h"
 #include "server/router.h"
 #include "server/session.h"
+#include "server/settings.h"
 #include "server/setup.h"
 
 /* Accounts that have to do with a domain that is back begin within so long,
  * times their number. */
 #define SPREAD_MS     2
 #define SPREAD_MAX_MS (60 * SECOND)
+/* Of full size: a quarter of what may wait to be read. */
+#define STANZAS_AT_ONCE 4
 
 static const enum hook_on sent_hooks[] = {
     [STANZA_MESSAGE] = HOOK_SENT_MESSAGE,
@@ -53,6 +56,13 @@ account_slot(struct account *account, const struct module *module)
 {
 	return account->slots +
 	       hook_account_slot(account->owner.shard->setup, module);
+}
+
+uint64_t
+account_bytes_at_once(const struct account *account)
+{
+	return STANZAS_AT_ONCE *
+	       host_bytes(account->host, SETTING(LIMITS_STANZA));
 }
 
 /* --- stanzas ------------------------------------------------------------ */

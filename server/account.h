@@ -58,6 +58,11 @@ void account_load_rows(struct account *, struct join *,
     const struct store_kind *, unsigned max,
     enum err (*taken)(struct account *, const struct store_scan *));
 
+/* What is kept and sent to one of its sessions in one go has at most so many
+ * bytes, or is one row: a client that takes as long as its line does would seem
+ * not to read (server/socket.c). */
+uint64_t account_bytes_at_once(const struct account *);
+
 /* Makes an account with this prepared password, on the shard that owns the
  * name; EXISTS when there is one. The wait and the name are the caller's until
  * done. */
