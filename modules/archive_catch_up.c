@@ -205,6 +205,13 @@ share_of(const struct session *session)
 	       2;
 }
 
+static bool
+is_full(struct session *session)
+{
+	return archive_of(session->account)->waiting.is_full &&
+	       archive_session_of(session)->sent.read.count > 0;
+}
+
 /* Rows that may be read for it now. */
 static unsigned
 room_of(struct session *session)
@@ -212,7 +219,7 @@ room_of(struct session *session)
 	const unsigned share = share_of(session);
 	const size_t sent = archive_session_of(session)->sent.read.count;
 
-	if (sent >= share)
+	if (sent >= share || is_full(session))
 		return 0;
 	return share - sent > PAGE_MAX ? PAGE_MAX : share - (unsigned)sent;
 }
@@ -283,12 +290,21 @@ static void
 send_rows(const struct catch_up *catch_up, struct session *session)
 {
 	struct account *account = catch_up->account;
+	struct archive_waiting *waiting = &archive_of(account)->waiting;
 	const struct store_page *page = &catch_up->page;
+	const uint64_t most = account_bytes_at_once(account);
+	uint64_t len = 0;
 
+	waiting->is_full = false;
 	for (size_t i = 0; i < page->count; i++) {
 		const struct log_row *row = &page->rows[i];
 
-		if (archive_waits_for(&archive_of(account)->waiting, row->id))
+		len += row->value.len;
+		if (i > 0 && len > most) {
+			waiting->is_full = true;
+			return;
+		}
+		if (archive_waits_for(waiting, row->id))
 			send_row(catch_up, session, row);
 		archive_wait_read(account, catch_up->from, row->id);
 	}
@@ -381,9 +397,10 @@ page_read(struct store_page *page)
 static bool
 has_room(struct session *session)
 {
-	return session->resume == NULL ||
-	       2 * archive_session_of(session)->sent.read.count <=
-		   share_of(session);
+	return !is_full(session) &&
+	       (session->resume == NULL ||
+		   2 * archive_session_of(session)->sent.read.count <=
+		       share_of(session));
 }
 
 void

@@ -27,6 +27,8 @@ struct archive_waiting {
 	uint64_t done; /* the newest row that is done with */
 	uint64_t mark; /* as it is stored: archive_wait.c */
 	bool is_reading;
+	bool is_full;    /* the rows that were read last were all that their
+			    bytes allowed: they are proved first */
 	unsigned place;  /* that who is paused holds */
 	uint64_t paused; /* session->number: more is read for it when it has
 			    proved some of what it was sent, and the next

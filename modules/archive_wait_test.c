@@ -685,6 +685,7 @@ main(void)
 	    cmocka_unit_test(what_was_proved_is_so_after_two_restarts),
 	    cmocka_unit_test(thousands_wait),
 	    cmocka_unit_test(who_ends_in_order_has_it),
+	    cmocka_unit_test_prestate(waiting_large_ones_come_in_parts, NULL),
 	    cmocka_unit_test_prestate(
 		waiting_more_than_the_queue_comes_in_parts, NULL),
 	    cmocka_unit_test(what_comes_as_she_ends_comes_once),

@@ -360,6 +360,31 @@ send_row(const struct reading *reading, struct session *session,
 	live_row_sent(session->account, row->id);
 }
 
+/* Whether there are more. */
+static bool
+send_rows(const struct reading *reading, struct session *session)
+{
+	struct account *account = reading->account;
+	struct offline *offline = offline_of(account);
+	const struct store_page *page = &reading->page;
+	const uint64_t most = account_bytes_at_once(account);
+	uint64_t len = 0;
+
+	offline->failing_ms = 0;
+	offline->is_full = false;
+	for (size_t i = 0; i < page->count; i++) {
+		len += page->rows[i].value.len;
+		if (i > 0 && len > most) {
+			offline->is_full = true;
+			return true;
+		}
+		if (!live_has(account, page->rows[i].id))
+			send_row(reading, session, &page->rows[i]);
+		offline->sent_id = page->rows[i].id;
+	}
+	return page->is_more;
+}
+
 static bool
 is_page_proved(struct session *session)
 {
@@ -377,7 +402,7 @@ read_on(struct session *session, unsigned place)
 {
 	struct offline *offline = offline_of(session->account);
 	const bool may_read = is_page_proved(session) ||
-			      (session->resume == NULL &&
+			      (session->resume == NULL && !offline->is_full &&
 				  offline->unproved < SESSION_PROOFS_MANY);
 
 	offline->paused = may_read ? 0 : place;
@@ -452,15 +477,8 @@ page_read(struct store_page *page)
 	if (page->err == ERR_NONE &&
 	    (offline_keep_is_unsure(account) || live_is_unsure(account)))
 		page->err = ERR_UNCERTAIN;
-	if (is_there && page->err == ERR_NONE) {
-		offline->failing_ms = 0;
-		for (size_t i = 0; i < page->count; i++) {
-			if (!live_has(account, page->rows[i].id))
-				send_row(reading, session, &page->rows[i]);
-			offline->sent_id = page->rows[i].id;
-		}
-		is_more = page->is_more;
-	}
+	if (is_there && page->err == ERR_NONE)
+		is_more = send_rows(reading, session);
 	if (is_there && page->err != ERR_NONE && page->err != ERR_CANCELED)
 		try_later(account, reading);
 	else if (is_more)

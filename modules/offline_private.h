@@ -43,6 +43,8 @@ struct offline {
 	uint64_t again;          /* the least row that waits anew; 0: none */
 	uint64_t proved_id;      /* rows up to this one were proved */
 	unsigned unproved;       /* rows it was sent since it proved any */
+	bool is_full;            /* the last of them were all that their bytes
+				    allowed: they are proved first */
 	uint64_t ticket;         /* of the last one that was sent with one of
 				    these; live_row gives others */
 	bool is_reading;

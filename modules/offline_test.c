@@ -278,6 +278,8 @@ main(void)
 	    cmocka_unit_test_prestate(
 		waiting_others_come_though_most_are_blocked, (void *)ALONE),
 	    cmocka_unit_test_prestate(
+		waiting_large_ones_come_in_parts, (void *)ALONE),
+	    cmocka_unit_test_prestate(
 		waiting_more_than_the_queue_comes_in_parts, (void *)ALONE),
 	};
 

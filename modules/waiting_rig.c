@@ -543,6 +543,80 @@ waiting_more_than_the_queue_comes_in_parts(void **state)
 	world_free(&world);
 }
 
+#define LARGE_COUNT 40
+#define LARGE_LEN   8000
+
+static void
+say_large_ones(struct world_peer *romeo)
+{
+	char text[LARGE_LEN + 200];
+
+	for (unsigned i = 0; i < LARGE_COUNT; i++) {
+		snprintf(text, sizeof(text),
+		    "<message type='chat' to='%s' id='m%u'><body>%0*d</body>"
+		    "</message>",
+		    JULIET, i, LARGE_LEN, 0);
+		rig_send(romeo, text);
+	}
+}
+
+/* All that came is taken, then what asks for an answer has one. Its bytes. */
+static size_t
+take_part(struct world_peer *juliet, unsigned *got, unsigned *messages)
+{
+	char text[80], answer[80] = "";
+	const char *xml;
+	size_t len = 0;
+
+	while ((xml = world_next(juliet)) != NULL) {
+		const bool is_request = strncmp(xml, "<r ", 3) == 0;
+
+		*got += !is_request;
+		len += strlen(xml);
+		snprintf(text, sizeof(text), "id='m%u'", *messages);
+		*messages += strstr(xml, text) != NULL;
+		if (is_request)
+			snprintf(answer, sizeof(answer),
+			    "<a xmlns='urn:xmpp:sm:3' h='%u'/>", *got);
+		else if (strstr(xml, "urn:xmpp:ping") != NULL)
+			snprintf(answer, sizeof(answer),
+			    "<iq type='result' id='jackdaw-ping'/>");
+	}
+	if (answer[0] != '\0')
+		rig_send(juliet, answer);
+	return len;
+}
+
+/* Else the connection would end, for want of a client that reads all of it
+ * before the next is written. */
+void
+waiting_large_ones_come_in_parts(void **state)
+{
+	char yaml[200], id[RIG_ID_LEN];
+
+	snprintf(yaml, sizeof(yaml), "limits: {stanza: 10000 B, rate: 0 B}\n%s",
+	    *state == NULL ? "" : (const char *)*state);
+	for (unsigned is_managed = 0; is_managed < 2; is_managed++) {
+		struct world *world = rig_world(1, 2, yaml);
+		struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+		struct world_peer *juliet;
+		unsigned got = 0, messages = 0;
+
+		say_large_ones(romeo);
+		juliet = rig_bind(world, JULIET "/balcony");
+		if (is_managed == 1)
+			rig_enable(juliet, id);
+		rig_send(juliet, "<presence/>");
+		for (unsigned i = 0; i < LARGE_COUNT; i++) {
+			CHECK(take_part(juliet, &got, &messages) < 60000);
+			world_sleep(world, 500);
+		}
+		CHECK_EQUAL(messages, LARGE_COUNT);
+		CHECK(!world_is_closed(juliet));
+		world_free(&world);
+	}
+}
+
 /* She went in the middle of what waits; what is new waits behind it. */
 void
 waiting_order_is_kept_over_a_restart(void **state)

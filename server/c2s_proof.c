@@ -7,10 +7,12 @@
  */
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "server/c2s_internal.h"
 #include "server/conn.h"
 #include "server/session.h"
+#include "server/stream_pace.h"
 
 /* How often the kernel is asked while proofs are awaited. */
 #define ASK_MS 1000
@@ -28,13 +30,25 @@ struct proof {
 
 static void ask_kernel(struct timer *);
 
+/* A stanza of full size is as much to prove as many small ones. */
+static bool
+are_many(const struct c2s *c2s)
+{
+	const struct proof *first =
+	    list_entry(list_first(&c2s->proofs), struct proof, link);
+
+	return c2s->proof_count >= SESSION_PROOFS_MANY ||
+	       (first != NULL && c2s->stream.conn->written - first->position >=
+				     stream_max_bytes(&c2s->stream));
+}
+
 static void
 ask_later(struct c2s *c2s)
 {
 	timer_start(c2s->stream.shard, &c2s->proof,
-	    c2s->stream.is_ending                     ? ASK_SOON_MS
-	    : c2s->proof_count >= SESSION_PROOFS_MANY ? ASK_MANY_MS
-						      : ASK_MS,
+	    c2s->stream.is_ending ? ASK_SOON_MS
+	    : are_many(c2s)       ? ASK_MANY_MS
+				  : ASK_MS,
 	    ask_kernel);
 }
 
@@ -52,8 +66,7 @@ ask_kernel(struct timer *timer)
 		c2s->proof_asks++;
 		ask_later(c2s);
 	}
-	if ((c2s->proof_count >= SESSION_PROOFS_MANY ||
-		c2s->proof_asks >= ASKS_MAX) &&
+	if ((are_many(c2s) || c2s->proof_asks >= ASKS_MAX) &&
 	    !c2s->stream.is_ending && !c2s->is_ping_open)
 		c2s_ping(c2s);
 }
@@ -68,7 +81,8 @@ c2s_want_proof(struct c2s *c2s, uint64_t ticket)
 	proof->ticket = ticket;
 	conn_await(c2s->stream.conn);
 	list_add_last(&c2s->proofs, &proof->link);
-	if (++c2s->proof_count == SESSION_PROOFS_MANY)
+	c2s->proof_count++;
+	if (are_many(c2s) && c2s->proof.due_ms > clock_mono_ms() + ASK_MANY_MS)
 		timer_stop(c2s->stream.shard, &c2s->proof);
 	if (!timer_is_running(&c2s->proof))
 		ask_later(c2s);
