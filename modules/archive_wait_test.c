@@ -687,6 +687,8 @@ main(void)
 	    cmocka_unit_test(who_ends_in_order_has_it),
 	    cmocka_unit_test_prestate(waiting_large_ones_come_in_parts, NULL),
 	    cmocka_unit_test_prestate(
+		waiting_large_ones_come_in_parts_to_who_resumes, NULL),
+	    cmocka_unit_test_prestate(
 		waiting_more_than_the_queue_comes_in_parts, NULL),
 	    cmocka_unit_test(what_comes_as_she_ends_comes_once),
 	};

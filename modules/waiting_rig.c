@@ -587,34 +587,73 @@ take_part(struct world_peer *juliet, unsigned *got, unsigned *messages)
 	return len;
 }
 
+static struct world *
+large_world(const char *settings)
+{
+	char yaml[200];
+
+	snprintf(yaml, sizeof(yaml), "limits: {stanza: 10000 B, rate: 0 B}\n%s",
+	    settings == NULL ? "" : settings);
+	return rig_world(1, 2, yaml);
+}
+
 /* Else the connection would end, for want of a client that reads all of it
- * before the next is written. */
+ * before the next is written. got: stanzas that came before. */
+static void
+check_parts(struct world *world, struct world_peer *juliet, unsigned got,
+    unsigned count)
+{
+	unsigned messages = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		CHECK(take_part(juliet, &got, &messages) < 60000);
+		world_sleep(world, 500);
+	}
+	CHECK_EQUAL(messages, count);
+	CHECK(!world_is_closed(juliet));
+}
+
 void
 waiting_large_ones_come_in_parts(void **state)
 {
-	char yaml[200], id[RIG_ID_LEN];
+	char id[RIG_ID_LEN];
 
-	snprintf(yaml, sizeof(yaml), "limits: {stanza: 10000 B, rate: 0 B}\n%s",
-	    *state == NULL ? "" : (const char *)*state);
 	for (unsigned is_managed = 0; is_managed < 2; is_managed++) {
-		struct world *world = rig_world(1, 2, yaml);
+		struct world *world = large_world(*state);
 		struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
 		struct world_peer *juliet;
-		unsigned got = 0, messages = 0;
 
 		say_large_ones(romeo);
 		juliet = rig_bind(world, JULIET "/balcony");
 		if (is_managed == 1)
 			rig_enable(juliet, id);
 		rig_send(juliet, "<presence/>");
-		for (unsigned i = 0; i < LARGE_COUNT; i++) {
-			CHECK(take_part(juliet, &got, &messages) < 60000);
-			world_sleep(world, 500);
-		}
-		CHECK_EQUAL(messages, LARGE_COUNT);
-		CHECK(!world_is_closed(juliet));
+		check_parts(world, juliet, 0, LARGE_COUNT);
 		world_free(&world);
 	}
+}
+
+/* What is new comes behind them. */
+void
+waiting_large_ones_come_in_parts_to_who_resumes(void **state)
+{
+	struct world *world = large_world(*state);
+	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+	struct world_peer *juliet = rig_bind(world, JULIET "/balcony");
+	char id[RIG_ID_LEN], last[20];
+
+	rig_enable(juliet, id);
+	rig_send(juliet, "<presence/>");
+	rig_skip(juliet);
+	world_cut(&juliet);
+	world_run(world);
+	say_large_ones(romeo);
+	juliet = rig_come_back(
+	    world, JULIET, id, 1, "<resumed xmlns='urn:xmpp:sm:3'/>");
+	snprintf(last, sizeof(last), "m%u", LARGE_COUNT);
+	waiting_say(romeo, last);
+	check_parts(world, juliet, 1, LARGE_COUNT + 1);
+	world_free(&world);
 }
 
 /* She went in the middle of what waits; what is new waits behind it. */

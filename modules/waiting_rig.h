@@ -48,4 +48,5 @@ void waiting_what_a_blocked_contact_said_is_not_sent(void **state);
 void waiting_others_come_though_most_are_blocked(void **state);
 void waiting_more_than_the_queue_comes_in_parts(void **state);
 void waiting_large_ones_come_in_parts(void **state);
+void waiting_large_ones_come_in_parts_to_who_resumes(void **state);
 void waiting_nobody_waits_for_who_does_not_read(void **state);

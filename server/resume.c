@@ -129,8 +129,9 @@ add_delay(const struct session *session, struct post *letter)
 		blob_unref(&letter->blob);
 }
 
-static void
-send_again(struct resume *resume, struct post *kept, bool is_last)
+/* As it will go; its bytes. */
+static size_t
+prepare_again(struct resume *resume, struct post *kept)
 {
 	struct session *session = resume->session;
 
@@ -139,7 +140,43 @@ send_again(struct resume *resume, struct post *kept, bool is_last)
 	if (kept->blob == NULL)
 		kept->blob =
 		    router_serialise(shard_of_session(session), kept->stanza);
-	post_down(resume, kept, is_last);
+	return blob_str(kept->blob).len;
+}
+
+/* How many of those that are due go together, from the first on. */
+static uint64_t
+count_part(struct resume *resume, struct post *first)
+{
+	const uint64_t most = account_bytes_at_once(resume->session->account);
+	struct post *kept = first;
+	uint64_t count = 0, len = 0;
+
+	while (kept != NULL && count < resume->due) {
+		len += prepare_again(resume, kept);
+		if (count > 0 && len > most)
+			break;
+		count++;
+		kept = list_entry(list_next(&resume->unacked, &kept->link),
+		    struct post, link);
+	}
+	return count;
+}
+
+/* On a new stream: those before them are acknowledged, so that the first of
+ * them is due. */
+static void
+send_due(struct resume *resume)
+{
+	struct post *first =
+	    list_entry(list_first(&resume->unacked), struct post, link);
+	uint64_t left = count_part(resume, first);
+
+	resume->due -= left;
+	list_each (kept, &resume->unacked, struct post, link) {
+		if (left-- == 0)
+			break;
+		post_down(resume, kept, left == 0);
+	}
 }
 
 static void end_over(struct timer *);
@@ -176,7 +213,9 @@ resume_send(struct session *session, struct post *letter)
 	if (session_is_refused(session, letter))
 		letter->refuses = letter->receipt.number;
 	receipt_settle(shard, &letter->receipt);
-	if (!session->is_detached)
+	if (!session->is_detached && resume->due > 0)
+		resume->due++;
+	else if (!session->is_detached)
 		post_down(resume, letter, true);
 	if (is_overfull(resume))
 		timer_start(shard, &resume->expiry, 0, end_over);
@@ -228,8 +267,11 @@ on_ack(struct resume *resume, const struct post *letter)
 		    shard_of_session(resume->session), letter, resume);
 		return;
 	}
-	if (resume->acked == resume->sent)
+	if (resume->due >= resume->sent - resume->acked) {
+		resume->due = resume->sent - resume->acked;
+		send_due(resume);
 		return;
+	}
 	resume->is_request_open = true;
 	tell(resume->session, SM_REQUEST, 0);
 }
@@ -444,8 +486,8 @@ attach(struct session *session, const struct post *asked)
 	note->h = (uint32_t)resume->handled.settled;
 	note->jid = jid_copy(letter->arena, session->jid);
 	post_send(shard, letter);
-	list_each (kept, &resume->unacked, struct post, link)
-		send_again(resume, kept, kept_next == NULL);
+	resume->due = resume->sent - resume->acked;
+	send_due(resume);
 	hook_session(HOOK_SESSION_RESUMED, session);
 }
 

@@ -29,6 +29,8 @@ struct resume {
 	/* What the client is sent: letters, the oldest first. */
 	struct list unacked;
 	uint64_t sent, acked;
+	uint64_t due; /* the last of them: they go on this stream when those
+			 before them are acknowledged */
 	bool is_request_open;
 	struct arena *origin; /* of who resumed it */
 };
