@@ -339,6 +339,25 @@ strangers_are_heard_more_slowly(void **state)
 	}
 }
 
+/* In numbers that a week of silence makes too large to be multiplied. */
+static void
+who_was_silent_for_long_is_heard(void **state)
+{
+	struct world *world = world_new(&(struct world_options){
+	    .seed = 1,
+	    .yaml = "limits: {rate: 16 GiB, burst: 16 GiB, idle_ping: 0 s}\n",
+	});
+	struct world_peer *peer;
+
+	(void)state;
+	world_add_account(world, "romeo@montague.example", NULL);
+	peer = arrive(world, true);
+	world_sleep(world, 8 * DAY);
+	send_blanks(world, peer, 100);
+	CHECK(is_heard(world, peer, 10));
+	world_free(&world);
+}
+
 int
 main(void)
 {
@@ -348,6 +367,7 @@ main(void)
 	    cmocka_unit_test(servers_are_told_what_will_hold),
 	    cmocka_unit_test(silence_lasts_as_long_as_was_told),
 	    cmocka_unit_test(strangers_are_heard_more_slowly),
+	    cmocka_unit_test(who_was_silent_for_long_is_heard),
 	};
 
 	return cmocka_run_group_tests_name("stream_limits", tests, NULL, NULL);

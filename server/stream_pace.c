@@ -138,16 +138,16 @@ charge(struct stream *stream, size_t len)
 {
 	int64_t rate = rate_of(stream);
 	int64_t burst = stream_burst(stream);
-	int64_t passed_ms = (int64_t)(stream->heard_ms - stream->credit_ms);
+	const int64_t passed_ms =
+	    (int64_t)(stream->heard_ms - stream->credit_ms);
 
 	if (rate == 0)
 		return;
 	stream->credit_ms = stream->heard_ms;
-	if (passed_ms > burst)
-		passed_ms = burst;
-	stream->credit += passed_ms * rate / 1000;
-	if (stream->credit > burst)
+	if (passed_ms > (burst - stream->credit) * 1000 / rate)
 		stream->credit = burst;
+	else
+		stream->credit += passed_ms * rate / 1000;
 	stream->credit -= (int64_t)len;
 	if (stream->credit < 0)
 		pause_reading(
