@@ -7,16 +7,31 @@
 #include "base/code.h"
 #include "base/log.h"
 #include "server/policy.h"
+#include "server/remote_private.h"
 #include "server/s2s_attempt.h"
 #include "server/s2s_stage.h"
 
 const struct module *const modules_builtin[] = {NULL};
 
 #define MANTUA "mantua.example"
+#define JULIET "juliet@capulet.example"
 #define BUCHER      \
 	"b\xc3\xbc" \
 	"cher.example"
 #define BUCHER_A "xn--bcher-kva.example"
+
+/* What comes and holds this. */
+static const char *
+comes(struct world_peer *peer, const char *part)
+{
+	const char *text;
+
+	world_run(peer->world);
+	while ((text = world_next(peer)) != NULL)
+		if (strstr(text, part) != NULL)
+			return text;
+	return NULL;
+}
 
 /* Another domain sends a key, about which its server is asked. */
 static void
@@ -568,6 +583,77 @@ each_failure_of_ours_is_one_line(void **state)
 	}
 }
 
+/* --- what is told of one pair is told of no other ------------------------- */
+
+static size_t
+queued(const struct stage *stage, const char *local)
+{
+	struct str name = str_of(local);
+	size_t count = 0;
+
+	for (unsigned i = 0; i < stage->world->server.shard_count; i++) {
+		const struct remotes *remotes =
+		    stage->world->server.shards[i].remotes;
+		const struct remote *remote = NULL;
+
+		while ((remote = remote_next(remotes, remote)) != NULL)
+			list_each (pair, &remote->pairs, struct pair, link)
+				if (str_equal(pair->local, name))
+					count += pair->count;
+	}
+	return count;
+}
+
+/* VERONA opens a stream to one host, and proves itself to another. */
+static struct world_peer *
+arrive_for_another(const struct stage *stage)
+{
+	struct world_peer *peer = stage_arrive(stage);
+
+	world_send(peer, HEAD("from='" VERONA "' to='capulet.example'"));
+	CHECK(stage_comes(peer, "features"));
+	world_send(peer, "<bidi xmlns='urn:xmpp:bidi'/>");
+	add_domain(stage, peer, VERONA);
+	return peer;
+}
+
+/* What waits from JULIET stays, whatever VERONA says of a stream that carried
+ * other things. */
+static void
+a_stream_to_another_host_takes_nothing(void **state)
+{
+	struct stage stage = stage_begin(1, CLEAR);
+	struct world_peer *peer, *juliet;
+	char said[200];
+	const char *id;
+
+	(void)state;
+	world_add_account(stage.world, JULIET, NULL);
+	juliet = world_connect(stage.world, JULIET "/balcony");
+	world_serve(stage.world, VERONA, WORLD_SILENT);
+	world_send(juliet, "<message id='c1' to='escalus@" VERONA
+			   "'><body>x</body></message>");
+	world_run(stage.world);
+	CHECK_EQUAL(queued(&stage, "capulet.example"), 1);
+	peer = arrive_for_another(&stage);
+	world_send(peer, "<enable xmlns='urn:xmpp:sm:3' resume='true'/>");
+	CHECK((id = comes(peer, "<enabled")) != NULL);
+	id = strstr(id, " id='");
+	snprintf(said, sizeof(said),
+	    "<resume xmlns='urn:xmpp:sm:3' previd='%.*s' h='1'/>",
+	    id == NULL ? 0 : (int)strcspn(id + 5, "'"),
+	    id == NULL ? "" : id + 5);
+	stage_say(&stage, "m1");
+	CHECK(stage_comes(peer, "id='m1'"));
+	world_cut(&peer);
+	world_run(stage.world);
+	peer = arrive_for_another(&stage);
+	world_send(peer, said);
+	world_run(stage.world);
+	CHECK_EQUAL(queued(&stage, "capulet.example"), 1);
+	world_free(&stage.world);
+}
+
 /* Who may still finish its sentence is not heard for a host that went. */
 static void
 a_host_may_go_while_a_stream_closes(void **state)
@@ -665,6 +751,7 @@ main(void)
 	    cmocka_unit_test(each_refusal_is_one_line),
 	    cmocka_unit_test(a_failed_handshake_names_the_domain),
 	    cmocka_unit_test(each_failure_of_ours_is_one_line),
+	    cmocka_unit_test(a_stream_to_another_host_takes_nothing),
 	    cmocka_unit_test(a_host_may_go_while_a_stream_closes),
 	    cmocka_unit_test(an_attempt_keeps_its_policy),
 	    cmocka_unit_test(the_authorization_identity_is_a_domain),

@@ -161,6 +161,22 @@ keep_marks(struct s2s_kept *kept, struct s2s *s2s)
 		    mark->ticket, mark->sent - s2s->sent_before};
 }
 
+/* What is kept knows a stream by the pair that it was opened for, and what its
+ * peer has is told of that. */
+static bool
+is_of_its_pair(const struct s2s *s2s)
+{
+	const struct str local = s2s->stream.host_name;
+
+	list_each (path, &s2s->paths, struct s2s_path, link)
+		if (!str_equal(path->local, local))
+			return false;
+	list_each (right, &s2s->rights, struct s2s_right, link)
+		if (!str_equal(right->local, local))
+			return false;
+	return s2s->right_count <= 1;
+}
+
 bool
 s2s_keep(struct s2s *s2s)
 {
@@ -169,7 +185,7 @@ s2s_keep(struct s2s *s2s)
 	const bool can_resume = s2s->sm_id.len > 0;
 	struct s2s_kept *kept;
 
-	if (s2s->right_count > 1 || shard->is_draining ||
+	if (!is_of_its_pair(s2s) || shard->is_draining ||
 	    (!can_resume && (s2s->has_acks || list_is_empty(&s2s->marks))))
 		return false;
 	kept = kept_new(shard, s2s->sm_id,
