@@ -227,18 +227,16 @@ read_auth(struct s2s *s2s, struct arena *arena, const struct node *node)
 		   : SASL_ERR_INVALID_AUTHZID;
 }
 
+/* What its header was judged by may have changed since. */
 static void
-on_auth(struct s2s *s2s, const struct node *node)
+accept_auth(struct s2s *s2s, struct arena *arena)
 {
 	struct stream *stream = &s2s->stream;
-	struct arena *arena = arena_make(0);
-	enum sasl_err err = SASL_ERR_MALFORMED_REQUEST;
+	const char *why = s2s_objection(
+	    s2s, stream->host_name, jid_full(stream->claimed), s2s->certified);
 
-	if (str_is(node->name, "auth"))
-		err = read_auth(s2s, arena, node);
-	if (err != SASL_ERR_NONE) {
-		refuse_auth(s2s, err);
-		arena_free(&arena);
+	if (why != NULL) {
+		stream_fail(stream, STREAM_ERR_POLICY_VIOLATION, why);
 		return;
 	}
 	s2s->proof = s2s->certified;
@@ -252,6 +250,20 @@ on_auth(struct s2s *s2s, const struct node *node)
 	s2s->is_path_due = s2s->is_bidi;
 	s2s_watch_idle(s2s);
 	s2s_proved_until(s2s, s2s->certified_to_s);
+}
+
+static void
+on_auth(struct s2s *s2s, const struct node *node)
+{
+	struct arena *arena = arena_make(0);
+	enum sasl_err err = SASL_ERR_MALFORMED_REQUEST;
+
+	if (str_is(node->name, "auth"))
+		err = read_auth(s2s, arena, node);
+	if (err != SASL_ERR_NONE)
+		refuse_auth(s2s, err);
+	else
+		accept_auth(s2s, arena);
 	arena_free(&arena);
 }
 

@@ -114,6 +114,8 @@ s2s_objection(
 	if (policy.is_denied)
 		return "this server does not talk to that domain (s2s.deny, "
 		       "s2s.allow)";
+	if (domain_is_ours(setup, domain))
+		return "that domain is served here";
 	if (policy.needs_tls && !stream_is_secure(&s2s->stream))
 		return "no TLS, which s2s.tls_required asks for";
 	if (proof != 0 && !is_enough(s2s, &policy, proof))
