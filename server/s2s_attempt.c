@@ -23,6 +23,9 @@
 /* Keys are not asked about when so much is under way: who makes us ask must not
  * keep us from sending. */
 #define QUESTIONS_MAX 500
+/* A question may take so many times s2s.connect_timeout, however many endpoints
+ * a stranger's domain has that say nothing: by then who asked is gone. */
+#define QUESTION_TIMES 2
 /* Of a checkup: from its beginning, and for the answer to its ping. */
 #define CHECKUP_MS 60000
 #define PING_MS    20000
@@ -49,7 +52,7 @@ struct attempt {
 	const struct dialback *question; /* NULL: a path is wanted */
 	struct stream_id asker;          /* of the question */
 	struct checkup *checkup;         /* NULL: it is for use */
-	bool is_late;                    /* a checkup's time is over */
+	bool is_late;                    /* its whole time is over */
 	bool is_unknown;                 /* to the last endpoint */
 	struct str why;                  /* of the last endpoint's stream */
 	struct {
@@ -58,7 +61,7 @@ struct attempt {
 		bool is_final;
 	} refused;             /* of the endpoints */
 	struct timer deadline; /* of the talk with one endpoint */
-	struct timer end;      /* of a checkup */
+	struct timer end;      /* of a checkup, or a question */
 };
 
 static void
@@ -653,6 +656,10 @@ s2s_take_dialback(struct shard *shard, struct post *letter)
 	attempt->policy.is_for_stranger = true;
 	attempt->asker = letter->stream;
 	post_free(&letter);
+	timer_start(shard, &attempt->end,
+	    QUESTION_TIMES * config_ms(setup_config(shard->setup),
+				 CONFIG_GLOBAL, SETTING(S2S_CONNECT_TIMEOUT)),
+	    on_end);
 	attempt_start(attempt);
 }
 

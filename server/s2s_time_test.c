@@ -545,6 +545,32 @@ who_is_not_read_is_not_late(void **state)
 	world_free(&stage.world);
 }
 
+/* A stranger's domain may have any number of endpoints that say nothing: what
+ * it makes us ask takes a place among few all the while. */
+static void
+questions_end_however_many_say_nothing(void **state)
+{
+	char yaml[400] = CLEAR "domains: {" VERONA ": {s2s: {route: [";
+	struct stage stage;
+
+	for (unsigned port = 1; port <= 8; port++) {
+		const size_t len = strlen(yaml);
+
+		snprintf(yaml + len, sizeof(yaml) - len,
+		    "\"xmpp://192.0.2.1:%u\"%s", port,
+		    port < 8 ? ", " : "]}}}\n");
+	}
+	stage = stage_begin(1, yaml);
+	stage_arrive_with_key(&stage);
+	CHECK(world_dialled(stage.world, VERONA) != NULL);
+	world_sleep(stage.world, 59 * SECONDS);
+	CHECK_EQUAL(stage_attempts(&stage), 1);
+	world_sleep(stage.world, 2 * SECONDS);
+	CHECK_EQUAL(stage_attempts(&stage), 0);
+	world_sleep(stage.world, 1 * MINUTES);
+	world_free(&stage.world);
+}
+
 int
 main(void)
 {
@@ -552,6 +578,7 @@ main(void)
 	    cmocka_unit_test(slow_answers_hold_nobody_up),
 	    cmocka_unit_test(questions_may_outlast_the_attempt),
 	    cmocka_unit_test(an_end_while_questions_are_open_leaves_nothing),
+	    cmocka_unit_test(questions_end_however_many_say_nothing),
 	    cmocka_unit_test(limits_are_those_of_the_last_features),
 	    cmocka_unit_test(our_own_idle_streams_end_in_order),
 	    cmocka_unit_test(their_idle_streams_leave_no_doubt),
