@@ -45,6 +45,8 @@ void s2s_take_dialback(struct shard *, struct post *);
  * that. The answer is RESUMED, to the stream. */
 struct s2s_resume;
 void s2s_take_resume(struct shard *, struct post *);
+/* RESUMED came for a stream that is gone: it may be asked again. */
+void s2s_resume_missed(struct shard *, const struct post *);
 
 /* PONG: an answer to a ping of that stream came, perhaps on another one. */
 void s2s_take_pong(struct shard *, struct post *);

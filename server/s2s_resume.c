@@ -361,6 +361,26 @@ tell_stream(
 	post_free(asked);
 }
 
+void
+s2s_resume_missed(struct shard *shard, const struct post *letter)
+{
+	const struct s2s_kept *told = &letter->resume->kept;
+	struct s2s_kept *kept;
+
+	if (!letter->resume->is_known || shard->is_draining)
+		return;
+	kept = kept_new(shard, told->id, told->domain);
+	kept->local = str_dup(kept->arena, told->local);
+	kept->stream = told->stream;
+	kept->sent = told->sent;
+	kept->handled_before = letter->resume->taken;
+	kept->mark_count = told->mark_count;
+	kept->marks =
+	    arena_array(kept->arena, struct s2s_kept_mark, told->mark_count);
+	for (size_t i = 0; i < told->mark_count; i++)
+		kept->marks[i] = told->marks[i];
+}
+
 static void
 go_on(struct shard *shard, struct s2s_kept *kept)
 {

@@ -715,6 +715,38 @@ who_resumes_with_too_much_gets_all_again(void **state)
 	world_free(&stage.world);
 }
 
+/* Nobody heard the answer, so it is as if nobody had asked. */
+static void
+who_is_cut_while_it_resumes_may_try_again(void **state)
+{
+	struct stage stage = stage_begin(1, CLEAR);
+	struct world_peer *peer = stage_arrive_certified(&stage, VERONA);
+	char said[200];
+
+	(void)state;
+	world_add_account(stage.world, TYBALT, NULL);
+	resume_text(peer, said, sizeof(said));
+	stage_say(&stage, "m1");
+	stage_say(&stage, "m2");
+	CHECK(stage_comes(peer, "id='m2'"));
+	world_hold_store(stage.world, true);
+	world_send(peer, TO_TYBALT("t1"));
+	for (unsigned i = 0; i < 2; i++) {
+		world_cut(&peer);
+		peer = stage_arrive_certified(&stage, VERONA);
+		world_send(peer, said);
+		CHECK(!stage_comes(peer, "<resumed"));
+	}
+	world_cut(&peer);
+	world_hold_store(stage.world, false);
+	world_sleep(stage.world, 1000);
+	peer = stage_arrive_certified(&stage, VERONA);
+	world_send(peer, said);
+	CHECK(stage_comes(peer, "h='1'"));
+	CHECK(strstr(next_message(peer), "id='m2'") != NULL);
+	world_free(&stage.world);
+}
+
 int
 main(void)
 {
@@ -742,6 +774,7 @@ main(void)
 	    cmocka_unit_test(who_acknowledges_too_much_gets_all_again),
 	    cmocka_unit_test(who_takes_back_what_it_acknowledged_gets_the_rest),
 	    cmocka_unit_test(who_resumes_with_too_much_gets_all_again),
+	    cmocka_unit_test(who_is_cut_while_it_resumes_may_try_again),
 	};
 
 	return cmocka_run_group_tests_name("s2s_resume", tests, NULL, NULL);

@@ -8,6 +8,7 @@
 #include "server/metrics.h"
 #include "server/register.h"
 #include "server/router.h"
+#include "server/s2s.h"
 #include "server/setup.h"
 #include "server/shard.h"
 #include "server/stream.h"
@@ -148,6 +149,8 @@ drop(struct shard *shard, struct post *letter)
 {
 	if (letter->kind == POST_REGISTERED)
 		register_missed(shard, letter);
+	else if (letter->kind == POST_RESUMED)
+		s2s_resume_missed(shard, letter);
 	post_free(&letter);
 }
 
