@@ -36,8 +36,9 @@ struct posh_entry {
 	struct str why;
 	uint64_t until_ms;  /* clock_mono_ms; once it is known */
 	uint64_t expires_s; /* of a reference; 0: it was none */
-	/* While it is fetched: */
 	struct posh *posh;
+	/* While it is fetched: */
+	bool is_old; /* since a reload: nothing is to be remembered */
 	CURL *easy;
 	struct buf body;
 };
@@ -270,6 +271,8 @@ know(struct posh_entry *entry, enum err err, struct str why, uint64_t keep_ms)
 	entry->why = why;
 	entry->until_ms =
 	    clock_mono_ms() + (keep_ms < KEEP_MS_MAX ? keep_ms : KEEP_MS_MAX);
+	if (entry->is_old)
+		entry->until_ms = 0;
 	answer_all(entry);
 }
 
@@ -542,6 +545,19 @@ forget(struct posh *posh, struct posh_entry *entry)
 	list_each (ask, &entry->asks, struct posh_ask, link)
 		posh_cancel(ask);
 	entry_free(entry);
+}
+
+void
+posh_setup_changed(struct shard *shard)
+{
+	if (shard->posh == NULL)
+		return;
+	list_each (entry, &shard->posh->ages, struct posh_entry, in_age) {
+		if (entry->easy == NULL)
+			entry_free(entry);
+		else
+			entry->is_old = true;
+	}
 }
 
 void

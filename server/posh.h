@@ -40,6 +40,9 @@ void posh_check(struct shard *, struct posh_ask *, struct arena *,
     struct str domain, struct str der, void (*done)(struct posh_ask *));
 /* done is called soon, with CANCELED. */
 void posh_cancel(struct posh_ask *);
+/* After a reload: documents that were fetched are forgotten, for others may
+ * vouch for web servers now. */
+void posh_setup_changed(struct shard *);
 /* Ends what is under way and forgets all: while the shard's loop runs still. */
 void posh_close(struct shard *);
 

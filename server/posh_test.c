@@ -359,6 +359,30 @@ documents_are_kept_as_long_as_they_say(void **state)
 	CHECK_EQUAL(ask_for("kept.web.example", &why), ERR_NOT_FOUND);
 }
 
+/* Other authorities may vouch for web servers then. */
+static void
+a_reload_forgets_them(void **state)
+{
+	const char *name = "again.web.example" PATH;
+	struct posh_ask ask;
+	struct str why;
+
+	(void)state;
+	publish(name, "200\n", GOOD);
+	CHECK_EQUAL(ask_for("again.web.example", &why), ERR_NONE);
+	publish(name, "404\n", "");
+	posh_setup_changed(&rig.shard);
+	CHECK_EQUAL(ask_for("again.web.example", &why), ERR_NOT_FOUND);
+	/* What is under way is answered, and then forgotten. */
+	posh_setup_changed(&rig.shard);
+	start_ask(&ask, "again.web.example");
+	posh_setup_changed(&rig.shard);
+	run_until_done();
+	CHECK_EQUAL(ask.err, ERR_NOT_FOUND);
+	publish(name, "200\n", GOOD);
+	CHECK_EQUAL(ask_for("again.web.example", &why), ERR_NONE);
+}
+
 static void
 canceling_is_heard(void **state)
 {
@@ -515,6 +539,7 @@ main(void)
 	    cmocka_unit_test(web_servers_tell_fingerprints),
 	    cmocka_unit_test(too_much_is_not_read),
 	    cmocka_unit_test(documents_are_kept_as_long_as_they_say),
+	    cmocka_unit_test(a_reload_forgets_them),
 	    cmocka_unit_test(canceling_is_heard),
 	    cmocka_unit_test(fingerprints_prove_what_authorities_do_not),
 	    cmocka_unit_test(slow_web_servers_are_not_waited_for),

@@ -6,6 +6,7 @@
 #include "server/iq_ask.h"
 #include "server/outbox.h"
 #include "server/owner.h"
+#include "server/posh.h"
 #include "server/register.h"
 #include "server/remote.h"
 #include "server/router.h"
@@ -26,6 +27,7 @@ reload(struct shard *shard, struct post *letter)
 	account_setup_changed(shard);
 	streams_setup_changed(shard);
 	dns_setup_changed(shard);
+	posh_setup_changed(shard);
 	setup_unref(&old);
 	post_free(&letter);
 }
