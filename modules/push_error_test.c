@@ -261,6 +261,26 @@ a_host_may_switch_it_off(void **state)
 	push_end(&stage);
 }
 
+/* The answer comes while it is off. */
+static void
+it_goes_on_when_it_is_on_again(void **state)
+{
+	struct stage stage = push_begin("push.interval: 10 s\n");
+
+	(void)state;
+	push_say(&stage);
+	CHECK(push_next(&stage) != NULL);
+	world_reload(stage.world,
+	    "hosts:\n  montague.example: {}\n"
+	    "  capulet.example: {modules: {push: off}}\n");
+	push_succeed(&stage);
+	world_reload(stage.world, "hosts:\n  montague.example: {}\n"
+				  "  capulet.example: {}\n");
+	world_sleep(stage.world, 15 * SECONDS);
+	CHECK(push_rings_once(&stage));
+	push_end(&stage);
+}
+
 int
 main(void)
 {
@@ -276,6 +296,7 @@ main(void)
 	    cmocka_unit_test(it_goes_with_the_account),
 	    cmocka_unit_test(a_reload_keeps_what_goes_on),
 	    cmocka_unit_test(a_host_may_switch_it_off),
+	    cmocka_unit_test(it_goes_on_when_it_is_on_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

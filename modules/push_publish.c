@@ -352,7 +352,7 @@ static void
 take_answer(struct registration *registration, const struct iq_ask *ask)
 {
 	registration->state.open = NULL;
-	if (ask->err == ERR_CANCELED)
+	if (ask->err == ERR_CANCELED || !is_on(registration->account))
 		return;
 	if (ask->err == ERR_NONE && ask->answer->type == STANZA_RESULT)
 		succeed(registration);
@@ -369,14 +369,11 @@ published(struct iq_ask *ask)
 	struct publish *publish = container_of(ask, struct publish, ask);
 	struct account *account = publish->account;
 	struct arena *arena = publish->arena;
+	struct registration *registration =
+	    push_find(account, publish->jid, publish->node);
 
-	if (is_on(account)) {
-		struct registration *registration =
-		    push_find(account, publish->jid, publish->node);
-
-		if (registration != NULL && registration->state.open == publish)
-			take_answer(registration, ask);
-	}
+	if (registration != NULL && registration->state.open == publish)
+		take_answer(registration, ask);
 	arena_free(&arena);
 	owner_unpin(&account->owner);
 }
