@@ -52,6 +52,37 @@ what_was_taken_comes_back_where_others_are_shut_out(void **state)
 	world_free(&world);
 }
 
+#define SETTINGS "s2s.enabled: false\nlimits.idle_ping: 0 s\n"
+#define SWITCHED(offline)                                               \
+	"hosts: {montague.example: {}, capulet.example: {}}\n" SETTINGS \
+	"modules: {archive: false, offline: " offline "}\n"
+
+/* The session that it was sent to ends while nobody looks at that. */
+static void
+what_was_not_proved_comes_to_the_next_one(void **state)
+{
+	struct world *world = rig_world(1, 2, SETTINGS);
+	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+	char id[RIG_ID_LEN];
+
+	(void)state;
+	rig_enable(romeo, id);
+	rig_outbox_add(world, LEFT_MESSAGE, 0);
+	world_restart(world);
+	world_sleep(world, 1000);
+	romeo = rig_bind(world, ROMEO "/garden");
+	world_reload(world, SWITCHED("false"));
+	world_sleep(world, (uint64_t)20 * MINUTE);
+	CHECK_EQUAL(rig_outbox(world), 1);
+	world_reload(world, SWITCHED("true"));
+	world_sleep(world, 1000);
+	rig_send(romeo, "<presence/>");
+	CHECK(rig_finds(romeo, "<message type='error' id='m1'/>"));
+	waiting_prove(world, romeo);
+	CHECK_EQUAL(rig_outbox(world), 0);
+	world_free(&world);
+}
+
 /* --- where too many others are waited for ----------------------------------
  */
 
@@ -140,6 +171,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(
 		what_was_taken_comes_back_where_others_are_shut_out),
+	    cmocka_unit_test(what_was_not_proved_comes_to_the_next_one),
 	    cmocka_unit_test(
 		what_was_taken_comes_back_where_too_many_are_waited_for),
 	    cmocka_unit_test(who_asks_is_told_where_too_many_are_waited_for),

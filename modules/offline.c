@@ -152,29 +152,38 @@ rows_counted(struct store_count *count)
 		join_wait_done(join, err);
 }
 
-/* While the module was switched off nobody said that the reader went. */
+/* While the module is switched off nobody says that a session went. */
+static struct session *
+reader_of(struct account *account)
+{
+	return session_of_number(account, offline_of(account)->reader);
+}
+
+/* When a page is on its way, reading ends with that. */
 static void
-find_reader(struct account *account)
+find_sessions(struct account *account)
 {
 	struct offline *offline = offline_of(account);
 
-	session_each (session, account)
-		if (session == offline->reader)
-			return;
-	if (offline->paused != 0)
-		offline->is_reading = false;
-	offline->reader = NULL;
-	offline->paused = 0;
-	offline->failing_ms = 0;
-	timer_stop(account->owner.shard, &offline->retry);
+	if (reader_of(account) == NULL) {
+		if (offline->paused != 0)
+			offline->is_reading = false;
+		offline->reader = 0;
+		offline->paused = 0;
+		offline->failing_ms = 0;
+		timer_stop(account->owner.shard, &offline->retry);
+		if (!offline->is_reading)
+			live_reading_ended(account);
+	}
+	live_find_sessions(account);
+	bounce_find_sessions(account);
 }
 
 static void
 on_load(struct account *account, struct join *join)
 {
 	offline_of(account)->account = account;
-	find_reader(account);
-	live_count_sent(account);
+	find_sessions(account);
 	join_wait(join);
 	count_rows(account, join);
 }
@@ -183,6 +192,7 @@ static void
 on_forget(struct account *account)
 {
 	timer_stop(account->owner.shard, &offline_of(account)->trim);
+	timer_stop(account->owner.shard, &offline_of(account)->retry);
 	offline_keep_forget(account);
 	bounce_forget(account);
 	live_forget(account);
@@ -261,19 +271,19 @@ static void
 on_available(struct session *session)
 {
 	struct offline *offline = offline_of(session->account);
+	const struct session *reader = reader_of(session->account);
 
 	if (!offline_may_send(session) || offline->count == 0 ||
 	    offline->is_reading)
 		return;
-	if (offline->reader != session && offline->reader != NULL &&
-	    offline_may_send(offline->reader))
+	if (reader != session && reader != NULL && offline_may_send(reader))
 		return;
-	if (offline->reader != session)
+	if (reader != session)
 		offline->ticket = offline->sent_id = offline->proved_id;
 	else if (offline->again != 0 && offline->again <= offline->sent_id)
 		offline->sent_id = offline->again - 1;
 	offline->again = 0;
-	offline->reader = session;
+	offline->reader = session->number;
 	offline->is_reading = true;
 	read_page(session, session_hold(session));
 }
@@ -284,7 +294,7 @@ on_resumed(struct session *session)
 {
 	struct offline *offline = offline_of(session->account);
 
-	if (offline->paused != 0 && offline->reader == session)
+	if (offline->paused != 0 && offline->reader == session->number)
 		read_on(session, offline->paused);
 	else
 		on_available(session);
@@ -414,6 +424,7 @@ static void
 end_reading(struct account *account, struct session *session, unsigned place)
 {
 	struct offline *offline = offline_of(account);
+	const struct session *reader;
 
 	if (session != NULL && !session->is_closing &&
 	    !offline_may_send(session))
@@ -423,7 +434,8 @@ end_reading(struct account *account, struct session *session, unsigned place)
 		session_release(session, place);
 	live_reading_ended(account);
 	/* The reader went meanwhile: somebody else may want them. */
-	if (offline->reader == NULL || !offline_may_send(offline->reader) ||
+	reader = reader_of(account);
+	if (reader == NULL || !offline_may_send(reader) ||
 	    offline->again != 0 || offline->has_grown)
 		offline_offer(account);
 }
@@ -432,17 +444,21 @@ static void
 on_retry(struct timer *timer)
 {
 	struct offline *offline = container_of(timer, struct offline, retry);
+	struct session *reader = reader_of(offline->account);
 
+	if (reader == NULL)
+		return;
 	if (offline->paused != 0)
-		read_on(offline->reader, offline->paused);
-	else if (offline->reader != NULL)
-		on_available(offline->reader);
+		read_on(reader, offline->paused);
+	else
+		on_available(reader);
 }
 
 /* Not for ever: the store may be away for long, and who is there is to hear
  * what others say meanwhile. */
 static void
-try_later(struct account *account, const struct reading *reading)
+try_later(struct account *account, struct session *reader,
+    const struct reading *reading)
 {
 	struct offline *offline = offline_of(account);
 	bool is_held;
@@ -459,7 +475,7 @@ try_later(struct account *account, const struct reading *reading)
 	if (is_held)
 		offline->paused = reading->place;
 	else
-		end_reading(account, offline->reader, reading->place);
+		end_reading(account, reader, reading->place);
 }
 
 static void
@@ -470,7 +486,8 @@ page_read(struct store_page *page)
 	struct offline *offline = offline_of(account);
 	struct arena *arena = reading->arena;
 	struct session *session = session_of_number(account, reading->reader);
-	const bool is_there = session != NULL && session == offline->reader &&
+	const bool is_there = session != NULL &&
+			      session->number == offline->reader &&
 			      offline_may_send(session);
 	bool is_more = false;
 
@@ -480,7 +497,7 @@ page_read(struct store_page *page)
 	if (is_there && page->err == ERR_NONE)
 		is_more = send_rows(reading, session);
 	if (is_there && page->err != ERR_NONE && page->err != ERR_CANCELED)
-		try_later(account, reading);
+		try_later(account, session, reading);
 	else if (is_more)
 		read_on(session, reading->place);
 	else
@@ -580,9 +597,9 @@ on_proved(struct session *session, uint64_t ticket)
 		live_proved(session, ticket);
 	else
 		rows_proved(session->account, ticket);
-	if (offline->reader == session)
+	if (offline->reader == session->number)
 		offline->unproved = 0;
-	if (offline->paused != 0 && offline->reader == session)
+	if (offline->paused != 0 && offline->reader == session->number)
 		read_on(session, offline->paused);
 }
 
@@ -595,7 +612,7 @@ stop_reading(struct session *session)
 	struct offline *offline = offline_of(account);
 	const unsigned paused = offline->paused;
 
-	if (offline->reader != session)
+	if (offline->reader != session->number)
 		return;
 	offline->unproved = 0;
 	offline->paused = 0;
@@ -626,9 +643,9 @@ on_closed(struct session *session)
 
 	live_session_closed(session);
 	stop_reading(session);
-	if (offline->reader == session)
-		offline->reader = NULL;
-	bounce_session_closed(session);
+	if (offline->reader == session->number)
+		offline->reader = 0;
+	bounce_find_sessions(session->account);
 }
 
 /* --- over a restart ------------------------------------------------------ */
@@ -665,7 +682,7 @@ on_save(struct session *session, struct node *node)
 		return;
 	own = node_add(node, "offline", NS_SENT);
 	live_save(session, own, NS_SENT);
-	if (offline_of(session->account)->reader == session)
+	if (offline_of(session->account)->reader == session->number)
 		node_set_format(
 		    own, "upto", "%llu", (unsigned long long)sent_to(session));
 }
@@ -681,7 +698,7 @@ on_restore(struct session *session, const struct node *node)
 	live_restore(session, own);
 	if (!str_to_u64(node_attr(own, "upto"), INT64_MAX, &offline->sent_id))
 		return;
-	offline->reader = session;
+	offline->reader = session->number;
 	if (offline->count == 0 || !offline_may_send(session))
 		return;
 	offline->is_reading = true;

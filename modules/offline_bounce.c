@@ -14,7 +14,7 @@ static void sender_sure(struct outbox_wait *);
 /* Lives in the arena of its letter. */
 struct bounce {
 	struct link link; /* in the account's; not when it is proved */
-	struct session *session;
+	uint64_t session; /* its number */
 	struct shard *shard;
 	struct post *letter;
 	uint64_t ticket;
@@ -38,7 +38,7 @@ send_proved(struct session *session, struct post *letter)
 	struct bounce *bounce = arena_new(letter->arena, struct bounce);
 
 	bounce->shard = session->account->owner.shard;
-	bounce->session = session;
+	bounce->session = session->number;
 	bounce->letter = letter;
 	bounce->ticket = TICKET_APART | ++bounces->count;
 	list_add_last(&bounces->list, &bounce->link);
@@ -90,7 +90,8 @@ bounce_proved(struct session *session, uint64_t ticket)
 	struct bounces *bounces = bounces_of(session->account);
 
 	list_each (bounce, &bounces->list, struct bounce, link) {
-		if (bounce->session != session || bounce->ticket > ticket)
+		if (bounce->session != session->number ||
+		    bounce->ticket > ticket)
 			continue;
 		list_remove(&bounce->link);
 		if (bounce->letter->durable.is_sure)
@@ -109,13 +110,11 @@ give_up(struct bounce *bounce)
 
 /* What it did not prove is the next one's. */
 void
-bounce_session_closed(struct session *session)
+bounce_find_sessions(struct account *account)
 {
-	struct bounces *bounces = bounces_of(session->account);
-
-	list_each (bounce, &bounces->list, struct bounce, link)
-		if (bounce->session == session)
-			offline_keep(session->account, give_up(bounce));
+	list_each (bounce, &bounces_of(account)->list, struct bounce, link)
+		if (session_of_number(account, bounce->session) == NULL)
+			offline_keep(account, give_up(bounce));
 }
 
 void

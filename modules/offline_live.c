@@ -621,22 +621,30 @@ live_session_closed(struct session *session)
 	offline_offer(account);
 }
 
+static void
+count_sent(struct session *session)
+{
+	struct tickets *tickets = &offline_session_of(session)->tickets;
+	const uint64_t *row;
+
+	for (size_t i = 0; (row = tickets_row(tickets, i)) != NULL; i++) {
+		struct live *live = find(session->account, *row);
+
+		if (live != NULL)
+			live->sent++;
+	}
+}
+
 void
-live_count_sent(struct account *account)
+live_find_sessions(struct account *account)
 {
 	const struct table *table = &lives_of(account)->table;
 	struct table_link *link = NULL, *next;
-	const uint64_t *row;
 
 	while ((link = table_next(table, link)) != NULL)
 		container_of(link, struct live, by_id)->sent = 0;
-	session_each (session, account) {
-		struct tickets *tickets = &offline_session_of(session)->tickets;
-
-		for (size_t i = 0; (row = tickets_row(tickets, i)) != NULL; i++)
-			if (find(account, *row) != NULL)
-				find(account, *row)->sent++;
-	}
+	session_each (session, account)
+		count_sent(session);
 	for (link = table_next(table, NULL); link != NULL; link = next) {
 		struct live *live = container_of(link, struct live, by_id);
 

@@ -594,6 +594,33 @@ who_does_not_resume_is_sent_it_at_the_next_login(void **state)
 	world_free(&talk.world);
 }
 
+#define SWITCHED(offline)                                      \
+	"hosts: {montague.example: {}, capulet.example: {}}\n" \
+	"modules: {archive: false, offline: " offline "}\n"
+
+/* Who was sent it goes while the module is switched off. */
+static void
+what_nobody_has_any_more_waits(void **state)
+{
+	struct talk talk = talk_new(1, ALONE);
+	struct world_peer *other = rig_bind(talk.world, JULIET "/chamber");
+
+	(void)state;
+	waiting_say(talk.romeo, "m1");
+	CHECK(has(talk.juliet, "m1"));
+	world_sleep(talk.world, 50);
+	CHECK_EQUAL(rows(&talk), 1);
+	world_reload(talk.world, SWITCHED("false"));
+	world_cut(&talk.juliet);
+	world_sleep(talk.world, 1000);
+	world_reload(talk.world, SWITCHED("true"));
+	rig_send(other, "<presence/>");
+	CHECK(has(other, "m1"));
+	waiting_prove(talk.world, other);
+	CHECK_EQUAL(rows(&talk), 0);
+	world_free(&talk.world);
+}
+
 int
 main(void)
 {
@@ -618,6 +645,7 @@ main(void)
 	    cmocka_unit_test(who_resumes_between_two_parts_misses_nothing),
 	    cmocka_unit_test(who_resumes_is_sent_what_could_not_be_read),
 	    cmocka_unit_test(who_does_not_resume_is_sent_it_at_the_next_login),
+	    cmocka_unit_test(what_nobody_has_any_more_waits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

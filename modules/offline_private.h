@@ -38,7 +38,8 @@ struct offline {
 	uint64_t count;          /* of rows that wait, as far as known */
 	uint64_t added;          /* since they were last counted */
 	unsigned rounds;         /* that they were counted */
-	struct session *reader;  /* whom rows were sent to; NULL: nobody */
+	uint64_t reader;         /* session->number of whom rows were sent to;
+				    0: nobody */
 	uint64_t sent_id;        /* up to this one */
 	uint64_t again;          /* the least row that waits anew; 0: none */
 	uint64_t proved_id;      /* rows up to this one were proved */
@@ -120,9 +121,8 @@ bool live_waits(struct session *, const struct post *);
 /* Tickets of TICKET_LIVE. */
 void live_proved(struct session *, uint64_t ticket);
 void live_session_closed(struct session *);
-/* How many sessions have each is counted anew: while the module was switched
- * off nobody said which of them went. */
-void live_count_sent(struct account *);
+/* The same for sessions of which nobody said that they went. */
+void live_find_sessions(struct account *);
 /* Over a restart: what is in the session's queue. */
 void live_save(struct session *, struct node *, const char *ns);
 void live_restore(struct session *, const struct node *);
@@ -130,7 +130,8 @@ void live_restore(struct session *, const struct node *);
 /* --- offline_bounce.c ----------------------------------------------------- */
 
 enum verdict bounce_received(struct account *, struct session *, struct post *);
-void bounce_session_closed(struct session *);
+/* What was sent to sessions that are gone, and not proved, is kept. */
+void bounce_find_sessions(struct account *);
 void bounce_forget(struct account *);
 /* Tickets of TICKET_APART. */
 void bounce_proved(struct session *, uint64_t ticket);

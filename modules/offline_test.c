@@ -224,6 +224,13 @@ who_reads_may_go_unseen(void **state)
 	world_free(&world);
 }
 
+static void
+who_is_to_read_on_may_go_unseen(void **state)
+{
+	(void)state;
+	waiting_check_unseen_reader(SWITCHED("true"), SWITCHED("false"));
+}
+
 int
 main(void)
 {
@@ -272,6 +279,7 @@ main(void)
 		waiting_order_is_kept_by_who_turns_negative, (void *)ALONE),
 	    cmocka_unit_test(what_comes_back_late_waits_over_a_restart),
 	    cmocka_unit_test(who_reads_may_go_unseen),
+	    cmocka_unit_test(who_is_to_read_on_may_go_unseen),
 	    cmocka_unit_test(a_damaged_row_does_not_stop_the_others),
 	    cmocka_unit_test_prestate(
 		waiting_what_a_blocked_contact_said_is_not_sent, (void *)ALONE),

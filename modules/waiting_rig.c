@@ -763,3 +763,28 @@ waiting_check_damaged_row(const char *yaml, const struct store_kind *kind)
 	rig_expect_nothing(juliet);
 	world_free(&world);
 }
+
+void
+waiting_check_unseen_reader(const char *on, const char *off)
+{
+	struct world *world = rig_world(1, 2, NULL);
+	struct world_peer *romeo, *juliet, *other;
+
+	world_reload(world, on);
+	romeo = rig_bind(world, ROMEO "/orchard");
+	waiting_say(romeo, "m1");
+	juliet = rig_bind(world, JULIET "/balcony");
+	other = rig_bind(world, JULIET "/chamber");
+	world_break_store(world, ERR_UNAVAILABLE);
+	rig_send(juliet, "<presence/>");
+	world_break_store(world, ERR_NONE);
+	world_reload(world, off);
+	world_cut(&juliet);
+	world_sleep(world, 60 * 1000);
+	world_reload(world, on);
+	world_sleep(world, 1000);
+	rig_skip(other);
+	rig_send(other, "<presence/>");
+	CHECK(rig_finds(other, "<message id='m1'/>"));
+	world_free(&world);
+}

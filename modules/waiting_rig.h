@@ -26,6 +26,9 @@ unsigned waiting_acknowledge_all(struct world_peer *juliet);
 
 /* A row of that log is damaged: those before and behind it come. */
 void waiting_check_damaged_row(const char *yaml, const struct store_kind *);
+/* Who reads goes while the module is switched off, and the read is to be tried
+ * again: with it on, the next one reads. */
+void waiting_check_unseen_reader(const char *on, const char *off);
 
 /* Tests; the state is the configuration of their worlds, or NULL. */
 void waiting_kept_messages_come_in_order_and_before_new_ones(void **state);
