@@ -89,14 +89,15 @@ end(struct account *account, struct session *session, unsigned place)
 	session_release(session, place);
 }
 
-/* Its client is away, perhaps for long, and another one is there. */
+/* Its client is away, perhaps for long, and another one is there; or it went
+ * while the module was switched off. */
 static bool
 has_given_up_its_turn(struct account *account)
 {
 	struct archive_waiting *waiting = &archive_of(account)->waiting;
 	struct session *reader = session_of_number(account, waiting->paused);
 
-	if (reader == NULL || !reader->is_detached)
+	if (waiting->paused == 0 || (reader != NULL && !reader->is_detached))
 		return false;
 	waiting->paused = 0;
 	end(account, reader, waiting->place);

@@ -624,6 +624,17 @@ thousands_wait(void **state)
 	world_free(&world);
 }
 
+#define SWITCHED(archive)                                      \
+	"hosts: {montague.example: {}, capulet.example: {}}\n" \
+	"modules: {archive: " archive "}\n"
+
+static void
+who_is_to_read_on_may_go_unseen(void **state)
+{
+	(void)state;
+	waiting_check_unseen_reader(SWITCHED("true"), SWITCHED("false"));
+}
+
 int
 main(void)
 {
@@ -691,6 +702,7 @@ main(void)
 	    cmocka_unit_test_prestate(
 		waiting_more_than_the_queue_comes_in_parts, NULL),
 	    cmocka_unit_test(what_comes_as_she_ends_comes_once),
+	    cmocka_unit_test(who_is_to_read_on_may_go_unseen),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
