@@ -46,6 +46,23 @@ take_answers(struct world_peer *peer, unsigned *got, unsigned *errors)
 	return results;
 }
 
+/* It waits for a row that cannot be written; nothing of it is left over. */
+static void
+the_server_may_end_while_one_waits(void **state)
+{
+	struct world *world = rig_world(1, 2, NULL);
+	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+
+	(void)state;
+	world_break_store(world, ERR_FULL);
+	waiting_say(romeo, "m1");
+	rig_send(romeo, ASK);
+	CHECK(!rig_finds(romeo, "<iq"));
+	world_kill(world);
+	world_free(&world);
+	arena_thread_done(); /* what is left over is not reachable then */
+}
+
 /* All pages are asked for before one of them is acknowledged; who acknowledges
  * nothing is told to ask again. */
 static void
@@ -110,6 +127,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(the_server_may_end_while_one_waits),
 	    cmocka_unit_test(many_queries_at_once_end_no_session),
 	    cmocka_unit_test(what_is_asked_for_as_she_comes_comes_once),
 	};

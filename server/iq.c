@@ -293,6 +293,17 @@ iq_give_up(struct shard *shard)
 			give_up(iq);
 }
 
+void
+iq_free_all(struct shard *shard)
+{
+	list_each (iq, &shard->iqs, struct iq, link) {
+		struct post *letter = iq->letter;
+
+		list_remove(&iq->link);
+		post_free(&letter);
+	}
+}
+
 enum stanza_err
 stanza_err_of(enum err err)
 {

@@ -70,5 +70,7 @@ void iq_commit(struct iq *, struct store_write *, bool is_in_memory,
  * on this shard are told to ask again later. What handlers answer then is
  * dropped. */
 void iq_give_up(struct shard *);
+/* At the end of a shard: those that still wait, for a timer, say, go. */
+void iq_free_all(struct shard *);
 /* The condition that tells of a failure of the store. */
 enum stanza_err stanza_err_of(enum err);

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "server/address.h"
 #include "server/conn.h"
+#include "server/iq.h"
 #include "server/kept.h"
 #include "server/metrics.h"
 #include "server/net.h"
@@ -132,6 +133,7 @@ shard_deinit(struct shard *shard)
 	s2s_free(shard);
 	mailbox_deinit(&shard->mailbox);
 	owner_free_all(shard);
+	iq_free_all(shard);
 	remotes_free(&shard->remotes);
 	addresses_free(&shard->addresses);
 	timers_deinit(&shard->timers);
