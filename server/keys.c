@@ -310,7 +310,7 @@ keys_match(const struct keys *keys, struct str password)
 	struct scram_keys made = {0};
 	uint8_t salted[64];
 	unsigned i = 0;
-	bool is_same;
+	bool is_plain, is_sasl;
 
 	while (i < KEY_HASH_COUNT &&
 	       (keys->of[i].iterations == 0 || keys->of[i].is_stand_in))
@@ -320,9 +320,9 @@ keys_match(const struct keys *keys, struct str password)
 		return false;
 	arena = arena_make(0);
 	split_keys(arena, &hashes[i], salted, &made);
-	is_same = is_key(&made, keys->of[i].stored_key) |
-		  is_key(&made, keys->of[i].stored_sasl);
+	is_plain = is_key(&made, keys->of[i].stored_key);
+	is_sasl = is_key(&made, keys->of[i].stored_sasl);
 	gnutls_memset(salted, 0, sizeof(salted));
 	arena_free(&arena);
-	return is_same && keys->exists;
+	return (is_plain || is_sasl) && keys->exists;
 }
