@@ -242,3 +242,13 @@ str_count_utf8(struct str str)
 		count += ((unsigned char)str.text[i] & 0xc0) != 0x80;
 	return count;
 }
+
+struct str
+str_shorten_utf8(struct str str, size_t max)
+{
+	if (str.len <= max)
+		return str;
+	while (max > 0 && ((unsigned char)str.text[max] & 0xc0) == 0x80)
+		max--;
+	return (struct str){str.text, max};
+}

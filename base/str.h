@@ -69,3 +69,5 @@ bool str_is_utf8(struct str);
 size_t str_utf8_len(struct str);
 /* How many code points well-formed UTF-8 has. */
 size_t str_count_utf8(struct str);
+/* Its first max bytes at most, and whole characters only. */
+struct str str_shorten_utf8(struct str, size_t max);

@@ -57,19 +57,6 @@ add_number(struct node *form, const char *var, uint64_t number)
 	    str_format(form->arena, "%llu", (unsigned long long)number));
 }
 
-/* Whole characters only. */
-static struct str
-shortened(struct str text)
-{
-	size_t len = BODY_LEN_MAX;
-
-	if (text.len <= len)
-		return text;
-	while (len > 0 && ((unsigned char)text.text[len] & 0xc0) == 0x80)
-		len--;
-	return (struct str){text.text, len};
-}
-
 /* Section 9: the service, and those behind it, learn no more than they must. */
 static void
 add_last(struct node *form, const struct registration *registration)
@@ -84,7 +71,8 @@ add_last(struct node *form, const struct registration *registration)
 	    last->from != NULL)
 		add_field(form, "last-message-sender", jid_full(last->from));
 	add_field(form, "last-message-body",
-	    shows_body ? shortened(last->body) : STR(PLACEHOLDER));
+	    shows_body ? str_shorten_utf8(last->body, BODY_LEN_MAX)
+		       : STR(PLACEHOLDER));
 }
 
 static void
@@ -198,15 +186,17 @@ publish(struct registration *registration)
 	iq_ask(shard, &publish->ask, stanza, ANSWER_WITHIN_MS, published);
 }
 
+/* Not while the server is ending: what is owed then is sent after its start. */
 static void
 advance(struct registration *registration)
 {
+	const struct shard *shard = registration->account->owner.shard;
 	const struct push_state *state = &registration->state;
 	const uint64_t now = clock_mono_ms();
 	const uint64_t next =
 	    state->sent_ms + setting_ms(registration, PUSH_INTERVAL);
 
-	if (!state->is_due || state->open != NULL ||
+	if (!state->is_due || state->open != NULL || shard->is_draining ||
 	    timer_is_running(&registration->timer))
 		return;
 	if (state->sent_ms > 0 && now < next)
@@ -223,7 +213,8 @@ keep_last(struct push_state *state, const struct push_ring *ring)
 	state->last.from = jid_copy(state->last_arena, ring->from);
 	state->last.id = str_dup(state->last_arena, ring->id);
 	state->last_ms = clock_mono_ms();
-	state->last.body = str_dup(state->last_arena, shortened(ring->body));
+	state->last.body = str_dup(
+	    state->last_arena, str_shorten_utf8(ring->body, BODY_LEN_MAX));
 }
 
 /* The same one, which several sessions wait for. */

@@ -59,6 +59,23 @@ what_was_to_be_told_is_told_by_the_next_run(void **state)
 }
 
 static void
+what_comes_while_the_server_ends_is_told_by_the_next_run(void **state)
+{
+	struct stage stage = push_begin(NULL);
+	struct server *server = &stage.world->server;
+
+	for (unsigned i = 0; i < server->shard_count; i++)
+		server->shards[i].is_draining = true;
+	push_say(&stage);
+	CHECK(push_next(&stage) == NULL);
+	end_in_order(&stage);
+	world_sleep(stage.world, 15 * SECONDS);
+	push_expect(&stage, COUNTS("1"), "");
+	push_succeed(&stage);
+	push_end(&stage);
+}
+
+static void
 what_has_no_answer_is_told_once_more(void **state)
 {
 	for (size_t i = 0; i < COUNT_OF(ends); i++) {
@@ -255,6 +272,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(what_was_to_be_told_is_told_by_the_next_run),
+	    cmocka_unit_test(
+		what_comes_while_the_server_ends_is_told_by_the_next_run),
 	    cmocka_unit_test(what_has_no_answer_is_told_once_more),
 	    cmocka_unit_test(what_the_device_saw_is_not_told),
 	    cmocka_unit_test(what_is_disabled_is_not_told),
