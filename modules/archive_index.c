@@ -4,6 +4,7 @@
  * message comes. Most archives are never searched, and an index of words costs
  * more than all else that is written for a message.
  */
+#include "base/buf.h"
 #include "base/err.h"
 #include "modules/archive_private.h"
 
@@ -140,17 +141,20 @@ words_of(
 {
 	const struct stanza *stanza =
 	    stanza_parse(arena, archive_retract_text(account, row));
-	struct str words = STR("");
+	struct buf text = {0};
+	struct str words;
 
 	if (stanza == NULL)
-		return words;
+		return STR_NONE;
 	node_each (child, stanza->node) {
 		if (!node_is(child, "body", NS_CLIENT) &&
 		    !node_is(child, "subject", NS_CLIENT))
 			continue;
-		words = str_join2(arena, words, STR(" "));
-		words = str_join2(arena, words, node_text(arena, child));
+		buf_add_byte(&text, ' ');
+		buf_add(&text, node_text(arena, child));
 	}
+	words = str_dup(arena, buf_str(&text));
+	buf_deinit(&text);
 	return words;
 }
 

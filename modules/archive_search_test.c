@@ -2,7 +2,9 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "modules/archive.h"
@@ -293,6 +295,49 @@ what_is_taken_back_is_not_found(void **state)
 	}
 }
 
+#define BODIES   5000
+#define BODY_LEN 40000
+
+static long
+memory_kib(void)
+{
+	struct rusage usage;
+
+	CHECK_EQUAL(getrusage(RUSAGE_SELF, &usage), 0);
+	return usage.ru_maxrss;
+}
+
+/* Its words need no more memory than it has bytes, but for a few times. */
+static void
+a_message_of_many_bodies_is_searched(void **state)
+{
+	struct world *world = rig_world(1, 2, NULL);
+	struct world_peer *juliet = rig_bind(world, JULIET "/balcony");
+	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+	struct buf text = {0};
+	long before;
+
+	(void)state;
+	buf_add(
+	    &text, STR("<message type='chat' to='" JULIET "' id='m1'><body>"));
+	memset(buf_room(&text, BODY_LEN), 'x', BODY_LEN);
+	buf_grew(&text, BODY_LEN);
+	buf_add(&text, STR("</body>"));
+	for (unsigned i = 0; i < BODIES; i++)
+		buf_add(&text, STR("<body/>"));
+	buf_add(&text, STR("<body>nightingale</body></message>"));
+	buf_add_byte(&text, '\0');
+	rig_send(romeo, text.text);
+	buf_deinit(&text);
+	rig_skip(juliet);
+	before = memory_kib();
+	ask(juliet, "nightingale", "");
+	expect_row(juliet, "m1");
+	rig_expect(juliet, FIN("complete='true'"));
+	CHECK(memory_kib() - before < 100 * 1024);
+	world_free(&world);
+}
+
 int
 main(void)
 {
@@ -304,6 +349,7 @@ main(void)
 	    cmocka_unit_test(a_store_that_fails_is_told),
 	    cmocka_unit_test(the_end_comes_meanwhile),
 	    cmocka_unit_test(what_is_taken_back_is_not_found),
+	    cmocka_unit_test(a_message_of_many_bodies_is_searched),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

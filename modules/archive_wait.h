@@ -29,6 +29,8 @@ struct archive_waiting {
 	bool is_reading;
 	bool is_full;    /* the rows that were read last were all that their
 			    bytes allowed: they are proved first */
+	bool is_asked;   /* who is paused waits for answers of the archive: they
+			    say what it is to be sent */
 	unsigned place;  /* that who is paused holds */
 	uint64_t paused; /* session->number: more is read for it when it has
 			    proved some of what it was sent, and the next
@@ -38,8 +40,6 @@ struct archive_waiting {
 	struct timer retry;        /* of a read that failed, or is_asked */
 	uint64_t failing_ms; /* since when reads fail: clock_mono_ms; 0: they do
 				not */
-	bool is_asked;       /* who is paused waits for answers of the archive:
-				they say what it is to be sent */
 };
 
 /* Of a session: what it was sent and has not proved. */
