@@ -9,8 +9,7 @@ struct gate {
 	struct table_link link;
 	struct link spare;
 	owner_id owner;
-	unsigned writes;
-	struct list waiting;
+	struct list holds; /* in the order of their writes */
 };
 
 void
@@ -70,7 +69,7 @@ make(struct gates *gates, owner_id owner)
 	if (gate == NULL) {
 		gate = calloc(1, sizeof(*gate));
 		must(gate != NULL);
-		list_init(&gate->waiting);
+		list_init(&gate->holds);
 	}
 	gate->owner = owner;
 	table_add(&gates->table, &gate->link, owner_hash(owner));
@@ -90,9 +89,26 @@ gates_hold(struct gates *gates, struct job *write, owner_id owner)
 	hold->gate = find(gates, owner);
 	if (hold->gate == NULL)
 		hold->gate = make(gates, owner);
-	hold->gate->writes++;
+	list_init(&hold->waiting);
+	list_add_last(&hold->gate->holds, &hold->link);
 	hold->next = write->holds;
 	write->holds = hold;
+}
+
+/* Who waits for this write waits on for those before it, should it have ended
+ * sooner. */
+static void
+let_go(struct gate_hold *hold, struct list *ready)
+{
+	struct list *holds = &hold->gate->holds;
+
+	if (list_first(holds) == &hold->link)
+		list_move(ready, &hold->waiting);
+	else
+		list_move(&container_of(hold->link.prev, struct gate_hold, link)
+			      ->waiting,
+		    &hold->waiting);
+	list_remove(&hold->link);
 }
 
 void
@@ -102,9 +118,9 @@ gates_release(struct gates *gates, struct job *write, struct list *ready)
 	    hold = hold->next) {
 		struct gate *gate = hold->gate;
 
-		if (--gate->writes > 0)
+		let_go(hold, ready);
+		if (!list_is_empty(&gate->holds))
 			continue;
-		list_move(ready, &gate->waiting);
 		table_remove(&gates->table, &gate->link);
 		list_add_first(&gates->spare, &gate->spare);
 	}
@@ -115,12 +131,15 @@ bool
 gates_stop(struct gates *gates, struct job *read)
 {
 	struct gate *gate;
+	struct link *last;
 
 	if (gates->table.count == 0)
 		return false;
 	gate = find(gates, read->owner);
 	if (gate == NULL)
 		return false;
-	list_add_last(&gate->waiting, &read->link);
+	last = list_last(&gate->holds);
+	list_add_last(
+	    &container_of(last, struct gate_hold, link)->waiting, &read->link);
 	return true;
 }

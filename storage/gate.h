@@ -2,8 +2,9 @@
  * storage/gate.h - reads wait for the writes of their owner.
  *
  * A gate is closed while writes of an owner are queued or running. A read of
- * that owner waits at it, so it sees them in whatever order, and on whatever
- * connection, a backend works.
+ * that owner waits at it for those that are there when it comes, and so sees
+ * them in whatever order, and on whatever connection, a backend works. For what
+ * is written later it does not wait: that may never end.
  */
 #pragma once
 
@@ -20,6 +21,8 @@ struct gates {
 struct gate_hold { /* a write holds a gate closed; of the write's arena */
 	struct gate_hold *next;
 	struct gate *gate;
+	struct link link;    /* of the gate */
+	struct list waiting; /* reads that came before the next write */
 };
 
 void gates_init(struct gates *);

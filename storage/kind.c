@@ -5,6 +5,10 @@
 
 #define KEY_SEP '\0'
 
+/* PostgreSQL takes no more than 1 MiB of words with their places, which is
+ * less than eight times their text. */
+#define WORDS_LEN_MAX (128u << 10)
+
 struct str
 store_key2(struct arena *arena, struct str a, struct str b)
 {
@@ -103,6 +107,7 @@ store_thread(struct str peer)
 struct str
 store_words(struct arena *arena, owner_id owner, struct str text)
 {
+	text = str_shorten_utf8(text, WORDS_LEN_MAX);
 	return str_format(
 	    arena, "owner%llu %.*s", (unsigned long long)owner, STR_ARG(text));
 }

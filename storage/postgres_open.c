@@ -269,12 +269,32 @@ sign(struct postgres *postgres, struct arena *arena, struct str *why_r)
 	       failed(postgres, "cannot write to the database", arena, why_r);
 }
 
+/* Another one has no letters for most names and words: these could not be kept.
+ * SQL_ASCII takes all bytes; but what a letter is searches do not know there.
+ */
+static bool
+check_encoding(
+    struct postgres *postgres, struct arena *arena, struct str *why_r)
+{
+	const struct str encoding =
+	    str_of(PQparameterStatus(postgres->guard, "server_encoding"));
+
+	if (str_is(encoding, "UTF8") || str_is(encoding, "SQL_ASCII"))
+		return true;
+	*why_r = str_format(arena,
+	    "the database cannot keep every text, for its encoding is %.*s:"
+	    " make one with --encoding=UTF8",
+	    STR_ARG(encoding));
+	return false;
+}
+
 bool
 postgres_prepare(
     struct postgres *postgres, struct arena *arena, struct str *why_r)
 {
 	return read_params(postgres, arena, why_r) &&
 	       connect_guard(postgres, arena, why_r) &&
+	       check_encoding(postgres, arena, why_r) &&
 	       lock(postgres, arena, why_r) &&
 	       migrate(postgres, arena, why_r) &&
 	       sign(postgres, arena, why_r) &&

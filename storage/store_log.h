@@ -18,7 +18,8 @@ struct log_row {
 	uint64_t time_us; /* wall time */
 	struct str peer;  /* whatever the kind says; often a full JID */
 	struct str ref;   /* empty when the kind has none */
-	struct str text;  /* what is searched; written only */
+	struct str text;  /* what is searched, the first 128 KiB of it; written
+			     only */
 	struct str value;
 };
 

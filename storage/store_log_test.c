@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/list.h"
 #include "storage/store_rig.h"
@@ -457,6 +458,31 @@ a_batch_may_replace_its_own_row(void **state)
 	RIG_TEXT(page->rows[0].value, "second");
 }
 
+/* More than an index of words has room for: then not all of them are. */
+static void
+a_text_of_any_length_is_searched(void **state)
+{
+	struct rig *rig = *state;
+	struct store_write *write = store_write_new(rig->store);
+	const struct log_query query = {.owner = 2,
+	    .kind = &log_text,
+	    .words = STR("nightingale"),
+	    .max = 9};
+	struct buf text = {0};
+
+	buf_add(&text, STR("nightingale"));
+	for (unsigned i = 0; i < 300000; i++)
+		buf_add_format(&text, " \xc3\xa9%x", i);
+	store_append(write, &log_text,
+	    &(struct log_row){.owner = 2,
+		.id = 1,
+		.value = STR("v"),
+		.text = buf_str(&text)});
+	assert_int_equal(rig_commit(rig, write), ERR_NONE);
+	assert_int_equal(rig_page(rig, &query)->count, 1);
+	buf_deinit(&text);
+}
+
 static const struct rig_case cases[] = {
     RIG_CASE(a_log_row_comes_back),
     RIG_CASE(pages_go_both_ways),
@@ -467,6 +493,7 @@ static const struct rig_case cases[] = {
     RIG_CASE(due_rows_come_by_time),
     RIG_CASE(a_ref_is_unique_per_peer),
     RIG_CASE(words_are_found),
+    RIG_CASE(a_text_of_any_length_is_searched),
     RIG_CASE(the_oldest_rows_go),
     RIG_CASE(rows_of_many_batches_keep_their_order),
     RIG_CASE(a_batch_may_replace_its_own_row),

@@ -277,6 +277,24 @@ a_wrong_password_is_explained(void **state)
 	expect_refusal(rig, "none is configured");
 }
 
+/* Not all names and words could be kept there. */
+static void
+a_database_of_another_encoding_is_refused(void **state)
+{
+	struct rig *rig = *state;
+	const char *conninfo = rig->options.conninfo;
+
+	rig_close_all(rig);
+	rig_postgres_do(conninfo, "DROP DATABASE IF EXISTS jackdaw_latin");
+	rig_postgres_do(conninfo,
+	    "CREATE DATABASE jackdaw_latin TEMPLATE template0"
+	    " ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'");
+	rig->options.conninfo =
+	    str_format(rig->arena, "%s dbname=jackdaw_latin", conninfo).text;
+	expect_refusal(rig, "its encoding is LATIN1: make one");
+	rig_postgres_do(conninfo, "DROP DATABASE jackdaw_latin");
+}
+
 static void
 a_copy_has_all_rows(void **state)
 {
@@ -358,6 +376,7 @@ static const struct rig_case cases[] = {
     RIG_CASE_IN(a_file_that_cannot_be_opened_is_named, INLINE | SQLITE),
     RIG_CASE_IN(a_database_that_cannot_be_reached_is_explained, POSTGRES),
     RIG_CASE_IN(a_wrong_password_is_explained, POSTGRES),
+    RIG_CASE_IN(a_database_of_another_encoding_is_refused, POSTGRES),
     RIG_CASE(a_copy_has_all_rows),
     RIG_CASE_IN(a_broken_store_says_so, INLINE),
     RIG_CASE_IN(a_killed_store_leaves_what_was_committed, INLINE),

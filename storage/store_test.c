@@ -300,6 +300,52 @@ a_read_sees_what_was_queued_before(void **state)
 	}
 }
 
+/* One write after the other, of which the next is queued when one ends. */
+struct chain {
+	struct store_commit commit;
+	struct rig *rig;
+	unsigned left, *ended;
+};
+
+static void
+chain_on(struct store_commit *commit)
+{
+	struct chain *chain = container_of(commit, struct chain, commit);
+	struct store_write *write;
+
+	if (chain->left-- == 0) {
+		++*chain->ended;
+		return;
+	}
+	write = store_write_new(chain->rig->store);
+	store_put(write, 5, &plain, STR("k"), STR("v"));
+	store_commit(write, &chain->commit, chain_on);
+}
+
+static void
+a_read_does_not_wait_for_what_is_queued_after(void **state)
+{
+	struct rig *rig = *state;
+	struct rig_commit first = {.calls = 1};
+	struct seen seen = {.write = &first};
+	unsigned ended = 0;
+	struct chain chains[2];
+
+	/* So there is a write of this owner at any time. */
+	for (unsigned i = 0; i < 2; i++) {
+		chains[i] =
+		    (struct chain){.rig = rig, .left = 500, .ended = &ended};
+		chain_on(&chains[i].commit);
+	}
+	store_get(rig->store, &seen.get, rig->arena,
+	    &(struct map_key){5, &plain, STR("k")}, seen_done);
+	rig_await(rig, &seen.calls);
+	assert_int_equal(ended, 0);
+	RIG_TEXT(seen.get.row.value, "v");
+	while (ended < 2)
+		rig_turn(rig);
+}
+
 static void
 lazy_done(struct store_commit *commit)
 {
@@ -479,6 +525,7 @@ static const struct rig_case cases[] = {
     RIG_CASE(one_failure_of_many_is_its_own),
     RIG_CASE(writes_keep_their_order),
     RIG_CASE(a_read_sees_what_was_queued_before),
+    RIG_CASE(a_read_does_not_wait_for_what_is_queued_after),
     RIG_CASE(a_lazy_write_is_committed_soon),
     RIG_CASE(owners_are_made_found_and_listed),
     RIG_CASE(the_made_owner_takes_rows_of_its_batch),
