@@ -71,6 +71,8 @@ struct block_list {
 	struct table blocked;
 	struct table by_bare; /* those with a resource */
 	struct told *told;    /* changes that failed, until it is loaded anew */
+	unsigned open;        /* changes that are not committed yet */
+	bool is_shown;        /* a session asked for the list with these */
 };
 
 /* Contacts saw the change, which may or may not hold. */
@@ -380,14 +382,18 @@ on_sent(struct account *account, struct session *session, struct post *letter)
 	return TAKEN;
 }
 
-/* Changes of subscriptions are kept, in silence (subscription.c): the rosters
- * of both must agree when the block ends. */
+/* Changes of subscriptions, and that a request met nobody (outbox_return), are
+ * kept, in silence (subscription.c): the rosters of both must agree when the
+ * block ends. */
 static bool
-is_subscription(const struct stanza *stanza)
+is_subscription(const struct post *letter)
 {
+	const struct stanza *stanza = letter->stanza;
+
 	return stanza->kind == STANZA_PRESENCE &&
-	       stanza->type >= STANZA_SUBSCRIBE &&
-	       stanza->type <= STANZA_UNSUBSCRIBED;
+	       (letter->durable.row != 0 ||
+		   (stanza->type >= STANZA_SUBSCRIBE &&
+		       stanza->type <= STANZA_UNSUBSCRIBED));
 }
 
 /* To a blocked address the account looks offline. */
@@ -399,7 +405,7 @@ on_received(
 	struct shard *shard = account->owner.shard;
 
 	(void)session;
-	if (!blocking_blocks(account, stanza->from) || is_subscription(stanza))
+	if (!blocking_blocks(account, stanza->from) || is_subscription(letter))
 		return PASS;
 	outbox_drop(shard, letter->durable);
 	if (stanza->kind == STANZA_PRESENCE)
@@ -425,6 +431,7 @@ on_get(struct iq *iq)
 
 		slot = session_slot(session, &blocking_module);
 		slot->is_interested = true;
+		list_of(account)->is_shown |= list_of(account)->open > 0;
 	}
 	while ((blocked = next(account, blocked)) != NULL)
 		node_set(node_add(list, "item", NS_BLOCKING), "jid",
@@ -511,6 +518,7 @@ change_new(struct iq *iq, size_t max)
 static void
 change_commit(struct change *change)
 {
+	list_of(iq_account(change->iq))->open++;
 	store_commit(change->write, &change->commit, list_committed);
 }
 
@@ -541,7 +549,7 @@ note_told(struct account *account, const struct jid *jid, enum err err)
 
 	told->arena = arena;
 	told->jid = jid_copy(arena, jid);
-	told->is_uncertain = err == ERR_UNCERTAIN;
+	told->is_uncertain = err == ERR_UNCERTAIN || list_of(account)->is_shown;
 	told->next = list_of(account)->told;
 	list_of(account)->told = told;
 }
@@ -599,13 +607,16 @@ list_committed(struct store_commit *commit)
 {
 	struct change *change = container_of(commit, struct change, commit);
 	struct account *account = iq_account(change->iq);
+	struct block_list *list = list_of(account);
 
+	for (size_t i = 0; commit->err != ERR_NONE && i < change->count; i++)
+		note_told(account, change->jids[i], commit->err);
+	if (--list->open == 0)
+		list->is_shown = false;
 	if (commit->err == ERR_NONE) {
 		list_saved(change->iq);
 		return;
 	}
-	for (size_t i = 0; i < change->count; i++)
-		note_told(account, change->jids[i], commit->err);
 	owner_reload(&account->owner);
 	iq_refuse(change->iq, stanza_err_of(commit->err));
 }
@@ -675,11 +686,12 @@ unblock_some(struct change *change, const struct jid **jids, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		struct blocked *blocked = find(account, jid_full(jids[i]));
 
+		/* It may be gone by a change that is yet to fail. */
+		store_remove(change->write, account->owner.id, &blocking_kind,
+		    jid_full(jids[i]));
 		if (blocked == NULL)
 			continue;
 		change->jids[change->count++] = jids[i];
-		store_remove(change->write, account->owner.id, &blocking_kind,
-		    jid_full(jids[i]));
 		unblock(account, blocked);
 	}
 }
