@@ -15,11 +15,15 @@
 #include "server/settings.h"
 #include "server/setup.h"
 
+/* So often a request waits for what was changed meanwhile. */
+#define GET_ROUNDS_MAX 10
+
 static void on_load(struct account *, struct join *);
 static void on_forget(struct account *);
 static void on_get(struct iq *);
 static void on_set(struct iq *);
 static void on_features(struct features_ask *);
+static void on_closed(struct session *);
 
 const struct store_kind roster_kind = {"roster", STORE_MAP, 0};
 
@@ -41,6 +45,7 @@ static const struct hook hooks[] = {
 	.scope = SCOPE_ACCOUNT,
 	.iq = on_set},
     {.on = HOOK_STREAM_FEATURES, .order = 50, .features = on_features},
+    {.on = HOOK_SESSION_CLOSED, .session = on_closed},
     {.on = HOOK_SESSION_SAVE, .save = on_save},
     {.on = HOOK_SESSION_RESTORE, .restore = on_restore},
     {.on = HOOK_END},
@@ -157,6 +162,7 @@ roster_init(struct account *account)
 	clear(roster);
 	*roster = (struct roster){.edits_made = roster->edits_made,
 	    .edits_open = roster->edits_open,
+	    .is_void = true,
 	    .amends = roster->amends};
 	table_init(&roster->contacts);
 	list_init(&roster->edits);
@@ -275,6 +281,7 @@ take_rows(struct account *account, const struct store_scan *scan)
 	}
 	if (roster->ver < roster->floor)
 		roster->ver = roster->floor;
+	roster->is_void = err != ERR_NONE;
 	if (err == ERR_NONE)
 		roster_answer_gets(roster);
 	else
@@ -331,6 +338,14 @@ by_ver(const void *a, const void *b)
 	return ((*left)->ver > (*right)->ver) - ((*left)->ver < (*right)->ver);
 }
 
+/* Of what waits for a client pushes are a part, at most: more would end its
+ * session, and again when it comes back with the same version. */
+static bool
+are_too_many(struct account *account, size_t changes)
+{
+	return changes > host_int(account->host, SETTING(SESSIONS_QUEUE)) / 4;
+}
+
 /* RFC 6121, section 2.6.3: an empty result, then one push for each contact that
  * changed since, in the order of the changes. */
 static void
@@ -346,6 +361,11 @@ reply_changes(struct iq *iq, struct session *session, uint64_t since)
 	while ((contact = roster_next(account, contact)) != NULL)
 		if (contact->ver > since)
 			changed[count++] = contact;
+	if (are_too_many(account, count)) {
+		reply_whole(iq);
+		arena_free(&arena);
+		return;
+	}
 	if (count > 0)
 		qsort(changed, count, sizeof(changed[0]), by_ver);
 	iq_reply(iq, NULL);
@@ -376,13 +396,27 @@ answer_get(struct iq *iq)
 		reply_whole(iq);
 }
 
+/* What was changed since it was asked is in memory, too, and waited for, unless
+ * there is always more. */
+static bool
+is_answerable(const struct roster *roster, struct roster_get *get)
+{
+	if (roster->is_void ||
+	    get->after > roster->edits_made - roster->edits_open)
+		return false;
+	if (roster->edits_open == 0 || get->rounds == GET_ROUNDS_MAX)
+		return true;
+	get->rounds++;
+	get->after = roster->edits_made;
+	return false;
+}
+
 void
 roster_answer_gets(struct roster *roster)
 {
 	list_each (get, &roster->gets, struct roster_get, link) {
-		if (get->after > roster->edits_made - roster->edits_open ||
-		    roster->is_void)
-			return;
+		if (!is_answerable(roster, get))
+			continue;
 		list_remove(&get->link);
 		answer_get(get->iq);
 	}
@@ -406,6 +440,22 @@ on_get(struct iq *iq)
 	get->iq = iq;
 	get->after = roster->edits_made;
 	list_add_last(&roster->gets, &get->link);
+}
+
+/* Who asked is gone, and what that waits for may never come. */
+static void
+on_closed(struct session *session)
+{
+	struct roster *roster = roster_of(session->account);
+
+	if (roster->edits_open == 0 && !roster->is_void)
+		return;
+	list_each (get, &roster->gets, struct roster_get, link) {
+		if (iq_session(get->iq) != NULL)
+			continue;
+		list_remove(&get->link);
+		iq_refuse(get->iq, STANZA_ERR_SERVICE_UNAVAILABLE);
+	}
 }
 
 /* --- set ---------------------------------------------------------------- */

@@ -384,7 +384,6 @@ roster_give_up(struct account *account)
 {
 	struct roster *roster = roster_of(account);
 
-	roster->is_void = true;
 	list_each (edit, &roster->edits, struct roster_edit, link) {
 		list_remove(&edit->link);
 		if (edit->is_waiting)
@@ -490,6 +489,7 @@ note_failure(struct roster_edit *edit, enum err err)
 static void
 fail(struct roster_edit *edit, enum err err)
 {
+	roster_of(edit->account)->is_void = true;
 	note_failure(edit, err);
 	log_warn(&edit->account->owner.log, "could not save the roster: %s",
 	    err_text(err));

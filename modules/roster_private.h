@@ -20,17 +20,19 @@ struct roster {
 	struct list edits; /* not yet given to the store, oldest first */
 	uint64_t edits_made;
 	unsigned edits_open; /* of those, not ended yet */
-	bool is_void;        /* memory is ahead of what can be committed */
+	bool is_void;        /* memory is not what is kept: a change failed, or
+				nothing was read yet */
 	struct list gets;    /* struct roster_get, oldest first */
 	struct roster_amend *amends; /* roster_amend.c; oldest first */
 };
 
-/* A request for the roster that waits until what was changed before it is kept
- * and told: it would show what may still be undone. */
+/* A request for the roster that waits until what was changed is kept and told:
+ * it would show what may still be undone. */
 struct roster_get {
 	struct link link;
 	struct iq *iq;
-	uint64_t after; /* this many edits */
+	uint64_t after;  /* this many edits */
+	unsigned rounds; /* so often there were more then */
 };
 
 struct roster_session {

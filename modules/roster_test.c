@@ -280,6 +280,180 @@ what_cannot_be_kept_is_undone(void **state)
 	world_free(&world);
 }
 
+/* Nor is it told to who asks while it is being kept. */
+static void
+what_cannot_be_kept_is_not_told(void **state)
+{
+	static const enum err errs[] = {ERR_IO, ERR_TIMEOUT, ERR_UNAVAILABLE};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(errs); i++) {
+		struct world *world = rig_world(i + 1, 2, NULL);
+		struct world_peer *romeo = interested(world, ROMEO "/orchard");
+		struct world_peer *other = rig_bind(world, ROMEO "/garden");
+
+		rig_send(romeo, SET("s", "<item jid='a@b.example'/>"));
+		rig_skip(romeo);
+		world_hold_store(world, true);
+		rig_send(romeo, SET("s", "<item jid='c@b.example'/>"));
+		rig_send(other, GET);
+		world_break_store(world, errs[i]);
+		world_hold_store(world, false);
+		world_run(world);
+		rig_expect(romeo, "<iq type='error' id='s'/>");
+		world_break_store(world, ERR_NONE);
+		world_sleep(world, 60000);
+		rig_expect(other,
+		    "<iq type='result' id='g'><query "
+		    "xmlns='jabber:iq:roster'><item jid='a@b.example'/>"
+		    "<item jid='c@b.example'>{not}</item></query></iq>");
+		rig_expect_nothing(other);
+		world_free(&world);
+	}
+}
+
+static bool
+is_told_of(struct world_peer *peer, const char *contact)
+{
+	bool is_told = false;
+	const char *text;
+
+	while ((text = world_next(peer)) != NULL)
+		is_told |= strstr(text, contact) != NULL;
+	return is_told;
+}
+
+/* Nor what was changed after he asked, and fails after that which he waits for
+ * is kept. */
+static void
+what_is_changed_meanwhile_is_not_told_either(void **state)
+{
+	(void)state;
+	for (unsigned step = 0; step < 20; step++) {
+		struct world *world = rig_world(step + 1, 1, NULL);
+		struct world_peer *romeo = interested(world, ROMEO "/orchard");
+		struct world_peer *other = rig_bind(world, ROMEO "/garden");
+		struct arena *arena = arena_make(0);
+		const struct jid *jid = jid_parse(arena, STR("d@b.example"));
+		bool is_told;
+
+		world_hold_store(world, true);
+		rig_send(romeo, SET("s", "<item jid='c@b.example'/>"));
+		rig_send(other, GET);
+		rig_send(romeo, SET("s", "<item jid='d@b.example'/>"));
+		world_hold_store(world, false);
+		world_step(world, step);
+		world_break_store(world, ERR_IO);
+		world_sleep(world, 1000);
+		world_break_store(world, ERR_NONE);
+		world_sleep(world, 60000);
+		is_told = is_told_of(other, "d@b.example");
+		CHECK_EQUAL(is_told,
+		    roster_contact(rig_account(world, ROMEO), jid) != NULL);
+		arena_free(&arena);
+		world_free(&world);
+	}
+}
+
+static struct roster_edit *
+add_contact(struct account *account, const char *jid)
+{
+	struct arena *arena = arena_make(0);
+	struct roster_edit *edit;
+
+	shard_enter(account->owner.shard);
+	edit = roster_edit_new(account);
+	roster_edit_sub(edit, jid_parse(arena, str_of(jid)), 0, true, NULL);
+	arena_free(&arena);
+	return edit;
+}
+
+/* The account is loaded anew, for another reason, when a change is committed
+ * that somebody waits for. */
+static void
+who_waits_is_told_what_was_read(void **state)
+{
+	struct world *world = rig_world(1, 1, NULL);
+	struct world_peer *romeo = interested(world, ROMEO "/orchard");
+	struct account *account = rig_account(world, ROMEO);
+	struct roster_edit *edit;
+
+	(void)state;
+	rig_send(romeo, SET("s", "<item jid='a@b.example'/>"));
+	rig_skip(romeo);
+	edit = add_contact(account, "c@b.example");
+	rig_send(romeo, GET);
+	rig_expect_nothing(romeo);
+	shard_enter(account->owner.shard);
+	owner_reload(&account->owner);
+	roster_edit_commit(edit, NULL);
+	world_hold_store(world, false);
+	world_run(world);
+	CHECK(rig_finds(romeo,
+	    "<iq type='result' id='g'><query xmlns='jabber:iq:roster'>"
+	    "<item jid='a@b.example'/><item jid='c@b.example'/></query></iq>"));
+	world_free(&world);
+}
+
+/* More pushes than wait for a client would end its session, each time it asks.
+ */
+static void
+many_changes_are_told_as_the_whole(void **state)
+{
+	struct world *world = rig_world(1, 2, "sessions.queue: 20\n");
+	struct world_peer *romeo = interested(world, ROMEO "/orchard");
+	char first[32], id[RIG_ID_LEN], text[200];
+
+	(void)state;
+	rig_send(romeo, SET("s", "<item jid='a@b.example'/>"));
+	read_ver(romeo, first, sizeof(first));
+	for (unsigned i = 0; i < 30; i++) {
+		snprintf(text, sizeof(text),
+		    SET("s", "<item jid='c%u@b.example'/>"), i);
+		rig_send(romeo, text);
+	}
+	world_cut(&romeo);
+	romeo = rig_bind(world, ROMEO "/orchard");
+	rig_enable(romeo, id);
+	ask_since(romeo, first);
+	rig_expect(romeo,
+	    "<iq type='result' id='g'><query xmlns='jabber:iq:roster'>"
+	    "<item jid='a@b.example'/><item jid='c29@b.example'/>"
+	    "</query></iq>");
+	CHECK(!world_is_closed(romeo));
+	world_free(&world);
+}
+
+static void
+removed(struct store_commit *commit)
+{
+	CHECK_EQUAL(commit->err, ERR_NONE);
+}
+
+/* Then nothing is read any more. */
+static void
+nobody_waits_for_an_account_that_is_removed(void **state)
+{
+	struct world *world = rig_world(1, 2, NULL);
+	struct world_peer *romeo = interested(world, ROMEO "/orchard");
+	struct account *account = rig_account(world, ROMEO);
+	struct store_commit commit;
+
+	(void)state;
+	world_hold_store(world, true);
+	rig_send(romeo, SET("s", "<item jid='c@b.example'/>") GET);
+	world_break_store(world, ERR_IO);
+	world_hold_store(world, false);
+	world_run(world);
+	world_break_store(world, ERR_NONE);
+	shard_enter(account->owner.shard);
+	account_remove(account, &commit, removed);
+	world_hold_store(world, false);
+	world_run(world);
+	CHECK(rig_account(world, ROMEO) == NULL);
+	world_free(&world);
+}
+
 static void
 a_damaged_row_refuses_the_account(void **state)
 {
@@ -303,9 +477,14 @@ main(void)
 	    cmocka_unit_test(others_may_not_ask),
 	    cmocka_unit_test(the_roster_has_a_quota),
 	    cmocka_unit_test(only_what_changed_since_is_told),
+	    cmocka_unit_test(many_changes_are_told_as_the_whole),
 	    cmocka_unit_test(old_tombstones_go),
 	    cmocka_unit_test(a_request_outlives_the_tombstone),
 	    cmocka_unit_test(what_cannot_be_kept_is_undone),
+	    cmocka_unit_test(what_cannot_be_kept_is_not_told),
+	    cmocka_unit_test(what_is_changed_meanwhile_is_not_told_either),
+	    cmocka_unit_test(who_waits_is_told_what_was_read),
+	    cmocka_unit_test(nobody_waits_for_an_account_that_is_removed),
 	    cmocka_unit_test(a_damaged_row_refuses_the_account),
 	};
 
