@@ -46,12 +46,21 @@ struct registration {
 	struct iq *iq;
 };
 
+/* Another host of ours is asked at the asker's account, which is none of its
+ * own: what that host has switched on says nothing of it. */
+static bool
+is_at_home(const struct iq *iq)
+{
+	return iq_is_own(iq) && str_equal(jid_domain(iq_stanza(iq)->to),
+				    jid_domain(account_jid(iq_account(iq))));
+}
+
 /* Only a local user, about the own account; which a guest's is not: it goes
  * with the stream, and with a password others could come in. */
 static bool
 is_allowed(struct iq *iq)
 {
-	if (!iq_is_own(iq))
+	if (!is_at_home(iq))
 		iq_refuse(iq, STANZA_ERR_FORBIDDEN);
 	else if (account_is_guest(iq_account(iq)))
 		iq_refuse(iq, STANZA_ERR_NOT_ALLOWED);

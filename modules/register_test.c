@@ -10,6 +10,9 @@
 #define CHANGE(user, password) \
 	QUERY("set", "r",      \
 	    "<username>" user "</username><password>" password "</password>")
+#define TO_CAPULET(type, content)                                 \
+	"<iq type='" type "' id='r' to='capulet.example'><query " \
+	"xmlns='jabber:iq:register'>" content "</query></iq>"
 #define DONE "<iq type='result' id='r'><query>{not}</query></iq>"
 
 static const struct rig_talk talks[] = {
@@ -39,6 +42,27 @@ requests_are_checked(void **state)
 
 	rig_talks(romeo, talks, COUNT_OF(talks));
 	CHECK(rig_account(world, JULIET) != NULL);
+	world_free(&world);
+}
+
+/* Section 3.2: where somebody has no account there is none to remove. */
+static const struct rig_talk elsewhere[] = {
+    {TO_CAPULET("get", ""), "<iq type='error' id='r'/>"},
+    {TO_CAPULET("set", "<username>romeo</username>"
+		       "<password>longenough</password>"),
+	"<iq type='error' id='r'/>"},
+    {TO_CAPULET("set", "<remove/>"), "<iq type='error' id='r'/>"},
+};
+
+static void
+another_host_knows_no_such_account(void **state)
+{
+	struct world *world = rig_world(1, 2, NULL);
+	struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+
+	(void)state;
+	rig_talks(romeo, elsewhere, COUNT_OF(elsewhere));
+	CHECK(rig_account(world, ROMEO) != NULL);
 	world_free(&world);
 }
 
@@ -467,11 +491,55 @@ a_guest_has_nothing_to_change(void **state)
 	world_free(&world);
 }
 
+#define TYBALT "tybalt@capulet.example"
+/* "\0tybalt\0secret" */
+#define GUESS                                            \
+	"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl'" \
+	" mechanism='PLAIN'>AHR5YmFsdABzZWNyZXQ=</auth>"
+
+static void
+tybalt_made(struct account_make *make)
+{
+	CHECK_EQUAL(make->err, ERR_NONE);
+}
+
+/* It is known that there is no such account, and somebody is about to learn it
+ * who tries to log in. */
+static void
+who_is_made_while_others_try_can_log_in(void **state)
+{
+	struct world *world = rig_world(1, 2, NULL);
+	struct world_peer *romeo = rig_login(world, ROMEO "/orchard");
+	struct world_peer *early = world_accept(world);
+	struct arena *arena = arena_make(0);
+	const struct jid *tybalt = jid_parse(arena, STR(TYBALT));
+	struct shard *shard = shard_of(&world->server, tybalt);
+	struct account_make make = {0};
+
+	(void)state;
+	rig_send(
+	    romeo, "<message to='" TYBALT "' id='m'><body>x</body></message>");
+	rig_expect(romeo, "<message type='error' id='m'/>");
+	CHECK(world_start_stream(early, STR("capulet.example")));
+	world_hold_store(world, true);
+	world_send(early, GUESS);
+	world_run(world);
+	shard_enter(shard);
+	account_make(shard, &make, tybalt, STR("secret"), tybalt_made);
+	world_hold_store(world, false);
+	world_run(world);
+	CHECK(world_login(world_accept(world), STR("tybalt"),
+	    STR("capulet.example"), STR("secret"), STR("test")));
+	arena_free(&arena);
+	world_free(&world);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(requests_are_checked),
+	    cmocka_unit_test(another_host_knows_no_such_account),
 	    cmocka_unit_test(a_new_password_ends_the_other_sessions),
 	    cmocka_unit_test(
 		a_password_that_may_be_new_ends_the_other_sessions),
@@ -486,6 +554,7 @@ main(void)
 	    cmocka_unit_test(a_purge_that_is_killed_goes_on),
 	    cmocka_unit_test(a_guest_goes_with_the_stream_or_a_crash),
 	    cmocka_unit_test(a_guest_has_nothing_to_change),
+	    cmocka_unit_test(who_is_made_while_others_try_can_log_in),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
