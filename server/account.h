@@ -103,6 +103,9 @@ void account_set_password(struct account *, struct str password,
 /* Switches it off (sessions end) or on again. */
 void account_set_disabled(struct account *, bool is_disabled,
     struct store_commit *, void (*done)(struct store_commit *));
+/* Both in one transaction; all sessions end. */
+void account_set_both(struct account *, struct str password, bool is_disabled,
+    struct store_commit *, void (*done)(struct store_commit *));
 
 /* --- for owner.c -------------------------------------------------------- */
 

@@ -15,7 +15,7 @@ struct edit {
 	struct arena *arena;
 	struct account *account;
 	uint64_t keep; /* number of the session that stays, or 0 */
-	bool is_disabled;
+	bool has_state, is_disabled;
 	bool is_holding;
 	/* Of a password. */
 	struct keys_job keys;
@@ -73,24 +73,57 @@ iterations(const struct setup *setup, const struct host *host)
 	    setup_config(setup), host->index, SETTING(AUTH_ITERATIONS));
 }
 
+/* Keys are made on another thread: they may come when the store is over. */
+static bool
+can_write(const struct shard *shard)
+{
+	return shard->store != NULL && !store_is_over(shard->store);
+}
+
 /* --- password ----------------------------------------------------------- */
 
 static void password_keys_made(struct keys_job *);
 
-void
-account_set_password(struct account *account, struct str password,
-    const struct session *keep, struct store_commit *wait,
-    void (*done)(struct store_commit *))
+static struct edit *
+make_password_keys(struct account *account, struct str password,
+    struct store_commit *wait, void (*done)(struct store_commit *))
 {
 	struct edit *edit = edit_new(account);
 
-	edit->keep = keep == NULL ? 0 : keep->number;
 	edit->wait = wait;
 	edit->wait_done = done;
 	hold(edit);
 	keys_job_start(&edit->keys, account->owner.shard, edit->arena, password,
 	    iterations(account->owner.shard->setup, account->host),
 	    password_keys_made);
+	return edit;
+}
+
+void
+account_set_password(struct account *account, struct str password,
+    const struct session *keep, struct store_commit *wait,
+    void (*done)(struct store_commit *))
+{
+	struct edit *edit = make_password_keys(account, password, wait, done);
+
+	edit->keep = keep == NULL ? 0 : keep->number;
+}
+
+void
+account_set_both(struct account *account, struct str password, bool is_disabled,
+    struct store_commit *wait, void (*done)(struct store_commit *))
+{
+	struct edit *edit = make_password_keys(account, password, wait, done);
+
+	edit->has_state = true;
+	edit->is_disabled = is_disabled;
+}
+
+static void
+put_state(struct edit *edit, struct store_write *write)
+{
+	store_owner_set_state(write, edit->account->owner.id,
+	    edit->is_disabled ? OWNER_DISABLED : OWNER_ACTIVE);
 }
 
 static void
@@ -101,19 +134,37 @@ password_keys_made(struct keys_job *job)
 	struct shard *shard = account->owner.shard;
 	struct store_write *write;
 
-	resume(edit);
-	if (shard->store == NULL) {
+	if (!can_write(shard)) {
 		edit->wait->err = ERR_CANCELED;
 		edit->wait_done(edit->wait);
 		edit_free(edit);
 		return;
 	}
+	resume(edit);
 	write = store_write_new(shard->store);
 	keys_put(write, account->owner.id, &job->keys);
 	keys_counts_put(
 	    write, shard->server->secret, account_jid(account), &job->keys);
+	if (edit->has_state)
+		put_state(edit, write);
 	store_also(write, &edit->commit, edit_password_done);
 	store_commit(write, edit->wait, edit->wait_done);
+}
+
+static void
+state_kept(const struct edit *edit, enum err err)
+{
+	struct account *account = edit->account;
+
+	if (err == ERR_NONE && !account->owner.is_detached) {
+		account->owner.state =
+		    edit->is_disabled ? OWNER_DISABLED : OWNER_ACTIVE;
+		if (edit->is_disabled)
+			account_close_sessions(
+			    account, NULL, STREAM_ERR_NOT_AUTHORIZED);
+	} else if (err == ERR_UNCERTAIN) {
+		owner_reload(&account->owner);
+	}
 }
 
 static void
@@ -129,6 +180,8 @@ edit_password_done(struct store_commit *commit)
 		account_close_sessions(account,
 		    session_of_number(account, edit->keep), STREAM_ERR_RESET);
 	}
+	if (edit->has_state)
+		state_kept(edit, commit->err);
 	edit_free(edit);
 }
 
@@ -143,8 +196,7 @@ account_set_disabled(struct account *account, bool is_disabled,
 	struct edit *edit = edit_new(account);
 
 	edit->is_disabled = is_disabled;
-	store_owner_set_state(write, account->owner.id,
-	    is_disabled ? OWNER_DISABLED : OWNER_ACTIVE);
+	put_state(edit, write);
 	store_also(write, &edit->commit, edit_state_done);
 	store_commit(write, wait, done);
 }
@@ -153,17 +205,8 @@ static void
 edit_state_done(struct store_commit *commit)
 {
 	struct edit *edit = container_of(commit, struct edit, commit);
-	struct account *account = edit->account;
 
-	if (commit->err == ERR_NONE && !account->owner.is_detached) {
-		account->owner.state =
-		    edit->is_disabled ? OWNER_DISABLED : OWNER_ACTIVE;
-		if (edit->is_disabled)
-			account_close_sessions(
-			    account, NULL, STREAM_ERR_NOT_AUTHORIZED);
-	} else if (commit->err == ERR_UNCERTAIN) {
-		owner_reload(&account->owner);
-	}
+	state_kept(edit, commit->err);
 	edit_free(edit);
 }
 
@@ -212,7 +255,7 @@ account_keys_made(struct keys_job *job)
 	const struct host *host =
 	    setup_host(shard->setup, jid_domain(make->jid));
 
-	if (host != NULL && shard->store != NULL) {
+	if (host != NULL && can_write(shard)) {
 		write_account(make, host->name, &job->keys);
 	} else {
 		make->err = host == NULL ? ERR_NOT_FOUND : ERR_CANCELED;

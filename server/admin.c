@@ -139,13 +139,13 @@ pending_new(struct admin *admin, struct http_request *request, unsigned left)
 
 static struct post *
 call_new(const struct admin *admin, const struct pending *pending,
-    enum admin_verb verb, struct str text)
+    const struct admin_call *asked)
 {
 	struct post *letter = post_new(POST_ADMIN, NULL);
 	struct admin_call *call = arena_new(letter->arena, struct admin_call);
 
-	call->verb = verb;
-	call->text = str_dup(letter->arena, text);
+	*call = *asked;
+	call->text = str_dup(letter->arena, asked->text);
 	letter->call = call;
 	letter->ticket = pending->ticket;
 	letter->stream.shard = (uint16_t)admin->shard->index;
@@ -159,21 +159,30 @@ ask_all(struct admin *admin, struct http_request *request, enum admin_verb verb)
 	struct pending *pending = pending_new(admin, request, count);
 
 	for (unsigned i = 0; i < count; i++)
-		post_send_to(
-		    admin->shard, i, call_new(admin, pending, verb, STR_NONE));
+		post_send_to(admin->shard, i,
+		    call_new(
+			admin, pending, &(struct admin_call){.verb = verb}));
 	return pending;
+}
+
+static void
+ask_to(struct admin *admin, struct http_request *request, const struct jid *jid,
+    const struct admin_call *asked)
+{
+	struct post *letter =
+	    call_new(admin, pending_new(admin, request, 1), asked);
+
+	letter->to = jid_copy(letter->arena, jid);
+	post_send_to(
+	    admin->shard, shard_of(admin->shard->server, jid)->index, letter);
 }
 
 static void
 ask_owner(struct admin *admin, struct http_request *request,
     const struct jid *jid, enum admin_verb verb, struct str text)
 {
-	struct pending *pending = pending_new(admin, request, 1);
-	struct post *letter = call_new(admin, pending, verb, text);
-
-	letter->to = jid_copy(letter->arena, jid);
-	post_send_to(
-	    admin->shard, shard_of(admin->shard->server, jid)->index, letter);
+	ask_to(admin, request, jid,
+	    &(struct admin_call){.verb = verb, .text = text});
 }
 
 /* The body as an object; NULL, with the answer given, when it is not one. */
@@ -484,23 +493,24 @@ change_account(
 {
 	const struct jid *jid = read_account(request, rest);
 	json_t *body = jid == NULL ? NULL : read_body(request);
-	const char *password;
-	json_t *disabled;
+	const json_t *password, *disabled;
 
 	if (body == NULL)
 		return;
-	password = json_string_value(json_object_get(body, "password"));
+	password = json_object_get(body, "password");
 	disabled = json_object_get(body, "disabled");
-	if (password != NULL)
-		ask_owner(admin, request, jid, ADMIN_ACCOUNT_PASSWORD,
-		    str_of(password));
-	else if (json_is_boolean(disabled))
-		ask_owner(admin, request, jid,
-		    json_is_true(disabled) ? ADMIN_ACCOUNT_DISABLE
-					   : ADMIN_ACCOUNT_ENABLE,
-		    STR_NONE);
+	if ((password == NULL && disabled == NULL) ||
+	    (password != NULL && !json_is_string(password)) ||
+	    (disabled != NULL && !json_is_boolean(disabled)))
+		fail(request, 422,
+		    "give a password, or disabled (true or false), or both");
 	else
-		fail(request, 422, "give a password, or disabled");
+		ask_to(admin, request, jid,
+		    &(struct admin_call){.verb = ADMIN_ACCOUNT_CHANGE,
+			.text = str_of(json_string_value(password)),
+			.has_password = password != NULL,
+			.has_state = disabled != NULL,
+			.is_disabled = json_is_true(disabled)});
 	json_decref(body);
 }
 

@@ -12,7 +12,8 @@
  *	GET    /v1/accounts?host=&after=&max=	{"accounts": [...]}
  *	POST   /v1/accounts		{"jid": "...", "password": "..."}
  *	GET    /v1/accounts/JID
- *	PATCH  /v1/accounts/JID		{"password": ...}, {"disabled": ...}
+ *	PATCH  /v1/accounts/JID		{"password": ..., "disabled": ...}
+ *		one of them or both, which is done as a whole
  *	DELETE /v1/accounts/JID
  *	GET    /v1/sessions		{"sessions": [...]}
  *	DELETE /v1/sessions/JID		full, or bare for all of it
@@ -56,9 +57,7 @@ void admin_close(struct admin *, void (*closed)(void *), void *arg);
 enum admin_verb {
 	ADMIN_ACCOUNT_MAKE,
 	ADMIN_ACCOUNT_GET,
-	ADMIN_ACCOUNT_PASSWORD,
-	ADMIN_ACCOUNT_DISABLE,
-	ADMIN_ACCOUNT_ENABLE,
+	ADMIN_ACCOUNT_CHANGE,
 	ADMIN_ACCOUNT_REMOVE,
 	ADMIN_KICK,      /* the sessions of the letter's to */
 	ADMIN_SESSIONS,  /* of one shard */
@@ -72,8 +71,10 @@ enum admin_verb {
  * and shard count. */
 struct admin_call {
 	enum admin_verb verb;
-	struct str text; /* as it was given: MAKE, PASSWORD: the password;
+	struct str text; /* as it was given: MAKE, CHANGE: the password;
 			    S2S_CHECK: a domain of ours, or empty */
+	/* CHANGE: */
+	bool has_password, has_state, is_disabled;
 };
 
 /* ADMIN_ANSWER, with the ticket of the call. */

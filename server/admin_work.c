@@ -156,32 +156,26 @@ make_account(struct shard *shard, struct post *call)
 }
 
 static void
-set_password(struct account *account, struct post *call)
+change_account(struct account *account, struct post *call)
 {
 	struct shard *shard = account->owner.shard;
+	const struct admin_call *asked = call->call;
 	struct change *change;
-	struct str password;
+	struct str password = STR_NONE;
 
-	if (!read_password(shard, call, account->host, &password))
+	if (asked->has_password &&
+	    !read_password(shard, call, account->host, &password))
 		return;
 	change = change_new(shard, call, 204);
-	account_set_password(account, password, NULL, &change->commit, changed);
-}
-
-static void
-disable(struct account *account, struct post *call)
-{
-	struct change *change = change_new(account->owner.shard, call, 204);
-
-	account_set_disabled(account, true, &change->commit, changed);
-}
-
-static void
-enable(struct account *account, struct post *call)
-{
-	struct change *change = change_new(account->owner.shard, call, 204);
-
-	account_set_disabled(account, false, &change->commit, changed);
+	if (!asked->has_password)
+		account_set_disabled(
+		    account, asked->is_disabled, &change->commit, changed);
+	else if (!asked->has_state)
+		account_set_password(
+		    account, password, NULL, &change->commit, changed);
+	else
+		account_set_both(account, password, asked->is_disabled,
+		    &change->commit, changed);
 }
 
 static void
@@ -335,9 +329,7 @@ admin_at_owner(struct owner *owner, struct post *call)
 	static void (*const at_account[ADMIN_VERB_COUNT])(
 	    struct account *, struct post *) = {
 	    [ADMIN_ACCOUNT_GET] = get_account,
-	    [ADMIN_ACCOUNT_PASSWORD] = set_password,
-	    [ADMIN_ACCOUNT_DISABLE] = disable,
-	    [ADMIN_ACCOUNT_ENABLE] = enable,
+	    [ADMIN_ACCOUNT_CHANGE] = change_account,
 	    [ADMIN_ACCOUNT_REMOVE] = remove_account,
 	    [ADMIN_KICK] = kick,
 	};

@@ -358,6 +358,9 @@ on_bytes(uv_stream_t *stream, ssize_t len, const uv_buf_t *bytes)
 		connection_close(connection);
 		return;
 	}
+	/* Nothing yet; http-parser would take it for the end. */
+	if (len == 0)
+		return;
 	if (connection->body.len == 0)
 		connection->head_len += (size_t)len;
 	is_good = parse(connection, bytes->base, (size_t)len);

@@ -249,6 +249,34 @@ only_whole_requests_are_acted_upon(void **state)
 		play(i);
 }
 
+/* What fills a read of the server, whole, is followed by one that finds nothing
+ * yet: that is no end. */
+static void
+a_request_may_come_in_parts(void **state)
+{
+	static const char head[] =
+	    HEAD("POST /") "Content-Length: 9000\r\n\r\n";
+	const size_t len = sizeof(head) - 1 + 9000;
+
+	(void)state;
+	for (size_t part = 1024; part <= 8192; part *= 2) {
+		const int fd = come();
+		struct buf text = {0};
+
+		for (size_t at = 0; at < len; at += part) {
+			buf_clear(&text, SIZE_MAX);
+			for (size_t i = at; i < at + part && i < len; i++)
+				buf_add_byte(&text,
+				    i < sizeof(head) - 1 ? head[i] : 'x');
+			say(fd, &text);
+		}
+		CHECK_EQUAL(hear(fd), 200);
+		CHECK_EQUAL(rig.body_len, 9000);
+		close(fd);
+		buf_deinit(&text);
+	}
+}
+
 /* Until the server has closed it, unread. */
 static void
 run_until_closed(int fd)
@@ -299,6 +327,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(
 		only_whole_requests_are_acted_upon, start, stop),
+	    cmocka_unit_test_setup_teardown(
+		a_request_may_come_in_parts, start, stop),
 	    cmocka_unit_test_setup_teardown(
 		who_reads_no_answer_does_not_stay, start, stop),
 	};

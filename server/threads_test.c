@@ -1,5 +1,6 @@
 /* Real shards in real threads: what they share is letters, blobs, the setup
  * and the database. For the thread sanitizer. */
+#include <poll.h>
 #include <stdatomic.h>
 #include <uv.h>
 
@@ -215,41 +216,111 @@ set_closed(void *arg)
 	shard->store = NULL;
 }
 
+/* One shard, on this thread. */
+struct alone {
+	struct arena *arena;
+	struct setup *setup;
+	struct storage *storage;
+	struct shard *shard;
+	uv_loop_t loop;
+	char path[32];
+};
+
+static void
+alone_begin(struct alone *alone)
+{
+	*alone = (struct alone){
+	    .arena = arena_make(0), .path = "/tmp/threads_test.XXXXXX"};
+	alone->setup = make_setup(alone->arena);
+	alone->storage = open_storage(alone->arena, alone->path);
+	server_init(&server, alone->storage, 1, modules);
+	alone->shard = &server.shards[0];
+	accounts[0] = jid_parse(alone->arena, STR("u0@localhost"));
+	CHECK_EQUAL(uv_loop_init(&alone->loop), 0);
+	shard_enter(alone->shard);
+	shard_init(alone->shard, &server, 0, &alone->loop, alone->setup);
+}
+
+static void
+alone_end(struct alone *alone)
+{
+	while (alone->shard->store != NULL)
+		uv_run(&alone->loop, UV_RUN_NOWAIT);
+	shard_deinit(alone->shard);
+	CHECK_EQUAL(uv_loop_close(&alone->loop), 0);
+	shard_enter(NULL);
+	server_deinit(&server);
+	storage_close(&alone->storage);
+	setup_unref(&alone->setup);
+	arena_free(&alone->arena);
+	remove_files(alone->path);
+}
+
 /* Other shards go on for a while when the store of one is idle and ends. */
 static void
 who_has_no_store_any_more_takes_no_letters(void **state)
 {
-	char path[] = "/tmp/threads_test.XXXXXX";
-	struct arena *arena = arena_make(0);
-	struct setup *setup = make_setup(arena);
-	struct storage *storage = open_storage(arena, path);
-	struct shard *shard;
-	uv_loop_t loop;
+	struct alone alone;
 
 	(void)state;
-	server_init(&server, storage, 1, modules);
-	shard = &server.shards[0];
-	accounts[0] = jid_parse(arena, STR("u0@localhost"));
-	CHECK_EQUAL(uv_loop_init(&loop), 0);
-	shard_enter(shard);
-	shard_init(shard, &server, 0, &loop, setup);
-	store_close(shard->store, set_closed, shard);
-	while (!store_is_over(shard->store))
-		uv_run(&loop, UV_RUN_NOWAIT);
-	send_one(shard, accounts[0]);
-	while (shard_turn(shard))
+	alone_begin(&alone);
+	store_close(alone.shard->store, set_closed, alone.shard);
+	while (!store_is_over(alone.shard->store))
+		uv_run(&alone.loop, UV_RUN_NOWAIT);
+	send_one(alone.shard, accounts[0]);
+	while (shard_turn(alone.shard))
 		continue;
-	CHECK_EQUAL(shard->owners.count, 0);
-	while (shard->store != NULL)
-		uv_run(&loop, UV_RUN_NOWAIT);
-	shard_deinit(shard);
-	CHECK_EQUAL(uv_loop_close(&loop), 0);
-	shard_enter(NULL);
-	server_deinit(&server);
-	storage_close(&storage);
-	setup_unref(&setup);
-	arena_free(&arena);
-	remove_files(path);
+	CHECK_EQUAL(alone.shard->owners.count, 0);
+	alone_end(&alone);
+}
+
+static void
+not_due(uv_timer_t *timer)
+{
+	(void)timer;
+}
+
+/* With something to wait for the loop begins to listen to other threads. */
+static void
+alone_listen(struct alone *alone)
+{
+	uv_timer_t timer;
+
+	uv_timer_init(&alone->loop, &timer);
+	uv_timer_start(&timer, not_due, PATIENCE_S * 1000, 0);
+	uv_run(&alone->loop, UV_RUN_NOWAIT);
+	uv_close((uv_handle_t *)&timer, NULL);
+	uv_run(&alone->loop, UV_RUN_NOWAIT);
+}
+
+static void
+account_not_made(struct account_make *make)
+{
+	CHECK_EQUAL(make->err, ERR_CANCELED);
+	atomic_fetch_add(&made, 1);
+}
+
+/* Keys are made on another thread, and come when the store is idle and ends. */
+static void
+who_has_no_store_any_more_makes_no_account(void **state)
+{
+	struct alone alone;
+	struct account_make make;
+	struct pollfd keys = {.events = POLLIN};
+
+	(void)state;
+	alone_begin(&alone);
+	atomic_store(&made, 0);
+	alone_listen(&alone);
+	account_make(
+	    alone.shard, &make, accounts[0], STR("secret"), account_not_made);
+	keys.fd = uv_backend_fd(&alone.loop);
+	CHECK_EQUAL(poll(&keys, 1, -1), 1);
+	store_close(alone.shard->store, set_closed, alone.shard);
+	uv_run(&alone.loop, UV_RUN_NOWAIT);
+	CHECK_EQUAL(atomic_load(&made), 1);
+	CHECK(alone.shard->store != NULL);
+	alone_end(&alone);
 }
 
 int
@@ -258,6 +329,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(letters_pass_between_threads),
 	    cmocka_unit_test(who_has_no_store_any_more_takes_no_letters),
+	    cmocka_unit_test(who_has_no_store_any_more_makes_no_account),
 	};
 
 	alarm(PATIENCE_S);

@@ -206,6 +206,37 @@ def makes_and_changes_accounts(make):
     assert site.json("users", HOST)["accounts"] == []
 
 
+def asks_directly(site, method, path, body):
+    """The status of the answer; the command line does not ask for that."""
+    text = json.dumps(body).encode()
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(PATIENCE_S)
+        sock.connect(str(site.folder / "jackdaw.sock"))
+        sock.sendall(b"%s %s HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s" % (
+            method.encode(), path.encode(), len(text), text))
+        return int(sock.recv(65536).split()[1])
+
+
+def changes_all_of_an_account_at_once(make):
+    site = make().start()
+    site.adduser("romeo")
+
+    def change(**body):
+        return asks_directly(
+            site, "PATCH", f"/v1/accounts/romeo@{HOST}", body)
+
+    assert change(password="the second", disabled=True) == 204
+    fails(lambda: site.login("romeo", password="the second"),
+          "account-disabled")
+    assert change(password="the third one", disabled=False) == 204
+    site.login("romeo", password="the third one").close()
+    assert change(disabled=False) == 204
+    for wrong in ({"password": "the fourth", "disabled": "yes"},
+                  {"password": 4, "disabled": True}, {}):
+        assert change(**wrong) == 422, wrong
+    site.login("romeo", password="the third one").close()
+
+
 def shows_and_ends_sessions(make):
     site = make().start()
     site.adduser("romeo")
@@ -383,6 +414,26 @@ def reloads_without_dropping_a_stream(make):
     stream.close()
 
 
+def is_patient_with_who_reloads_too_early(make):
+    """While it starts: it reads its key when it is told to reload."""
+    site = make()
+    key = site.folder / "localhost.key"
+    text = key.read_bytes()
+    key.unlink()
+    os.mkfifo(key)
+    with ThreadPoolExecutor(1) as thread:
+        started = thread.submit(site.start)
+        with key.open("wb", buffering=0) as pipe:
+            until("it runs", lambda: site.process is not None)
+            site.process.send_signal(signal.SIGHUP)
+            aside = site.folder / "aside"
+            key.rename(aside)
+            key.write_bytes(text)
+            pipe.write(text)
+        started.result()
+    until("it reloads", lambda: "certificates reloaded" in site.said())
+
+
 def reloads_where_the_log_goes(make):
     site = make()
     site.add("log: {level: info}\n")
@@ -405,6 +456,7 @@ def ends_in_order(make):
     site.process.send_signal(signal.SIGTERM)
     event = stream.take(lambda event: event[0] == "element")
     assert "system-shutdown" in client.say(event), client.say(event)
+    site.process.send_signal(signal.SIGHUP)  # which is too late
     stream.close()
     assert site.wait() == 0
     site.start()
@@ -721,6 +773,7 @@ CASES = [
     refuses_a_database_in_use,
     checks_a_configuration,
     makes_and_changes_accounts,
+    changes_all_of_an_account_at_once,
     shows_and_ends_sessions,
     tells_scripts_how_it_went,
     counts_what_each_domain_sent_and_got,
@@ -730,6 +783,7 @@ CASES = [
     counts_what_happens,
     keeps_the_administration_from_garbage,
     reloads_without_dropping_a_stream,
+    is_patient_with_who_reloads_too_early,
     reloads_where_the_log_goes,
     ends_in_order,
     tells_its_service_manager,
