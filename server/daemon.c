@@ -155,6 +155,8 @@ stop(void)
 	uv_close((uv_handle_t *)&daemon->watchdog, NULL);
 	for (size_t i = 0; i < 3; i++)
 		uv_close((uv_handle_t *)&daemon->signals[i], NULL);
+	/* Nobody reloads any more; who asks for it does not mean the end. */
+	signal(SIGHUP, SIG_IGN);
 	admin_close(admin, admin_closed, daemon);
 }
 
@@ -169,14 +171,28 @@ on_signal(uv_signal_t *handle, int number)
 		stop();
 		return;
 	}
-	notify("RELOADING=1");
+	if (running->is_ready)
+		notify("RELOADING=1");
 	arena = arena_make(0);
 	reload(arena, &why);
 	arena_free(&arena);
-	notify("READY=1");
+	if (running->is_ready)
+		notify("READY=1");
 }
 
 /* --- the start ----------------------------------------------------------- */
+
+/* Until there is somebody to reload, who asks for it waits: by itself the
+ * signal ends the process. */
+static void
+hold_reloads(bool is_held)
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGHUP);
+	pthread_sigmask(is_held ? SIG_BLOCK : SIG_UNBLOCK, &signals, NULL);
+}
 
 static void
 watch_signals(struct daemon *daemon)
@@ -189,6 +205,7 @@ watch_signals(struct daemon *daemon)
 		uv_signal_init(loop, &daemon->signals[i]);
 		uv_signal_start(&daemon->signals[i], on_signal, numbers[i]);
 	}
+	hold_reloads(false);
 	uv_timer_init(loop, &daemon->watchdog);
 	daemon->watchdog.data = daemon;
 	if (watchdog_ms() > 0)
@@ -222,6 +239,7 @@ say_ready(struct daemon *daemon)
 	    host_count, daemon->server.shard_count,
 	    STR_ARG(listeners_text(daemon->listeners, arena)));
 	arena_free(&arena);
+	daemon->is_ready = true;
 	notify("READY=1");
 }
 
@@ -310,6 +328,7 @@ daemon_run(const struct daemon_options *options)
 
 	daemon = (struct daemon){.options = options, .arena = arena_make(0)};
 	running = &daemon;
+	hold_reloads(true);
 	if (!daemon_configure(&daemon, &why) || !daemon_start(&daemon, &why) ||
 	    !open_admin(&daemon, &why))
 		return refuse(why);

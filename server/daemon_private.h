@@ -49,6 +49,7 @@ struct daemon {
 	struct listeners *listeners;
 	struct admin *admin;
 	uv_signal_t signals[3]; /* SIGTERM, SIGINT, SIGHUP */
+	bool is_ready;          /* its clients are let in */
 	uv_timer_t watchdog;
 	unsigned pulses_left;    /* shards that did not answer the last pulse */
 	unsigned phase, waiting; /* of the end: shards not done with it */
