@@ -277,6 +277,40 @@ rows_of_nobody_go(void **state)
 	world_free(&stage.world);
 }
 
+/* Of a host that is configured no more at a start they wait for a day: it may
+ * have been a mistake. Then, or at a start after it, they go. */
+static void
+rows_of_a_host_that_is_gone_go(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		struct stage stage = begin(i);
+
+		world_cut(&stage.juliet);
+		world_sleep(stage.world, 2 * SECONDS);
+		world_hold_store(stage.world, true);
+		world_reload(stage.world, "hosts: {capulet.example: {}}\n");
+		if (i == 1)
+			world_set_absence(stage.world, 25 * 3600 * SECONDS);
+		world_kill(stage.world);
+		world_hold_store(stage.world, false);
+		world_sleep(stage.world, 120 * SECONDS);
+		CHECK_EQUAL(
+		    rig_has(stage.world, OWNER_SERVER, &kept_kind), i != 1);
+		if (i == 2) {
+			world_reload(stage.world,
+			    "hosts: {montague.example: {}, "
+			    "capulet.example: {}}\n");
+			world_kill(stage.world);
+			CHECK(rig_account(stage.world, ROMEO)->session_count ==
+			      1);
+		}
+		world_sleep(stage.world, 25 * 3600 * SECONDS);
+		CHECK(!rig_has(stage.world, OWNER_SERVER, &kept_kind));
+		world_free(&stage.world);
+	}
+}
+
 /* --- a restart ------------------------------------------------------------ */
 
 static struct session *
@@ -414,6 +448,7 @@ main(void)
 	    cmocka_unit_test(who_went_in_an_outage_is_not_missed),
 	    cmocka_unit_test(what_was_handled_is_forgotten),
 	    cmocka_unit_test(rows_of_nobody_go),
+	    cmocka_unit_test(rows_of_a_host_that_is_gone_go),
 	    cmocka_unit_test(a_session_is_what_it_was),
 	    cmocka_unit_test(who_was_there_before_takes_nobodys_place),
 	    cmocka_unit_test(the_clock_stands_while_the_server_is_away),

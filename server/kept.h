@@ -25,7 +25,8 @@
  * already are known as those of before the start. Messages of its out-queue are
  * in the archive or the offline log, and come from there; what is in neither
  * (presence, chat states, answers to iqs) is lost, and nobody is told of the
- * session's end.
+ * session's end. One of a host that is not configured at the start waits for a
+ * start at which it is, until a day after it was last written.
  */
 #pragma once
 

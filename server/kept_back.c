@@ -261,10 +261,24 @@ is_over(const struct node *node)
 }
 
 static bool
-is_old(const struct node *node)
+is_served(struct shard *shard, const struct jid *bare)
 {
-	return is_over(node) &&
+	return bare == NULL ||
+	       setup_host(shard->setup, jid_domain(bare)) != NULL;
+}
+
+/* A host that is not configured may be so again at the next start. */
+static bool
+is_old(struct shard *shard, const struct jid *bare, const struct node *node)
+{
+	return (is_over(node) || !is_served(shard, bare)) &&
 	       number_of(node, "time") + ENDED_US < clock_wall_us();
+}
+
+static const struct jid *
+account_of_row(struct arena *arena, const struct map_row *row)
+{
+	return jid_parse(arena, store_key_part(row->key, 0));
 }
 
 static void
@@ -281,7 +295,7 @@ static void
 post_row(struct shard *shard, struct arena *arena, const struct map_row *row)
 {
 	const struct node *node = read_row(arena, row->value);
-	const struct jid *bare = jid_parse(arena, store_key_part(row->key, 0));
+	const struct jid *bare = account_of_row(arena, row);
 	struct kept_note *note;
 	struct post *letter;
 
@@ -289,9 +303,9 @@ post_row(struct shard *shard, struct arena *arena, const struct map_row *row)
 		refuse_row(shard, row);
 		return;
 	}
-	if (is_old(node))
+	if (is_old(shard, bare, node))
 		remove_row(shard, row->key);
-	if (is_over(node))
+	if (is_over(node) || !is_served(shard, bare))
 		return;
 	letter = post_new(POST_KEPT, NULL);
 	letter->to = jid_copy(letter->arena, bare);
@@ -306,7 +320,7 @@ sweep_row(struct shard *shard, struct arena *arena, const struct map_row *row)
 {
 	const struct node *node = read_row(arena, row->value);
 
-	if (node != NULL && is_old(node))
+	if (node != NULL && is_old(shard, account_of_row(arena, row), node))
 		remove_row(shard, row->key);
 }
 
