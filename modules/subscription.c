@@ -400,6 +400,17 @@ receive_unsubscribed(const struct change *change)
 	keep(change, sub, NULL, STANZA_ERROR, SHOW_INTERESTED);
 }
 
+/* Section 3.1.2: our request met nobody (outbox_return). */
+static void
+receive_error(const struct change *change)
+{
+	if ((change->sub & SUB_ASK) == 0 || is_late(change))
+		ignore(change);
+	else
+		keep(change, change->sub & ~(unsigned)SUB_ASK, NULL,
+		    STANZA_ERROR, SHOW_INTERESTED);
+}
+
 static enum verdict
 on_received(
     struct account *account, struct session *session, struct post *letter)
@@ -409,12 +420,14 @@ on_received(
 	    [STANZA_UNSUBSCRIBE] = receive_unsubscribe,
 	    [STANZA_SUBSCRIBED] = receive_subscribed,
 	    [STANZA_UNSUBSCRIBED] = receive_unsubscribed,
+	    [STANZA_ERROR] = receive_error,
 	};
 	const struct stanza *stanza = letter->stanza;
 	struct change change;
 
 	(void)session;
-	if (!is_subscription(stanza))
+	if (!is_subscription(stanza) &&
+	    (stanza->type != STANZA_ERROR || letter->durable.row == 0))
 		return PASS;
 	change = change_of(account, letter, stanza->from);
 	change.is_blocked = blocking_blocks(account, change.contact);

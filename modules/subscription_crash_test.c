@@ -222,8 +222,8 @@ static const char *const said[] = {
     "<presence type='unsubscribe' to='%s'/>",
     "<presence type='subscribed' to='%s'/>",
     "<presence type='unsubscribed' to='%s'/>",
-    "<iq type='set' id='s'><query xmlns='jabber:iq:roster'><item jid='%s' "
-    "subscription='remove'/></query></iq>",
+    ("<iq type='set' id='s'><query xmlns='jabber:iq:roster'><item jid='%s' "
+     "subscription='remove'/></query></iq>"),
 };
 
 static bool

@@ -215,6 +215,75 @@ requests_to_nobody_leave_nothing(void **state)
 	world_free(&world);
 }
 
+/* Sections 3.1.2 and 8.5.1: who asks one of our own accounts that is not there
+ * hears of it, and does not ask for ever. */
+static void
+a_request_to_nobody_is_taken_back(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		struct world *world = rig_world(seed, 0, NULL);
+		struct world_peer *romeo =
+		    rig_interested(world, ROMEO "/orchard");
+
+		rig_send(romeo, "<presence type='subscribe' id='s' "
+				"to='nobody@capulet.example'/>");
+		rig_expect(
+		    romeo, PUSH("<item jid='nobody@capulet.example' "
+				"subscription='none' ask='subscribe'/>"));
+		rig_expect(romeo,
+		    "<presence type='error' id='s' "
+		    "from='nobody@capulet.example'><error type='cancel'>"
+		    "<service-unavailable xmlns='" STANZAS
+		    "'/></error></presence>");
+		rig_expect(romeo, PUSH("<item jid='nobody@capulet.example' "
+				       "subscription='none' ask='{none}'/>"));
+		rig_expect_nothing(romeo);
+		CHECK_EQUAL(rig_outbox(world), 0);
+		world_free(&world);
+	}
+}
+
+/* Who is blocked meanwhile does not keep it from that. */
+static void
+a_request_to_nobody_who_is_blocked_is_taken_back(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		struct world *world = rig_world(seed, 0, NULL);
+		struct world_peer *romeo = rig_bind(world, ROMEO "/orchard");
+
+		world_send(romeo,
+		    "<presence type='subscribe' to='nobody@capulet.example'/>"
+		    "<iq type='set' id='b'><block xmlns='urn:xmpp:blocking'>"
+		    "<item jid='nobody@capulet.example'/></block></iq>");
+		world_sleep(world, MINUTE);
+		CHECK_EQUAL(rig_sub(world, ROMEO, "nobody@capulet.example"), 0);
+		CHECK_EQUAL(rig_outbox(world), 0);
+		world_free(&world);
+	}
+}
+
+/* Killed at any step, he is not left asking. */
+static void
+a_request_to_nobody_does_not_outlive_a_crash(void **state)
+{
+	(void)state;
+	for (unsigned steps = 0, done = 0; done == 0; steps++) {
+		struct world *world = rig_world(steps % 5 + 1, 0, NULL);
+		struct world_peer *romeo =
+		    rig_interested(world, ROMEO "/orchard");
+
+		world_send(romeo, "<presence type='subscribe' "
+				  "to='nobody@capulet.example'/>");
+		done = !rig_run_killed(world, steps);
+		world_run(world);
+		CHECK_EQUAL(rig_sub(world, ROMEO, "nobody@capulet.example"), 0);
+		CHECK_EQUAL(rig_outbox(world), 0);
+		world_free(&world);
+	}
+}
+
 /* --- a store that fails at any step -------------------------------------- */
 
 static const struct {
@@ -300,6 +369,29 @@ what_is_routed_outlives_its_sender(void **state)
 	world_free(&world);
 }
 
+/* The letter waits for its receiver to be loaded, and what its sender tells of
+ * it comes when the receiver's host is gone. */
+static void
+nothing_is_left_of_a_host_that_goes(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		struct world *world = rig_world(seed, 0, NULL);
+		struct world_peer *romeo =
+		    rig_interested(world, ROMEO "/orchard");
+
+		world_hold_store(world, true);
+		rig_send(romeo, "<presence type='subscribe' to='" JULIET "'/>");
+		world_reload(world, "hosts: {montague.example: {}}\n");
+		world_run(world);
+		world_hold_store(world, false);
+		world_run(world);
+		world_sleep(world, 1000);
+		CHECK_EQUAL(rig_outbox(world), 0);
+		world_free(&world);
+	}
+}
+
 int
 main(void)
 {
@@ -312,8 +404,12 @@ main(void)
 	    cmocka_unit_test(letters_from_the_future_are_carried_out),
 	    cmocka_unit_test(a_full_roster_takes_no_more),
 	    cmocka_unit_test(requests_to_nobody_leave_nothing),
+	    cmocka_unit_test(a_request_to_nobody_is_taken_back),
+	    cmocka_unit_test(a_request_to_nobody_who_is_blocked_is_taken_back),
+	    cmocka_unit_test(a_request_to_nobody_does_not_outlive_a_crash),
 	    cmocka_unit_test(rosters_agree_when_the_store_is_back),
 	    cmocka_unit_test(what_is_routed_outlives_its_sender),
+	    cmocka_unit_test(nothing_is_left_of_a_host_that_goes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

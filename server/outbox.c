@@ -390,6 +390,55 @@ outbox_bounce(struct shard *shard, struct post *letter, enum stanza_err err,
 	router_bounce(shard, letter, err, text);
 }
 
+struct outbox_returned {
+	struct outbox_wait wait;
+	struct shard *shard;
+	struct post *letter; /* it lives in */
+	enum stanza_err err;
+};
+
+static void
+send_back(struct shard *shard, struct post *letter, enum stanza_err err)
+{
+	struct post *answer = post_new(POST_STANZA, NULL);
+
+	answer->stanza = stanza_copy_deep(answer->arena,
+	    stanza_make_error(answer->arena, letter->stanza, err, NULL));
+	answer->durable = letter->durable;
+	answer->durable.is_sure = true;
+	post_free(&letter);
+	metric_add(shard, METRIC_STANZA_ERRORS, 1);
+	router_route(shard, NULL, answer);
+}
+
+static void
+returned_sure(struct outbox_wait *wait)
+{
+	struct outbox_returned *returned =
+	    container_of(wait, struct outbox_returned, wait);
+
+	if (wait->err == ERR_NONE)
+		send_back(returned->shard, returned->letter, returned->err);
+	else
+		post_free(&returned->letter);
+}
+
+void
+outbox_return(struct shard *shard, struct post *letter, enum stanza_err err)
+{
+	struct outbox_returned *returned;
+
+	if (letter->durable.is_sure) {
+		send_back(shard, letter, err);
+		return;
+	}
+	returned = arena_new(letter->arena, struct outbox_returned);
+	returned->shard = shard;
+	returned->letter = letter;
+	returned->err = err;
+	outbox_wait(shard, &returned->wait, letter, returned_sure);
+}
+
 /* --- at the start ------------------------------------------------------- */
 
 /* Of what an earlier run left; what this one writes meanwhile was posted. */

@@ -62,6 +62,11 @@ void outbox_drop(struct shard *, struct durable_id);
 void outbox_bounce(
     struct shard *, struct post *, enum stanza_err, const char *text);
 
+/* By one that is not there: when it is sure the letter goes back as an error,
+ * which is as durable: the sender removes the row with its own part. Takes it.
+ */
+void outbox_return(struct shard *, struct post *, enum stanza_err);
+
 /* The handler of SURE, called by account_take and for owners that are not in
  * memory. */
 void outbox_sure(struct shard *, struct post *);

@@ -242,7 +242,8 @@ put_back_inbox(struct owner *owner)
 	owner->retry_ms = 0;
 }
 
-/* Letters go on, unless something is under way: then they do when it ends. */
+/* Letters go on at once, also when something is under way: what comes for that
+ * name from now on, and what tells of them, must not pass them. */
 static void
 stop_waiting(struct owner *owner)
 {
@@ -251,8 +252,7 @@ stop_waiting(struct owner *owner)
 
 	if (owner->is_catching || is_queued)
 		owner->is_catching = owner->is_loading = false;
-	if (!owner->is_loading)
-		put_back_inbox(owner);
+	put_back_inbox(owner);
 }
 
 void
@@ -275,8 +275,8 @@ owner_forget_absent(struct shard *shard, const struct jid *jid)
 		return;
 	if (owner->is_loading)
 		owner->is_stale = true;
-	else if (owner->stage == OWNER_ABSENT && owner->pins == 0)
-		owner_free(owner);
+	else if (owner->stage == OWNER_ABSENT)
+		owner->stage = OWNER_UNREAD;
 }
 
 /* --- loading ------------------------------------------------------------ */

@@ -78,6 +78,17 @@ answer_probe(struct shard *shard, struct post *letter)
 	router_route(shard, NULL, answer);
 }
 
+/* RFC 6121, section 3.1.2: a user of ours gets an error, and learns no more
+ * than by a message; other servers get silence, as section 8.5.1 has it. */
+static bool
+is_request_of_ours(const struct shard *shard, const struct post *letter)
+{
+	return letter->durable.row != 0 &&
+	       letter->stanza->type == STANZA_SUBSCRIBE &&
+	       setup_host(shard->setup, jid_domain(letter->stanza->from)) !=
+		   NULL;
+}
+
 /* What is said of nobody must not differ from what is said of somebody who is
  * away, save for messages: better an error than one that is lost in silence;
  * headlines are lost there, too. */
@@ -88,6 +99,10 @@ router_absent(struct shard *shard, struct post *letter)
 
 	if (letter->kind != POST_STANZA) {
 		post_free(&letter);
+		return;
+	}
+	if (is_request_of_ours(shard, letter)) {
+		outbox_return(shard, letter, STANZA_ERR_SERVICE_UNAVAILABLE);
 		return;
 	}
 	outbox_drop(shard, letter->durable);
