@@ -131,6 +131,12 @@ is_vouched_for(const struct dane_ask *ask, struct arena *arena,
 {
 	const struct pkix_ask pkix = {ask->chain, trust, ask->is_client};
 
+	if (*ask->looks_left == 0) {
+		*why_r = STR("too many of them are for authorities that do not "
+			     "vouch for it");
+		return false;
+	}
+	--*ask->looks_left;
 	return pkix_is_trusted(&pkix, arena, why_r) &&
 	       is_for_either(ask, &pkix, arena, why_r);
 }

@@ -9,6 +9,11 @@
 #include "server/dns.h"
 #include "server/pkix.h"
 
+/* So many times a chain is seen to for one server: each takes some hundredths
+ * of a second, and who connects to us may publish any number of records, each
+ * true of an authority in his chain. */
+#define DANE_LOOKS_MAX 16
+
 enum dane_result {
 	DANE_UNUSABLE, /* as if there were no records */
 	DANE_HOLDS,
@@ -23,7 +28,8 @@ struct dane_ask {
 	struct name_wanted target; /* of the SRV record; or the domain again */
 	struct str authorities;    /* settings: for the usages 0 and 1 */
 	struct str revoked;
-	bool is_client; /* as in struct pkix_ask */
+	bool is_client;       /* as in struct pkix_ask */
+	unsigned *looks_left; /* from DANE_LOOKS_MAX on */
 };
 
 /* Whether one of them can be used, whatever the certificate is: then there must

@@ -82,6 +82,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	struct arena *arena = arena_make(0);
 	struct dns_record records[RECORDS_MAX];
 	const struct name_wanted name = {STR("a.example"), STR("a.example")};
+	unsigned looks_left = DANE_LOOKS_MAX;
 	const struct dane_ask ask = {
 	    .records = records,
 	    .count =
@@ -90,6 +91,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	    .domain = name,
 	    .target = name,
 	    .authorities = STR("/dev/null"),
+	    .looks_left = &looks_left,
 	};
 	struct str why = STR_NONE;
 	int64_t ends_s;

@@ -18,12 +18,13 @@
 #define PATH          "/.well-known/posh/xmpp-server.json"
 #define FETCH_MS      15000L
 #define REDIRECTS_MAX 5L
-/* At a time, of one shard: more wait. */
-#define CONNECTIONS_MAX 8L
-/* Domains that are remembered, or asked now. */
-#define ENTRIES_MAX 1000
-#define KEEP_MS_MAX ((uint64_t)24 * 3600 * 1000)
-#define FAILED_MS   ((uint64_t)5 * 60 * 1000)
+/* At a time, of one shard, for strangers and for others: more wait. */
+#define CONNECTIONS_MAX 4L
+/* Domains that are remembered, or asked now; and of these for strangers. */
+#define ENTRIES_MAX   1000
+#define STRANGERS_MAX 500
+#define KEEP_MS_MAX   ((uint64_t)24 * 3600 * 1000)
+#define FAILED_MS     ((uint64_t)5 * 60 * 1000)
 
 struct posh_entry {
 	struct arena *arena;
@@ -37,16 +38,24 @@ struct posh_entry {
 	uint64_t until_ms;  /* clock_mono_ms; once it is known */
 	uint64_t expires_s; /* of a reference; 0: it was none */
 	struct posh *posh;
+	struct lane *lane;
 	/* While it is fetched: */
 	bool is_old; /* since a reload: nothing is to be remembered */
 	CURL *easy;
 	struct buf body;
 };
 
-struct posh {
-	struct shard *shard;
+/* Web servers of strangers may be slow: others do not wait behind them. */
+struct lane {
+	struct posh *posh;
 	CURLM *multi;
 	struct timer timer; /* curl's */
+	unsigned count;     /* under way */
+};
+
+struct posh {
+	struct shard *shard;
+	struct lane known, strangers;
 	struct table table;
 	struct list ages;
 	struct curl_slist *connect_to;
@@ -55,7 +64,7 @@ struct posh {
 /* A socket of curl. */
 struct watch {
 	uv_poll_t poll;
-	struct posh *posh;
+	struct lane *lane;
 	curl_socket_t fd;
 };
 
@@ -132,9 +141,10 @@ end_fetch(struct posh_entry *entry)
 {
 	if (entry->easy == NULL)
 		return;
-	curl_multi_remove_handle(entry->posh->multi, entry->easy);
+	curl_multi_remove_handle(entry->lane->multi, entry->easy);
 	curl_easy_cleanup(entry->easy);
 	entry->easy = NULL;
+	entry->lane->count--;
 	buf_deinit(&entry->body);
 }
 
@@ -257,8 +267,9 @@ fetch(struct posh_entry *entry, const char *url)
 	must(easy != NULL);
 	set_options(entry, easy);
 	entry->easy = easy;
+	entry->lane->count++;
 	return curl_easy_setopt(easy, CURLOPT_URL, url) == CURLE_OK &&
-	       curl_multi_add_handle(entry->posh->multi, easy) == CURLM_OK;
+	       curl_multi_add_handle(entry->lane->multi, easy) == CURLM_OK;
 }
 
 /* --- what came of it ------------------------------------------------------ */
@@ -271,7 +282,9 @@ know(struct posh_entry *entry, enum err err, struct str why, uint64_t keep_ms)
 	entry->why = why;
 	entry->until_ms =
 	    clock_mono_ms() + (keep_ms < KEEP_MS_MAX ? keep_ms : KEEP_MS_MAX);
-	if (entry->is_old)
+	/* A stranger's may only have stood behind slow ones. */
+	if (entry->is_old ||
+	    (err == ERR_TIMEOUT && entry->lane == &entry->posh->strangers))
 		entry->until_ms = 0;
 	answer_all(entry);
 }
@@ -362,12 +375,12 @@ fetched(struct posh_entry *entry, CURLcode code)
 }
 
 static void
-look_for_ends(struct posh *posh)
+look_for_ends(struct lane *lane)
 {
 	CURLMsg *message;
 	int left;
 
-	while ((message = curl_multi_info_read(posh->multi, &left)) != NULL) {
+	while ((message = curl_multi_info_read(lane->multi, &left)) != NULL) {
 		char *entry = NULL;
 
 		if (message->msg != CURLMSG_DONE)
@@ -382,12 +395,12 @@ look_for_ends(struct posh *posh)
 /* --- curl and the loop ---------------------------------------------------- */
 
 static void
-act(struct posh *posh, curl_socket_t fd, int events)
+act(struct lane *lane, curl_socket_t fd, int events)
 {
 	int running;
 
-	(void)curl_multi_socket_action(posh->multi, fd, events, &running);
-	look_for_ends(posh);
+	(void)curl_multi_socket_action(lane->multi, fd, events, &running);
+	look_for_ends(lane);
 }
 
 static void
@@ -396,30 +409,30 @@ on_poll(uv_poll_t *poll, int status, int events)
 	struct watch *watch = container_of(poll, struct watch, poll);
 	int flags = status < 0 ? CURL_CSELECT_ERR : 0;
 
-	shard_enter(watch->posh->shard);
+	shard_enter(watch->lane->posh->shard);
 	if ((events & UV_READABLE) != 0)
 		flags |= CURL_CSELECT_IN;
 	if ((events & UV_WRITABLE) != 0)
 		flags |= CURL_CSELECT_OUT;
-	act(watch->posh, watch->fd, flags);
+	act(watch->lane, watch->fd, flags);
 }
 
 static void
 on_timer(struct timer *timer)
 {
-	act(container_of(timer, struct posh, timer), CURL_SOCKET_TIMEOUT, 0);
+	act(container_of(timer, struct lane, timer), CURL_SOCKET_TIMEOUT, 0);
 }
 
 static int
 want_timer(CURLM *multi, long after_ms, void *owner)
 {
-	struct posh *posh = owner;
+	struct lane *lane = owner;
+	struct shard *shard = lane->posh->shard;
 
 	if (after_ms < 0)
-		timer_stop(posh->shard, &posh->timer);
+		timer_stop(shard, &lane->timer);
 	else
-		timer_start(
-		    posh->shard, &posh->timer, (uint64_t)after_ms, on_timer);
+		timer_start(shard, &lane->timer, (uint64_t)after_ms, on_timer);
 	return 0;
 }
 
@@ -430,15 +443,15 @@ on_watch_closed(uv_handle_t *handle)
 }
 
 static struct watch *
-watch_new(struct posh *posh, curl_socket_t fd)
+watch_new(struct lane *lane, curl_socket_t fd)
 {
 	struct watch *watch = calloc(1, sizeof(*watch));
 
 	must(watch != NULL);
-	watch->posh = posh;
+	watch->lane = lane;
 	watch->fd = fd;
-	must(uv_poll_init(posh->shard->loop, &watch->poll, fd) == 0);
-	(void)curl_multi_assign(posh->multi, fd, watch);
+	must(uv_poll_init(lane->posh->shard->loop, &watch->poll, fd) == 0);
+	(void)curl_multi_assign(lane->multi, fd, watch);
 	return watch;
 }
 
@@ -463,6 +476,27 @@ want_socket(CURL *easy, curl_socket_t fd, int what, void *owner, void *watch_of)
 	return 0;
 }
 
+static void
+lane_init(struct lane *lane, struct posh *posh)
+{
+	lane->posh = posh;
+	lane->multi = curl_multi_init();
+	must(lane->multi != NULL);
+	curl_multi_setopt(lane->multi, CURLMOPT_SOCKETFUNCTION, want_socket);
+	curl_multi_setopt(lane->multi, CURLMOPT_SOCKETDATA, lane);
+	curl_multi_setopt(lane->multi, CURLMOPT_TIMERFUNCTION, want_timer);
+	curl_multi_setopt(lane->multi, CURLMOPT_TIMERDATA, lane);
+	curl_multi_setopt(
+	    lane->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, CONNECTIONS_MAX);
+}
+
+static void
+lane_deinit(struct lane *lane)
+{
+	curl_multi_cleanup(lane->multi);
+	timer_stop(lane->posh->shard, &lane->timer);
+}
+
 static struct posh *
 posh_of(struct shard *shard)
 {
@@ -474,16 +508,10 @@ posh_of(struct shard *shard)
 	posh = calloc(1, sizeof(*posh));
 	must(posh != NULL);
 	posh->shard = shard;
-	posh->multi = curl_multi_init();
-	must(posh->multi != NULL);
 	table_init(&posh->table);
 	list_init(&posh->ages);
-	curl_multi_setopt(posh->multi, CURLMOPT_SOCKETFUNCTION, want_socket);
-	curl_multi_setopt(posh->multi, CURLMOPT_SOCKETDATA, posh);
-	curl_multi_setopt(posh->multi, CURLMOPT_TIMERFUNCTION, want_timer);
-	curl_multi_setopt(posh->multi, CURLMOPT_TIMERDATA, posh);
-	curl_multi_setopt(
-	    posh->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, CONNECTIONS_MAX);
+	lane_init(&posh->known, posh);
+	lane_init(&posh->strangers, posh);
 	shard->posh = posh;
 	return posh;
 }
@@ -491,46 +519,69 @@ posh_of(struct shard *shard)
 /* --- what others ask for -------------------------------------------------- */
 
 static void
-begin(struct posh *posh, struct posh_ask *ask, struct str domain)
+begin_fetch(struct posh_entry *entry, struct lane *lane)
 {
-	struct posh_entry *entry = entry_find(posh, domain);
-	struct str url;
-
-	if (entry == NULL && !make_room(posh)) {
-		answer_soon(ask, ERR_UNAVAILABLE,
-		    STR("too many web servers (POSH) are being asked"));
-		return;
-	}
-	if (entry != NULL && entry->easy == NULL) {
-		answer_from(ask, entry);
-		return;
-	}
-	if (entry != NULL) {
-		wait_for(ask, entry);
-		return;
-	}
-	entry = entry_new(posh, domain);
-	wait_for(ask, entry);
-	url = str_format(
+	struct str url = str_format(
 	    entry->arena, "https://%.*s" PATH, STR_ARG(entry->domain));
+
+	entry->lane = lane;
+	entry->expires_s = 0;
 	if (!fetch(entry, url.text))
 		fail(entry, ERR_INVALID,
 		    STR("its domain is no name of a web "
 			"server (POSH)"));
 }
 
+/* What is under way for a stranger is fetched anew for others: it may stand
+ * behind slow ones. */
+static void
+join(struct posh_ask *ask, struct posh_entry *entry, struct lane *lane)
+{
+	wait_for(ask, entry);
+	if (entry->lane == lane || lane == &lane->posh->strangers)
+		return;
+	end_fetch(entry);
+	begin_fetch(entry, lane);
+}
+
+static void
+begin(struct lane *lane, struct posh_ask *ask, struct str domain)
+{
+	struct posh *posh = lane->posh;
+	struct posh_entry *entry = entry_find(posh, domain);
+
+	if (entry != NULL && entry->easy == NULL) {
+		answer_from(ask, entry);
+	} else if (entry != NULL) {
+		join(ask, entry, lane);
+	} else if ((lane == &posh->strangers && lane->count >= STRANGERS_MAX) ||
+		   !make_room(posh)) {
+		answer_soon(ask, ERR_UNAVAILABLE,
+		    STR("too many web servers (POSH) are being asked"));
+	} else {
+		entry = entry_new(posh, domain);
+		wait_for(ask, entry);
+		begin_fetch(entry, lane);
+	}
+}
+
 void
 posh_check(struct shard *shard, struct posh_ask *ask, struct arena *arena,
-    struct str domain, struct str der, void (*done)(struct posh_ask *))
+    const struct posh_wanted *wanted, void (*done)(struct posh_ask *))
 {
+	struct posh *posh;
+
 	shard_must_be_current(shard);
 	*ask = (struct posh_ask){
-	    .done = done, .shard = shard, .arena = arena, .der = der};
-	if (shard->loop == NULL || shard->is_draining)
+	    .done = done, .shard = shard, .arena = arena, .der = wanted->der};
+	if (shard->loop == NULL || shard->is_draining) {
 		answer_soon(ask, ERR_UNAVAILABLE,
 		    STR("no web server can be asked (POSH)"));
-	else
-		begin(posh_of(shard), ask, domain);
+		return;
+	}
+	posh = posh_of(shard);
+	begin(wanted->is_for_stranger ? &posh->strangers : &posh->known, ask,
+	    wanted->domain);
 }
 
 void
@@ -570,8 +621,8 @@ posh_close(struct shard *shard)
 	shard->posh = NULL;
 	list_each (entry, &posh->ages, struct posh_entry, in_age)
 		forget(posh, entry);
-	curl_multi_cleanup(posh->multi);
-	timer_stop(shard, &posh->timer);
+	lane_deinit(&posh->known);
+	lane_deinit(&posh->strangers);
 	curl_slist_free_all(posh->connect_to);
 	table_deinit(&posh->table);
 	free(posh);

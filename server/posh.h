@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -34,10 +35,16 @@ struct posh_ask {
 	struct timer soon;
 };
 
-/* Whether the domain (in A-labels) publishes the certificate; both texts live
- * until done. */
+struct posh_wanted {
+	struct str domain;    /* in A-labels */
+	struct str der;       /* of the certificate; lives until done */
+	bool is_for_stranger; /* who is not proved yet: other connections are
+				 used than for others, who do not wait */
+};
+
+/* Whether the domain publishes the certificate. */
 void posh_check(struct shard *, struct posh_ask *, struct arena *,
-    struct str domain, struct str der, void (*done)(struct posh_ask *));
+    const struct posh_wanted *, void (*done)(struct posh_ask *));
 /* done is called soon, with CANCELED. */
 void posh_cancel(struct posh_ask *);
 /* After a reload: documents that were fetched are forgotten, for others may

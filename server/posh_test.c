@@ -230,11 +230,15 @@ answered(struct posh_ask *ask)
 	waiting--;
 }
 
+static bool is_for_stranger;
+
 static void
 start_ask(struct posh_ask *ask, const char *domain)
 {
 	waiting++;
-	posh_check(&rig.shard, ask, rig.arena, str_of(domain), rig.peer->der,
+	posh_check(&rig.shard, ask, rig.arena,
+	    &(struct posh_wanted){
+		str_of(domain), rig.peer->der, is_for_stranger},
 	    answered);
 }
 
@@ -396,6 +400,25 @@ canceling_is_heard(void **state)
 	CHECK_EQUAL(ask.err, ERR_CANCELED);
 }
 
+/* While those of strangers are waited for, also one that a stranger asked for
+ * himself. */
+static void
+check_others_are_asked(void)
+{
+	const unsigned before = waiting;
+	struct posh_ask theirs, ours;
+
+	posh_setup_changed(&rig.shard);
+	start_ask(&theirs, "good.web.example");
+	is_for_stranger = false;
+	start_ask(&ours, "good.web.example");
+	for (unsigned i = 0; i < 300 && waiting > before; i++)
+		turn(10);
+	CHECK_EQUAL(waiting, before);
+	CHECK_EQUAL(ours.err, ERR_NONE);
+	CHECK_EQUAL(theirs.err, ERR_NONE);
+}
+
 /* More than are fetched at a time: also who stands behind them is answered. The
  * last of all cases, for they stand in the way of others for 15 s. */
 static void
@@ -404,12 +427,14 @@ slow_web_servers_are_not_waited_for(void **state)
 	enum { MANY = 20 };
 	struct posh_ask asks[MANY];
 
+	is_for_stranger = true;
 	for (unsigned i = 0; i < MANY; i++)
 		start_ask(&asks[i],
 		    str_format(rig.arena, "slow%u.web.example", i).text);
 	CHECK_EQUAL(waiting, MANY);
 	for (unsigned i = 0; i < 300; i++)
 		turn(0);
+	check_others_are_asked();
 	run_until_done_by(16000);
 	for (unsigned i = 0; i < MANY; i++)
 		CHECK_EQUAL(asks[i].err, ERR_TIMEOUT);

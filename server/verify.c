@@ -20,6 +20,7 @@ struct verify_private {
 	struct timer soon;
 	struct resolve resolve; /* of who came to us, for its TLSA records */
 	struct posh_ask web;
+	unsigned looks_left; /* of DANE */
 	bool is_resolving, is_asking, is_canceled;
 };
 
@@ -73,6 +74,7 @@ check_records(struct verify_private *own, const struct endpoint *endpoint,
 	    .authorities = own->policy.authorities,
 	    .revoked = own->policy.revoked,
 	    .is_client = own->ask.endpoint == NULL,
+	    .looks_left = &own->looks_left,
 	};
 	int64_t ends_s;
 	enum dane_result result = dane_check(&ask, own->arena, &ends_s, why_r);
@@ -206,19 +208,25 @@ look_for_records(struct verify_private *own)
 	    own->ask.domain, records_found);
 }
 
+/* The addresses of a target share its records. */
 static void
 records_found(struct resolve *resolve)
 {
 	struct verify_private *own =
 	    container_of(resolve, struct verify_private, resolve);
+	const struct dns_record *last = NULL;
 	struct str why;
 
 	own->is_resolving = false;
 	for (size_t i = 0; resolve->err == ERR_NONE && i < resolve->count &&
 			   own->verify->proof == 0;
 	    i++) {
-		if (has_records(&resolve->endpoints[i]))
-			(void)check_records(own, &resolve->endpoints[i], &why);
+		const struct endpoint *endpoint = &resolve->endpoints[i];
+
+		if (!has_records(endpoint) || endpoint->tlsa == last)
+			continue;
+		last = endpoint->tlsa;
+		(void)check_records(own, endpoint, &why);
 	}
 	look_at_web(own);
 }
@@ -241,8 +249,10 @@ look_at_web(struct verify_private *own)
 		return;
 	}
 	own->is_asking = true;
-	posh_check(own->shard, &own->web, own->arena, own->domain.ascii,
-	    own->ask.chain[0], web_answered);
+	posh_check(own->shard, &own->web, own->arena,
+	    &(struct posh_wanted){own->domain.ascii, own->ask.chain[0],
+		own->policy.is_for_stranger},
+	    web_answered);
 }
 
 static void
@@ -290,8 +300,9 @@ verify_start(struct shard *shard, struct verify *verify, struct arena *arena,
 	own->shard = shard;
 	own->arena = arena;
 	own->policy = *policy;
-	own->policy.is_for_stranger = ask->endpoint == NULL;
+	own->policy.is_for_stranger |= ask->endpoint == NULL;
 	own->ask = *ask;
+	own->looks_left = DANE_LOOKS_MAX;
 	own->setup = setup_ref(shard->setup);
 	timer_start(shard, &own->soon, 0, begin);
 }

@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "server/dane.h"
 #include "server/forge.h"
 #include "server/outward.h"
 #include "server/pkix.h"
@@ -660,6 +661,44 @@ records_count_for_who_came_to_us(void **state)
 	forged_free(&leaf);
 }
 
+#define LONG 16
+
+/* A record for each authority of a long chain, in many forms: nobody else waits
+ * for long while it is seen that none holds. */
+static void
+not_all_of_many_records_are_looked_at(void **state)
+{
+	struct forge_options options = {.is_authority = true};
+	struct dns_record crowd[2 * DANE_LOOKS_MAX];
+	struct forged *chain[LONG];
+	struct str ders[LONG];
+	const struct endpoint endpoint = {.target = STR("target.example"),
+	    .is_secure = true,
+	    .tlsa = crowd,
+	    .tlsa_count = COUNT_OF(crowd)};
+	const struct verify_ask ask = {.chain = ders,
+	    .count = LONG,
+	    .domain = STR("a.example"),
+	    .endpoint = &endpoint};
+	struct verify verify;
+
+	for (unsigned i = LONG; i-- > 0;) {
+		options.name = &"ABCDEFGHIJKLMNOP"[i];
+		chain[i] = forge(
+		    rig.arena, &options, i == LONG - 1 ? NULL : chain[i + 1]);
+		ders[i] = chain[i]->der;
+	}
+	for (unsigned i = 0; i < COUNT_OF(crowd); i++)
+		crowd[i] =
+		    record_of(2, i % 2, i / 2 % 2 * 2, chain[LONG - 1 - i / 4]);
+	run(&verify, &ask, PROOF_PKIX | PROOF_DANE);
+	CHECK_EQUAL(verify.proof, 0);
+	CHECK(strstr(verify.why.text, "too many of them are for authorities") !=
+	      NULL);
+	for (unsigned i = 0; i < LONG; i++)
+		forged_free(&chain[i]);
+}
+
 /* --- what all share ------------------------------------------------------- */
 
 /* One file of several certificates. */
@@ -737,6 +776,7 @@ main(void)
 	    cmocka_unit_test(records_of_dns_decide_when_they_are_secure),
 	    cmocka_unit_test(a_secure_target_may_be_named_instead),
 	    cmocka_unit_test(records_count_for_who_came_to_us),
+	    cmocka_unit_test(not_all_of_many_records_are_looked_at),
 	};
 
 	return cmocka_run_group_tests_name("verify", tests, set_up, tear_down);
