@@ -11,6 +11,7 @@
 #include "server/metrics.h"
 #include "server/remote.h"
 #include "server/router.h"
+#include "server/setup.h"
 #include "server/shard.h"
 
 #define NS_PING "urn:xmpp:ping"
@@ -122,6 +123,16 @@ want_answer(struct component *component)
 		timer_start(component->stream.shard, &component->ask, 0, ask);
 }
 
+/* The id alone proves nothing: who asks a component chooses it, and only we ask
+ * as a host of ours. */
+static bool
+is_for_host(const struct component *component, const struct stanza *stanza)
+{
+	return jid_local(stanza->to).len == 0 &&
+	       setup_host(component->stream.shard->setup,
+		   jid_domain(stanza->to)) != NULL;
+}
+
 /* Any answer proves that what stood before the ping was handled. */
 static bool
 takes_pong(struct component *component, const struct stanza *stanza)
@@ -130,7 +141,7 @@ takes_pong(struct component *component, const struct stanza *stanza)
 	struct str number = stanza->id;
 	uint64_t count;
 
-	if (stanza->kind != STANZA_IQ || jid_local(stanza->to).len > 0 ||
+	if (stanza->kind != STANZA_IQ || !is_for_host(component, stanza) ||
 	    (stanza->type != STANZA_RESULT && stanza->type != STANZA_ERROR) ||
 	    !str_starts(number, STR(PING_ID)))
 		return false;

@@ -336,6 +336,34 @@ what_was_not_handled_goes_again(void **state)
 	}
 }
 
+/* Who asks chooses the id of the answer: it may be that of a ping. */
+static void
+an_answer_to_others_acknowledges_nothing(void **state)
+{
+	static const char *const others[] = {VERONA, PLAYS};
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		struct stage stage = begin(i + 1);
+		struct world_peer *echo = join_echo(&stage);
+		char answer[200];
+
+		say(stage.romeo, TO_ECHO("m1"));
+		CHECK(comes(echo, "id='jackdaw-ack-1'"));
+		snprintf(answer, sizeof(answer),
+		    "<iq type='result' id='jackdaw-ack-1' from='" ECHO
+		    "' to='%s'/>",
+		    others[i]);
+		say(echo, answer);
+		CHECK(i > 0 || strstr(neighbour_next(stage.verona),
+				   "id='jackdaw-ack-1'") != NULL);
+		world_cut(&echo);
+		world_run(stage.world);
+		echo = join_echo(&stage);
+		CHECK(is_next(echo, "id='m1'"));
+		world_free(&stage.world);
+	}
+}
+
 /* Who never answers holds no more than any other server; all of it comes when
  * it connects anew, and nothing is lost in between. */
 static void
@@ -452,6 +480,35 @@ a_component_whose_secret_changes_ends(void **state)
 	world_free(&stage.world);
 }
 
+/* Of components that a reload takes out: of one that is there, that speaks with
+ * another server and that something waits for, and of one that is away. */
+static void
+nothing_is_left_of_who_is_configured_no_more(void **state)
+{
+	for (uint64_t seed = 1; seed <= 10; seed++) {
+		struct stage stage = begin(seed);
+		struct world_peer *echo = join_echo(&stage);
+		struct world_peer *plays;
+
+		plays = world_component_join(stage.world, PLAYS, "two");
+		say(stage.romeo,
+		    "<presence to='bot@" ECHO "'/><presence to='bot@" PLAYS
+		    "'/>" TO_ECHO("m1"));
+		say(echo, "<message id='m2' from='bot@" ECHO
+			  "' to='escalus@" VERONA "'>" BODY);
+		world_cut(&plays);
+		world_sleep(stage.world, 1 * MINUTES);
+		say(stage.romeo, TO_ECHO("m3"));
+		world_reload(stage.world, "limits.idle_ping: 0 s\n" HOSTS);
+		CHECK(comes(stage.romeo, "id='m3'"));
+		/* As the stream to it does for a host that is gone. */
+		neighbour_cut(stage.verona, true);
+		world_sleep(stage.world, 60 * MINUTES);
+		CHECK_EQUAL(neighbours_in_use(stage.world), 0);
+		world_free(&stage.world);
+	}
+}
+
 int
 main(void)
 {
@@ -464,6 +521,7 @@ main(void)
 	    cmocka_unit_test(what_waited_long_says_so),
 	    cmocka_unit_test(nobody_waits_for_ever),
 	    cmocka_unit_test(what_was_not_handled_goes_again),
+	    cmocka_unit_test(an_answer_to_others_acknowledges_nothing),
 	    cmocka_unit_test(
 		a_component_that_never_answers_fills_its_queue_only),
 	    cmocka_unit_test(who_is_not_proved_in_time_is_named),
@@ -471,6 +529,7 @@ main(void)
 	    cmocka_unit_test(a_second_connection_takes_over_from_a_dead_one),
 	    cmocka_unit_test(a_component_that_is_configured_no_more_ends),
 	    cmocka_unit_test(a_component_whose_secret_changes_ends),
+	    cmocka_unit_test(nothing_is_left_of_who_is_configured_no_more),
 	};
 
 	return cmocka_run_group_tests_name("component", tests, NULL, NULL);
