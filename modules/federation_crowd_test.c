@@ -17,6 +17,7 @@
 #define BENVOLIO "benvolio@montague.example"
 #define VERONA   "verona.example"
 #define ESCALUS  "escalus@" VERONA
+#define ROOM     "ball@" VERONA
 #define CROWD    (SILENT_MAX / 2 + 1)
 #define MINUTES  ((uint64_t)60 * 1000)
 #define BREAKS   STANZA_ERR_REMOTE_SERVER_TIMEOUT
@@ -344,6 +345,57 @@ what_found_no_room_is_said_anew(void **state)
 	world_free(&stage.world);
 }
 
+/* How many of those who come from that JID, one for each resource, are shown as
+ * unavailable when their domain is lost. */
+static unsigned
+count_lost(const struct stage *stage, const char *jid, unsigned count)
+{
+	char text[200];
+	const char *came;
+	unsigned lost = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		snprintf(text, sizeof(text),
+		    "<presence xmlns='jabber:server' from='%s/r%u' "
+		    "to='" ROMEO "/orchard'/>",
+		    jid, i);
+		neighbour_send(stage->verona, text);
+	}
+	while (world_next(stage->romeo) != NULL)
+		continue;
+	stage->verona->mood = NEIGHBOUR_UNREACHABLE;
+	neighbour_cut(stage->verona, false);
+	world_sleep(stage->world, 6 * MINUTES);
+	while ((came = world_next(stage->romeo)) != NULL)
+		lost += strstr(came, jid) != NULL &&
+			strstr(came, "unavailable") != NULL;
+	return lost;
+}
+
+/* Anybody may say that he is there, with any number of names. */
+static void
+who_comes_unasked_takes_little_room(void **state)
+{
+	static const char *const rooms[] = {ROOM "/romeo", ROOM};
+	struct stage stage = begin();
+
+	(void)state;
+	CHECK_EQUAL(count_lost(&stage, ROOM, 300), 100);
+	world_free(&stage.world);
+	for (unsigned i = 0; i < 2; i++) {
+		char text[100];
+
+		stage = begin();
+		snprintf(text, sizeof(text), "<presence to='%s'/>", rooms[i]);
+		rig_send(stage.romeo, text);
+		CHECK_EQUAL(count_lost(&stage, ROOM, 300), 300);
+		world_free(&stage.world);
+	}
+	stage = begin();
+	CHECK_EQUAL(count_lost(&stage, ESCALUS, 300), 301);
+	world_free(&stage.world);
+}
+
 int
 main(void)
 {
@@ -357,6 +409,7 @@ main(void)
 	    cmocka_unit_test(who_asks_and_takes_back_leaves_room),
 	    cmocka_unit_test(who_was_seen_before_he_took_anything_is_missed),
 	    cmocka_unit_test(what_found_no_room_is_said_anew),
+	    cmocka_unit_test(who_comes_unasked_takes_little_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

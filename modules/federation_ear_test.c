@@ -155,14 +155,103 @@ who_was_heard_after_the_loss_is_lost_again(void **state)
 	world_free(&stage.world);
 }
 
+/* --- who is no contact ---------------------------------------------------- */
+
+#define STRANGER "paris@" VERONA "/tomb"
+#define LEFT     "<presence type='unavailable' from='" STRANGER "'/>"
+
+/* Nothing was ever sent there. */
+static struct stage
+begin_with_stranger(void)
+{
+	struct stage stage = {
+	    .world = rig_world(7, 0, "limits.idle_ping: 0 s\n")};
+
+	stage.verona = neighbour_new(stage.world, VERONA);
+	stage.romeo = rig_login(stage.world, ROMEO "/orchard");
+	hear(&stage, 1);
+	neighbour_send(stage.verona,
+	    "<presence xmlns='jabber:server' from='" STRANGER "' "
+	    "to='" ROMEO "/orchard'/>");
+	rig_expect(stage.romeo, "<presence from='" STRANGER "'/>");
+	return stage;
+}
+
+static void
+a_stranger_who_is_heard_no_more_becomes_unavailable(void **state)
+{
+	struct stage stage = begin_with_stranger();
+	unsigned connects;
+
+	(void)state;
+	stage.verona->mood = NEIGHBOUR_UNREACHABLE;
+	break_ear(&stage, 1);
+	world_sleep(stage.world, 4 * MINUTES);
+	rig_expect_nothing(stage.romeo);
+	world_sleep(stage.world, 2 * MINUTES);
+	rig_expect(stage.romeo, LEFT);
+	world_sleep(stage.world, 10 * MINUTES);
+	CHECK_EQUAL(neighbours_in_use(stage.world), 0);
+	connects = stage.verona->connects;
+	stage.verona->mood = NEIGHBOUR_WILLING;
+	world_sleep(stage.world, 60 * MINUTES);
+	CHECK_EQUAL(stage.verona->connects, connects);
+	rig_expect_nothing(stage.romeo);
+	world_free(&stage.world);
+}
+
+/* It answers us, or speaks to us though we do not reach it. */
+static void
+a_stranger_whose_server_is_there_stays(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct stage stage = begin_with_stranger();
+
+		if (i == 1)
+			stage.verona->mood = NEIGHBOUR_UNREACHABLE;
+		break_ear(&stage, 1);
+		world_sleep(stage.world, 4 * MINUTES);
+		if (i == 1)
+			hear(&stage, 2);
+		world_sleep(stage.world, 20 * MINUTES);
+		rig_expect_nothing(stage.romeo);
+		CHECK(!is_probed(&stage));
+		tell(&stage, PATH_GONE, 2, STANZA_ERR_NONE);
+		neighbour_cut(stage.verona, true);
+		CHECK_EQUAL(neighbours_in_use(stage.world), 0);
+		world_free(&stage.world);
+	}
+}
+
+/* We cannot reach them, but they speak to us. */
+static void
+a_stranger_who_is_heard_stays(void **state)
+{
+	struct stage stage = begin_with_stranger();
+
+	(void)state;
+	rig_send(stage.romeo,
+	    "<message type='chat' to='" STRANGER "'><body>x</body></message>");
+	stage.verona->mood = NEIGHBOUR_UNREACHABLE;
+	neighbour_cut(stage.verona, false);
+	world_sleep(stage.world, 20 * MINUTES);
+	rig_expect_nothing(stage.romeo);
+	world_free(&stage.world);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_stranger_who_is_heard_stays),
 	    cmocka_unit_test(who_is_heard_no_more_becomes_unavailable),
 	    cmocka_unit_test(who_is_heard_no_more_is_asked),
 	    cmocka_unit_test(who_goes_in_order_is_not_lost),
 	    cmocka_unit_test(who_was_heard_after_the_loss_is_lost_again),
+	    cmocka_unit_test(
+		a_stranger_who_is_heard_no_more_becomes_unavailable),
+	    cmocka_unit_test(a_stranger_whose_server_is_there_stays),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

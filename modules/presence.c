@@ -179,6 +179,17 @@ presence_nick(struct session *session, const struct jid *room)
 	return STR_NONE;
 }
 
+bool
+presence_is_directed(struct account *account, const struct jid *jid)
+{
+	list_each (session, &account->sessions, struct session, link)
+		list_each (directed, &slot_of(session)->directed,
+		    struct directed, link)
+			if (jid_equal_bare(directed->jid, jid))
+				return true;
+	return false;
+}
+
 /* --- broadcast ----------------------------------------------------------- */
 
 /* Contacts with one of the SUB_ bits, without those that are blocked. */

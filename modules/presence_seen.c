@@ -12,8 +12,10 @@
 #include "server/setup.h"
 #include "server/timer.h"
 
-/* What a crowd abroad can make an account hold. */
+/* What a crowd abroad can make an account hold; half of it if they are in rooms
+ * and no contacts, and little if nobody here spoke to them first. */
 #define SEEN_MAX      10000
+#define UNASKED_MAX   100
 #define ANSWERS_IN_MS (30 * SECOND)
 
 struct seen_jid {
@@ -21,6 +23,7 @@ struct seen_jid {
 	struct arena *arena;
 	const struct jid *jid; /* full */
 	bool is_doubted;
+	bool is_unasked; /* counted in seen->unasked */
 };
 
 /* A domain that is back. */
@@ -83,32 +86,47 @@ is_contact(struct account *account, const struct jid *jid)
 	return (sub & SUB_TO) != 0;
 }
 
-/* No stranger takes the room of contacts. */
+/* No stranger takes the room of contacts, nor who comes unasked that of others.
+ */
 static bool
-has_room(struct account *account, const struct jid *jid)
+has_room(struct account *account, const struct jid *jid, bool *is_unasked_r)
 {
-	const size_t count = seen_of(account)->jids.count;
+	struct seen *seen = seen_of(account);
+	const size_t count = seen->jids.count;
 
-	return count < SEEN_MAX / 2 ||
-	       (count < SEEN_MAX && is_contact(account, jid));
+	*is_unasked_r = false;
+	if (count >= SEEN_MAX || is_contact(account, jid))
+		return count < SEEN_MAX;
+	*is_unasked_r = !presence_is_directed(account, jid);
+	return count < SEEN_MAX / 2 &&
+	       (!*is_unasked_r || seen->unasked < UNASKED_MAX);
 }
 
 static void
 seen_add(struct account *account, const struct jid *jid)
 {
+	const uint64_t hash = hash_keyed(jid_bare(jid));
 	struct seen *seen = seen_of(account);
 	struct seen_jid *found = seen_find(seen, jid);
 	struct arena *arena;
+	bool is_unasked, is_first;
 
 	if (found != NULL)
 		found->is_doubted = false;
-	if (found != NULL || !has_room(account, jid))
+	if (found != NULL || !has_room(account, jid, &is_unasked))
 		return;
+	is_first = table_find(&seen->jids, hash, is_bare, jid) == NULL;
 	arena = arena_make(128);
 	found = arena_new(arena, struct seen_jid);
 	found->arena = arena;
 	found->jid = jid_copy(arena, jid);
-	table_add(&seen->jids, &found->link, hash_keyed(jid_bare(jid)));
+	found->is_unasked = is_unasked;
+	seen->unasked += is_unasked;
+	table_add(&seen->jids, &found->link, hash);
+	/* A room has many. */
+	if (is_first && !is_contact(account, jid))
+		remote_see(
+		    account->owner.shard, account->host->name, jid_domain(jid));
 }
 
 static void
@@ -117,6 +135,7 @@ seen_remove(struct seen *seen, struct seen_jid *found)
 	struct arena *arena = found->arena;
 
 	table_remove(&seen->jids, &found->link);
+	seen->unasked -= found->is_unasked;
 	arena_free(&arena);
 }
 

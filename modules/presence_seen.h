@@ -12,6 +12,7 @@
 struct seen {
 	struct account *account; /* NULL: not used yet */
 	struct table jids;
+	unsigned unasked; /* of these: neither contacts nor spoken to first */
 	struct list meetings; /* domains that are back */
 };
 
@@ -26,6 +27,9 @@ void seen_on_domain(struct account *, const struct domain_note *);
  * contacts of a domain, and our presence too when they may have missed it. */
 struct seen *seen_slot(struct account *);
 void presence_deliver(struct account *, const struct stanza *);
+/* Whether a session sent presence to that JID, or to another one of the same
+ * bare JID: it may be a room. */
+bool presence_is_directed(struct account *, const struct jid *);
 /* Whether what is for that JID goes by way of that domain. */
 bool presence_is_behind(
     struct account *, const struct jid *, struct str domain);

@@ -7,6 +7,13 @@
 #include "server/shard.h"
 #include "server/stream.h"
 
+bool
+stream_id_equal(struct stream_id a, struct stream_id b)
+{
+	return a.slot == b.slot && a.use == b.use && a.shard == b.shard &&
+	       a.node == b.node;
+}
+
 struct post *
 post_new(enum post_kind kind, struct arena *arena)
 {

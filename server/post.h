@@ -79,6 +79,7 @@ struct stream_id {
 	uint32_t slot,
 	    use; /* use counts how often the slot was taken; never 0 */
 };
+bool stream_id_equal(struct stream_id, struct stream_id);
 
 /* Who waits to hear that a stanza is settled: server/settle.h. */
 struct receipt {

@@ -26,6 +26,7 @@ reload(struct shard *shard, struct post *letter)
 	letter->setup = NULL;
 	account_setup_changed(shard);
 	streams_setup_changed(shard);
+	remotes_setup_changed(shard);
 	dns_setup_changed(shard);
 	posh_setup_changed(shard);
 	setup_unref(&old);

@@ -22,8 +22,6 @@
 /* Where more attempts are under way, answers to strangers wait: others do not
  * wait for these. */
 #define ANSWERING_MAX 500
-/* Who resumes a stream has so long from the time that there is another. */
-#define DOUBT_MS (15 * SECOND)
 
 static void on_retry(struct timer *);
 
@@ -202,12 +200,18 @@ give_up(struct pair *pair)
 	pair->broken_ms = 0;
 }
 
+void
+pair_try_later(struct pair *pair, uint64_t ms)
+{
+	timer_start(pair_shard(pair), &pair->retry, ms, on_retry);
+}
+
 /* Whether it is they who want an attempt. */
 static bool
 is_for_strangers(const struct pair *pair)
 {
-	return pair->broken_ms == 0 && !pair->is_acquainted &&
-	       queue_only_answers(pair);
+	return (pair->broken_ms == 0 || link_is_of_strangers(pair)) &&
+	       queue_only_answers(pair) && !pair->is_acquainted;
 }
 
 static void
@@ -223,7 +227,7 @@ ask(struct pair *pair)
 		return;
 	}
 	if (is_for_strangers(pair) && shard->attempt_count >= ANSWERING_MAX) {
-		timer_start(shard, &pair->retry, BACKOFF_FIRST_MS, on_retry);
+		pair_try_later(pair, BACKOFF_FIRST_MS);
 		return;
 	}
 	pair->is_asked = true;
@@ -234,46 +238,41 @@ ask(struct pair *pair)
 	    shard, pair->local, jid_full(pair->remote->domain));
 }
 
-static bool
-is_same(struct stream_id a, struct stream_id b)
-{
-	return a.slot == b.slot && a.use == b.use && a.shard == b.shard &&
-	       a.node == b.node;
-}
-
-static void
-end_doubt(struct pair *pair, bool is_resumed)
-{
-	pair->doubt = DOUBT_NONE;
-	queue_settle_fates(pair, is_resumed);
-}
-
-static void
-on_doubt_end(struct timer *timer)
-{
-	struct pair *pair = container_of(timer, struct pair, doubt_end);
-
-	log_info(&pair->log, "the stream was not resumed in time: what was not "
-			     "acknowledged goes again");
-	end_doubt(pair, false);
-	pair_advance(pair);
-}
-
 static void
 use_paths(struct pair *pair)
 {
-	if (pair->is_ours_to_resume)
+	if (pair->resume_until_ms != 0)
 		ask(pair);
 	if (pair->doubt == DOUBT_NONE)
 		queue_send(pair);
-	else if (!timer_is_running(&pair->doubt_end))
-		timer_start(
-		    pair_shard(pair), &pair->doubt_end, DOUBT_MS, on_doubt_end);
+	else
+		doubt_wait(pair);
+}
+
+/* The domain may be anybody's now: so what waits does not go there. */
+static bool
+is_over(const struct pair *pair)
+{
+	return pair_is_component(pair) && pair->path_count == 0 &&
+	       domain_secret(
+		   pair_shard(pair)->setup, jid_full(pair->remote->domain))
+		       .len == 0;
+}
+
+static void
+end_component(struct pair *pair)
+{
+	link_end(pair);
+	pair->err = STANZA_ERR_REMOTE_SERVER_NOT_FOUND;
+	queue_sweep(pair, true);
 }
 
 void
 pair_advance(struct pair *pair)
 {
+	pair->is_over = is_over(pair);
+	if (pair->is_over)
+		end_component(pair);
 	if (queue_is_empty(pair))
 		pair->doubt = DOUBT_NONE;
 	if (pair->doubt == DOUBT_NONE || pair->path_count == 0)
@@ -283,7 +282,7 @@ pair_advance(struct pair *pair)
 	else if (pair->is_refused)
 		queue_sweep(pair, true);
 	else if (!list_is_empty(&pair->waits) || pair->broken_ms != 0 ||
-		 pair->is_ours_to_resume)
+		 pair->resume_until_ms != 0)
 		ask(pair);
 	pair_settle(pair);
 }
@@ -302,8 +301,7 @@ back_off(struct pair *pair)
 	pair->failures++;
 	pair->counters.failures++;
 	metric_add(pair_shard(pair), METRIC_S2S_FAILURES, 1);
-	timer_start(pair_shard(pair), &pair->retry,
-	    ms * 3 / 4 + rand_below(ms / 2), on_retry);
+	pair_try_later(pair, ms * 3 / 4 + rand_below(ms / 2));
 }
 
 static void
@@ -315,21 +313,6 @@ on_retry(struct timer *timer)
 	if (link_is_given_up(pair))
 		link_give_up(pair);
 	pair_advance(pair);
-}
-
-/* A stream is ready: perhaps it tells what the peer has, or it is the one that
- * would have. */
-static void
-weigh_doubt(struct pair *pair, const struct path_note *note)
-{
-	const bool is_it =
-	    note->is_resumed && is_same(note->former, pair->doubted);
-
-	if (note->is_out)
-		pair->is_ours_to_resume = false;
-	if (pair->doubt == (note->is_out ? DOUBT_OURS : DOUBT_THEIRS) &&
-	    (note->is_out || is_it))
-		end_doubt(pair, is_it);
 }
 
 /* --- stanzas -------------------------------------------------------------- */
@@ -402,13 +385,32 @@ remote_take(struct shard *shard, struct post *letter)
 	pair_advance(pair);
 }
 
+/* One that is away hears of nothing that would end it. */
+void
+remotes_setup_changed(struct shard *shard)
+{
+	struct arena *arena = arena_make(0);
+	struct pair **pairs =
+	    arena_array(arena, struct pair *, shard->remotes->table.count);
+	struct remote *remote = NULL;
+	size_t count = 0;
+
+	while ((remote = remote_next(shard->remotes, remote)) != NULL)
+		list_each (pair, &remote->pairs, struct pair, link)
+			if (is_over(pair))
+				pairs[count++] = pair;
+	while (count-- > 0)
+		pair_advance(pairs[count]);
+	arena_free(&arena);
+}
+
 /* --- paths ---------------------------------------------------------------- */
 
 static struct path *
 path_find(struct path *paths, unsigned count, struct stream_id id)
 {
 	for (unsigned i = 0; i < count; i++)
-		if (is_same(paths[i].stream, id))
+		if (stream_id_equal(paths[i].stream, id))
 			return &paths[i];
 	return NULL;
 }
@@ -476,7 +478,7 @@ on_ready(struct pair *pair, const struct post *letter)
 {
 	if (letter->path->is_out)
 		pair->is_asked = false;
-	weigh_doubt(pair, letter->path);
+	doubt_weigh(pair, letter->path);
 	if (pair->path_count == PATHS_MAX ||
 	    path_find(pair->paths, pair->path_count, letter->stream) != NULL)
 		return;
@@ -526,10 +528,10 @@ on_failed(struct pair *pair, const struct post *letter)
 {
 	pair->is_asked = false;
 	remember(pair, letter->path);
+	doubt_failed(pair, letter->path->is_final);
 	if (pair->path_count > 0) {
-		pair->is_ours_to_resume = false;
-		if (pair->doubt == DOUBT_OURS)
-			end_doubt(pair, false);
+		if (pair->resume_until_ms != 0)
+			back_off(pair);
 		return;
 	}
 	pair->is_refused = letter->path->is_final;
@@ -545,8 +547,8 @@ on_acked(struct pair *pair, const struct post *letter)
 		pair->failures = 0;
 }
 
-static bool
-has_lasted(const struct path *path)
+bool
+path_has_lasted(const struct path *path)
 {
 	return clock_mono_ms() - path->since_ms >= LASTING_MS;
 }
@@ -556,27 +558,7 @@ static bool
 was_vain(const struct pair *pair, const struct path *path)
 {
 	return !pair->is_fruitful &&
-	       (!list_is_empty(&pair->sent) || !has_lasted(path));
-}
-
-/* A path ends: what it carried may have arrived. One that did not carry is
- * resumed for the peer's sake, but not over and over. */
-static void
-begin_doubt(struct pair *pair, const struct post *letter)
-{
-	const struct path *path =
-	    path_find(pair->paths, pair->path_count, letter->stream);
-
-	if (path == NULL || !letter->path->can_resume)
-		return;
-	if (path->is_out && (path == pair->paths || has_lasted(path)))
-		pair->is_ours_to_resume = true;
-	if (path != pair->paths || list_is_empty(&pair->sent))
-		return;
-	pair->doubt = path->is_out ? DOUBT_OURS : DOUBT_THEIRS;
-	pair->doubted = letter->stream;
-	log_info(&pair->log, "the stream broke before all was acknowledged: "
-			     "what was not waits for its resumption");
+	       (!list_is_empty(&pair->sent) || !path_has_lasted(path));
 }
 
 static void
@@ -641,11 +623,13 @@ static void
 on_gone(struct pair *pair, const struct post *letter)
 {
 	const bool was_silent = pair_is_silent(pair);
+	const struct path *path =
+	    path_find(pair->paths, pair->path_count, letter->stream);
 
 	lose_ear(pair, letter);
-	begin_doubt(pair, letter);
-	if (pair->path_count > 0 &&
-	    is_same(pair->paths[0].stream, letter->stream))
+	if (path != NULL && letter->path->can_resume)
+		doubt_begin(pair, path, letter->path);
+	if (path != NULL && path == pair->paths)
 		lose_first(pair, letter);
 	else
 		path_remove(pair->paths, &pair->path_count, letter->stream);
@@ -657,6 +641,13 @@ static void
 on_answered(struct pair *pair, const struct post *letter)
 {
 	queue_answered(pair, letter->stanza);
+}
+
+static void
+on_seen(struct pair *pair, const struct post *letter)
+{
+	(void)letter;
+	pair->is_seen = true;
 }
 
 struct path_note *
@@ -703,6 +694,17 @@ remote_hear(struct shard *shard, struct str local, struct str domain,
 }
 
 void
+remote_see(struct shard *shard, struct str local, struct str domain)
+{
+	struct post *letter;
+
+	if (domain_component(shard->setup, domain).len > 0)
+		return;
+	(void)path_note_new(PATH_SEEN, local, domain, &letter);
+	post_send(shard, letter);
+}
+
+void
 remote_take_path(struct shard *shard, struct post *letter)
 {
 	static void (*const on[])(struct pair *, const struct post *) = {
@@ -713,6 +715,7 @@ remote_take_path(struct shard *shard, struct post *letter)
 	    [PATH_ALIVE] = on_alive,
 	    [PATH_HEARD] = on_heard,
 	    [PATH_ANSWERED] = on_answered,
+	    [PATH_SEEN] = on_seen,
 	};
 	const struct path_note *note = letter->path;
 	struct pair *pair;

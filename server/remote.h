@@ -61,6 +61,8 @@ enum path_event {
 		    stanza), so that it can be seen */
 	PATH_ANSWERED, /* an iq that went there was answered: letter->stanza is
 			  the head of the answer */
+	PATH_SEEN, /* an account of local shows somebody of theirs, who is no
+		      contact, as available */
 };
 
 /* PATH: from a stream (letter->stream; for FAILED none) to the remote that
@@ -74,6 +76,7 @@ struct path_note {
 	bool can_resume;     /* GONE: who opened the stream may go on with
 				another one where it was cut (XEP-0198), and
 				then what the peer has is ACKED */
+	bool has_heard;      /* GONE: the peer said something on it */
 	bool is_final; /* FAILED: trying again soon is of no use (not found,
 			  policy, certificate): what waits is answered */
 	/* READY and HEARD, for those who watch: */
@@ -122,8 +125,14 @@ void remote_tell_acked(
  * an iq, the remote is told (ANSWERED). */
 void remote_hear(
     struct shard *, struct str local, struct str domain, const struct stanza *);
+/* Somebody of that domain, who is no contact, is shown as available by an
+ * account of local: when its link breaks he is missed (SEEN). Not for a domain
+ * of a component: that is missed anyhow. */
+void remote_see(struct shard *, struct str local, struct str domain);
 /* The handler of PATH. */
 void remote_take_path(struct shard *, struct post *);
+/* The shard has a new configuration: components may be gone. */
+void remotes_setup_changed(struct shard *);
 /* Whether something was sent and is not acknowledged yet. */
 bool remote_is_sending(struct shard *);
 /* The server goes: iqs to servers that are not connected are answered, those

@@ -4,7 +4,8 @@
  * Nobody misses a stranger: a domain, not of a component, that took no presence
  * of ours. So what strangers do with their links, of which they can break any
  * number, makes no work but theirs, and where too many are silent they are
- * forgotten.
+ * forgotten. Only when an account shows somebody of theirs, and few are silent,
+ * a stranger is looked for until he is lost.
  */
 #include <stdlib.h>
 
@@ -19,6 +20,9 @@
 
 /* Of a shard: who comes later remains a stranger. */
 #define BONDS_MAX 65536
+/* Where more are silent nobody looks for strangers that accounts show: for each
+ * one that is lost all accounts are asked. */
+#define SEEN_MAX 256
 
 /* What is known of a pair also when it is forgotten, by its hash alone: who has
  * that of another is told too much. */
@@ -55,11 +59,29 @@ tell_accounts(struct pair *pair, enum domain_event event)
 	}
 }
 
+bool
+link_is_of_strangers(const struct pair *pair)
+{
+	return pair->is_seen && pair->broken_ms != 0 && !is_of_concern(pair) &&
+	       list_is_empty(&pair->owed);
+}
+
+/* Nobody is asked when it is back: who is no contact need not answer. */
+static void
+lose_strangers(struct pair *pair)
+{
+	tell_accounts(pair, DOMAIN_LOST);
+	pair->is_seen = false;
+	pair->broken_ms = 0;
+}
+
 static void
 on_lost(struct timer *timer)
 {
 	struct pair *pair = container_of(timer, struct pair, lost);
 
+	if (link_is_of_strangers(pair))
+		lose_strangers(pair);
 	if (pair->path_count > 0 || !is_of_concern(pair))
 		return;
 	log_info(&pair->log, "not reached for long: contacts there are shown "
@@ -88,21 +110,22 @@ be_broken(struct pair *pair)
 void
 link_broke(struct pair *pair, enum stanza_err err)
 {
-	if (err != STANZA_ERR_NONE && pair->is_acquainted)
+	const bool is_missed =
+	    pair->is_acquainted ||
+	    (pair->is_seen && pair_is_silent(pair) &&
+		pair_shard(pair)->remotes->silent_count < SEEN_MAX);
+
+	if (err != STANZA_ERR_NONE && is_missed)
 		be_broken(pair);
 	if (pair->broken_ms != 0)
 		begin_losing(pair);
 }
 
-/* A stream is resumed for the peer's sake too, but for that of a stranger only
- * once. */
 void
 link_failed(struct pair *pair)
 {
 	if (pair->is_acquainted)
 		be_broken(pair);
-	else if (queue_is_empty(pair))
-		pair->is_ours_to_resume = false;
 	if (!pair->is_refused || pair->broken_ms != 0)
 		begin_losing(pair);
 }
@@ -114,10 +137,14 @@ link_be_behind(struct pair *pair)
 	be_broken(pair);
 }
 
-/* Only a path of ours can make good what was missed. */
+/* Only a path of ours can make good what contacts missed. */
 void
 link_heard(struct pair *pair)
 {
+	if (link_is_of_strangers(pair)) {
+		pair->broken_ms = 0;
+		timer_stop(pair_shard(pair), &pair->lost);
+	}
 	if (pair->is_lost || pair->is_behind)
 		be_broken(pair);
 }
@@ -129,7 +156,8 @@ link_found(struct pair *pair, bool is_resumed)
 	owed_return(pair);
 	if (pair->is_lost || pair->is_behind)
 		tell_accounts(pair, DOMAIN_BACK);
-	else if (pair->broken_ms != 0 && !is_resumed)
+	else if (pair->broken_ms != 0 && !is_resumed &&
+		 !link_is_of_strangers(pair))
 		tell_accounts(pair, DOMAIN_DOUBTED);
 	pair->is_lost = false;
 	pair->is_behind = false;
@@ -153,9 +181,20 @@ void
 link_give_up(struct pair *pair)
 {
 	pair->broken_ms = 0;
-	pair->is_ours_to_resume = false;
+	pair->resume_until_ms = 0;
 	owed_return(pair);
 	queue_sweep(pair, false);
+}
+
+void
+link_end(struct pair *pair)
+{
+	if (!pair->is_lost)
+		tell_accounts(pair, DOMAIN_LOST);
+	pair->is_lost = true;
+	pair->broken_ms = 0;
+	timer_stop(pair_shard(pair), &pair->lost);
+	owed_return(pair);
 }
 
 /* One of too many strangers: what was not promised waits no longer. */

@@ -113,8 +113,9 @@ owed_take(struct entry *entry)
 	const bool is_kept =
 	    is_last_word(pair, letter) && has_room(pair, entry);
 
-	if (letter->stanza->kind != STANZA_PRESENCE || is_too_old(entry) ||
-	    (!is_kept && !is_said_anew(letter)) || !is_awaited(pair, letter))
+	if (letter->stanza->kind != STANZA_PRESENCE || pair->is_over ||
+	    is_too_old(entry) || (!is_kept && !is_said_anew(letter)) ||
+	    !is_awaited(pair, letter))
 		return false;
 	if (pair->broken_ms == 0)
 		pair->broken_ms = clock_mono_ms();

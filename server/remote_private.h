@@ -2,6 +2,7 @@
  * server/remote_private.h - what the files of the remote share.
  *
  *	remote.c	pairs, paths, attempts
+ *	remote_doubt.c	streams that broke: what waits for their resumption
  *	remote_link.c	links that broke: what accounts are told
  *	remote_table.c	domains, and what they counted
  *	remote_list.c	what can be seen of it
@@ -71,8 +72,9 @@ struct pair {
 	bool is_fruitful; /* something was acknowledged since READY */
 	enum doubt doubt;
 	struct stream_id doubted; /* that stream */
-	bool is_ours_to_resume;   /* a stream that we opened; the peer may wait
-				     for it too */
+	uint64_t resume_until_ms; /* so long it is tried to resume a stream that
+				     we opened, which the peer may wait for,
+				     too; 0: there is none */
 	unsigned failures;
 	enum stanza_err err; /* of the last failure */
 	struct arena *why_arena;
@@ -80,8 +82,11 @@ struct pair {
 	uint64_t broken_ms; /* since then the link is broken; 0: it is not */
 	bool is_acquainted; /* presence of ours was taken there once, or it is a
 			       component's */
+	bool is_seen;       /* or accounts show somebody of theirs all the same
+			     */
 	bool is_lost;       /* accounts were told so */
 	bool gives_way;     /* it fell silent where too many strangers are */
+	bool is_over;       /* of a component that is configured no more */
 	struct timer lost;  /* until they are */
 	struct timer retry; /* until the next attempt */
 	struct timer doubt_end; /* until another stream is used all the same */
@@ -96,6 +101,10 @@ struct pair {
 /* After anything changed: sends what may go, or asks for a path, or settles the
  * pair. */
 void pair_advance(struct pair *);
+/* The next attempt, at least so much later. */
+void pair_try_later(struct pair *, uint64_t ms);
+/* Whether it was there for as long as what is of use. */
+bool path_has_lasted(const struct path *);
 /* Forgets the pair when there is no more need of it: it may not be touched
  * afterwards. */
 void pair_settle(struct pair *);
@@ -135,6 +144,18 @@ pair_is_unknown(const struct pair *pair)
 	return pair_is_silent(pair) && !pair->is_acquainted;
 }
 
+/* --- remote_doubt.c ------------------------------------------------------ */
+
+/* This path of the pair ends, and its stream can be resumed. */
+void doubt_begin(struct pair *, const struct path *, const struct path_note *);
+/* Not for ever, now that others carry what is new. */
+void doubt_wait(struct pair *);
+/* A stream is ready: perhaps it tells what the peer has, or it is the one that
+ * would have. */
+void doubt_weigh(struct pair *, const struct path_note *);
+/* An attempt came to nothing. */
+void doubt_failed(struct pair *, bool is_final);
+
 /* --- remote_link.c ------------------------------------------------------- */
 
 /* The pair is new: who is acquainted is so still, and missed if it was. */
@@ -163,6 +184,10 @@ void link_broke(struct pair *, enum stanza_err);
 void link_fell_silent(struct pair *);
 /* There is one again. */
 void link_found(struct pair *, bool is_resumed);
+/* Whether it is missed only for the sake of who is no contact. */
+bool link_is_of_strangers(const struct pair *);
 /* Whether it was missed for too long to be tried again for its own sake. */
 bool link_is_given_up(const struct pair *);
 void link_give_up(struct pair *);
+/* Nobody will answer any more: accounts are told at once. */
+void link_end(struct pair *);

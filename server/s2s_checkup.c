@@ -22,7 +22,8 @@ struct checkup {
 	struct shard *shard;
 	struct post *call; /* to be answered */
 	struct str local, domain;
-	enum checkup_step at, failed_at; /* now; the last one that failed */
+	enum checkup_step at, failed_at; /* now; the one that failed, the last
+					    one at first */
 	bool was_presented; /* a certificate, which proved nothing */
 	bool has_no_dnssec; /* it cannot begin: all of DNS fails */
 	bool has_failed;    /* some step, perhaps one that others made good */
@@ -101,18 +102,35 @@ checkup_good(struct checkup *checkup, const char *format, ...)
 	va_end(args);
 }
 
-static bool
-was_told(const struct checkup *checkup, struct str why)
+static struct str
+text_of(const json_t *step, const char *key)
+{
+	return str_of(json_string_value(json_object_get(step, key)));
+}
+
+/* The failure that was told so; NULL: none was. */
+static const json_t *
+find_told(const struct checkup *checkup, struct str why)
 {
 	const json_t *step;
 	size_t i;
 
 	json_array_foreach (checkup->steps, i, step)
 		if (json_is_false(json_object_get(step, "ok")) &&
-		    str_equal(why, str_of(json_string_value(
-				       json_object_get(step, "text")))))
-			return true;
-	return false;
+		    str_equal(why, text_of(step, "text")))
+			return step;
+	return NULL;
+}
+
+static enum checkup_step
+step_of(const json_t *step)
+{
+	enum checkup_step at = CHECKUP_POLICY;
+
+	while (at < CHECKUP_DONE &&
+	       !str_equal(text_of(step, "step"), str_of(steps[at].name)))
+		at++;
+	return at;
 }
 
 void
@@ -125,8 +143,15 @@ checkup_bad(struct checkup *checkup, struct str why)
 void
 checkup_over(struct checkup *checkup, struct str why)
 {
-	if (checkup != NULL && !was_told(checkup, why))
+	const json_t *step;
+
+	if (checkup == NULL)
+		return;
+	step = find_told(checkup, why);
+	if (step == NULL)
 		add(checkup, false, why);
+	else
+		checkup->failed_at = step_of(step);
 }
 
 /* --- DNS ------------------------------------------------------------------ */
@@ -253,8 +278,8 @@ checkup_refused(struct checkup *checkup, struct str condition)
 
 /* --- the answer ----------------------------------------------------------- */
 
-/* When the last endpoint was of no use, it ended there, and not where the next
- * one would have begun. */
+/* It ended where that failed which senders are told, and not where a next
+ * endpoint would have begun. */
 static const char *
 advice_of(const struct checkup *checkup)
 {

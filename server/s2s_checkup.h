@@ -27,7 +27,8 @@ void checkup_at(struct checkup *, enum checkup_step);
 void checkup_good(struct checkup *, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void checkup_bad(struct checkup *, struct str why);
-/* Why all of it failed, unless that was told of an endpoint. */
+/* Why all of it failed: told, unless it was of an endpoint; advice is for that.
+ */
 void checkup_over(struct checkup *, struct str why);
 /* The same in words of their own. */
 void checkup_resolved(struct checkup *, const struct resolve *);

@@ -547,6 +547,23 @@ a_checkup_tells_of_each_server(void **state)
 	}
 }
 
+/* What senders are told, and not what was tried last. */
+static void
+advice_is_for_why_all_of_it_failed(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(refusals); i++) {
+		struct stage stage = begin_with_two(i);
+
+		world_serve(stage.world, OTHER, WORLD_SHUT);
+		check_from(&stage, "montague.example", VERONA);
+		be_refused(&stage, VERONA, i);
+		CHECK_EQUAL(failures(), 2);
+		CHECK(strstr(told, "The other server is down") == NULL);
+		world_free(&stage.world);
+	}
+}
+
 /* --- DANE: RFC 7673, sections 3.4 and 4 ------------------------------------
  */
 
@@ -674,6 +691,7 @@ main(void)
 	    cmocka_unit_test(the_next_server_is_tried_when_one_is_refused),
 	    cmocka_unit_test(when_all_are_refused_it_is_told_why),
 	    cmocka_unit_test(a_checkup_tells_of_each_server),
+	    cmocka_unit_test(advice_is_for_why_all_of_it_failed),
 	    cmocka_unit_test(tlsa_records_ask_for_tls),
 	    cmocka_unit_test(links_and_their_counts_are_listed),
 	};

@@ -55,6 +55,12 @@ struct s2s_mark {
 	uint64_t ticket, sent; /* stanzas that were sent when it is proved */
 };
 
+/* How much there was in a minute that began then: clock_mono_ms. */
+struct s2s_rate {
+	unsigned count;
+	uint64_t since_ms;
+};
+
 struct s2s {
 	struct stream stream;     /* first */
 	bool is_out, is_bidi;     /* we opened it; XEP-0288 */
@@ -65,6 +71,7 @@ struct s2s {
 	bool answers_in_vain;     /* the last answer covered nothing new */
 	uint64_t asked_ms; /* stream_reading_ms of the first in vain; or 0 */
 	bool is_resumed, is_kept; /* it goes on; it is over and may do so */
+	bool has_heard;           /* it is over, and stanzas came on it */
 	struct str sm_id;         /* it can be resumed by; empty: it cannot */
 	struct str former;        /* the SM-ID that is to be resumed */
 	struct stream_id resumed; /* is_resumed: that stream */
@@ -84,6 +91,8 @@ struct s2s {
 	uint64_t handled_before, told_h; /* on a former stream; h, last */
 	uint64_t used_ms;                /* when the last one passed */
 	struct timer ask, late, idle;
+	struct s2s_rate refusals; /* of dialback: they end the stream */
+	struct s2s_rate remarks;  /* about it, that only the log hears */
 	/* Of one that a peer opened: */
 	struct s2s_check *check;    /* of its certificate, at hand; or NULL */
 	unsigned certified;         /* enum proof: what that came to */
@@ -115,6 +124,8 @@ struct s2s_right {
 	struct link link;
 	struct s2s *s2s;
 	struct arena *arena;
+	struct arena *check_arena; /* until the check is done: chains are long
+				    */
 	struct str local, domain, key;
 	enum right_stage stage;
 	unsigned proof; /* enum proof; 0 while it is being proved */

@@ -88,8 +88,9 @@ proved(struct s2s *s2s)
 	const char *why =
 	    s2s_objection(s2s, stream->host_name, stream->target, s2s->proof);
 
-	if (why != NULL) { /* since a reload */
-		attempt_failed(s2s->attempt, STANZA_ERR_POLICY_VIOLATION, true,
+	/* Since a reload: the next attempt proves more, or is forbidden. */
+	if (why != NULL) {
+		attempt_failed(s2s->attempt, STANZA_ERR_POLICY_VIOLATION, false,
 		    "refused: %s", why);
 		return;
 	}

@@ -1,8 +1,10 @@
 /* Which domains may send on a stream, and dialback: XEP-0220, 0344. */
 #include <string.h>
 
+#include "base/clock.h"
 #include "server/domains.h"
 #include "server/s2s_internal.h"
+#include "server/setting.h"
 #include "server/setup.h"
 #include "server/shard.h"
 #include "xml/prep.h"
@@ -11,6 +13,9 @@
 #define RIGHTS_MAX 64
 /* Of those, what others are asked about at a time. */
 #define CALLS_MAX 8
+/* What of dialback is refused on one stream in a minute before it is too much.
+ */
+#define REFUSALS_MAX 100
 
 /* --- the pairs ------------------------------------------------------------ */
 
@@ -46,6 +51,7 @@ right_free(struct s2s_right *right)
 
 	list_remove(&right->link);
 	right->s2s->right_count--;
+	arena_free(&right->check_arena);
 	arena_free(&arena);
 }
 
@@ -124,6 +130,16 @@ s2s_objection(
 	return NULL;
 }
 
+/* To a pair that was let in. */
+static const char *
+objection_now(
+    const struct s2s *s2s, struct str local, struct str domain, unsigned proof)
+{
+	if (!domain_is_ours(s2s->stream.shard->setup, local))
+		return "a domain of the stream is served here no more";
+	return s2s_objection(s2s, local, domain, proof);
+}
+
 static const char *
 objection_to_any(const struct s2s *s2s)
 {
@@ -131,11 +147,11 @@ objection_to_any(const struct s2s *s2s)
 
 	list_each (path, &s2s->paths, struct s2s_path, link)
 		if (why == NULL)
-			why = s2s_objection(
+			why = objection_now(
 			    s2s, path->local, path->domain, path->proof);
 	list_each (right, &s2s->rights, struct s2s_right, link)
 		if (why == NULL)
-			why = s2s_objection(
+			why = objection_now(
 			    s2s, right->local, right->domain, right->proof);
 	return why;
 }
@@ -207,6 +223,26 @@ send_error(struct s2s *s2s, const char *name, struct str from, struct str to,
 	arena_free(&arena);
 }
 
+/* Whether it is one too many: each costs a look at a certificate, or at least a
+ * line of the log. */
+static bool
+is_one_too_many(struct s2s_rate *rate)
+{
+	const uint64_t now_ms = clock_mono_ms();
+
+	if (rate->count == 0 || now_ms - rate->since_ms >= MINUTE)
+		*rate = (struct s2s_rate){.since_ms = now_ms};
+	return ++rate->count > REFUSALS_MAX;
+}
+
+static void
+end_flood(struct s2s *s2s)
+{
+	if (!s2s->stream.is_ending)
+		stream_fail(&s2s->stream, STREAM_ERR_POLICY_VIOLATION,
+		    "too many keys that prove nothing");
+}
+
 static void
 log_refusal(const struct s2s_right *right, struct str why)
 {
@@ -225,6 +261,8 @@ refuse(struct s2s_right *right, enum stanza_err err, struct str why)
 	log_refusal(right, why);
 	send_error(s2s, "result", right->local, right->domain, STR_NONE, err);
 	right_free(right);
+	if (is_one_too_many(&s2s->refusals))
+		end_flood(s2s);
 }
 
 static void
@@ -283,10 +321,11 @@ checked(struct verify *check)
 {
 	struct s2s_right *right = container_of(check, struct s2s_right, check);
 	const struct policy *policy = &right->policy;
-	struct arena *arena = right->arena;
+	struct arena *arena = right->check_arena, *gone = NULL;
 
+	right->check_arena = NULL;
 	if (right->is_gone) {
-		arena_free(&arena);
+		gone = right->arena;
 	} else if (right->s2s->stream.is_ending) {
 		right_free(right);
 	} else if (check->proof != 0) {
@@ -299,16 +338,33 @@ checked(struct verify *check)
 	} else {
 		call_back(right);
 	}
+	arena_free(&arena);
+	arena_free(&gone);
 }
 
-/* One that is not worth being remembered. */
-static void
+/* One that is not worth being remembered; whether it is one too many. */
+static bool
 refuse_pair(struct s2s *s2s, const struct dialback *asked, const char *name,
     enum stanza_err err, const char *why)
 {
-	log_warn(&s2s->stream.log, "refused dialback of %.*s for %.*s: %s",
-	    STR_ARG(asked->domain), STR_ARG(asked->local), why);
+	const bool is_key = strcmp(name, "result") == 0;
+	const bool is_too_much =
+	    is_one_too_many(is_key ? &s2s->refusals : &s2s->remarks);
+
+	if (!is_too_much)
+		log_warn(&s2s->stream.log,
+		    "refused dialback of %.*s for %.*s: %s",
+		    STR_ARG(asked->domain), STR_ARG(asked->local), why);
 	send_error(s2s, name, asked->local, asked->domain, asked->id, err);
+	return is_too_much;
+}
+
+static void
+refuse_key(struct s2s *s2s, const struct dialback *asked, enum stanza_err err,
+    const char *why)
+{
+	if (refuse_pair(s2s, asked, "result", err, why))
+		end_flood(s2s);
 }
 
 static bool
@@ -323,7 +379,7 @@ static void
 refuse_in_the_clear(
     struct s2s *s2s, const struct dialback *asked, const char *name)
 {
-	refuse_pair(
+	(void)refuse_pair(
 	    s2s, asked, name, STANZA_ERR_POLICY_VIOLATION, "TLS is required");
 	if (++s2s->auth_failures == 3)
 		stream_fail(&s2s->stream, STREAM_ERR_POLICY_VIOLATION,
@@ -362,10 +418,11 @@ begin(struct s2s *s2s, struct str local, struct str domain, struct str key)
 	    &right->policy);
 	if (is_hopeless(right))
 		return;
+	right->check_arena = arena_make(0);
 	right->check_ask.domain = right->domain;
 	right->check_ask.count = conn_peer_chain(
-	    s2s->stream.conn, right->arena, &right->check_ask.chain);
-	verify_start(s2s->stream.shard, &right->check, right->arena,
+	    s2s->stream.conn, right->check_arena, &right->check_ask.chain);
+	verify_start(s2s->stream.shard, &right->check, right->check_arena,
 	    &right->policy, &right->check_ask, checked);
 }
 
@@ -382,13 +439,12 @@ on_result(struct s2s *s2s, struct arena *arena, const struct node *node,
 		return;
 	}
 	if (domain_host(s2s->stream.shard->setup, local) == NULL) {
-		refuse_pair(s2s, &asked, "result", STANZA_ERR_ITEM_NOT_FOUND,
+		refuse_key(s2s, &asked, STANZA_ERR_ITEM_NOT_FOUND,
 		    "it is not served here");
 		return;
 	}
 	if (right == NULL && s2s->right_count == RIGHTS_MAX) {
-		refuse_pair(s2s, &asked, "result",
-		    STANZA_ERR_RESOURCE_CONSTRAINT,
+		refuse_key(s2s, &asked, STANZA_ERR_RESOURCE_CONSTRAINT,
 		    "too many pairs of domains on one stream");
 		return;
 	}
@@ -452,6 +508,8 @@ s2s_take_verdict(struct s2s *s2s, const struct dialback *verdict)
 
 /* --- the authoritative server: section 2.1.3 ------------------------------ */
 
+/* A question may be others' doing, who send that server keys that are said to
+ * be ours: however many there are, they do not end its stream. */
 static void
 on_verify(struct s2s *s2s, struct arena *arena, const struct node *node,
     struct str local, struct str domain)
@@ -468,14 +526,15 @@ on_verify(struct s2s *s2s, struct arena *arena, const struct node *node,
 		return;
 	}
 	if (domain_host(shard->setup, local) == NULL || id.text == NULL) {
-		refuse_pair(s2s, &asked, "verify", STANZA_ERR_ITEM_NOT_FOUND,
+		(void)refuse_pair(s2s, &asked, "verify",
+		    STANZA_ERR_ITEM_NOT_FOUND,
 		    id.text == NULL ? "the key has no id"
 				    : "it is not served here");
 		return;
 	}
 	is_key = dialback_is_key(
 	    shard->server, str_trim(node_text(arena, node)), domain, local, id);
-	if (!is_key)
+	if (!is_key && !is_one_too_many(&s2s->remarks))
 		log_warn(&s2s->stream.log,
 		    "%.*s asked about a key of %.*s that is none of ours",
 		    STR_ARG(domain), STR_ARG(local));
@@ -512,6 +571,14 @@ read_domain(struct arena *arena, struct str text, struct str *domain_r)
 	return text.len > 0 && prep_domain(arena, domain_r);
 }
 
+static void
+ignore(struct s2s *s2s)
+{
+	if (!is_one_too_many(&s2s->remarks))
+		log_info(&s2s->stream.log,
+		    "ignored what of dialback does not belong here");
+}
+
 /* Answers (with a type) to what this stream did not ask are nobody's, and to
  * what comes behind its end there are none. */
 void
@@ -522,8 +589,7 @@ s2s_take_db(struct s2s *s2s, const struct node *node)
 
 	if (node_attr(node, "type").text != NULL || s2s->stream.is_ending ||
 	    (s2s->is_out && !s2s->is_bidi))
-		log_info(&s2s->stream.log,
-		    "ignored what of dialback does not belong here");
+		ignore(s2s);
 	else if (!read_domain(arena, node_attr(node, "to"), &local) ||
 		 !read_domain(arena, node_attr(node, "from"), &domain))
 		stream_fail(&s2s->stream, STREAM_ERR_IMPROPER_ADDRESSING, NULL);

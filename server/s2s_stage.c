@@ -102,6 +102,23 @@ stage_dialled(const struct stage *stage, size_t count)
 	return peer;
 }
 
+struct world_peer *
+stage_answer_both_ways(const struct stage *stage)
+{
+	struct world_peer *peer = world_dialled(stage->world, VERONA);
+
+	must(peer != NULL);
+	stage_answer(peer, 2);
+	CHECK(stage_comes(peer, "<stream:stream>"));
+	world_send(peer, ANSWER
+	    "<stream:features><dialback xmlns='urn:xmpp:features:dialback'>"
+	    "<errors/></dialback><bidi xmlns='urn:xmpp:features:bidi'/>"
+	    "<sm xmlns='urn:xmpp:sm:3'/></stream:features>");
+	CHECK(stage_comes(peer, "<result"));
+	world_send(peer, "<db:result" PAIR " type='valid'/>");
+	return peer;
+}
+
 unsigned
 stage_attempts(const struct stage *stage)
 {

@@ -19,7 +19,15 @@
 #define MESSAGE(from)                                             \
 	"<message type='chat' id='v1' from='" from "' to='" ROMEO \
 	"/orchard'><body>x</body></message>"
-#define CLEAR "s2s.tls_required: false\n"
+#define TO_TYBALT(id)                                                \
+	"<message id='" id "' from='escalus@" VERONA "' to='" TYBALT \
+	"'><body>x</body></message>"
+#define TYBALT "tybalt@montague.example"
+/* XEP-0198, and what of it VERONA says on a stream of ours. */
+#define ENABLE  "<enable xmlns='urn:xmpp:sm:3' resume='true'/>"
+#define ENABLED "<enabled xmlns='urn:xmpp:sm:3' id='s1' resume='true'/>"
+#define RESUMED "<resumed xmlns='urn:xmpp:sm:3' previd='s1' h='1'/>"
+#define CLEAR   "s2s.tls_required: false\n"
 
 /* Lines that stage_answer has: of a whole negotiation. */
 #define STAGE_LINES 5
@@ -44,6 +52,8 @@ bool stage_comes(struct world_peer *, const char *part);
 void stage_answer(struct world_peer *, size_t count);
 /* Our next stream to VERONA, which must be there, behind so many of them. */
 struct world_peer *stage_dialled(const struct stage *, size_t count);
+/* The same, for both ways, up to our "<enable/>" or "<resume/>". */
+struct world_peer *stage_answer_both_ways(const struct stage *);
 /* How many attempts to connect are under way. */
 unsigned stage_attempts(const struct stage *);
 /* VERONA connects to us. */

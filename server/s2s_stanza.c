@@ -153,6 +153,7 @@ tell_gone(struct s2s *s2s, struct str local, struct str domain, struct str why,
 
 	note->text = str_dup(letter->arena, why);
 	note->can_resume = s2s->is_kept;
+	note->has_heard = s2s->has_heard;
 	if (!in_order)
 		note->err = STANZA_ERR_REMOTE_SERVER_TIMEOUT;
 	post_send(s2s->stream.shard, letter);
@@ -167,20 +168,20 @@ tell_all_gone(struct s2s *s2s, struct str why)
 {
 	const bool in_order = ended_in_order(s2s);
 
+	s2s->has_heard = s2s->handled.taken > 0;
 	if (!in_order)
 		s2s->is_kept = s2s_keep(s2s);
+	list_each (right, &s2s->rights, struct s2s_right, link)
+		if (right->stage == RIGHT_PROVED && right->received > 0)
+			s2s_tell_heard(right);
 	list_each (path, &s2s->paths, struct s2s_path, link) {
 		tell_gone(s2s, path->local, path->domain, why, in_order);
 		list_remove(&path->link);
 	}
-	list_each (right, &s2s->rights, struct s2s_right, link) {
-		if (right->stage != RIGHT_PROVED)
-			continue;
-		if (right->received > 0)
-			s2s_tell_heard(right);
-		tell_gone(s2s, right->local, right->domain, why,
-		    in_order || s2s->is_unused);
-	}
+	list_each (right, &s2s->rights, struct s2s_right, link)
+		if (right->stage == RIGHT_PROVED)
+			tell_gone(s2s, right->local, right->domain, why,
+			    in_order || s2s->is_unused);
 	marks_free(s2s);
 }
 

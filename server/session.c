@@ -49,13 +49,6 @@ session_find(struct account *account, const struct jid *jid)
 	return find_resource(account, jid_resource(jid));
 }
 
-static bool
-is_stream(struct stream_id a, struct stream_id b)
-{
-	return a.slot == b.slot && a.use == b.use && a.shard == b.shard &&
-	       a.node == b.node;
-}
-
 struct session *
 session_of_number(struct account *account, uint64_t number)
 {
@@ -69,7 +62,7 @@ struct session *
 session_of_stream(struct account *account, struct stream_id stream)
 {
 	session_each (session, account)
-		if (is_stream(session->stream, stream))
+		if (stream_id_equal(session->stream, stream))
 			return session;
 	return NULL;
 }
@@ -316,7 +309,7 @@ session_awaits(struct account *account, struct post *letter)
 
 	list_each (wait, &account->binds, struct bind_wait, link) {
 		if (wait->letter->kind != POST_BIND ||
-		    !is_stream(wait->letter->stream, letter->stream) ||
+		    !stream_id_equal(wait->letter->stream, letter->stream) ||
 		    (is_end && list_is_empty(&wait->behind)))
 			continue;
 		list_add_last(&wait->behind, &letter->link);
@@ -577,7 +570,7 @@ retry_binds(struct account *account, struct stream_id gone)
 		list_init(&behind);
 		list_move(&behind, &wait->behind);
 		letter = take_wait(wait);
-		if (is_stream(letter->stream, gone))
+		if (stream_id_equal(letter->stream, gone))
 			post_free(&letter);
 		else
 			list_add_last(&letters, &letter->link);

@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 #include "base/prefetch.h"
+#include "base/rand.h"
 #include "server/address.h"
 #include "server/domains.h"
 #include "server/metrics.h"
@@ -19,7 +20,9 @@
 struct slot {
 	struct stream *stream;
 	struct conn *conn;  /* of the stream, to be fetched with it */
-	uint32_t use;       /* of the present or the last stream */
+	uint32_t use;       /* of the present or the last stream; begins at
+			       random, as other servers may still answer to what
+			       it was before this start (server/s2s_stanza.c) */
 	uint32_t next_free; /* when it is free */
 };
 
@@ -65,7 +68,8 @@ grow(struct streams *streams)
 	must(streams->slots != NULL);
 	for (uint32_t i = room; i-- > streams->room;) {
 		streams->slots[i] =
-		    (struct slot){.next_free = streams->first_free};
+		    (struct slot){.next_free = streams->first_free,
+			.use = (uint32_t)rand_u64()};
 		streams->first_free = i;
 	}
 	streams->room = room;
