@@ -78,6 +78,8 @@ def own(dice, to, site):
         f"<enable xmlns='urn:xmpp:push:0' jid='{service}' "
         f"node='{dice.randint(0, 3)}'/>",
         f"<disable xmlns='urn:xmpp:push:0' jid='{service}'/>",
+        "<query xmlns='jabber:iq:register'><username>u0</username><password>"
+        f"{SECRET}</password></query>",
         "<query xmlns='jabber:iq:register'><remove/></query>"
         if dice.random() < 0.1 else "<query xmlns='jabber:iq:roster'/>"))
     kind = "get" if content == "<query xmlns='jabber:iq:roster'/>" else "set"

@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "etc" / "check"))
-from ports import free_ports  # noqa: E402  (needs the path above)
+sys.path[:0] = [str(ROOT / "etc" / "check"), str(ROOT / "conformance/crash")]
+from names import Names  # noqa: E402  (needs the path above)
+from ports import free_ports  # noqa: E402
+from servers import ignore_full_files, limit_files  # noqa: E402
 
 PATIENCE_S = 120  # only for what hangs
 HOSTS, USERS = 3, 3
@@ -42,13 +44,6 @@ def certify(folder, name, authority=None):
             folder / f"{authority}.key", "-out", folder / f"{name}.pem")
 
 
-def environment():
-    """A server that ends in the middle of things may leave memory behind; what
-    it had done wrong with it was said before."""
-    return {**os.environ, "ASAN_OPTIONS": ":".join(
-        (os.environ.get("ASAN_OPTIONS", ""), "detect_leaks=0"))}
-
-
 class Site:
     def __init__(self, program, folder, name, dice):
         self.program, self.name, self.dice = program, name, dice
@@ -63,6 +58,7 @@ class Site:
             certify(folder, host, "ca")
         self.process = self.other = None
         self.postgres = None  # or a database of its own
+        self.names = Names(dice, self)
         self.is_ready, self.may_end_with = False, ()
 
     def users(self):
@@ -72,15 +68,11 @@ class Site:
 
     def write(self, hosts, host_more, domain_more, rest):
         known = [f"  {host}: {{certificate: {self.certificates}/{host}.pem, "
-                 f"key: {self.certificates}/{host}.key{host_more()}}}"
+                 f"key: {self.certificates}/{host}.key{host_more(host)}}}"
                  for host in hosts]
-        domains = [f"  {self.component}: {{component: {{secret: {SECRET}}}}}"]
-        for host in self.other.hosts:
-            scheme, listener = self.dice.choice(
-                (("xmpp", "s2s"), ("xmpps", "s2s_tls")))
-            domains.append(
-                f"  {host}: {{s2s: {{route: ['{scheme}://127.0.0.1:"
-                f"{self.other.ports[listener]}']{domain_more()}}}}}")
+        domains = [f"  {self.component}: {{component: {{secret: {SECRET}}}}}",
+                   *(f"  {host}: {{s2s: {{{self.way()}{domain_more()}}}}}"
+                     for host in self.other.hosts)]
         listen = [f"  {name}: {{addresses: [127.0.0.1], port: {port}}}"
                   for name, port in self.ports.items()]
         self.config.write_text("\n".join((
@@ -91,7 +83,16 @@ class Site:
             "registration: {open: true, per_hour: 1000000}",
             "auth: {iterations: 4096, free_failures: 1000}",
             f"s2s.authorities: {self.certificates}/ca.pem",
-            "dns.timeout: 1 s", *rest)) + "\n")
+            f"dns: {{timeout: 1 s, resolvers: [127.0.0.1@{self.names.port}]}}",
+            *rest)) + "\n")
+
+    def way(self):
+        """To one of the other's hosts; none: it has to be asked for."""
+        scheme, listener = self.dice.choice(
+            (("xmpp", "s2s"), ("xmpps", "s2s_tls"), (None, None)))
+        where = "" if scheme is None else \
+            f"'{scheme}://127.0.0.1:{self.other.ports[listener]}'"
+        return f"route: [{where}]"
 
     def storage(self):
         if self.postgres is None:
@@ -100,7 +101,7 @@ class Site:
                 f"'{self.postgres.conninfo}'}}")
 
     def write_calm(self):
-        self.write(self.hosts, lambda: "", lambda: "", ())
+        self.write(self.hosts, lambda _host: "", lambda: "", ())
 
     def write_wild(self):
         one_of = self.dice.choice
@@ -123,7 +124,7 @@ class Site:
             f"limits.idle_timeout: {one_of((1, 60))} s"]
         self.write(
             hosts or self.hosts,
-            lambda: one_of(("", ", modules: {archive: off}",
+            lambda _host: one_of(("", ", modules: {archive: off}",
                             ", modules: {offline: off}")),
             lambda: one_of(POLICIES), rest)
 
@@ -133,7 +134,8 @@ class Site:
         self.may_end_with = ()
         self.process = await asyncio.create_subprocess_exec(
             self.program, "-c", self.config, "run", stdout=self.output,
-            stderr=self.output, stdin=subprocess.DEVNULL, env=environment())
+            stderr=self.output, stdin=subprocess.DEVNULL,
+            preexec_fn=ignore_full_files)
         async with asyncio.timeout(PATIENCE_S):
             while self.process.returncode is None and \
                     await self.admin("status") != 0:
@@ -145,12 +147,21 @@ class Site:
         process = await asyncio.create_subprocess_exec(
             self.program, "-c", self.config, *words,
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL, env=environment())
+            stderr=subprocess.DEVNULL)
         await process.communicate(says)
         return process.returncode
 
     def reload(self):
         self.process.send_signal(signal.SIGHUP)
+
+    async def lose_disk(self, seconds):
+        """None of its files may grow, or the largest by a little."""
+        pid = self.process.pid
+        sizes = [file.stat().st_size for file in self.folder.iterdir()
+                 if file.is_file()]
+        limit_files(pid, max(sizes) + self.dice.choice((0, 1 << 16)))
+        await asyncio.sleep(seconds)
+        limit_files(pid)
 
     def stop(self):
         self.is_ready, self.may_end_with = False, (0,)
@@ -174,4 +185,5 @@ class Site:
             self.process.kill()
         if self.postgres is not None:
             self.postgres.stop()
+        self.names.close()
         self.output.close()

@@ -1,8 +1,11 @@
-"""A component that comes and goes, servers that are none, an administrator."""
+"""A component that comes and goes, servers that are none, nobody at all, an
+administrator."""
 
 import asyncio
 import hashlib
+import os
 
+from people import anyone
 from site_ import SECRET
 from wire import TROUBLE, Wire, between
 
@@ -87,6 +90,40 @@ async def server(dice, site):
             await wire.hear(dice.random() * 3)
 
     await again(dice, 1, come)
+
+
+# --- whoever finds a port -----------------------------------------------------
+
+def noise_of(dice, site):
+    host = dice.choice((*site.hosts, site.component, "evil.test"))
+    return dice.choice((
+        os.urandom(dice.choice((1, 50, 5000))), b"GET / HTTP/1.1\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"<", b"<?xml version='1.0'?>", b"<!DOCTYPE a>", b"<a " * 2000,
+        b"<a>" * 500, b"</stream:stream>", b"\xff\xfe<\0a\0",
+        b"<stream:stream xmlns:stream='http://etherx.jabber.org/streams' "
+        b"xmlns='jabber:client' version='1.0' to='%s'>" % host.encode(),
+        b"<stream:stream xmlns:stream='http://etherx.jabber.org/streams' "
+        b"xmlns='jabber:server' to='%s' from='a'>" % host.encode(),
+        b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>" * 2,
+        b"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='%s'>"
+        b"biwsbj11MCxyPTE=</auth>" % dice.choice(
+            (b"SCRAM-SHA-1", b"SCRAM-SHA-256-PLUS", b"EXTERNAL", b"PLAIN")),
+        b"<response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>YQ==</response>",
+        b"<abort xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>"))
+
+
+async def noise(dice, site):
+    async def come():
+        listener = dice.choice(list(site.ports))
+        how = {"ssl": anyone, "server_hostname": dice.choice(site.hosts)} \
+            if "tls" in listener and dice.random() < 0.7 else {}
+        async with Wire(site.ports[listener], **how) as wire:
+            for _ in range(dice.randint(1, 12)):
+                wire.writer.write(noise_of(dice, site))
+                await wire.hear(dice.random() * 0.2)
+
+    await again(dice, 0.5, come)
 
 
 # --- an administrator ---------------------------------------------------------

@@ -12,8 +12,8 @@ from runner.stream import CLIENT
 
 DELAY = "{urn:xmpp:delay}delay"
 SM = "urn:xmpp:sm:3"
-MESSAGE, PRESENCE, IQ = (f"{{{CLIENT}}}{name}"
-                         for name in ("message", "presence", "iq"))
+MESSAGE, PRESENCE, IQ, ERROR = (
+    f"{{{CLIENT}}}{name}" for name in ("message", "presence", "iq", "error"))
 MODULUS = 1 << 32
 WINDOW = 80  # stanzas that may be unacknowledged
 BURST = 8
@@ -26,7 +26,7 @@ class Diary:
 
     def __init__(self):
         self.acked = {}  # message id: the bare JID it went to
-        self.refused = set()  # ids that came back as errors
+        self.refused = {}  # ids that came back as errors: with which
         self.sent_again = set()  # ids that a crash left unacknowledged
         self.received = set()  # ids
         self.twice = []  # (id, history) seen again in one history
@@ -141,7 +141,7 @@ class Device(threading.Thread):
         diary, message_id = self.diary, message.get("id")
         how = "live" if message.find(DELAY) is None else "late"
         if message.get("type") == "error":
-            diary.refused.add(message_id)
+            diary.refused[message_id] = client.show(message.find(ERROR))
         elif message_id in self.seen:
             diary.twice.append((message_id, f"{self.history}, "
                                 f"{self.seen[message_id]} and {how}"))

@@ -28,6 +28,18 @@ s2s: {{enabled: false}}
 """
 
 
+def ignore_full_files():
+    """Before a server starts: what it writes then fails, it does not end."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+
+def limit_files(pid, most=None):
+    """A file that may grow no more is a disk that is full."""
+    hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)[1]
+    resource.prlimit(pid, resource.RLIMIT_FSIZE,
+                     (hard if most is None else most, hard))
+
+
 class ServerError(Exception):
     """A server does not come up."""
 
@@ -111,11 +123,10 @@ class Server:
                               capture_output=True, check=False, **how)
 
     def start(self):
-        # A file that may grow no more is a disk that is full.
         self.process = subprocess.Popen(
             [self.program, "-c", self.config, "run"], stdout=self.output,
             stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-            preexec_fn=lambda: signal.signal(signal.SIGXFSZ, signal.SIG_IGN))
+            preexec_fn=ignore_full_files)
 
     def is_ready(self):
         """It listens a little before it has all that it needs."""
@@ -142,16 +153,10 @@ class Server:
     def fill(self):
         """No file of its may grow by much; its log, too, is one."""
         most = max(self.output.tell(), (self.folder / "output").stat().st_size)
-        self.limit(most + 65536)
+        limit_files(self.process.pid, most + 65536)
 
     def free(self):
-        self.limit()
-
-    def limit(self, most=resource.RLIM_INFINITY):
-        hard = resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE)[1]
-        resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE,
-                         (most if most != resource.RLIM_INFINITY else hard,
-                          hard))
+        limit_files(self.process.pid)
 
     def adduser(self, account):
         done = self.run("adduser", "--password-stdin", account.jid,
