@@ -188,6 +188,52 @@ subscribe(uint64_t seed, unsigned step)
 	return was_killed;
 }
 
+/* --- two runs -------------------------------------------------------------- */
+
+static void
+say_many(struct scene *scene, unsigned first, unsigned count)
+{
+	char text[200];
+
+	for (unsigned i = first; i < first + count; i++) {
+		snprintf(text, sizeof(text),
+		    "<message type='chat' to='" ESCALUS "' id='n%u'>"
+		    "<body>Hi</body></message>",
+		    i);
+		world_send(scene->romeo, text);
+	}
+	world_sleep(scene->world, 100);
+}
+
+/* Who comes back at once writes nothing in the place of what waits already. */
+static void
+a_quick_start_leaves_rows_alone(void **state)
+{
+	struct scene scene;
+	const char *text;
+	unsigned next = 0;
+	char id[20];
+
+	(void)state;
+	begin(&scene, first_seed, 0);
+	say_many(&scene, 0, 40);
+	world_set_absence(scene.world, 1);
+	world_kill(scene.world);
+	scene.romeo = rig_login(scene.world, ROMEO "/orchard");
+	say_many(&scene, 40, 40);
+	CHECK_EQUAL(rig_outbox(scene.world), 80);
+	scene.verona->mood = NEIGHBOUR_WILLING;
+	neighbour_open(scene.verona, "montague.example");
+	world_sleep(scene.world, 1000);
+	while ((text = neighbour_next(scene.verona)) != NULL) {
+		snprintf(id, sizeof(id), "id='n%u'", next);
+		next += strstr(text, id) != NULL;
+	}
+	CHECK_EQUAL(next, 80);
+	CHECK_EQUAL(rig_outbox(scene.world), 0);
+	world_free(&scene.world);
+}
+
 static void
 at_every_step(bool (*play)(uint64_t seed, unsigned step))
 {
@@ -222,6 +268,7 @@ main(int argc, char **argv)
 	    cmocka_unit_test(what_waits_arrives),
 	    cmocka_unit_test(what_waits_too_long_comes_back),
 	    cmocka_unit_test(requests_leave_when_they_are_kept),
+	    cmocka_unit_test(a_quick_start_leaves_rows_alone),
 	};
 
 	rig_seeds(argc, argv, &first_seed, &seed_count);
