@@ -1,14 +1,7 @@
 /* Asking for the memory of owners before they are needed. */
 #include "base/prefetch.h"
-#include "server/account.h"
-#include "server/owner.h"
+#include "server/owner_private.h"
 #include "server/session.h"
-
-static struct account *
-account_in(struct owner *owner)
-{
-	return container_of(owner, struct account, owner);
-}
 
 void
 owner_fetch(struct shard *shard, uint64_t hash)

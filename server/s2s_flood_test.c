@@ -2,6 +2,7 @@
  */
 #include "base/check.h"
 #include "base/log.h"
+#include "server/owner.h"
 #include "server/s2s_internal.h"
 #include "server/s2s_stage.h"
 
@@ -11,6 +12,7 @@ const struct module *const modules_builtin[] = {NULL};
 #define KEYS      200
 #define LINES_MAX 110
 #define SLOWLY_MS 1000
+#define MESSAGES  1500
 
 static unsigned lines;
 
@@ -106,12 +108,44 @@ a_pair_that_is_proved_costs_little(void **state)
 	world_free(&stage.world);
 }
 
+/* While an account is loaded what others say to it waits, however much it is: a
+ * stream that has too much open is not read. */
+static void
+nobody_is_refused_while_an_account_loads(void **state)
+{
+	struct stage stage = stage_begin(1, CLEAR "s2s.rate: 1 GiB\n");
+	struct world_peer *peer = stage_arrive_certified(&stage, VERONA);
+	struct arena *arena = arena_make(0);
+	const struct jid *romeo = jid_parse(arena, STR(ROMEO));
+	struct shard *shard = shard_of(&stage.world->server, romeo);
+	unsigned count = 0;
+
+	(void)state;
+	world_send(peer, ENABLE);
+	CHECK(stage_comes(peer, "<enabled"));
+	world_hold_store(stage.world, true);
+	shard_enter(shard);
+	owner_reload(owner_find(shard, romeo));
+	for (unsigned i = 0; i < MESSAGES; i++)
+		world_send(peer, MESSAGE("escalus@" VERONA));
+	world_sleep(stage.world, 1000);
+	world_hold_store(stage.world, false);
+	world_sleep(stage.world, 1000);
+	CHECK(!stage_comes(peer, "type='error'"));
+	while (stage_comes(stage.romeo, "<message"))
+		count++;
+	CHECK_EQUAL(count, MESSAGES);
+	arena_free(&arena);
+	world_free(&stage.world);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(keys_without_end_are_not_looked_at_without_end),
 	    cmocka_unit_test(a_pair_that_is_proved_costs_little),
+	    cmocka_unit_test(nobody_is_refused_while_an_account_loads),
 	};
 
 	return cmocka_run_group_tests_name("s2s_flood", tests, NULL, NULL);
