@@ -1,16 +1,8 @@
 /* Changes of a block list that the store refuses while something else is asked
  * (XEP-0191). */
+#include "modules/blocking_rig.h"
 #include "modules/modules_rig.h"
 #include "server/world_private.h"
-
-#define NS "urn:xmpp:blocking"
-#define BLOCK(id, jid)                                                     \
-	"<iq type='set' id='" id "'><block xmlns='" NS "'><item jid='" jid \
-	"'/></block></iq>"
-#define UNBLOCK(id, jid)                                                     \
-	"<iq type='set' id='" id "'><unblock xmlns='" NS "'><item jid='" jid \
-	"'/></unblock></iq>"
-#define GET "<iq type='get' id='g'><blocklist xmlns='" NS "'/></iq>"
 
 /* He was shown what could not be kept. */
 static void

@@ -1,5 +1,6 @@
 #include "modules/blocking.h"
 
+#include "modules/blocking_rig.h"
 #include "modules/modules_rig.h"
 #include "modules/roster.h"
 #include "modules/roster_private.h"
@@ -7,17 +8,9 @@
 #include "server/world_neighbour.h"
 #include "server/world_private.h"
 
-#define NS      "urn:xmpp:blocking"
 #define VERONA  "verona.example"
 #define ESCALUS "escalus@" VERONA
-#define BLOCK(id, jid)                                                     \
-	"<iq type='set' id='" id "'><block xmlns='" NS "'><item jid='" jid \
-	"'/></block></iq>"
-#define UNBLOCK(id, jid)                                                     \
-	"<iq type='set' id='" id "'><unblock xmlns='" NS "'><item jid='" jid \
-	"'/></unblock></iq>"
-#define GET  "<iq type='get' id='g'><blocklist xmlns='" NS "'/></iq>"
-#define DONE "<iq type='result' id='b'/>"
+#define DONE    "<iq type='result' id='b'/>"
 
 static void
 befriend(struct world *world)

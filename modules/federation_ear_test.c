@@ -2,6 +2,7 @@
  * Other servers of whom only their own stream to us is left, which carries
  * their presence: ours was closed, as nobody used it.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "modules/modules_rig.h"
@@ -43,7 +44,21 @@ break_ear(const struct stage *stage, unsigned number)
 	tell(stage, PATH_GONE, number, STANZA_ERR_REMOTE_SERVER_TIMEOUT);
 }
 
-/* Romeo sees Escalus, and hears of him on a stream of theirs. */
+/* Romeo hears of somebody on a stream of theirs. */
+static void
+see(const struct stage *stage, const char *from, const char *to)
+{
+	char text[200];
+
+	hear(stage, 1);
+	snprintf(text, sizeof(text),
+	    "<presence xmlns='jabber:server' from='%s' to='%s'/>", from, to);
+	neighbour_send(stage->verona, text);
+	snprintf(text, sizeof(text), "<presence from='%s'/>", from);
+	rig_expect(stage->romeo, text);
+}
+
+/* And that is Escalus. */
 static struct stage
 begin(void)
 {
@@ -58,11 +73,7 @@ begin(void)
 	while (neighbour_next(stage.verona) != NULL)
 		continue;
 	CHECK_EQUAL(neighbours_in_use(stage.world), 0);
-	hear(&stage, 1);
-	neighbour_send(stage.verona,
-	    "<presence xmlns='jabber:server' from='" ESCALUS "/throne' "
-	    "to='" ROMEO "'/>");
-	rig_expect(stage.romeo, "<presence from='" ESCALUS "/throne'/>");
+	see(&stage, ESCALUS "/throne", ROMEO);
 	return stage;
 }
 
@@ -169,11 +180,7 @@ begin_with_stranger(void)
 
 	stage.verona = neighbour_new(stage.world, VERONA);
 	stage.romeo = rig_login(stage.world, ROMEO "/orchard");
-	hear(&stage, 1);
-	neighbour_send(stage.verona,
-	    "<presence xmlns='jabber:server' from='" STRANGER "' "
-	    "to='" ROMEO "/orchard'/>");
-	rig_expect(stage.romeo, "<presence from='" STRANGER "'/>");
+	see(&stage, STRANGER, ROMEO "/orchard");
 	return stage;
 }
 

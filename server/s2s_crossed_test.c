@@ -28,6 +28,15 @@ begin_crossed(struct world_peer **theirs, struct world_peer **ours)
 	return stage;
 }
 
+static void
+comes_when_the_doubt_ends(const struct stage *stage, struct world_peer *ours)
+{
+	world_sleep(stage->world, 14000);
+	CHECK(!stage_comes(ours, "<message"));
+	world_sleep(stage->world, 2000);
+	CHECK(stage_comes(ours, "id='m1'"));
+}
+
 /* One that is there already is no more used than one that comes, and no less.
  */
 static void
@@ -37,10 +46,7 @@ the_second_stream_waits_but_not_for_long(void **state)
 	struct stage stage = begin_crossed(&theirs, &ours);
 
 	world_cut(&theirs);
-	world_sleep(stage.world, 14000);
-	CHECK(!stage_comes(ours, "<message"));
-	world_sleep(stage.world, 2000);
-	CHECK(stage_comes(ours, "id='m1'"));
+	comes_when_the_doubt_ends(&stage, ours);
 	world_free(&stage.world);
 }
 
@@ -57,10 +63,7 @@ each_stream_is_awaited_for_what_it_carried(void **state)
 	ours = stage_dialled(&stage, STAGE_LINES - 1);
 	CHECK(stage_comes(ours, "<resume "));
 	world_send(ours, "<resumed xmlns='urn:xmpp:sm:3' previd='s1' h='0'/>");
-	world_sleep(stage.world, 14000);
-	CHECK(!stage_comes(ours, "<message"));
-	world_sleep(stage.world, 2000);
-	CHECK(stage_comes(ours, "id='m1'"));
+	comes_when_the_doubt_ends(&stage, ours);
 	world_free(&stage.world);
 }
 

@@ -200,20 +200,6 @@ s2s_end(struct s2s *s2s, struct str why)
 	s2s_rights_cancel(s2s);
 }
 
-/* Whole characters. */
-static struct str
-first_words(struct str text)
-{
-	size_t len = 0, next = 0;
-
-	do {
-		len += next;
-		next =
-		    str_utf8_len((struct str){text.text + len, text.len - len});
-	} while (next > 0 && len + next <= WORDS_MAX);
-	return (struct str){text.text, len};
-}
-
 void
 s2s_take_error(struct s2s *s2s, const struct node *error)
 {
@@ -221,8 +207,9 @@ s2s_take_error(struct s2s *s2s, const struct node *error)
 	const struct node *condition = node_first(error);
 	struct str name =
 	    condition == NULL ? STR("no reason") : condition->name;
-	struct str words = first_words(
-	    node_child_text(stream->arena, error, "text", NS_STREAM_ERR));
+	struct str words = str_shorten_utf8(
+	    node_child_text(stream->arena, error, "text", NS_STREAM_ERR),
+	    WORDS_MAX);
 
 	stream->end.text =
 	    str_format(stream->arena, "the server says %.*s%s%.*s",
@@ -590,9 +577,9 @@ refuse_addresses(
 	struct str why = STR("from and to must be addresses");
 
 	if (stanza->from != NULL)
-		from = first_words(jid_domain(stanza->from));
+		from = str_shorten_utf8(jid_domain(stanza->from), WORDS_MAX);
 	if (stanza->to != NULL)
-		to = first_words(jid_domain(stanza->to));
+		to = str_shorten_utf8(jid_domain(stanza->to), WORDS_MAX);
 	if (wrong == STREAM_ERR_HOST_UNKNOWN)
 		why = str_format(arena, "%.*s is not served here", STR_ARG(to));
 	else if (wrong != STREAM_ERR_IMPROPER_ADDRESSING)
