@@ -89,17 +89,24 @@ is_probed(const struct stage *stage)
 	return false;
 }
 
+/* Their stream breaks, and we do not reach them. */
+static void
+be_lost_in_time(const struct stage *stage)
+{
+	stage->verona->mood = NEIGHBOUR_UNREACHABLE;
+	break_ear(stage, 1);
+	world_sleep(stage->world, 4 * MINUTES);
+	rig_expect_nothing(stage->romeo);
+	world_sleep(stage->world, 2 * MINUTES);
+}
+
 static void
 who_is_heard_no_more_becomes_unavailable(void **state)
 {
 	struct stage stage = begin();
 
 	(void)state;
-	stage.verona->mood = NEIGHBOUR_UNREACHABLE;
-	break_ear(&stage, 1);
-	world_sleep(stage.world, 4 * MINUTES);
-	rig_expect_nothing(stage.romeo);
-	world_sleep(stage.world, 2 * MINUTES);
+	be_lost_in_time(&stage);
 	CHECK(rig_finds(stage.romeo, GONE));
 	stage.verona->mood = NEIGHBOUR_WILLING;
 	world_sleep(stage.world, 10 * MINUTES);
@@ -191,11 +198,7 @@ a_stranger_who_is_heard_no_more_becomes_unavailable(void **state)
 	unsigned connects;
 
 	(void)state;
-	stage.verona->mood = NEIGHBOUR_UNREACHABLE;
-	break_ear(&stage, 1);
-	world_sleep(stage.world, 4 * MINUTES);
-	rig_expect_nothing(stage.romeo);
-	world_sleep(stage.world, 2 * MINUTES);
+	be_lost_in_time(&stage);
 	rig_expect(stage.romeo, LEFT);
 	world_sleep(stage.world, 10 * MINUTES);
 	CHECK_EQUAL(neighbours_in_use(stage.world), 0);
