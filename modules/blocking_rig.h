@@ -1,4 +1,6 @@
-/* modules/blocking_rig.h - what clients ask of a block list (XEP-0191). */
+/*
+ * modules/blocking_rig.h - what clients ask of a block list (XEP-0191).
+ */
 #pragma once
 
 #define NS "urn:xmpp:blocking"

@@ -22,6 +22,7 @@
 #define FORGET_AFTER_MS (60 * SECOND)
 #define RETRY_FIRST_MS  (1 * SECOND)
 #define RETRY_LAST_MS   (60 * SECOND)
+#define PATIENCE_S      60
 
 static void load(struct owner *);
 static void owner_found(struct store_owner *);
@@ -232,7 +233,7 @@ put_back_inbox(struct owner *owner)
 	mailbox_put_back(owner->shard, &owner->inbox);
 	mailbox_put_back(owner->shard, &owner->again);
 	owner->inbox_count = 0;
-	owner->retry_ms = 0;
+	owner->retry_ms = owner->failing_s = 0;
 }
 
 /* Letters go on at once, also when something is under way: what comes for that
@@ -360,6 +361,17 @@ retry_later(struct owner *owner)
 
 static void work_inbox(struct owner *);
 
+/* An outage of the database is short, as a rule. */
+static bool
+is_patient(struct owner *owner)
+{
+	const unsigned now_s = (unsigned)(clock_mono_ms() / SECOND);
+
+	if (owner->failing_s == 0)
+		owner->failing_s = now_s == 0 ? 1 : now_s;
+	return now_s < owner->failing_s + PATIENCE_S;
+}
+
 /* With sessions the owner must stay, and durable letters wait for it: so it is
  * loaded anew. */
 static void
@@ -376,7 +388,7 @@ load_failed(struct owner *owner, enum err err)
 		return;
 	}
 	load_ended(owner);
-	inbox_refuse(owner, err);
+	inbox_refuse(owner, err, is_patient(owner));
 	if (owner->pins > 0 || !list_is_empty(&owner->inbox) ||
 	    !list_is_empty(&owner->again))
 		retry_later(owner);

@@ -13,7 +13,8 @@
  *		soon, and limited in number
  *
  * When loading fails, what waited is answered with wait errors and the owner is
- * forgotten, so that the next letter tries again. An owner stays while
+ * forgotten, so that the next letter tries again. Messages of other servers,
+ * which wait for our receipt, do so for a minute. An owner stays while
  * something pins it, and is forgotten a while after.
  */
 #pragma once
@@ -55,6 +56,8 @@ struct owner {
 			       remove it */
 	bool is_stale;      /* to be loaded anew when it is loaded */
 	unsigned failures;  /* logins in a row that failed */
+	unsigned failing_s; /* since when it cannot be loaded: seconds of
+			       clock_mono_ms; 0: it can */
 	uint64_t failed_ms; /* the last of them: clock_mono_ms */
 };
 

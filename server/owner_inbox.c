@@ -11,6 +11,7 @@
 #include "server/resume.h"
 #include "server/router.h"
 #include "server/session.h"
+#include "server/setup.h"
 
 #define INBOX_MAX 1024
 
@@ -84,11 +85,23 @@ is_of_session(struct owner *owner, const struct post *letter)
 	return kind == POST_GONE || kind == POST_SAID || kind == POST_SM_ASK;
 }
 
+/* Another server has told its user that it is on its way, and waits for the
+ * receipt. Ours are told at once that something is wrong. */
+static bool
+can_wait(struct owner *owner, const struct post *letter)
+{
+	return letter->kind == POST_STANZA && letter->receipt.counter != 0 &&
+	       letter->stanza->kind == STANZA_MESSAGE &&
+	       setup_host(owner->shard->setup,
+		   jid_domain(letter->stanza->from)) == NULL;
+}
+
 void
-inbox_refuse(struct owner *owner, enum err err)
+inbox_refuse(struct owner *owner, enum err err, bool is_patient)
 {
 	list_each (letter, &owner->inbox, struct post, link) {
-		if (inbox_is_durable(letter) || is_of_session(owner, letter))
+		if (inbox_is_durable(letter) || is_of_session(owner, letter) ||
+		    (is_patient && can_wait(owner, letter)))
 			continue;
 		list_remove(&letter->link);
 		owner->inbox_count--;
@@ -147,7 +160,9 @@ inbox_add(struct owner *owner, struct post *letter)
 	if (owner->inbox_count < INBOX_MAX || !is_bounded(letter)) {
 		owner->inbox_count++;
 		list_add_last(&owner->inbox, &post_own(letter)->link);
-		return !inbox_is_durable(letter);
+		return !inbox_is_durable(letter) &&
+		       (!can_wait(owner, letter) ||
+			   store_is_up(owner->shard->store));
 	}
 	if (letter->kind == POST_STANZA &&
 	    letter->stanza->kind == STANZA_PRESENCE)

@@ -19,10 +19,11 @@ account_in(struct owner *owner)
 /* --- owner_inbox.c ------------------------------------------------------- */
 
 /* Keeps a letter for an owner that is not loaded, or refuses it where too many
- * wait; takes it. Whether somebody waits, so that no time must be lost. */
+ * wait; takes it. Whether somebody waits, so that it is to be loaded now. */
 bool inbox_add(struct owner *, struct post *);
 /* The owner cannot be loaded now: answers those that wait, but for what must
- * not get lost, which goes on waiting. */
-void inbox_refuse(struct owner *, enum err);
+ * not get lost, and when is_patient for messages of other servers: these go on
+ * waiting. */
+void inbox_refuse(struct owner *, enum err, bool is_patient);
 /* Such letters must not be answered but carried out. */
 bool inbox_is_durable(const struct post *);

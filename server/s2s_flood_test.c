@@ -108,35 +108,70 @@ a_pair_that_is_proved_costs_little(void **state)
 	world_free(&stage.world);
 }
 
-/* While an account is loaded what others say to it waits, however much it is: a
- * stream that has too much open is not read. */
+/* Another server speaks to Romeo, whose account is loaded anew meanwhile. */
+static struct world_peer *
+speak_while_it_loads(const struct stage *stage, unsigned count)
+{
+	struct world_peer *peer = stage_arrive_certified(stage, VERONA);
+	struct arena *arena = arena_make(0);
+	const struct jid *romeo = jid_parse(arena, STR(ROMEO));
+	struct shard *shard = shard_of(&stage->world->server, romeo);
+
+	world_send(peer, ENABLE);
+	CHECK(stage_comes(peer, "<enabled"));
+	world_hold_store(stage->world, true);
+	shard_enter(shard);
+	owner_reload(owner_find(shard, romeo));
+	for (unsigned i = 0; i < count; i++)
+		world_send(peer, MESSAGE("escalus@" VERONA));
+	world_sleep(stage->world, 1000);
+	arena_free(&arena);
+	return peer;
+}
+
+static unsigned
+count_messages(struct world_peer *peer)
+{
+	unsigned count = 0;
+
+	while (stage_comes(peer, "<message"))
+		count++;
+	return count;
+}
+
+/* However much it is: a stream that has too much open is not read. */
 static void
 nobody_is_refused_while_an_account_loads(void **state)
 {
 	struct stage stage = stage_begin(1, CLEAR "s2s.rate: 1 GiB\n");
-	struct world_peer *peer = stage_arrive_certified(&stage, VERONA);
-	struct arena *arena = arena_make(0);
-	const struct jid *romeo = jid_parse(arena, STR(ROMEO));
-	struct shard *shard = shard_of(&stage.world->server, romeo);
-	unsigned count = 0;
+	struct world_peer *peer = speak_while_it_loads(&stage, MESSAGES);
 
 	(void)state;
-	world_send(peer, ENABLE);
-	CHECK(stage_comes(peer, "<enabled"));
-	world_hold_store(stage.world, true);
-	shard_enter(shard);
-	owner_reload(owner_find(shard, romeo));
-	for (unsigned i = 0; i < MESSAGES; i++)
-		world_send(peer, MESSAGE("escalus@" VERONA));
-	world_sleep(stage.world, 1000);
 	world_hold_store(stage.world, false);
 	world_sleep(stage.world, 1000);
 	CHECK(!stage_comes(peer, "type='error'"));
-	while (stage_comes(stage.romeo, "<message"))
-		count++;
-	CHECK_EQUAL(count, MESSAGES);
-	arena_free(&arena);
+	CHECK_EQUAL(count_messages(stage.romeo), MESSAGES);
 	world_free(&stage.world);
+}
+
+/* For a minute what was promised elsewhere waits for the database. */
+static void
+a_short_outage_refuses_nobody(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct stage stage = stage_begin(i, CLEAR);
+		struct world_peer *peer = speak_while_it_loads(&stage, 3);
+
+		world_break_store(stage.world, ERR_UNAVAILABLE);
+		world_hold_store(stage.world, false);
+		world_sleep(stage.world, i == 0 ? 20000 : 200000);
+		CHECK_EQUAL(stage_comes(peer, "type='error'"), i == 1);
+		world_break_store(stage.world, ERR_NONE);
+		world_sleep(stage.world, 60000);
+		CHECK_EQUAL(count_messages(stage.romeo), i == 0 ? 3 : 0);
+		world_free(&stage.world);
+	}
 }
 
 int
@@ -146,6 +181,7 @@ main(void)
 	    cmocka_unit_test(keys_without_end_are_not_looked_at_without_end),
 	    cmocka_unit_test(a_pair_that_is_proved_costs_little),
 	    cmocka_unit_test(nobody_is_refused_while_an_account_loads),
+	    cmocka_unit_test(a_short_outage_refuses_nobody),
 	};
 
 	return cmocka_run_group_tests_name("s2s_flood", tests, NULL, NULL);
