@@ -265,6 +265,26 @@ what_waits_for_another_server_is_kept_first(void **state)
 	}
 }
 
+/* Its row was not, and no longer will be: that of its return is. */
+static void
+what_comes_back_meanwhile_is_kept_first(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 4; seed++) {
+		struct talk talk =
+		    talk_new(seed, NEVER "s2s: {hold_messages: 1 s}\n", AWAY);
+
+		world_hold_store(talk.world, true);
+		rig_send(talk.romeo, CHAT("nurse@" VERONA));
+		world_sleep(talk.world, 2000);
+		CHECK_EQUAL(ask(&talk), 0);
+		world_hold_store(talk.world, false);
+		world_sleep(talk.world, 1000);
+		CHECK_EQUAL(ask(&talk), 1);
+		world_free(&talk.world);
+	}
+}
+
 /* Or the other server's h reached it, and then there is no row. */
 static void
 or_is_acknowledged_there(void **state)
@@ -463,6 +483,7 @@ main(void)
 	    cmocka_unit_test(only_iqs_that_write_wait),
 	    cmocka_unit_test(the_rest_for_other_servers_waits_for_nobody),
 	    cmocka_unit_test(what_waits_for_another_server_is_kept_first),
+	    cmocka_unit_test(what_comes_back_meanwhile_is_kept_first),
 	    cmocka_unit_test(or_is_acknowledged_there),
 	    cmocka_unit_test(the_row_goes_with_the_pong),
 	    cmocka_unit_test(errors_stand_before_the_acknowledgement),

@@ -5,6 +5,7 @@
 #include "base/rand.h"
 #include "server/metrics.h"
 #include "server/router.h"
+#include "server/settle.h"
 #include "server/setup.h"
 
 #define PAGE_ROWS 200
@@ -358,6 +359,41 @@ outbox_drop(struct shard *shard, struct durable_id durable)
 	table_add(&shard->outbox_waits, &dropped->wait.link, durable.row);
 }
 
+/* The row of the message may not be there yet: then the one of its return is
+ * what its sender may be told of. */
+struct outbox_replaced {
+	struct store_commit commit;
+	struct arena *arena;
+	struct shard *shard;
+	struct receipt receipt;
+};
+
+static void
+row_replaced(struct store_commit *commit)
+{
+	struct outbox_replaced *replaced =
+	    container_of(commit, struct outbox_replaced, commit);
+	struct arena *arena = replaced->arena;
+
+	if (commit->err != ERR_CANCELED)
+		receipt_settle(replaced->shard, &replaced->receipt);
+	arena_free(&arena);
+}
+
+static void
+commit_return(
+    struct shard *shard, struct store_write *write, struct post *letter)
+{
+	struct arena *arena = arena_make(0);
+	struct outbox_replaced *replaced =
+	    arena_new(arena, struct outbox_replaced);
+
+	replaced->arena = arena;
+	replaced->shard = shard;
+	replaced->receipt = receipt_take(letter);
+	store_commit(write, &replaced->commit, row_replaced);
+}
+
 static void
 return_kept(struct shard *shard, struct post *letter, enum stanza_err err,
     const char *text)
@@ -370,7 +406,7 @@ return_kept(struct shard *shard, struct post *letter, enum stanza_err err,
 	answer->stanza = stanza_copy_deep(answer->arena, error);
 	outbox_remove(write, letter->durable);
 	outbox_post(shard, write, answer);
-	store_commit(write, NULL, NULL);
+	commit_return(shard, write, letter);
 	metric_add(shard, METRIC_STANZA_ERRORS, 1);
 	post_free(&letter);
 }
