@@ -219,6 +219,32 @@ a_quick_start_leaves_rows_alone(void **state)
 	world_free(&scene.world);
 }
 
+/* Its clock was set back: what waits is of a time that has not come. */
+static void
+a_clock_set_back_leaves_nothing(void **state)
+{
+	static const uint64_t seconds[] = {1, 30, 90};
+
+	(void)state;
+	for (unsigned i = 0; i < COUNT_OF(seconds); i++) {
+		struct scene scene;
+
+		begin(&scene, first_seed, i);
+		world_sleep(scene.world, 2 * MINUTES);
+		say(&scene, 0, MESSAGES);
+		scene.world->wall_us -= seconds[i] * 1000000;
+		world_set_absence(scene.world, 1);
+		world_kill(scene.world);
+		world_sleep(scene.world, 1000);
+		scene.verona->mood = NEIGHBOUR_WILLING;
+		neighbour_open(scene.verona, "montague.example");
+		world_sleep(scene.world, 1000);
+		read_neighbour(&scene);
+		check_all(&scene, false);
+		world_free(&scene.world);
+	}
+}
+
 static void
 at_every_step(bool (*play)(uint64_t seed, unsigned step))
 {
@@ -254,6 +280,7 @@ main(int argc, char **argv)
 	    cmocka_unit_test(what_waits_too_long_comes_back),
 	    cmocka_unit_test(requests_leave_when_they_are_kept),
 	    cmocka_unit_test(a_quick_start_leaves_rows_alone),
+	    cmocka_unit_test(a_clock_set_back_leaves_nothing),
 	};
 
 	rig_seeds(argc, argv, &first_seed, &seed_count);

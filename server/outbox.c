@@ -2,7 +2,6 @@
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "base/rand.h"
 #include "server/metrics.h"
 #include "server/router.h"
 #include "server/settle.h"
@@ -15,9 +14,6 @@
 #define ID_STEP 1024
 /* What the store cannot tell now is asked again after so long. */
 #define AGAIN_MS 1000
-/* A clock that was set back at the start lets rows of an earlier run lie ahead:
- * further than what this run may write while it reads. */
-#define AHEAD_US ((uint64_t)60 * 1000000)
 #define FOREVER  ((uint64_t)INT64_MAX)
 
 const struct store_kind outbox_kind = {
@@ -154,7 +150,7 @@ add_row(struct shard *shard, struct store_write *write, struct post *letter,
 	struct log_row row = {
 	    .owner = OWNER_SERVER,
 	    .id = next_id(shard),
-	    .nonce = rand_u64(),
+	    .nonce = shard->server->run,
 	    .time_us = since_us,
 	    .peer = jid_bare(letter->stanza->to),
 	    .value = str_format(letter->arena, "%llu %.*s",
@@ -477,7 +473,9 @@ outbox_return(struct shard *shard, struct post *letter, enum stanza_err err)
 
 /* --- at the start ------------------------------------------------------- */
 
-/* Of what an earlier run left; what this one writes meanwhile was posted. */
+/* Of what earlier runs left. The clock may have been set back since: so times
+ * do not tell their rows from those that this run, which posts what it writes,
+ * writes meanwhile. */
 struct outbox_page {
 	struct store_page page;
 	struct again again;
@@ -533,15 +531,11 @@ post_rows(struct outbox_page *wait)
 	struct due_query query = wait->query;
 
 	for (size_t i = 0; i < page->count; i++)
-		post_row(wait->shard, &page->rows[i]);
+		if (page->rows[i].nonce != wait->shard->server->run)
+			post_row(wait->shard, &page->rows[i]);
 	if (page->is_more) {
 		query.after_us = page->rows[page->count - 1].time_us;
 		query.after_id = page->rows[page->count - 1].id;
-		ask_page(wait->shard, query, wait->done);
-	} else if (query.until_us != FOREVER) {
-		query.after_us = clock_wall_us() + AHEAD_US;
-		query.after_id = 0;
-		query.until_us = FOREVER;
 		ask_page(wait->shard, query, wait->done);
 	} else if (wait->done != NULL) {
 		wait->done(wait->shard);
@@ -581,8 +575,7 @@ void
 outbox_start(struct shard *shard, void (*done)(struct shard *))
 {
 	ask_page(shard,
-	    (struct due_query){.kind = &outbox_kind,
-		.until_us = clock_wall_us() - 1,
-		.max = PAGE_ROWS},
+	    (struct due_query){
+		.kind = &outbox_kind, .until_us = FOREVER, .max = PAGE_ROWS},
 	    done);
 }

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/hash.h"
+#include "base/rand.h"
 #include "server/address.h"
 #include "server/conn.h"
 #include "server/iq.h"
@@ -51,6 +52,7 @@ server_init(struct server *server, struct storage *storage,
 	    .shards = calloc(shard_count, sizeof(struct shard)),
 	    .shard_count = shard_count,
 	    .modules = modules,
+	    .run = rand_u64(),
 	};
 	must(server->shards != NULL);
 	for (unsigned i = 0; i < PLACE_COUNT; i++)

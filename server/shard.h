@@ -31,6 +31,7 @@ struct server {
 	struct shard *shards;
 	unsigned shard_count;
 	uint64_t started_ms; /* clock_mono_ms */
+	uint64_t run; /* drawn: which rows are of this one, server/outbox.c */
 	uint16_t place_shard[PLACE_COUNT];
 	const struct module *const *modules; /* ends with NULL */
 	struct daemon *daemon; /* server/daemon.h; NULL in worlds */
