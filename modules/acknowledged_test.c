@@ -244,6 +244,18 @@ the_rest_for_other_servers_waits_for_nobody(void **state)
 	play_all(rows, COUNT_OF(rows));
 }
 
+static void
+say_while_nothing_is_kept(struct talk *talk)
+{
+	world_hold_store(talk->world, true);
+	rig_send(talk->romeo, CHAT("nurse@" VERONA));
+	world_sleep(talk->world, 5000);
+	CHECK_EQUAL(ask(talk), 0);
+	world_hold_store(talk->world, false);
+	world_sleep(talk->world, 5000);
+	CHECK_EQUAL(ask(talk), 1);
+}
+
 /* Nobody answers there: its row is committed. */
 static void
 what_waits_for_another_server_is_kept_first(void **state)
@@ -253,13 +265,7 @@ what_waits_for_another_server_is_kept_first(void **state)
 		struct talk talk =
 		    talk_new(i + 1, i % 2 == 0 ? ALWAYS : NEVER, AWAY);
 
-		world_hold_store(talk.world, true);
-		rig_send(talk.romeo, CHAT("nurse@" VERONA));
-		world_sleep(talk.world, 5000);
-		CHECK_EQUAL(ask(&talk), 0);
-		world_hold_store(talk.world, false);
-		world_sleep(talk.world, 5000);
-		CHECK_EQUAL(ask(&talk), 1);
+		say_while_nothing_is_kept(&talk);
 		CHECK_EQUAL(rig_outbox(talk.world), 1);
 		world_free(&talk.world);
 	}
@@ -274,13 +280,7 @@ what_comes_back_meanwhile_is_kept_first(void **state)
 		struct talk talk =
 		    talk_new(seed, NEVER "s2s: {hold_messages: 1 s}\n", AWAY);
 
-		world_hold_store(talk.world, true);
-		rig_send(talk.romeo, CHAT("nurse@" VERONA));
-		world_sleep(talk.world, 2000);
-		CHECK_EQUAL(ask(&talk), 0);
-		world_hold_store(talk.world, false);
-		world_sleep(talk.world, 1000);
-		CHECK_EQUAL(ask(&talk), 1);
+		say_while_nothing_is_kept(&talk);
 		world_free(&talk.world);
 	}
 }
