@@ -1,5 +1,8 @@
 /* What a server may ask for without end: that costs us no more than some of it.
  */
+#include <stdio.h>
+#include <string.h>
+
 #include "base/check.h"
 #include "base/log.h"
 #include "server/owner.h"
@@ -65,6 +68,56 @@ keys_without_end_are_not_looked_at_without_end(void **state)
 		CHECK_EQUAL(lines > LINES_MAX, cases[i].is_told);
 		world_free(&stage.world);
 	}
+}
+
+static void
+streams_that_nobody_knows_are_not_looked_for_without_end(void **state)
+{
+	struct stage stage = stage_begin(1, CLEAR);
+	struct world_peer *peer = stage_arrive_certified(&stage, VERONA);
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		world_send(
+		    peer, "<resume xmlns='urn:xmpp:sm:3' previd='0-x' h='0'/>");
+		CHECK(stage_comes(peer, "<failed"));
+	}
+	CHECK(stage_comes(peer, "<policy-violation"));
+	world_free(&stage.world);
+}
+
+static size_t longest;
+
+static void
+measure_line(enum log_level level, const char *line)
+{
+	(void)level;
+	longest = strlen(line) > longest ? strlen(line) : longest;
+}
+
+/* Whatever a peer gives as the reason is a line of the log. */
+static void
+reasons_are_short(void **state)
+{
+	struct stage stage = stage_begin(1, CLEAR);
+	struct world_peer *peer = stage_arrive_certified(&stage, VERONA);
+	char reason[5000], text[12000];
+
+	(void)state;
+	memset(reason, 'x', sizeof(reason));
+	snprintf(text, sizeof(text),
+	    "<stream:error><%.5000s" NS("streams") "/><text" NS(
+		"streams") ">%.5000s</text></stream:error>",
+	    reason, reason);
+	longest = 0;
+	log_capture(measure_line);
+	log_set_level(LOG_INFO);
+	world_send(peer, text);
+	world_run(stage.world);
+	log_set_level(LOG_ERROR);
+	log_capture(NULL);
+	CHECK(longest > 400 && longest < 600);
+	world_free(&stage.world);
 }
 
 /* In place of conn_peer_chain: what a peer presents, of so many bytes. */
@@ -179,6 +232,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(keys_without_end_are_not_looked_at_without_end),
+	    cmocka_unit_test(
+		streams_that_nobody_knows_are_not_looked_for_without_end),
+	    cmocka_unit_test(reasons_are_short),
 	    cmocka_unit_test(a_pair_that_is_proved_costs_little),
 	    cmocka_unit_test(nobody_is_refused_while_an_account_loads),
 	    cmocka_unit_test(a_short_outage_refuses_nobody),

@@ -25,6 +25,9 @@
 #define NS_BIDI         "urn:xmpp:bidi"
 #define NS_BIDI_FEATURE "urn:xmpp:features:bidi"
 
+/* Bytes of a peer's words that are passed on. */
+#define WORDS_MAX 200
+
 struct attempt;
 struct checkup;
 
@@ -94,13 +97,13 @@ struct s2s {
 	struct s2s_rate refusals; /* of dialback: they end the stream */
 	struct s2s_rate remarks;  /* about it, that only the log hears */
 	/* Of one that a peer opened: */
-	struct s2s_check *check;    /* of its certificate, at hand; or NULL */
-	unsigned certified;         /* enum proof: what that came to */
-	int64_t certified_to_s;     /* as ends_s */
-	struct policy policy;       /* towards the claimed domain */
-	bool is_path_due;           /* when the stream was opened anew */
-	uint8_t auth_failures;      /* three end the stream */
-	bool has_peer_error;        /* a stream error came */
+	struct s2s_check *check; /* of its certificate, at hand; or NULL */
+	unsigned certified;      /* enum proof: what that came to */
+	int64_t certified_to_s;  /* as ends_s */
+	struct policy policy;    /* towards the claimed domain */
+	bool is_path_due;        /* when the stream was opened anew */
+	uint8_t auth_failures, resume_failures; /* three end the stream */
+	bool has_peer_error;                    /* a stream error came */
 	bool is_unknown, is_unused; /* host-unknown; connection-timeout */
 };
 

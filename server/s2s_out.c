@@ -318,7 +318,8 @@ condition_of(const struct node *node)
 {
 	const struct node *condition = node == NULL ? NULL : node_first(node);
 
-	return condition == NULL ? STR("no reason") : condition->name;
+	return condition == NULL ? STR("no reason")
+				 : str_shorten_utf8(condition->name, WORDS_MAX);
 }
 
 static void

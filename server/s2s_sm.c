@@ -9,6 +9,8 @@
 /* So many stanzas may be open before a stream is no longer read. As many as
  * fit into what has been read then are still counted. */
 #define HELD_MAX (HANDLED_WINDOW_SERVER / 4)
+/* Each is looked for among all streams. */
+#define RESUME_FAILURES 3
 /* The last <a/> of a stream that its peer ends waits so long for commits. */
 #define GRACE_MS 1000
 
@@ -321,13 +323,22 @@ stop_counting(struct s2s *s2s)
 	stream_hold(&s2s->stream, false);
 }
 
+static void
+not_known(struct s2s *s2s)
+{
+	stop_counting(s2s);
+	send_failed(s2s, STANZA_ERR_ITEM_NOT_FOUND);
+	if (++s2s->resume_failures == RESUME_FAILURES)
+		stream_fail(&s2s->stream, STREAM_ERR_POLICY_VIOLATION,
+		    "too many streams to be resumed that nobody knows");
+}
+
 void
 s2s_sm_resumed(struct s2s *s2s, const struct s2s_resume *resume)
 {
 	s2s->former = STR_NONE;
 	if (!resume->is_known) {
-		stop_counting(s2s);
-		send_failed(s2s, STANZA_ERR_ITEM_NOT_FOUND);
+		not_known(s2s);
 	} else if (s2s_go_on(s2s, &resume->kept, s2s->former_h)) {
 		s2s->handled_before = resume->taken;
 		send_resume(s2s, "resumed", resume->kept.id, resume->taken);

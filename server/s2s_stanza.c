@@ -24,8 +24,6 @@
 
 /* How often a remote hears how much came. */
 #define TELL_MS 1000
-/* Bytes of a peer's words that are passed on. */
-#define WORDS_MAX 200
 /* The year 9999, which RFC 5280 uses for certificates that never end. */
 #define FOREVER_S ((int64_t)253402300799)
 
@@ -205,8 +203,9 @@ s2s_take_error(struct s2s *s2s, const struct node *error)
 {
 	struct stream *stream = &s2s->stream;
 	const struct node *condition = node_first(error);
-	struct str name =
-	    condition == NULL ? STR("no reason") : condition->name;
+	struct str name = condition == NULL
+			      ? STR("no reason")
+			      : str_shorten_utf8(condition->name, WORDS_MAX);
 	struct str words = str_shorten_utf8(
 	    node_child_text(stream->arena, error, "text", NS_STREAM_ERR),
 	    WORDS_MAX);
