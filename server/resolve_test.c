@@ -33,6 +33,8 @@ static const struct dns_known zone[] = {
     {"srv.lab", DNS_A, .text = "127.0.0.9"},
     {"_xmpp-server._tcp.none.lab", DNS_SRV, {0, 0, 0}, "."},
     {"none.lab", DNS_A, .text = "127.0.0.9"},
+    {"_xmpps-server._tcp.undirect.lab", DNS_SRV, {0, 0, 0}, "."},
+    {"undirect.lab", DNS_A, .text = "127.0.0.9"},
     {"xn--bcher-kva.lab", DNS_A, .text = "127.0.0.4"},
     {"_xmpp-server._tcp.loop.lab", DNS_CNAME, .text = "one.loop.lab"},
     {"one.loop.lab", DNS_CNAME, .text = "two.loop.lab"},
@@ -137,6 +139,7 @@ static const struct {
 	"127.0.0.2, port 5303 (first.srv.lab) TLS; "
 	"127.0.0.3, port 5301 (late.srv.lab); "},
     {"none.lab", ERR_NOT_FOUND, "has no XMPP server"},
+    {"undirect.lab", ERR_NOT_FOUND, "has no XMPP server"},
     {"nothing.lab", ERR_NOT_FOUND, "has no address of nothing.lab"},
     {"b\xc3\xbc"
      "cher.lab",
