@@ -297,15 +297,14 @@ sender_sure(struct outbox_wait *wait)
 	entry->is_unsure = false;
 	letter->durable.is_sure = true;
 	entry->is_kept = wait->err == ERR_NONE;
-	if (wait->err == ERR_NONE) {
-		if (pair->path_count == 0)
-			sweep_at(pair, entry->since_ms + hold_ms(entry));
-		pair_advance(pair);
-		return;
+	if (wait->err != ERR_NONE) {
+		take(entry);
+		post_free(&letter);
+	} else if (pair->path_count == 0) {
+		sweep_at(pair, entry->since_ms + hold_ms(entry));
 	}
-	take(entry);
-	post_free(&letter);
-	pair_settle(pair);
+	/* Others stand behind it. */
+	pair_advance(pair);
 }
 
 static bool
