@@ -210,6 +210,57 @@ a_stranger_who_is_heard_no_more_becomes_unavailable(void **state)
 	world_free(&stage.world);
 }
 
+/* They talked; then it is not reached. */
+static void
+owe(const struct stage *stage)
+{
+	rig_send(stage->romeo,
+	    "<message type='chat' to='" STRANGER "'><body>x</body></message>");
+	CHECK(neighbour_next(stage->verona) != NULL);
+	stage->verona->mood = NEIGHBOUR_UNREACHABLE;
+	neighbour_cut(stage->verona, true);
+	rig_send(
+	    stage->romeo, "<presence type='unavailable' to='" STRANGER "'/>");
+}
+
+/* And he is told then that Romeo went, which he was not in time. */
+static void
+a_stranger_who_is_owed_something_becomes_unavailable(void **state)
+{
+	struct stage stage = begin_with_stranger();
+
+	(void)state;
+	owe(&stage);
+	be_lost_in_time(&stage);
+	rig_expect(stage.romeo, LEFT);
+	stage.verona->mood = NEIGHBOUR_WILLING;
+	world_sleep(stage.world, 10 * MINUTES);
+	CHECK(neighbour_next(stage.verona) != NULL);
+	CHECK(neighbour_next(stage.verona) == NULL);
+	rig_expect_nothing(stage.romeo);
+	world_free(&stage.world);
+}
+
+/* While he is heard he is not lost, though we do not reach him. */
+static void
+a_stranger_who_is_owed_something_and_heard_stays(void **state)
+{
+	struct stage stage = begin_with_stranger();
+
+	(void)state;
+	owe(&stage);
+	world_sleep(stage.world, 2 * MINUTES);
+	break_ear(&stage, 1);
+	world_sleep(stage.world, 2 * MINUTES);
+	hear(&stage, 2);
+	world_sleep(stage.world, 20 * MINUTES);
+	rig_expect_nothing(stage.romeo);
+	break_ear(&stage, 2);
+	world_sleep(stage.world, 6 * MINUTES);
+	rig_expect(stage.romeo, LEFT);
+	world_free(&stage.world);
+}
+
 /* It answers us, or speaks to us though we do not reach it. */
 static void
 a_stranger_whose_server_is_there_stays(void **state)
@@ -261,6 +312,9 @@ main(void)
 	    cmocka_unit_test(who_was_heard_after_the_loss_is_lost_again),
 	    cmocka_unit_test(
 		a_stranger_who_is_heard_no_more_becomes_unavailable),
+	    cmocka_unit_test(
+		a_stranger_who_is_owed_something_becomes_unavailable),
+	    cmocka_unit_test(a_stranger_who_is_owed_something_and_heard_stays),
 	    cmocka_unit_test(a_stranger_whose_server_is_there_stays),
 	};
 

@@ -59,20 +59,27 @@ tell_accounts(struct pair *pair, enum domain_event event)
 	}
 }
 
+static bool
+shows_strangers(const struct pair *pair)
+{
+	return pair->is_seen && pair->broken_ms != 0 && !is_of_concern(pair);
+}
+
 bool
 link_is_of_strangers(const struct pair *pair)
 {
-	return pair->is_seen && pair->broken_ms != 0 && !is_of_concern(pair) &&
-	       list_is_empty(&pair->owed);
+	return shows_strangers(pair) && list_is_empty(&pair->owed);
 }
 
-/* Nobody is asked when it is back: who is no contact need not answer. */
+/* Nobody is asked when it is back: who is no contact need not answer. What is
+ * owed there is still to be said. */
 static void
 lose_strangers(struct pair *pair)
 {
-	tell_accounts(pair, DOMAIN_LOST);
+	if (list_is_empty(&pair->owed))
+		pair->broken_ms = 0;
 	pair->is_seen = false;
-	pair->broken_ms = 0;
+	tell_accounts(pair, DOMAIN_LOST);
 }
 
 static void
@@ -80,7 +87,7 @@ on_lost(struct timer *timer)
 {
 	struct pair *pair = container_of(timer, struct pair, lost);
 
-	if (link_is_of_strangers(pair))
+	if (shows_strangers(pair) && pair_is_silent(pair))
 		lose_strangers(pair);
 	if (pair->path_count > 0 || !is_of_concern(pair))
 		return;
