@@ -245,6 +245,32 @@ a_clock_set_back_leaves_nothing(void **state)
 	}
 }
 
+/* To the very microsecond: two runs write at the same time. */
+static void
+a_clock_set_back_puts_no_row_over_another(void **state)
+{
+	struct scene scene = {
+	    .world = rig_world(first_seed, 1, "limits.idle_ping: 0 s\n")};
+	uint64_t wall_us;
+
+	(void)state;
+	scene.verona = neighbour_new(scene.world, VERONA);
+	scene.verona->mood = NEIGHBOUR_SILENT;
+	scene.romeo = rig_login(scene.world, ROMEO "/orchard");
+	wall_us = scene.world->wall_us;
+	say(&scene, 0, MESSAGES / 2);
+	world_kill(scene.world);
+	scene.romeo = rig_login(scene.world, ROMEO "/orchard");
+	scene.world->wall_us = wall_us;
+	say(&scene, MESSAGES / 2, MESSAGES / 2);
+	scene.verona->mood = NEIGHBOUR_WILLING;
+	neighbour_open(scene.verona, "montague.example");
+	world_sleep(scene.world, 1000);
+	read_neighbour(&scene);
+	check_all(&scene, false);
+	world_free(&scene.world);
+}
+
 static void
 at_every_step(bool (*play)(uint64_t seed, unsigned step))
 {
@@ -281,6 +307,7 @@ main(int argc, char **argv)
 	    cmocka_unit_test(requests_leave_when_they_are_kept),
 	    cmocka_unit_test(a_quick_start_leaves_rows_alone),
 	    cmocka_unit_test(a_clock_set_back_leaves_nothing),
+	    cmocka_unit_test(a_clock_set_back_puts_no_row_over_another),
 	};
 
 	rig_seeds(argc, argv, &first_seed, &seed_count);

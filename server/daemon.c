@@ -270,6 +270,12 @@ end_left_guests(struct shard *shard)
 	register_start(shard, post_left_letters);
 }
 
+static void
+bring_back(struct shard *shard)
+{
+	kept_start(shard, end_left_guests);
+}
+
 void
 daemon_take_open(struct shard *shard, struct post *letter)
 {
@@ -295,7 +301,7 @@ serve(struct daemon *daemon)
 	daemon_start_threads(daemon);
 	purge_start(&server->shards[0]);
 	sweep_start(&server->shards[0]);
-	kept_start(&server->shards[0], end_left_guests);
+	outbox_open(&server->shards[0], bring_back);
 	uv_run(&daemon->threads[0].loop, UV_RUN_DEFAULT);
 	for (unsigned i = 1; i < server->shard_count; i++)
 		pthread_join(daemon->threads[i].thread, NULL);

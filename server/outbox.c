@@ -8,9 +8,7 @@
 #include "server/setup.h"
 
 #define PAGE_ROWS 200
-/* Ids of one shard never meet those of another: each has its own remainder. And
- * in microseconds there is room for more than can be written: so they never run
- * ahead of the clock, to where the next run begins. */
+/* Ids of one shard never meet those of another: each has its own remainder. */
 #define ID_STEP 1024
 /* What the store cannot tell now is asked again after so long. */
 #define AGAIN_MS 1000
@@ -22,7 +20,12 @@ const struct store_kind outbox_kind = {
 static uint64_t
 next_id(struct shard *shard)
 {
+	/* They begin behind those of earlier runs. */
+	const uint64_t before = shard->server->outbox_before;
+
 	must(shard->index < ID_STEP);
+	if (shard->outbox_last < before)
+		shard->outbox_last = before;
 	shard->outbox_last = store_log_id(shard->outbox_last);
 	return shard->outbox_last * ID_STEP + shard->index;
 }
@@ -472,6 +475,56 @@ outbox_return(struct shard *shard, struct post *letter, enum stanza_err err)
 }
 
 /* --- at the start ------------------------------------------------------- */
+
+struct outbox_opening {
+	struct store_count count;
+	struct again again;
+	struct arena *arena;
+	struct shard *shard;
+	void (*done)(struct shard *);
+};
+
+static void ask_last(struct again *);
+
+static void
+last_told(struct store_count *count)
+{
+	struct outbox_opening *opening =
+	    container_of(count, struct outbox_opening, count);
+	struct shard *shard = opening->shard;
+	struct arena *arena = opening->arena;
+
+	if (count->err == ERR_NONE) {
+		shard->server->outbox_before = count->last_id / ID_STEP;
+		opening->done(shard);
+	} else if (ask_again(&opening->again, shard, count->err, ask_last)) {
+		return;
+	}
+	arena_free(&arena);
+}
+
+static void
+ask_last(struct again *again)
+{
+	struct outbox_opening *opening =
+	    container_of(again, struct outbox_opening, again);
+
+	store_count(opening->shard->store, &opening->count, OWNER_SERVER,
+	    &outbox_kind, last_told);
+}
+
+void
+outbox_open(struct shard *shard, void (*done)(struct shard *))
+{
+	struct arena *arena = arena_make(0);
+	struct outbox_opening *opening =
+	    arena_new(arena, struct outbox_opening);
+
+	opening->arena = opening->again.arena = arena;
+	opening->shard = shard;
+	opening->done = done;
+	ask_last(&opening->again);
+}
 
 /* Of what earlier runs left. The clock may have been set back since: so times
  * do not tell their rows from those that this run, which posts what it writes,

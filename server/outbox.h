@@ -75,6 +75,11 @@ void outbox_sure(struct shard *, struct post *);
  * ERR_CANCELED, and nothing is asked again. */
 void outbox_cancel(struct shard *);
 
+/* Learns which ids earlier runs gave, so that this one gives others, also where
+ * the clock was set back: once, by shard 0, before anything is written. done
+ * when they are known; while the store fails it is asked again. */
+void outbox_open(struct shard *, void (*done)(struct shard *));
+
 /* Posts what an earlier run left: once, by shard 0, when all shards run. done
  * (NULL: nobody waits) is called when the last of it is posted, so that what is
  * let in then cannot pass it; while the store fails it is asked again. */

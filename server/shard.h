@@ -32,6 +32,7 @@ struct server {
 	unsigned shard_count;
 	uint64_t started_ms; /* clock_mono_ms */
 	uint64_t run; /* drawn: which rows are of this one, server/outbox.c */
+	uint64_t outbox_before; /* the last of earlier runs: likewise */
 	uint16_t place_shard[PLACE_COUNT];
 	const struct module *const *modules; /* ends with NULL */
 	struct daemon *daemon; /* server/daemon.h; NULL in worlds */

@@ -207,6 +207,12 @@ end_left_guests(struct shard *shard)
 }
 
 static void
+bring_back(struct shard *shard)
+{
+	kept_start(shard, end_left_guests);
+}
+
+static void
 boot(struct world *world)
 {
 	unsigned count = world->options.shard_count;
@@ -225,7 +231,7 @@ boot(struct world *world)
 		world->is_quiet[i] = false;
 	}
 	shard_enter(shard_at(world, 0));
-	kept_start(shard_at(world, 0), end_left_guests);
+	outbox_open(shard_at(world, 0), bring_back);
 	purge_start(shard_at(world, 0));
 }
 
